@@ -1,0 +1,164 @@
+"""The whole config: the sections of training, validation and search, and all of them together."""
+
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from kotrans.config.sections import (
+    AttentionConfig,
+    BatchConfig,
+    CleaningConfig,
+    CorpusConfig,
+    DecoderConfig,
+    DropoutConfig,
+    EmbeddingConfig,
+    EncoderConfig,
+    Section,
+    Share,
+    TokenizerConfig,
+)
+
+
+class TrainingConfig(Section):
+    """How the weights are learned. An update is one optimizer step."""
+
+    max_updates: int = Field(20_000, gt=0)
+    """Stop after this many updates, counted from the start of the run, not from a resume."""
+    max_epochs: int | None = Field(None, gt=0)
+    """Stop after this many passes over the training pairs."""
+    max_minutes: float | None = Field(None, gt=0)
+    """Stop after this much time spent in training and validation, resumed time included."""
+    optimizer: Literal["adam", "adamw"] = "adam"
+    """Adam (Kingma and Ba 2015), or with decoupled weight decay (Loshchilov and Hutter 2019)."""
+    learning_rate: float = Field(0.001, gt=0)
+    """The rate, or the highest one where the schedule changes it."""
+    betas: tuple[float, float] = (0.9, 0.999)
+    """Adam's decay rates of the two moments."""
+    epsilon: float = Field(1e-8, gt=0)
+    """Adam's epsilon."""
+    weight_decay: float = Field(0.0, ge=0)
+    """Weight decay of the optimizer."""
+    schedule: Literal["constant", "inverse_sqrt", "plateau"] = "inverse_sqrt"
+    """`inverse_sqrt` falls with the square root of the update; `plateau` falls when the dev metric stops improving."""
+    warmup: int = Field(400, ge=0)
+    """Updates of linear warm-up, for every schedule."""
+    plateau_factor: float = Field(0.5, gt=0, lt=1)
+    """What `plateau` multiplies the rate by."""
+    plateau_patience: int = Field(2, ge=0)
+    """Validations without improvement that `plateau` waits for."""
+    clip_norm: float = Field(1.0, gt=0)
+    """Largest norm of the gradient; a larger one is scaled down (Pascanu et al. 2013)."""
+    accumulate: int = Field(1, ge=1)
+    """Batches whose gradients are summed into one update."""
+    label_smoothing: Share = 0.1
+    """Probability spread evenly over the target vocabulary (Szegedy et al. 2016)."""
+    scheduled_sampling: Share = 0.0
+    """Chance that the decoder is fed its own best piece instead of the reference's (Bengio et al. 2015)."""
+    ema: Share = 0.0
+    """Decay of an exponential moving average of the weights, used for validation and translation; 0 is off."""
+
+
+class ValidationConfig(Section):
+    """When and how training is measured on the dev split."""
+
+    every: int = Field(500, gt=0)
+    """Updates between validations; each saves a checkpoint."""
+    metric: Literal["bleu", "perplexity"] = "bleu"
+    """What `best`, early stopping and `plateau` go by."""
+    patience: int | None = Field(10, gt=0)
+    """Stop after this many validations without a new best; null never stops early."""
+    sentences: int | None = Field(500, gt=0)
+    """Dev sentences that are decoded for BLEU (the first ones); null is all. Perplexity takes all."""
+    beam: int = Field(1, ge=1)
+    """Beam of that decoding; 1 is greedy."""
+    samples: int = Field(2, ge=0)
+    """Translations shown at each validation."""
+
+
+class CheckpointConfig(Section):
+    """What a run keeps on disk."""
+
+    keep: int = Field(3, ge=1)
+    """Latest checkpoints to keep; the best one stays besides."""
+    every: int | None = Field(None, gt=0)
+    """Updates between checkpoints besides those of validation."""
+
+
+class SearchConfig(Section):
+    """How translations are looked for."""
+
+    beam: int = Field(5, ge=1, le=1000)
+    """Hypotheses kept a step; 1 is greedy."""
+    length_penalty: float = Field(1.0, ge=0)
+    """Alpha of the length normalisation ((5 + length) / 6) ** alpha (Wu et al. 2016, section 7)."""
+    coverage_penalty: float = Field(0.0, ge=0)
+    """Beta of the coverage penalty (Wu et al. 2016, section 7)."""
+    max_length_ratio: float = Field(2.0, ge=0)
+    """A translation has at most this many pieces for each source piece ..."""
+    max_length_extra: int = Field(20, ge=1)
+    """... and this many more."""
+    batch: int = Field(64, ge=1)
+    """Sentences translated together."""
+
+
+class HardwareConfig(Section):
+    """Where and in what precision it runs."""
+
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    """`auto` takes CUDA, else MPS, else the CPU."""
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    """Of matrix products in training; weights stay fp32. `auto` is bf16 on CUDA where the card has it, else fp32."""
+    threads: int | None = Field(None, ge=1)
+    """CPU threads; null is all cores that this process may use."""
+
+
+class Config(Section):
+    """Everything a run depends on."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=80)
+    """Name of the config, and of its runs unless `--run` names one."""
+    seed: int = Field(1, ge=0, lt=2**31)
+    """Of the first weights, the order of batches, and dropout."""
+    corpora: tuple[CorpusConfig, ...] = Field(min_length=1)
+    """What to train, validate and test on."""
+    cleaning: CleaningConfig = CleaningConfig()
+    tokenizer: TokenizerConfig = TokenizerConfig()
+    batches: BatchConfig = BatchConfig()
+    embeddings: EmbeddingConfig = EmbeddingConfig()
+    encoder: EncoderConfig = EncoderConfig()
+    attention: AttentionConfig = AttentionConfig()
+    decoder: DecoderConfig = DecoderConfig()
+    dropout: DropoutConfig = DropoutConfig()
+    training: TrainingConfig = TrainingConfig()
+    validation: ValidationConfig = ValidationConfig()
+    checkpoints: CheckpointConfig = CheckpointConfig()
+    search: SearchConfig = SearchConfig()
+    hardware: HardwareConfig = HardwareConfig()
+
+    @property
+    def memory_size(self) -> int:
+        """Width of the encoder's states h_j: both directions together."""
+        return self.encoder.hidden_size * (2 if self.encoder.bidirectional else 1)
+
+    @model_validator(mode="after")
+    def corpora_differ_in_name(self) -> Self:
+        names = [corpus.name for corpus in self.corpora]
+        if twice := [name for name in names if names.count(name) > 1]:
+            raise ValueError(f"corpora names {twice[0]!r} twice; give each corpus once, with a weight")
+        return self
+
+    @model_validator(mode="after")
+    def dot_has_equal_widths(self) -> Self:
+        if self.attention.score == "dot" and self.memory_size != self.decoder.hidden_size:
+            raise ValueError(
+                f"attention.score `dot` needs equal widths, but the encoder's states have {self.memory_size} "
+                f"(encoder.hidden_size, both directions) and decoder.hidden_size is {self.decoder.hidden_size}; "
+                f"set decoder.hidden_size to {self.memory_size} or take `general`"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def tying_all_needs_a_joint_vocabulary(self) -> Self:
+        if self.embeddings.tie == "all" and not self.tokenizer.joint:
+            raise ValueError("embeddings.tie is `all`, which needs tokenizer.joint: true")
+        return self

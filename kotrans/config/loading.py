@@ -1,0 +1,106 @@
+"""YAML and `--set` in, a checked Config out; what is wrong is said with file, key and remedy."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from difflib import get_close_matches
+from pathlib import Path
+from types import UnionType
+from typing import Any, Union, get_args, get_origin
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from kotrans.config.config import Config
+from kotrans.errors import ConfigError
+from kotrans.files import decode, read_bytes
+
+
+def load_config(path: Path, overrides: Sequence[str] = ()) -> Config:
+    """Reads a YAML config and applies `section.key=value` overrides, whose values are YAML too.
+
+    Raises ConfigError naming the file, the key, the problem and, for an unknown key, the nearest known one.
+    """
+    values = read_yaml(path)
+    values.setdefault("name", path.stem)
+    for override in overrides:
+        _override(values, override)
+    return check_config(values, str(path))
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """The mapping in a YAML file. Raises ConfigError if it holds anything else."""
+    text = decode(read_bytes(path), path)
+    try:
+        values = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f"{path}:{mark.line + 1}" if mark else str(path)
+        raise ConfigError(f"{where}: not valid YAML ({getattr(error, 'problem', None) or error})") from None
+    if values is None:
+        return {}
+    if not isinstance(values, dict):
+        raise ConfigError(f"{path}: a config is a mapping of sections, but this is a {type(values).__name__}")
+    return values
+
+
+def check_config(values: Mapping[str, Any], where: str) -> Config:
+    """A Config from plain values; `where` begins every message."""
+    try:
+        return Config.model_validate(values)
+    except ValidationError as error:
+        raise ConfigError("; ".join(_explain(problem, where) for problem in error.errors())) from None
+
+
+def dump_config(config: Config) -> str:
+    """The config as YAML with every default; `load_config` reads it back to the same value."""
+    return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True, width=120)
+
+
+def known_keys(section: type[BaseModel] = Config, prefix: str = "") -> Iterator[str]:
+    """Every dotted key there is; keys inside lists and mappings of sections are named without an index."""
+    for name, field in section.model_fields.items():
+        yield prefix + name
+        if inner := _section_of(field.annotation):
+            yield from known_keys(inner, f"{prefix}{name}.")
+
+
+def _section_of(annotation: Any) -> type[BaseModel] | None:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    if get_origin(annotation) in (tuple, dict, list, Union, UnionType):
+        return next((s for a in get_args(annotation) if (s := _section_of(a))), None)
+    return None
+
+
+def _override(values: dict[str, Any], override: str) -> None:
+    key, equals, text = override.partition("=")
+    if not equals or not key:
+        raise ConfigError(f"--set {override}: write it as section.key=value, for example --set search.beam=5")
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError:
+        raise ConfigError(f"--set {override}: the value is not valid YAML; quote it") from None
+    *sections, last = key.strip().split(".")
+    for section in sections:
+        values = values.setdefault(section, {})
+        if not isinstance(values, dict):
+            raise ConfigError(f"--set {override}: {section} is not a section; change it in the YAML file")
+    values[last] = value
+
+
+def _explain(problem: Any, where: str) -> str:
+    places = [str(part) for part in problem["loc"]]
+    key = ".".join(part for part in places if not part.isdigit())
+    shown = ".".join(places) or "config"
+    if problem["type"] == "extra_forbidden":
+        near = get_close_matches(key, list(known_keys()), n=1, cutoff=0.5) or _same_name(places[-1])
+        return f"{where}: {shown}: there is no such setting" + (f"; did you mean {near[0]}?" if near else "")
+    message = problem["msg"].removeprefix("Value error, ")
+    if problem["type"] == "value_error":
+        return f"{where}: {shown}: {message}" if places else f"{where}: {message}"
+    return f"{where}: {shown}: {message[0].lower()}{message[1:]}, but it is {problem['input']!r}"
+
+
+def _same_name(name: str) -> list[str]:
+    """A key of that name, or nearly, in any section: `beam` is found in search.beam."""
+    by_name = {key.rpartition(".")[2]: key for key in known_keys()}
+    return [by_name[near] for near in get_close_matches(name, list(by_name), n=1)]

@@ -1,0 +1,192 @@
+"""The typed config: every setting, its default, its bounds, and the combinations that cannot be."""
+
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Cell = Literal["lstm", "gru", "rnn"]
+Score = Literal["additive", "cosine", "location", "general", "dot", "none"]
+Format = Literal["lines", "tsv", "csv", "jsonl", "tmx", "po", "xlsx", "json"]
+Share = Annotated[float, Field(ge=0, lt=1)]
+
+
+class Section(BaseModel):
+    """Unknown keys are refused, values are checked, and nothing changes after loading."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+class SplitFiles(Section):
+    """Where one split's text lies: two line-aligned files, or one file that holds both sides."""
+
+    source: Path | None = None
+    """Korean lines (`format: lines`)."""
+    target: Path | None = None
+    """English lines, line N translating line N of `source`."""
+    path: Path | None = None
+    """One file with both sides (every other format)."""
+
+    @model_validator(mode="after")
+    def names_one_file_or_two(self) -> Self:
+        two = self.source is not None and self.target is not None
+        neither = self.source is None and self.target is None
+        if not ((two and self.path is None) or (neither and self.path is not None)):
+            raise ValueError("give either `source` and `target` (two line-aligned files) or `path` (one file)")
+        return self
+
+
+class Fields(Section):
+    """What the two sides are called in a file that names them: columns, JSON fields, TMX languages."""
+
+    source: str = "ko"
+    """Name of the Korean side; AI-Hub calls it `원문`."""
+    target: str = "en"
+    """Name of the English side; AI-Hub calls it `번역문`."""
+
+
+class CorpusConfig(Section):
+    """A corpus: a name that `kotrans corpora` lists, or your own files under a name of your own."""
+
+    name: str
+    """A corpus of `kotrans corpora`, or any name for your own files."""
+    weight: float = Field(1.0, gt=0, le=100)
+    """How often its pairs occur in an epoch: 2 is twice, 0.5 is half of them, drawn anew each epoch."""
+    format: Format | None = None
+    """Format of your own files; left out for a listed corpus."""
+    fields: Fields = Fields()
+    """Names of the sides in tsv, csv, jsonl, tmx, xlsx and json."""
+    splits: dict[str, SplitFiles] = {}
+    """`train`, `dev`, `test` and any other split you want to score."""
+    holdout: dict[str, int] = {}
+    """Splits to take out of `train`, with their numbers of pairs, by a hash of the sentence."""
+
+    @model_validator(mode="after")
+    def own_files_have_a_format(self) -> Self:
+        if bool(self.splits) != (self.format is not None):
+            raise ValueError(f"corpus {self.name!r}: own files need both `format` and `splits`; a listed corpus neither")
+        return self
+
+
+class CleaningConfig(Section):
+    """Which training pairs are dropped; each rule is counted under its name."""
+
+    equal_sides: bool = True
+    """Drop a pair whose sides are the same."""
+    duplicates: bool = True
+    """Drop a pair that occurred before."""
+    contamination: bool = True
+    """Drop a pair with a side of four or more words that also stands in dev, test or another held-out split."""
+    max_characters: int = Field(1000, gt=0)
+    """Drop a pair with a longer side."""
+    max_length_ratio: float = Field(9.0, gt=1)
+    """Drop a pair whose sides differ more than this many times in characters, English counted half."""
+    min_hangul: Share = 0.1
+    """Drop a pair whose Korean side has a smaller share of Hangul among its letters."""
+    max_hangul_target: Share = 0.1
+    """Drop a pair whose English side has a larger share of Hangul among its letters."""
+
+
+class TokenizerConfig(Section):
+    """The sentencepiece models (Kudo and Richardson 2018)."""
+
+    model: Literal["bpe", "unigram"] = "bpe"
+    """Kind of subword model."""
+    joint: bool = False
+    """One vocabulary for both languages instead of one each."""
+    vocabulary_size: int = Field(4000, ge=300, le=128_000)
+    """Pieces in each vocabulary."""
+    character_coverage: float = Field(0.9995, gt=0.9, le=1)
+    """Share of characters that get a piece of their own."""
+    byte_fallback: bool = True
+    """Spell other characters in bytes, so that nothing is ever unknown."""
+    normalization: Literal["nfkc", "identity"] = "identity"
+    """Sentencepiece's own normalisation, after ours."""
+    sampling: Share = 0.0
+    """Subword regularisation in training: BPE-dropout probability (bpe) or smoothing alpha (unigram); 0 is off."""
+
+
+class BatchConfig(Section):
+    """How training pairs are grouped."""
+
+    tokens: int = Field(4096, ge=16)
+    """Most target tokens in a batch, padding counted; the source side obeys it too."""
+    max_pieces: int = Field(100, ge=4)
+    """A pair with a longer side in pieces is not trained on; counted at preparation."""
+
+
+class EmbeddingConfig(Section):
+    """Piece embeddings."""
+
+    size: int = Field(256, gt=0)
+    """Width of source and target embeddings."""
+    tie: Literal["none", "decoder", "all"] = "none"
+    """Shared matrices: `decoder` ties target embedding and softmax, `all` the source embedding too (joint vocabulary)."""
+
+
+class EncoderConfig(Section):
+    """The recurrent encoder."""
+
+    cell: Cell = "lstm"
+    """Recurrent cell."""
+    bidirectional: bool = True
+    """Read the sentence both ways."""
+    layers: int = Field(1, ge=1, le=16)
+    """Stacked layers."""
+    hidden_size: int = Field(256, gt=0)
+    """Width of each direction."""
+    layer_norm: bool = False
+    """Layer normalisation in the gates of the cells (Ba et al. 2016, arXiv 1607.06450)."""
+
+
+class AttentionConfig(Section):
+    """How a target step looks at the source."""
+
+    score: Score = "additive"
+    """Score function; `none` is the fixed-context model."""
+    size: int = Field(256, gt=0)
+    """Width of the hidden layer of `additive`."""
+    beta: Literal["learned", "fixed"] = "learned"
+    """Key strength of `cosine`: one learned positive number, or 1."""
+    scale: bool = False
+    """Divide the scores of `dot` and `general` by the square root of the width."""
+    max_source_length: int | None = Field(None, gt=0)
+    """Most source pieces, needed by `location`."""
+
+    @model_validator(mode="after")
+    def location_knows_its_positions(self) -> Self:
+        if self.score == "location" and self.max_source_length is None:
+            raise ValueError("attention.score is `location`, which needs attention.max_source_length")
+        if self.scale and self.score not in ("dot", "general"):
+            raise ValueError(f"attention.scale is for `dot` and `general`, but attention.score is `{self.score}`")
+        return self
+
+
+class DecoderConfig(Section):
+    """The recurrent decoder."""
+
+    cell: Cell = "lstm"
+    """Recurrent cell."""
+    layers: int = Field(1, ge=1, le=16)
+    """Layers; attention is read and fed at the first, the others are residual."""
+    hidden_size: int = Field(512, gt=0)
+    """Width of the decoder state."""
+    layer_norm: bool = False
+    """Layer normalisation in the gates of the cells (Ba et al. 2016, arXiv 1607.06450)."""
+
+
+class DropoutConfig(Section):
+    """Regularisation by leaving things out, in training only."""
+
+    embedding: Share = 0.2
+    """Elements of the embedded pieces."""
+    layers: Share = 0.2
+    """Elements between encoder layers, between decoder layers, and of the memory."""
+    recurrent: Share = 0.0
+    """Elements of the recurrent state, one mask a sentence (Gal and Ghahramani 2016)."""
+    output: Share = 0.2
+    """Elements of the deep output layer."""
+    source_word: Share = 0.0
+    """Whole source pieces, their embedding zeroed (Sennrich et al. 2016)."""
+    target_word: Share = 0.0
+    """Whole target pieces fed to the decoder."""

@@ -1,0 +1,132 @@
+"""All-or-nothing writes, hashes, and lines of text read without surprises."""
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from kotrans.errors import DataError
+
+
+@contextmanager
+def new_directory(final: Path) -> Iterator[Path]:
+    """Gives a scratch folder that becomes `final`, durably, only if the block succeeds.
+
+    Raises FileExistsError if `final` is there by then (an empty folder is replaced).
+    """
+    final.parent.mkdir(parents=True, exist_ok=True)
+    scratch = Path(tempfile.mkdtemp(prefix=f".{final.name}-", dir=final.parent))
+    try:
+        yield scratch
+        scratch.chmod(0o755)
+        for path in scratch.rglob("*"):
+            if path.is_file():
+                _sync(path)
+        _sync(scratch)
+        os.rename(scratch, final)
+        _sync(final.parent)
+    except BaseException:
+        shutil.rmtree(scratch, ignore_errors=True)
+        raise
+
+
+@contextmanager
+def new_file(final: Path) -> Iterator[Path]:
+    """Gives a scratch path beside `final` that replaces it, durably, only if the block succeeds."""
+    final.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=f".{final.name}-", dir=final.parent)
+    os.close(handle)
+    scratch = Path(name)
+    try:
+        yield scratch
+        scratch.chmod(0o644)
+        _sync(scratch)
+        os.replace(scratch, final)
+        _sync(final.parent)
+    except BaseException:
+        scratch.unlink(missing_ok=True)
+        raise
+
+
+def _sync(path: Path) -> None:
+    if path.is_dir() and os.name == "nt":
+        return  # Windows opens no folders; its rename is durable on return
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Writes UTF-8 with "\\n" line ends, all or nothing."""
+    with new_file(path) as scratch:
+        scratch.write_text(text, encoding="utf-8", newline="\n")
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Writes readable JSON (Korean stays Korean), all or nothing."""
+    write_text(path, json.dumps(value, ensure_ascii=False, indent=2) + "\n")
+
+
+def write_lines(path: Path, lines: list[str]) -> None:
+    """Writes one line each, all or nothing."""
+    write_text(path, "".join(line + "\n" for line in lines))
+
+
+def read_lines(path: Path) -> list[str]:
+    """The lines of a UTF-8 file (a byte order mark and "\\r" before "\\n" are dropped), split on "\\n" only.
+
+    Raises DataError naming the file, and the line where it stops being UTF-8.
+    """
+    text = decode(read_bytes(path), path)
+    return text.removesuffix("\n").split("\n") if text else []
+
+
+def read_bytes(path: Path) -> bytes:
+    """The file's bytes. Raises DataError if there is no such file or it cannot be read."""
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        raise DataError(f"{path}: there is no such file; check the path (it is relative to {Path.cwd()})") from None
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror}); check the path and its permissions") from None
+
+
+def decode(data: bytes, path: Path) -> str:
+    """UTF-8 text without its byte order mark and with "\\n" line ends. Raises DataError with the line number."""
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise DataError(f"{path}:{line}: not UTF-8 text{_encoding_hint(data)}") from None
+    return text.replace("\r\n", "\n")
+
+
+def _encoding_hint(data: bytes) -> str:
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return "; it looks like UTF-16: convert it with `iconv -f utf-16 -t utf-8`"
+    try:
+        korean = data.decode("cp949")
+    except UnicodeDecodeError:
+        return "; convert it to UTF-8"
+    if any("\uac00" <= c <= "\ud7a3" for c in korean):
+        return "; it looks like cp949 (EUC-KR): convert it with `iconv -f cp949 -t utf-8`"
+    return "; convert it to UTF-8"
+
+
+def sha256(path: Path) -> str:
+    """The file's SHA-256 in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def content_key(value: Any) -> str:
+    """Twelve hexadecimal digits that name a JSON-like value."""
+    text = json.dumps(value, sort_keys=True, ensure_ascii=False, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
