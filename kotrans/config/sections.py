@@ -64,7 +64,9 @@ class CorpusConfig(Section):
     @model_validator(mode="after")
     def own_files_have_a_format(self) -> Self:
         if bool(self.splits) != (self.format is not None):
-            raise ValueError(f"corpus {self.name!r}: own files need both `format` and `splits`; a listed corpus neither")
+            raise ValueError(
+                f"corpus {self.name!r}: own files need both `format` and `splits`; a listed corpus neither"
+            )
         return self
 
 
@@ -121,7 +123,7 @@ class EmbeddingConfig(Section):
     size: int = Field(256, gt=0)
     """Width of source and target embeddings."""
     tie: Literal["none", "decoder", "all"] = "none"
-    """Shared matrices: `decoder` ties target embedding and softmax, `all` the source embedding too (joint vocabulary)."""
+    """Shared matrices: `decoder` ties target embedding and softmax, `all` the source too (joint vocabulary)."""
 
 
 class EncoderConfig(Section):

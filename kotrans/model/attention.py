@@ -1,0 +1,122 @@
+"""Where a target step looks: five score functions over the encoder's states, or one fixed context.
+
+Shape key: B sentences, S source positions, H width of an encoder state (memory), Q width of the decoder state,
+A width of a key.
+"""
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from kotrans.errors import ModelError
+
+
+class Attention(nn.Module):
+    """Turns scores e_ij = score(s_{i-1}, h_j) into weights and a context.
+
+    alpha_ij = exp(e_ij) / sum_k exp(e_ik) over real source positions, padding gets exactly 0;
+    c_i = sum_j alpha_ij h_j  (Bahdanau et al. 2015, section 3.1).
+    """
+
+    def keys(self, memory: Tensor) -> Tensor:
+        """The part of the score that no target step changes, once a sentence: (B, S, A) from memory (B, S, H)."""
+        return memory
+
+    def scores(self, query: Tensor, keys: Tensor) -> Tensor:
+        """e_ij (B, S) of the states query (B, Q) with keys (B, S, A)."""
+        raise NotImplementedError
+
+    def forward(self, query: Tensor, keys: Tensor, memory: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        """Context (B, H) and weights (B, S); mask (B, S) is true on real pieces."""
+        scores = self.scores(query, keys)  # (B, S)
+        weights = scores.masked_fill(~mask, -math.inf).softmax(-1)  # (B, S)
+        context = torch.bmm(weights.to(memory.dtype).unsqueeze(1), memory).squeeze(1)  # (B, H)
+        return context, weights
+
+
+class AdditiveAttention(Attention):
+    """v_a . tanh(W_s s + W_h h)  (Bahdanau et al. 2015, appendix A.1.2)."""
+
+    def __init__(self, memory_size: int, query_size: int, size: int) -> None:
+        super().__init__()
+        self.query = nn.Linear(query_size, size, bias=False)  # W_s
+        self.key = nn.Linear(memory_size, size, bias=False)  # W_h
+        self.energy = nn.Linear(size, 1, bias=False)  # v_a
+
+    def keys(self, memory: Tensor) -> Tensor:
+        return self.key(memory)  # (B, S, A)
+
+    def scores(self, query: Tensor, keys: Tensor) -> Tensor:
+        hidden = torch.tanh(self.query(query).unsqueeze(1) + keys)  # (B, S, A)
+        return self.energy(hidden).squeeze(-1)  # (B, S)
+
+
+class CosineAttention(Attention):
+    """beta . cos(s, h)  (Graves et al. 2014, section 3.3.1): content-based addressing with key strength beta.
+
+    beta is one positive learned number, or fixed at 1, the bare formula. States of another width than s are
+    projected to it.
+    """
+
+    def __init__(self, memory_size: int, query_size: int, *, learned_beta: bool) -> None:
+        super().__init__()
+        self.key = nn.Linear(memory_size, query_size, bias=False) if memory_size != query_size else nn.Identity()
+        # A cosine lies in [-1, 1]: from beta = 1 the weights start almost uniform and hardly learn.
+        self.log_beta = nn.Parameter(torch.tensor(math.log(8.0))) if learned_beta else None
+
+    def keys(self, memory: Tensor) -> Tensor:
+        return functional.normalize(self.key(memory), dim=-1)  # (B, S, Q)
+
+    def scores(self, query: Tensor, keys: Tensor) -> Tensor:
+        direction = functional.normalize(query, dim=-1).to(keys.dtype)  # (B, Q)
+        cosine = torch.bmm(keys, direction.unsqueeze(-1)).squeeze(-1)  # (B, S)
+        return cosine if self.log_beta is None else self.log_beta.exp() * cosine
+
+
+class LocationAttention(Attention):
+    """alpha = softmax(W_a s): row j of W_a belongs to position j, whatever stands there (Luong et al. 2015, eq. 8)."""
+
+    def __init__(self, query_size: int, max_source_length: int) -> None:
+        super().__init__()
+        self.position = nn.Linear(query_size, max_source_length, bias=False)  # W_a
+
+    def keys(self, memory: Tensor) -> Tensor:
+        """The memory itself. Raises ModelError if the source is longer than the positions there are."""
+        length, limit = memory.size(1), self.position.out_features
+        if length > limit:
+            raise ModelError(
+                f"a source has {length} pieces, but attention.score `location` was built for "
+                f"attention.max_source_length {limit}; shorten the source or train with a larger limit"
+            )
+        return memory
+
+    def scores(self, query: Tensor, keys: Tensor) -> Tensor:
+        return self.position(query)[:, : keys.size(1)]  # (B, S)
+
+
+class GeneralAttention(Attention):
+    """s . W_a h  (Luong et al. 2015, eq. 8)."""
+
+    def __init__(self, memory_size: int, query_size: int, *, scale: bool) -> None:
+        super().__init__()
+        self.key = nn.Linear(memory_size, query_size, bias=False)  # W_a
+        self.factor = query_size**-0.5 if scale else 1.0
+
+    def keys(self, memory: Tensor) -> Tensor:
+        return self.key(memory) * self.factor  # (B, S, Q)
+
+    def scores(self, query: Tensor, keys: Tensor) -> Tensor:
+        return torch.bmm(keys, query.to(keys.dtype).unsqueeze(-1)).squeeze(-1)  # (B, S)
+
+
+class DotAttention(Attention):
+    """s . h  (Luong et al. 2015, eq. 8), for states of equal width."""
+
+    def __init__(self, size: int, *, scale: bool) -> None:
+        super().__init__()
+        self.factor = size**-0.5 if scale else 1.0
+
+    def scores(self, query: Tensor, keys: Tensor) -> Tensor:
+        return torch.bmm(keys, query.to(keys.dtype).unsqueeze(-1)).squeeze(-1) * self.factor  # (B, S)

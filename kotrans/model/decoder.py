@@ -1,0 +1,122 @@
+"""The recurrent decoder with attention.
+
+Shape key: B sentences, S source positions, T target steps, E embedding width, H memory width, Q decoder state width,
+D width of the encoder state that makes s_0, O width of the deep output.
+"""
+
+from typing import NamedTuple, Self
+
+import torch
+from torch import Tensor, nn
+
+from kotrans.model.attention import Attention
+from kotrans.model.cells import CELLS, CellState
+from kotrans.model.encoder import Encoded
+from kotrans.model.recurrence import recurrence, sentence_mask
+
+
+class Source(NamedTuple):
+    """An encoded source with its attention keys; with a fixed context there are no keys and no memory."""
+
+    memory: Tensor | None  # (B, S, H)
+    keys: Tensor | None  # (B, S, A)
+    mask: Tensor  # (B, S)
+    fixed_context: Tensor | None  # (B, H)
+
+    def select(self, rows: Tensor) -> Self:
+        """The sources of the given rows, in their order."""
+        memory, keys, mask, fixed_context = (None if part is None else part.index_select(0, rows) for part in self)
+        assert mask is not None
+        return self._replace(memory=memory, keys=keys, mask=mask, fixed_context=fixed_context)
+
+
+class DecoderState(NamedTuple):
+    """s_i of every layer."""
+
+    layers: tuple[CellState, ...]
+
+    def select(self, rows: Tensor) -> Self:
+        """The states of the given rows, in their order."""
+        return type(self)(tuple(layer.select(rows) for layer in self.layers))
+
+
+class Decoder(nn.Module):
+    """s_i = f(s_{i-1}, y_{i-1}, c_i) with c_i from attention over s_{i-1}  (Bahdanau et al. 2015, appendix A.2.2).
+
+    Attention reads the first layer's s_{i-1} and c_i enters the first layer; the layers above are residual and
+    recurrent. The output reads s_i, y_{i-1} and c_i through one hidden layer (deep output):
+    t_i = tanh(U s_i + V y_{i-1} + C c_i + b).
+    """
+
+    def __init__(
+        self, cell: str, attention: Attention | None, *, embedding_size: int, memory_size: int, first_size: int,
+        hidden_size: int, layers: int, output_size: int, layer_norm: bool,
+        dropout: float, recurrent_dropout: float, output_dropout: float,
+    ) -> None:  # fmt: skip
+        super().__init__()
+        self.embedding_size = embedding_size
+        self.attention = attention
+        self.cell = CELLS[cell](embedding_size + memory_size, hidden_size, layer_norm=layer_norm)
+        self.upper = nn.ModuleList(
+            recurrence(cell, hidden_size, hidden_size, layer_norm=layer_norm, dropout=recurrent_dropout)
+            for _ in range(layers - 1)
+        )
+        self.bridges = nn.ModuleList(nn.Linear(first_size, hidden_size) for _ in range(layers))
+        self.deep_output = nn.Linear(hidden_size + embedding_size + memory_size, output_size)
+        self.dropout = nn.Dropout(dropout)
+        self.recurrent_dropout = nn.Dropout(recurrent_dropout)
+        self.output_dropout = nn.Dropout(output_dropout)
+
+    def start(self, encoded: Encoded) -> tuple[Source, DecoderState]:
+        """What each step reads of the source, and s_0 = tanh(W first + b) of every layer (an LSTM's C_0 is 0)."""
+        states = tuple(self.cell.initial(torch.tanh(bridge(encoded.first))) for bridge in self.bridges)
+        if self.attention is None:
+            return Source(None, None, encoded.mask, encoded.final), DecoderState(states)
+        keys = self.attention.keys(encoded.memory)  # (B, S, A)
+        return Source(encoded.memory, keys, encoded.mask, None), DecoderState(states)
+
+    def context(self, source: Source, state: CellState) -> tuple[Tensor, Tensor | None]:
+        """c_i (B, H) and its weights (B, S), which the fixed context has not."""
+        if self.attention is None:
+            assert source.fixed_context is not None
+            return source.fixed_context, None
+        assert source.keys is not None
+        assert source.memory is not None
+        return self.attention(state.hidden, source.keys, source.memory, source.mask)
+
+    def forward(
+        self, source: Source, state: DecoderState, embedded: Tensor
+    ) -> tuple[Tensor, DecoderState, Tensor | None]:
+        """Runs over embedded (B, T, E) = y_0 … y_{T-1}.
+
+        Returns the deep output (B, T, O), the last state, and the weights (B, T, S). Only what depends on the step
+        before is in the loop.
+        """
+        first = state.layers[0]
+        projected = self.cell.project(embedded)  # (B, T, G*Q)
+        mask = sentence_mask(self.recurrent_dropout, first.hidden)  # (B, Q)
+        hiddens, contexts, weights = [], [], []
+        for step in projected.unbind(1):
+            context, weight = self.context(source, first)
+            first = self.cell(step + self.cell.project(context, self.embedding_size), first, mask)
+            hiddens.append(first.hidden)
+            contexts.append(context)
+            if weight is not None:
+                weights.append(weight)
+        hidden = torch.stack(hiddens, dim=1)  # (B, T, Q)
+        hidden, upper = self._climb(hidden, state)
+        output = self._deep_output(hidden, embedded, torch.stack(contexts, dim=1))  # (B, T, O)
+        return output, DecoderState((first, *upper)), torch.stack(weights, dim=1) if weights else None
+
+    def _climb(self, hidden: Tensor, state: DecoderState) -> tuple[Tensor, list[CellState]]:
+        """The layers above the first, each adding to hidden (B, T, Q), and their last states."""
+        last = []
+        for layer, start in zip(self.upper, state.layers[1:], strict=True):
+            states, end = layer(self.dropout(hidden), start)  # (B, T, Q)
+            hidden = hidden + states
+            last.append(end)
+        return hidden, last
+
+    def _deep_output(self, hidden: Tensor, embedded: Tensor, contexts: Tensor) -> Tensor:
+        parts = torch.cat([hidden, embedded.to(hidden.dtype), contexts.to(hidden.dtype)], dim=-1)  # (B, T, Q+E+H)
+        return self.output_dropout(torch.tanh(self.deep_output(parts)))  # (B, T, O)

@@ -1,0 +1,70 @@
+"""A cell run over a whole sequence, on the library's fused kernel where it has one.
+
+Shape key: B sentences, T positions, I input width, H state width.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from kotrans.model.cells import CELLS, CellState
+
+
+class Recurrence(nn.Module):
+    """One layer in one direction: states h_1 … h_T of inputs x_1 … x_T."""
+
+    def forward(self, inputs: Tensor, state: CellState | None = None) -> tuple[Tensor, CellState]:
+        """States (B, T, H) of inputs (B, T, I) and the last state; starts from zeros without a state."""
+        raise NotImplementedError
+
+
+KERNELS: dict[str, type[nn.LSTM | nn.GRU | nn.RNN]] = {"lstm": nn.LSTM, "gru": nn.GRU, "rnn": nn.RNN}
+
+
+class LibraryRecurrence(Recurrence):
+    """The library's kernel (oneDNN, cuDNN), for cells without layer normalisation and recurrent dropout."""
+
+    def __init__(self, cell: str, input_size: int, hidden_size: int) -> None:
+        super().__init__()
+        self.kernel = KERNELS[cell](input_size, hidden_size, batch_first=True)
+
+    def forward(self, inputs: Tensor, state: CellState | None = None) -> tuple[Tensor, CellState]:
+        if state is None:
+            states, last = self.kernel(inputs)
+        elif state.long_term is None:
+            states, last = self.kernel(inputs, state.hidden.unsqueeze(0).to(inputs.dtype))
+        else:
+            first = (state.hidden.unsqueeze(0).to(inputs.dtype), state.long_term.unsqueeze(0).to(inputs.dtype))
+            states, last = self.kernel(inputs, first)
+        hidden, long_term = last if isinstance(last, tuple) else (last, None)
+        return states, CellState(hidden.squeeze(0), None if long_term is None else long_term.squeeze(0))
+
+
+class LoopedRecurrence(Recurrence):
+    """Our own cell, step by step: the readable definition, with layer normalisation and recurrent dropout."""
+
+    def __init__(self, cell: str, input_size: int, hidden_size: int, *, layer_norm: bool, dropout: float) -> None:
+        super().__init__()
+        self.cell = CELLS[cell](input_size, hidden_size, layer_norm=layer_norm)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, inputs: Tensor, state: CellState | None = None) -> tuple[Tensor, CellState]:
+        state = state or self.cell.initial(inputs.new_zeros(inputs.size(0), self.cell.hidden_size))
+        projected = self.cell.project(inputs)  # (B, T, G*H)
+        mask = sentence_mask(self.dropout, state.hidden)  # (B, H)
+        states = []
+        for step in projected.unbind(1):
+            state = self.cell(step, state, mask)
+            states.append(state.hidden)
+        return torch.stack(states, dim=1), state
+
+
+def sentence_mask(dropout: nn.Dropout, hidden: Tensor) -> Tensor | None:
+    """One dropout mask (B, H) for all steps of a sentence, or None when nothing is dropped."""
+    return dropout(torch.ones_like(hidden)) if dropout.training and dropout.p > 0 else None
+
+
+def recurrence(cell: str, input_size: int, hidden_size: int, *, layer_norm: bool, dropout: float) -> Recurrence:
+    """The fastest recurrence that can compute what is asked for."""
+    if layer_norm or dropout:
+        return LoopedRecurrence(cell, input_size, hidden_size, layer_norm=layer_norm, dropout=dropout)
+    return LibraryRecurrence(cell, input_size, hidden_size)

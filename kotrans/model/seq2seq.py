@@ -1,0 +1,86 @@
+"""Source in, target out: embeddings, encoder, decoder and softmax together.
+
+Shape key: B sentences, S source positions, T target steps, E embedding width, V target pieces, N rows of a search.
+"""
+
+from typing import NamedTuple, Self
+
+import torch
+from torch import Tensor, nn
+
+from kotrans.model.decoder import Decoder, DecoderState, Source
+from kotrans.model.encoder import Encoder
+
+
+class SearchState(NamedTuple):
+    """What a search carries between steps, a row for each hypothesis."""
+
+    source: Source
+    decoder: DecoderState
+
+    def select(self, rows: Tensor) -> Self:
+        """The given rows, in their order."""
+        return type(self)(self.source.select(rows), self.decoder.select(rows))
+
+
+class WordDropout(nn.Module):
+    """Zeroes whole embeddings with probability p in training (Sennrich et al. 2016, arXiv 1606.02891)."""
+
+    def __init__(self, p: float) -> None:
+        super().__init__()
+        self.p = p
+
+    def forward(self, embedded: Tensor) -> Tensor:
+        """embedded (B, T, E). Kept pieces are not scaled up: a missing word is a missing word."""
+        if not self.training or self.p == 0:
+            return embedded
+        kept = torch.rand(embedded.shape[:2], device=embedded.device) >= self.p  # (B, T)
+        return embedded * kept.unsqueeze(-1)
+
+
+class Seq2Seq(nn.Module):
+    """p(y_i | y_<i, x) for every step, in training all at once, in a search step by step."""
+
+    def __init__(
+        self, source_embedding: nn.Embedding, target_embedding: nn.Embedding, encoder: Encoder, decoder: Decoder,
+        *, tie_softmax: bool, embedding_dropout: float, source_word_dropout: float, target_word_dropout: float,
+    ) -> None:  # fmt: skip
+        super().__init__()
+        self.source_embedding = source_embedding
+        self.target_embedding = target_embedding
+        self.encoder = encoder
+        self.decoder = decoder
+        self.softmax = nn.Linear(decoder.deep_output.out_features, target_embedding.num_embeddings)
+        if tie_softmax:
+            self.softmax.weight = target_embedding.weight
+        self.embedding_dropout = nn.Dropout(embedding_dropout)
+        self.source_word_dropout = WordDropout(source_word_dropout)
+        self.target_word_dropout = WordDropout(target_word_dropout)
+
+    def forward(self, source: Tensor, mask: Tensor, inputs: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Teacher forcing: logits (B, T, V) and attention weights (B, T, S) or None.
+
+        source (B, S) ids ending with EOS, mask (B, S) true on real pieces, inputs (B, T) = BOS y_1 … y_{T-1}.
+        """
+        state = self.start(source, mask)
+        output, _, weights = self.decoder(state.source, state.decoder, self._embed_target(inputs))
+        return self.softmax(output), weights
+
+    def start(self, source: Tensor, mask: Tensor) -> SearchState:
+        """Encodes source (B, S) and gives the state before the first step."""
+        embedded = self.source_word_dropout(self.embedding_dropout(self.source_embedding(source)))  # (B, S, E)
+        return SearchState(*self.decoder.start(self.encoder(embedded, mask)))
+
+    def step(self, state: SearchState, previous: Tensor) -> tuple[Tensor, SearchState, Tensor | None]:
+        """One step after the pieces previous (N,): log probabilities (N, V), the next state, weights (N, S)."""
+        embedded = self._embed_target(previous.unsqueeze(1))  # (N, 1, E)
+        output, decoder, weights = self.decoder(state.source, state.decoder, embedded)
+        log_probs = self.softmax(output.squeeze(1)).log_softmax(-1)  # (N, V)
+        return log_probs, state._replace(decoder=decoder), None if weights is None else weights.squeeze(1)
+
+    def select(self, state: SearchState, rows: Tensor) -> SearchState:
+        """The given rows of the state, in their order."""
+        return state.select(rows)
+
+    def _embed_target(self, ids: Tensor) -> Tensor:
+        return self.target_word_dropout(self.embedding_dropout(self.target_embedding(ids)))  # (B, T, E)
