@@ -1,0 +1,67 @@
+"""One hypothesis a sentence: greedy search, and translations that are given."""
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+
+from kotrans.config.config import SearchConfig
+from kotrans.search.choice import allowed, check_possible
+from kotrans.search.stepper import State, Stepper, keep_rows
+from kotrans.search.trellis import End, Hypothesis, Trellis, length_limits
+from kotrans.tokenizer import BOS, EOS
+
+# Shape key: B sentences, N rows alive, S source length, V target vocabulary.
+Choose = Callable[[Tensor, Tensor, int], Tensor]
+"""Takes log-probabilities (N, V), sentences (N,) and how many pieces stand already; gives the next pieces (N,)."""
+
+
+@torch.no_grad()
+def greedy_search(stepper: Stepper[State], source: Tensor, mask: Tensor, config: SearchConfig) -> list[Hypothesis]:
+    """The most probable next piece, again and again, until EOS or the maximum length; source and mask (B, S)."""
+
+    def most_probable(log_probs: Tensor, owners: Tensor, length: int) -> Tensor:
+        log_probs = allowed(log_probs)
+        check_possible(log_probs.amax(1))
+        return log_probs.argmax(1).cpu()  # (N,) of equal ones the first
+
+    return _follow(stepper, source, mask, config, length_limits(mask, config), most_probable)
+
+
+@torch.no_grad()
+def score_targets(
+    stepper: Stepper[State], source: Tensor, mask: Tensor, targets: Sequence[Sequence[int]], config: SearchConfig
+) -> list[Hypothesis]:
+    """The given translations (ids without BOS and EOS, one a sentence) scored exactly as a search scores its own."""
+    limits = [len(target) + 1 for target in targets]
+    wanted = torch.full((len(targets), max(limits, default=0)), EOS)  # (B, T)
+    for row, target in zip(wanted, targets, strict=True):
+        row[: len(target)] = torch.tensor(target, dtype=torch.long)
+    return _follow(stepper, source, mask, config, limits, lambda log_probs, owners, length: wanted[owners, length])
+
+
+def _follow(
+    stepper: Stepper[State], source: Tensor, mask: Tensor, config: SearchConfig, limits: list[int], choose: Choose
+) -> list[Hypothesis]:
+    trellis = Trellis(mask, config)
+    ends: dict[int, End] = {}
+    longest = torch.tensor(limits, dtype=torch.long)  # (B,)
+    parents = torch.arange(len(source))  # (N,) node of each row
+    previous = torch.full((len(source),), BOS)  # (N,)
+    length = 0
+    state = stepper.start(source, mask)
+    while parents.numel():
+        log_probs, state, weights = stepper.step(state, previous.to(source.device))  # (N, V), (N, S)
+        previous = choose(log_probs, trellis.owners[parents], length)
+        chosen = log_probs.gather(1, previous.to(log_probs.device).unsqueeze(1)).squeeze(1)  # (N,)
+        trellis.grow(parents, previous, chosen.cpu(), None if weights is None else weights.cpu())
+        length += 1
+        stops = (previous == EOS) | (longest[trellis.owners] == length)  # (N,)
+        scores = trellis.scores()
+        for node in stops.nonzero().flatten().tolist():
+            cut = int(previous[node]) != EOS
+            ends[int(trellis.owners[node])] = End(cut, -float(scores[node]), length, node)
+        parents = (~stops).nonzero().flatten()
+        state = keep_rows(stepper, state, parents, len(previous), source.device)
+        previous = previous[parents]
+    return trellis.hypotheses(sorted(ends), [ends[sentence] for sentence in sorted(ends)])

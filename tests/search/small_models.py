@@ -1,0 +1,81 @@
+"""Small models to search with: every law here must hold for any stepper, so none of them is a network of kotrans."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+VOCABULARY = 7  # four special ids and three words
+LOUD = 5  # source id of padding: not 0, so that a leak shows
+
+
+class Recurrent(NamedTuple):
+    hidden: Tensor  # (N, H)
+    memory: Tensor  # (N, S, H)
+    mask: Tensor  # (N, S)
+
+
+class RecurrentStepper:
+    """A random recurrent model with attention in float64, whose distributions depend on the whole history.
+
+    `calls` counts the rows of each step.
+    """
+
+    def __init__(self, seed: int, vocabulary: int = VOCABULARY, attention: bool = True, sharpness: float = 3.0) -> None:
+        random = torch.Generator().manual_seed(seed)
+        size = 5
+
+        def matrix(*shape: int) -> Tensor:
+            return torch.randn(*shape, generator=random, dtype=torch.float64)
+
+        self.source, self.target = matrix(40, size), matrix(vocabulary, size)
+        self.recurrent, self.output = matrix(size, size), sharpness * matrix(size, vocabulary)
+        self.attention = attention
+        self.calls: list[int] = []
+
+    def start(self, source: Tensor, mask: Tensor) -> Recurrent:
+        position = torch.arange(source.size(1), dtype=torch.float64).view(1, -1, 1)
+        memory = self.source[source] * torch.cos(position)
+        hidden = torch.tanh((memory * mask.unsqueeze(2)).sum(1))
+        return Recurrent(hidden, memory, mask)
+
+    def step(self, state: Recurrent, previous: Tensor) -> tuple[Tensor, Recurrent, Tensor | None]:
+        self.calls.append(len(previous))
+        scores = torch.einsum("nh,nsh->ns", state.hidden, state.memory)
+        weights = scores.masked_fill(~state.mask, -torch.inf).softmax(1)
+        context = torch.einsum("ns,nsh->nh", weights, state.memory)
+        hidden = torch.tanh(state.hidden @ self.recurrent + self.target[previous] + context)
+        log_probs = (hidden @ self.output).log_softmax(1)
+        return log_probs, state._replace(hidden=hidden), weights if self.attention else None
+
+    def select(self, state: Recurrent, rows: Tensor) -> Recurrent:
+        return Recurrent(*(part[rows] for part in state))
+
+
+class TableStepper:
+    """Probabilities looked up by the previous piece: table (V, V), the same for every sentence, no attention."""
+
+    def __init__(self, table: Tensor) -> None:
+        self.log_probs = table.log()
+
+    def start(self, source: Tensor, mask: Tensor) -> int:
+        return len(source)
+
+    def step(self, state: int, previous: Tensor) -> tuple[Tensor, int, Tensor | None]:
+        assert len(previous) == state
+        return self.log_probs[previous], state, None
+
+    def select(self, state: int, rows: Tensor) -> int:
+        return len(rows)
+
+
+def padded(sources: Sequence[Sequence[int]], width: int | None = None) -> tuple[Tensor, Tensor]:
+    """Source ids (B, S) and mask (B, S) of sentences of unequal length."""
+    width = width or max(len(source) for source in sources)
+    ids = torch.full((len(sources), width), LOUD)
+    mask = torch.zeros(len(sources), width, dtype=torch.bool)
+    for row, source in enumerate(sources):
+        ids[row, : len(source)] = torch.tensor(source)
+        mask[row, : len(source)] = True
+    return ids, mask

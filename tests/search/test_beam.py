@@ -1,0 +1,253 @@
+"""Laws of beam search that hold for any model."""
+
+import itertools
+import math
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from kotrans.config.config import SearchConfig
+from kotrans.errors import ModelError, UsageError
+from kotrans.search.beam import beam_search, search
+from kotrans.search.follow import greedy_search, score_targets
+from kotrans.search.stepper import Stepper
+from kotrans.search.trellis import Hypothesis
+from tests.search.small_models import VOCABULARY, RecurrentStepper, TableStepper, padded
+
+EOS = 2
+WORDS = range(4, VOCABULARY)
+SOURCES = [[11, 9, 30], [6], [7, 38, 21, 9, 6, 6, 25, 14, 33], [12, 31, 8, 8, 19], [39, 10], [20] * 7, [6, 7, 8, 9]]
+ALPHAS = (0.0, 0.6, 1.0, 2.5)
+
+
+def settings_of(beam: int, alpha: float = 1.0, beta: float = 0.0, ratio: float = 1.0, extra: int = 6) -> SearchConfig:
+    return SearchConfig(
+        beam=beam, length_penalty=alpha, coverage_penalty=beta, max_length_ratio=ratio, max_length_extra=extra
+    )
+
+
+def assert_same(left: Hypothesis, right: Hypothesis) -> None:
+    """Equal ids, and scores and weights to 1e-12: what another order of summation in the model leaves."""
+    assert left.ids == right.ids
+    assert left.finished == right.finished
+    assert left.score == pytest.approx(right.score, abs=1e-12)
+    assert left.token_log_probs == pytest.approx(right.token_log_probs, abs=1e-12)
+    assert (left.weights is None) == (right.weights is None)
+    if left.weights is not None and right.weights is not None:
+        torch.testing.assert_close(left.weights, right.weights, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("beam", [1, 2, 5, 30])
+@pytest.mark.parametrize("beta", [0.0, 0.3])
+def test_batch_mates_and_padding_never_change_a_translation_or_its_score(beam: int, beta: float) -> None:
+    stepper, config = RecurrentStepper(1), settings_of(beam, beta=beta)
+    alone = [beam_search(stepper, *padded([source]), config, n_best=beam)[0] for source in SOURCES]
+    together = beam_search(stepper, *padded(SOURCES, width=14), config, n_best=beam)
+    backwards = beam_search(stepper, *padded(SOURCES[::-1]), config, n_best=beam)[::-1]
+    for one, batched, reverse in zip(alone, together, backwards, strict=True):
+        for hypotheses in zip(one, batched, reverse, strict=True):
+            assert_same(hypotheses[0], hypotheses[1])
+            assert_same(hypotheses[0], hypotheses[2])
+
+
+@pytest.mark.parametrize("alpha", ALPHAS)
+@given(seed=st.integers(0, 10_000), attention=st.booleans())
+@settings(max_examples=25, deadline=None)
+def test_beam_of_one_is_greedy(alpha: float, seed: int, attention: bool) -> None:
+    stepper, config = RecurrentStepper(seed, attention=attention), settings_of(1, alpha, beta=0.2)
+    batch = padded([[6, 7, 8], [9], [10, 11, 12, 13, 14]])
+    greedy = greedy_search(stepper, *batch, config)
+    for one, (other,) in zip(greedy, beam_search(stepper, *batch, config), strict=True):
+        assert_same(one, other)
+    for one, (other,) in zip(greedy, search(stepper, *batch, config), strict=True):
+        assert_same(one, other)
+
+
+def brute_force(
+    stepper: RecurrentStepper, source: list[int], alpha: float, beta: float, limit: int
+) -> dict[Any, float]:
+    """The score of every translation of at most `limit` pieces, EOS counted, from the formulas alone."""
+    scores = {}
+    for length in range(limit):
+        for words in itertools.product(WORDS, repeat=length):
+            state, previous, total = stepper.start(*padded([source])), 1, 0.0
+            attended = [0.0] * len(source)
+            for piece in (*words, EOS):
+                log_probs, state, weights = stepper.step(state, torch.tensor([previous]))
+                total, previous = total + float(log_probs[0, piece]), piece
+                if weights is not None:
+                    attended = [a + w for a, w in zip(attended, weights[0].tolist(), strict=True)]
+            coverage = beta * sum(math.log(min(a, 1.0)) for a in attended) if stepper.attention else 0.0
+            scores[words] = total / ((5 + length + 1) ** alpha / 6**alpha) + coverage
+    return scores
+
+
+@pytest.mark.parametrize("alpha", ALPHAS)
+@pytest.mark.parametrize("beta", [0.0, 0.4])
+@pytest.mark.parametrize("seed", [0, 1])
+def test_full_width_beam_finds_what_brute_force_finds(alpha: float, beta: float, seed: int) -> None:
+    stepper = RecurrentStepper(seed, sharpness=1.0)
+    sources, limit = [[6, 7, 8], [9, 12]], 4
+    config = settings_of(200, alpha, beta, ratio=0.0, extra=limit)
+    all_found = beam_search(stepper, *padded(sources), config, n_best=200)
+    best_found = beam_search(stepper, *padded(sources), config, n_best=1)
+    for source, found, best in zip(sources, all_found, best_found, strict=True):
+        scores = brute_force(stepper, source, alpha, beta, limit)
+        finished = [hypothesis for hypothesis in found if hypothesis.finished]
+        assert {hypothesis.ids: hypothesis.score for hypothesis in finished} == pytest.approx(scores, abs=1e-12)
+        assert len(found) - len(finished) == len(WORDS) ** limit
+        assert best[0].ids == max(scores, key=lambda ids: scores[ids])
+
+
+@given(
+    seed=st.integers(0, 10_000), beam=st.integers(1, 12), alpha=st.sampled_from(ALPHAS), beta=st.sampled_from([0, 0.5])
+)
+@settings(max_examples=60, deadline=None)
+def test_stopping_early_never_loses_a_hypothesis(seed: int, beam: int, alpha: float, beta: float) -> None:
+    stepper, config = RecurrentStepper(seed, sharpness=1.5), settings_of(beam, alpha, beta, extra=9)
+    batch = padded([[6, 7, 8], [9]])
+    every = beam_search(stepper, *batch, config, n_best=beam)  # stops early for no sentence
+    for n_best in range(1, beam + 1):
+        for few, many in zip(beam_search(stepper, *batch, config, n_best), every, strict=True):
+            assert [hypothesis.ids for hypothesis in few] == [hypothesis.ids for hypothesis in many[:n_best]]
+
+
+def test_a_sentence_whose_best_is_settled_leaves_the_batch() -> None:
+    stepper = RecurrentStepper(3)
+    batch = padded([[6, 7, 8]])
+    beam_search(stepper, *batch, settings_of(8, extra=60), n_best=8)
+    thorough, stepper.calls = stepper.calls, []
+    beam_search(stepper, *batch, settings_of(8, extra=60), n_best=1)
+    assert sum(stepper.calls) < sum(thorough)
+    assert all(later <= 8 for later in thorough)
+
+
+def test_a_finished_hypothesis_costs_nothing_more() -> None:
+    table = torch.full((VOCABULARY, VOCABULARY), 1e-9, dtype=torch.float64)
+    table[1, [4, 5, EOS]] = torch.tensor([0.4, 0.3, 0.3], dtype=torch.float64)
+    table[[4, 5], EOS] = 1.0
+    stepper = CountingTable(table)
+    beam_search(stepper, *padded([[6]]), settings_of(3), n_best=3)
+    assert stepper.calls == [1, 2]
+
+
+class CountingTable(TableStepper):
+    def __init__(self, table: torch.Tensor) -> None:
+        super().__init__(table)
+        self.calls: list[int] = []
+
+    def step(self, state: int, previous: torch.Tensor) -> tuple[torch.Tensor, int, torch.Tensor | None]:
+        self.calls.append(len(previous))
+        return super().step(state, previous)
+
+
+@given(
+    seed=st.integers(0, 10_000), beam=st.integers(2, 15), alpha=st.sampled_from(ALPHAS), beta=st.sampled_from([0, 0.5])
+)
+@settings(max_examples=60, deadline=None)
+def test_n_best_is_sorted_distinct_and_scored_as_forced_decoding_scores_it(
+    seed: int, beam: int, alpha: float, beta: float
+) -> None:
+    stepper, config = RecurrentStepper(seed, sharpness=1.0), settings_of(beam, alpha, beta, extra=3)
+    sources = [[6, 7, 8], [9], [11, 12, 13, 14]]
+    for source, found in zip(sources, beam_search(stepper, *padded(sources), config, n_best=beam), strict=True):
+        assert len(found) == beam
+        assert len({(hypothesis.ids, hypothesis.finished) for hypothesis in found}) == beam
+        ranks = [(not hypothesis.finished, -hypothesis.score) for hypothesis in found]
+        assert ranks == sorted(ranks)
+        finished = [hypothesis for hypothesis in found if hypothesis.finished]
+        batch = padded([source] * len(finished)) if finished else padded([source])
+        forced = score_targets(stepper, *batch, [hypothesis.ids for hypothesis in finished], config) if finished else []
+        for one, other in zip(finished, forced, strict=True):
+            assert one.score == pytest.approx(other.score, abs=1e-9)
+            assert_same(one, other)
+
+
+@pytest.mark.parametrize("beam", [1, 3])
+def test_a_model_that_never_ends_is_cut_at_the_maximum_length(beam: int) -> None:
+    table = torch.zeros(VOCABULARY, VOCABULARY)
+    table[:, 4], table[:, 5] = 0.75, 0.25  # EOS has probability 0
+    config = settings_of(beam, ratio=1.5, extra=2)
+    found = search(TableStepper(table), *padded([[6, 7, 8], [9]]), config, n_best=beam)
+    assert [len(hypothesis.ids) for hypotheses in found for hypothesis in hypotheses] == [6] * beam + [3] * beam
+    assert not any(hypothesis.finished for hypotheses in found for hypothesis in hypotheses)
+    assert found[0][0].ids == (4,) * 6
+    assert len(found[0][0].token_log_probs) == 6
+
+
+def test_a_cut_hypothesis_stands_behind_every_finished_one() -> None:
+    table = torch.full((VOCABULARY, VOCABULARY), 1e-12, dtype=torch.float64)
+    table[1, 4], table[1, EOS] = 0.999, 0.001
+    table[4, 4] = 1.0
+    finished, cut = beam_search(TableStepper(table), *padded([[6]]), settings_of(2), n_best=2)[0]
+    assert finished.finished
+    assert not cut.finished
+    assert cut.score > finished.score
+
+
+@pytest.mark.parametrize("beam", [1, 4])
+def test_padding_beginning_and_unknown_are_never_produced(beam: int) -> None:
+    table = torch.full((VOCABULARY, VOCABULARY), 0.02)
+    table[:, [0, 1, 3]] = 0.3
+    for hypotheses in search(TableStepper(table), *padded([[6, 7, 8], [9]]), settings_of(beam), n_best=beam):
+        assert not {0, 1, 2, 3} & {piece for hypothesis in hypotheses for piece in hypothesis.ids}
+
+
+@pytest.mark.parametrize("beam", [1, 2, 3, 6])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_equal_pieces_are_told_apart_the_same_way_in_any_batch(beam: int, dtype: torch.dtype) -> None:
+    vocabulary = 50
+    table = torch.full((vocabulary, vocabulary), 1 / vocabulary, dtype=dtype)
+    alone = search(TableStepper(table), *padded([[6]]), settings_of(beam, extra=3), n_best=beam)
+    for size in (2, 9, 40):
+        assert (
+            search(TableStepper(table), *padded([[6]] * size), settings_of(beam, extra=3), n_best=beam) == alone * size
+        )
+    if beam == 6:
+        assert [hypothesis.ids for hypothesis in alone[0][:1]] == [()]
+
+
+def test_more_translations_than_the_beam_holds_are_refused_with_both_numbers() -> None:
+    with pytest.raises(UsageError, match=r"n-best: 6 translations are asked for, but search.beam keeps 5; set it to 6"):
+        search(RecurrentStepper(0), *padded([[6]]), settings_of(5), n_best=6)
+
+
+@pytest.mark.parametrize("beam", [1, 3])
+@pytest.mark.parametrize("value", [0.0, math.nan])
+def test_a_damaged_model_is_named_instead_of_translated_with(beam: int, value: float) -> None:
+    table = torch.full((VOCABULARY, VOCABULARY), value)
+    with pytest.raises(ModelError, match="weights are damaged"):
+        search(TableStepper(table), *padded([[6], [7]]), settings_of(beam))
+
+
+def test_weights_have_a_row_for_each_piece_and_eos_and_a_column_for_each_source_piece() -> None:
+    for source, (hypothesis,) in zip(
+        SOURCES, search(RecurrentStepper(2), *padded(SOURCES), settings_of(3)), strict=True
+    ):
+        assert hypothesis.weights is not None
+        assert hypothesis.weights.shape == (len(hypothesis.token_log_probs), len(source))
+        torch.testing.assert_close(hypothesis.weights.sum(1), torch.ones(len(hypothesis.weights), dtype=torch.float64))
+        assert len(hypothesis.token_log_probs) == len(hypothesis.ids) + hypothesis.finished
+        assert hypothesis.log_prob == pytest.approx(sum(hypothesis.token_log_probs))
+
+
+def test_coverage_penalty_prefers_a_translation_that_looks_at_the_whole_source() -> None:
+    stepper = RecurrentStepper(1, sharpness=1.0)
+    batch = padded([[6, 7, 8, 9]])
+
+    def least_covered(beta: float) -> float:
+        weights = beam_search(stepper, *batch, settings_of(50, beta=beta))[0][0].weights
+        assert weights is not None
+        return float(weights.sum(0).clamp(max=1).log().sum())
+
+    assert least_covered(5.0) > least_covered(0.0)
+
+
+def test_no_sentences_give_no_translations() -> None:
+    nothing = torch.zeros(0, 3, dtype=torch.long)
+    stepper: Stepper[Any] = RecurrentStepper(0)
+    assert search(stepper, nothing, nothing.bool(), settings_of(3)) == []
+    assert search(stepper, nothing, nothing.bool(), settings_of(1)) == []
