@@ -1,0 +1,1 @@
+"""Parallel text: listed corpora and own files, read, held out, cleaned."""

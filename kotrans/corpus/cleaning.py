@@ -1,0 +1,124 @@
+"""Which training pairs are dropped, and why: one rule each, counted by reason."""
+
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from hashlib import blake2b
+
+from kotrans.config.sections import CleaningConfig
+from kotrans.text import has_invisible, is_hangul, normalize
+
+# In the order in which the rules are asked; a pair counts under the first that drops it.
+REASONS = (
+    "empty",
+    "max_characters",
+    "equal_sides",
+    "max_length_ratio",
+    "min_hangul",
+    "max_hangul_target",
+    "duplicates",
+    "contamination",
+)
+NORMALISATIONS = ("nfc", "invisible")
+
+_BETWEEN_WORDS = re.compile(r"[\W_]+")
+_FEWEST_WORDS = 4  # shorter sentences ("그래?") occur everywhere and give nothing away
+_ENGLISH_SHARE = 0.5  # English needs about twice the characters of Korean for the same
+
+
+@dataclass
+class Counts:
+    """What became of the pairs of one corpus."""
+
+    read: int = 0
+    kept: int = 0
+    dropped: Counter[str] = field(default_factory=Counter)
+    """Pairs by reason."""
+    normalised: Counter[str] = field(default_factory=Counter)
+    """Lines that normalisation changed: `nfc` not composed, `invisible` with control or zero-width characters."""
+
+
+class Cleaner:
+    """Cleans the training pairs of one or several corpora; a duplicate is one across all of them."""
+
+    def __init__(self, config: CleaningConfig, held_out: Iterable[str]) -> None:
+        """`held_out` is every line, of either language, of the splits that are not trained on."""
+        self._config = config
+        self._seen: set[bytes] = set()
+        folded = (fold(normalize(line)) for line in held_out) if config.contamination else ()
+        self._held_out = {line for line in folded if _has_enough_words(line)}
+
+    def clean(self, pairs: Iterable[tuple[str, str]], counts: Counts) -> Iterator[tuple[str, str]]:
+        """The pairs that stay, normalised and in their order; `counts` is added to as they go by."""
+        for raw_source, raw_target in pairs:
+            counts.read += 1
+            source, target = _normalized(raw_source, counts), _normalized(raw_target, counts)
+            reason = self._reason(source, target)
+            if reason is None:
+                counts.kept += 1
+                yield source, target
+            else:
+                counts.dropped[reason] += 1
+
+    def _reason(self, source: str, target: str) -> str | None:
+        config = self._config
+        if not source or not target:
+            return "empty"
+        if max(len(source), len(target)) > config.max_characters:
+            return "max_characters"
+        if config.equal_sides and source == target:
+            return "equal_sides"
+        if _length_ratio(source, target) > config.max_length_ratio:
+            return "max_length_ratio"
+        if hangul_share(source) < config.min_hangul:
+            return "min_hangul"
+        if hangul_share(target) > config.max_hangul_target:
+            return "max_hangul_target"
+        if config.duplicates and self._is_duplicate(source, target):
+            return "duplicates"
+        if self._held_out and self._is_held_out(source, target):
+            return "contamination"
+        return None
+
+    def _is_duplicate(self, source: str, target: str) -> bool:
+        # Eight bytes a pair whatever its length; among ten million pairs the chance of one false match is 3e-6.
+        digest = blake2b(f"{source}\n{target}".encode(), digest_size=8).digest()
+        if digest in self._seen:
+            return True
+        self._seen.add(digest)
+        return False
+
+    def _is_held_out(self, source: str, target: str) -> bool:
+        return fold(source) in self._held_out or fold(target) in self._held_out
+
+
+def fold(line: str) -> str:
+    """What two spellings of the same sentence share: its words in lower case, without punctuation."""
+    return _BETWEEN_WORDS.sub(" ", line.casefold()).strip()
+
+
+def hangul_share(line: str) -> float:
+    """Share of Hangul among the letters of a line; 0 if it has none."""
+    if line.isascii():
+        return 0.0
+    letters = [character for character in line if character.isalpha()]
+    return sum(map(is_hangul, letters)) / len(letters) if letters else 0.0
+
+
+def _has_enough_words(folded: str) -> bool:
+    return folded.count(" ") >= _FEWEST_WORDS - 1
+
+
+def _length_ratio(source: str, target: str) -> float:
+    ratio = len(source) / (len(target) * _ENGLISH_SHARE)
+    return max(ratio, 1 / ratio)
+
+
+def _normalized(line: str, counts: Counts) -> str:
+    if not unicodedata.is_normalized("NFC", line):
+        counts.normalised["nfc"] += 1
+    if has_invisible(line):
+        counts.normalised["invisible"] += 1
+    return normalize(line)

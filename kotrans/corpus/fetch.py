@@ -1,0 +1,134 @@
+"""Listed corpora, fetched on demand into a cache: verified, and there wholly or not at all.
+
+A mirror, a folder or a URL, has each file as MIRROR/<corpus>/<file>; a folder may also have it directly in it.
+"""
+
+import hashlib
+import os
+import shutil
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import platformdirs
+from filelock import FileLock
+
+from kotrans import bundled
+from kotrans.corpus.download import Download, download
+from kotrans.corpus.registry import Entry, RemoteFile
+from kotrans.corpus.unpack import unpack
+from kotrans.errors import FetchError
+from kotrans.files import new_directory, sha256, write_json
+
+Progress = Callable[[str, int, int | None], None]
+"""Called with a file's name, the bytes there are, and all there will be if that is known."""
+
+RECORD = "fetched.json"
+_MOST_EXPANSION = 20  # times that an archive's largest permitted size may grow by unpacking
+
+
+def cache_folder() -> Path:
+    """Where fetched corpora are kept: KOTRANS_CACHE, or the platform's place for caches."""
+    named = os.environ.get("KOTRANS_CACHE")
+    return Path(named).expanduser() if named else platformdirs.user_cache_path("kotrans", appauthor=False)
+
+
+def default_mirror() -> str | None:
+    """KOTRANS_MIRROR, if it is set."""
+    return os.environ.get("KOTRANS_MIRROR") or None
+
+
+def entry_folder(entry: Entry, cache: Path) -> Path:
+    """Where the entry's files lie, once they are there."""
+    return bundled.starter() if entry.bundled else cache / f"{entry.name}-{entry.key}"
+
+
+def fetch(entry: Entry, *, cache: Path, mirror: str | None = None, progress: Progress | None = None) -> Path:
+    """The folder with the entry's files, which are fetched if they are missing.
+
+    Raises FetchError if they cannot be had or are not what the registry says; what came so far is kept for next time.
+    """
+    folder = entry_folder(entry, cache)
+    if entry.bundled or folder.is_dir():
+        return folder
+    try:
+        cache.mkdir(parents=True, exist_ok=True)
+        with FileLock(cache / f".{folder.name}.lock"):  # another process may be fetching the same
+            if not folder.is_dir():
+                _fetch_all(entry, folder, mirror, progress or (lambda name, done, total: None))
+    except FetchError as error:
+        raise FetchError(f"{error}; {_remedy(entry, cache, mirror)}") from None
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise FetchError(f"{cache}: cannot be written ({reason}); free space or set KOTRANS_CACHE elsewhere") from None
+    return folder
+
+
+def _fetch_all(entry: Entry, folder: Path, mirror: str | None, progress: Progress) -> None:
+    parts = folder.with_name(f".{folder.name}.part")
+    parts.mkdir(exist_ok=True)
+    with new_directory(folder) as scratch:
+        files = []
+        for file in entry.files:
+            got = _obtain(entry, file, parts, mirror, progress)
+            files.append({"name": file.name, "url": file.url, "bytes": got.stat().st_size, "sha256": sha256(got)})
+            if file.unpack:
+                unpack(got, file.unpack, scratch, _MOST_EXPANSION * file.max_bytes)
+            else:
+                shutil.copyfile(got, scratch / file.name)
+        write_json(scratch / RECORD, _record(entry, mirror, files))
+    shutil.rmtree(parts, ignore_errors=True)
+
+
+def _record(entry: Entry, mirror: str | None, files: list[dict[str, Any]]) -> dict[str, Any]:
+    date = datetime.now(UTC).isoformat(timespec="seconds")
+    return {"corpus": entry.name, "date": date, "mirror": mirror, "files": files}
+
+
+def _obtain(entry: Entry, file: RemoteFile, parts: Path, mirror: str | None, progress: Progress) -> Path:
+    """The verified file, downloaded or in the mirror's folder."""
+    if mirror and not mirror.startswith(("http://", "https://")):
+        return _from_folder(entry, file, Path(mirror).expanduser())
+    url = f"{mirror.rstrip('/')}/{entry.name}/{file.name}" if mirror else file.url
+    part = parts / file.name
+    task = Download(url, part, file.max_bytes, lambda done, total: progress(file.name, done, total))
+    resumed = part.exists()
+    download(task)
+    if resumed and _mismatch(part, file):
+        task.restart()  # the earlier half may have been of another version
+        download(task)
+    if problem := _mismatch(part, file):
+        task.restart()
+        raise FetchError(f"{url}: {problem}")
+    return part
+
+
+def _from_folder(entry: Entry, file: RemoteFile, mirror: Path) -> Path:
+    for path in (mirror / entry.name / file.name, mirror / file.name):
+        if not path.is_file():
+            continue
+        if path.stat().st_size > file.max_bytes:
+            raise FetchError(f"{path}: is larger than the {file.max_bytes:,} bytes it may have")
+        if problem := _mismatch(path, file):
+            raise FetchError(f"{path}: {problem}")
+        return path
+    raise FetchError(f"{mirror / entry.name / file.name}: there is no such file in the mirror")
+
+
+def _mismatch(path: Path, file: RemoteFile) -> str | None:
+    """What is wrong with the content, if anything."""
+    data = path.read_bytes()
+    if file.git_blob:
+        found = hashlib.sha1(b"blob %d\0" % len(data) + data, usedforsecurity=False).hexdigest()
+        return None if found == file.git_blob else f"has git blob id {found}, but must have {file.git_blob}"
+    found = hashlib.sha256(data).hexdigest()
+    return f"has SHA-256 {found}, but must have {file.sha256}" if file.sha256 not in (None, found) else None
+
+
+def _remedy(entry: Entry, cache: Path, mirror: str | None) -> str:
+    places = f"{entry_folder(entry, cache)} is where it goes"
+    if mirror:
+        return f"check the mirror {mirror} ({places})"
+    names = ", ".join(f"DIR/{entry.name}/{file.name}" for file in entry.files)
+    return f"try again, or download elsewhere and give --mirror DIR (or KOTRANS_MIRROR) with {names} ({places})"

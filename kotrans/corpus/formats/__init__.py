@@ -1,0 +1,1 @@
+"""The file formats that parallel text comes in."""

@@ -1,0 +1,67 @@
+"""Objects with named fields: JSON Lines, and JSON as AI-Hub has it."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from kotrans.config.sections import Fields
+from kotrans.corpus.formats.pairs import Pairs, cell_text, missing_field
+from kotrans.errors import DataError
+from kotrans.files import decode, read_bytes, read_lines
+
+
+def read_jsonl(path: Path, fields: Fields) -> Pairs:
+    """One object a line; blank lines are passed over."""
+    pairs = Pairs([], [])
+    for number, line in enumerate(read_lines(path), 1):
+        if line.strip():
+            _add(pairs, _parse(line, path, number), fields, path, number, f"{path}:{number}")
+    return pairs
+
+
+def read_json(path: Path, fields: Fields) -> Pairs:
+    """A list of objects, or an object with one such list in it (AI-Hub calls it `data`)."""
+    pairs = Pairs([], [])
+    for number, record in enumerate(_records(_parse(decode(read_bytes(path), path), path, 1), path), 1):
+        _add(pairs, record, fields, path, None, f"{path}: object {number}")
+    return pairs
+
+
+def _parse(text: str, path: Path, line: int) -> Any:
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        raise DataError(f"{path}:{line + error.lineno - 1}: not valid JSON ({error.msg})") from None
+    except (RecursionError, ValueError) as error:
+        raise DataError(f"{path}:{line}: JSON that cannot be read ({error})") from None
+
+
+def _records(value: Any, path: Path) -> list[Any]:
+    if isinstance(value, list):
+        return value
+    lists = {name: inner for name, inner in value.items() if isinstance(inner, list)} if isinstance(value, dict) else {}
+    if len(lists) > 1:
+        lists = {name: inner for name, inner in lists.items() if name == "data"} or lists
+    if len(lists) != 1:
+        shown = f"{len(lists)} lists ({', '.join(lists)})" if lists else "none"
+        raise DataError(f"{path}: needs a list of objects, at the top or as `data` in one object, but has {shown}")
+    return next(iter(lists.values()))
+
+
+def _add(pairs: Pairs, record: Any, fields: Fields, path: Path, line: int | None, where: str) -> None:
+    if not isinstance(record, dict):
+        raise DataError(f"{where}: is a {type(record).__name__}, not an object with named fields")
+    found = {name: _lookup(record, name) for name in (fields.source, fields.target)}
+    if missing := [name for name, values in found.items() if not values]:
+        raise missing_field(Path(where) if line is None else path, line, missing, list(record))
+    source, target = found[fields.source][0], found[fields.target][0]
+    pairs.add(cell_text(source, f"{where}: {fields.source}"), cell_text(target, f"{where}: {fields.target}"))
+
+
+def _lookup(record: dict[str, Any], name: str) -> list[Any]:
+    """The field in a list, or nothing; `translation.ko` is `ko` inside `translation`, unless it is a name itself."""
+    if name in record:
+        return [record[name]]
+    outer, dot, inner = name.partition(".")
+    nested = record.get(outer)
+    return _lookup(nested, inner) if dot and isinstance(nested, dict) else []

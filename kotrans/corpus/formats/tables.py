@@ -1,0 +1,86 @@
+"""Rows and columns: tab-separated, comma-separated, and Excel."""
+
+import csv
+import io
+import warnings
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from zipfile import BadZipFile
+
+import openpyxl
+from openpyxl.utils.exceptions import InvalidFileException
+
+from kotrans.config.sections import Fields
+from kotrans.corpus.formats.pairs import Pairs, cell_text, missing_field
+from kotrans.errors import DataError
+from kotrans.files import decode, read_bytes, read_lines
+
+Row = tuple[int, Sequence[object]]  # its line or row number, counted from 1, and its cells
+
+
+def read_tsv(path: Path, fields: Fields) -> Pairs:
+    """Cells between tabs; quotation marks are text like any other, and a row is one line."""
+    lines = read_lines(path)
+    return _pairs(path, ((number, line.split("\t")) for number, line in enumerate(lines, 1)), fields)
+
+
+def read_csv(path: Path, fields: Fields) -> Pairs:
+    """Comma-separated; a quoted cell may hold commas, doubled quotation marks and line breaks."""
+    reader = csv.reader(io.StringIO(decode(read_bytes(path), path), newline="\n"), strict=True)
+    try:
+        return _pairs(path, ((reader.line_num, row) for row in reader), fields)
+    except csv.Error as error:
+        raise DataError(f"{path}:{reader.line_num}: not valid CSV ({error}); quote cells as Excel does") from None
+
+
+def read_xlsx(path: Path, fields: Fields) -> Pairs:
+    """The first sheet whose first row names both columns, as in AI-Hub's 원문 and 번역문."""
+    read_bytes(path)  # a missing file gets the message that it gets in every format
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about styles and print areas, which are not read
+            return _read_workbook(path, fields)
+    except (InvalidFileException, BadZipFile, KeyError, OSError, ValueError) as error:
+        raise DataError(f"{path}: not an Excel workbook (.xlsx) that can be read ({error}); save it anew") from None
+
+
+def _read_workbook(path: Path, fields: Fields) -> Pairs:
+    workbook = openpyxl.load_workbook(path, read_only=True, data_only=True)
+    try:
+        headers = []
+        for sheet in workbook.worksheets:
+            sheet.reset_dimensions()  # some writers note a wrong size, which would hide rows
+            header = next(sheet.iter_rows(max_row=1, values_only=True), ())
+            headers += [str(cell) for cell in header if cell is not None]
+            if fields.source in header and fields.target in header:
+                return _pairs(path, enumerate(sheet.iter_rows(values_only=True), 1), fields)
+        raise missing_field(path, 1, [fields.source, fields.target], headers)
+    finally:
+        workbook.close()
+
+
+def _pairs(path: Path, rows: Iterable[Row], fields: Fields) -> Pairs:
+    rows = iter(rows)
+    names = (fields.source, fields.target)
+    if all(name.isdecimal() and int(name) > 0 for name in names):
+        source, target = (int(name) - 1 for name in names)
+    else:
+        source, target = _columns(path, next(rows, (1, ())), names)
+    pairs = Pairs([], [])
+    for number, row in rows:
+        if not any(row):
+            continue  # a blank row
+        if len(row) <= max(source, target):
+            raise DataError(f"{path}:{number}: has {len(row)} columns, but column {max(source, target) + 1} is needed")
+        where = f"{path}:{number}"
+        pairs.add(cell_text(row[source], where), cell_text(row[target], where))
+    return pairs
+
+
+def _columns(path: Path, header: Row, names: tuple[str, str]) -> tuple[int, int]:
+    number, cells = header
+    found = [str(cell).strip() for cell in cells if cell is not None]
+    if missing := [name for name in names if name not in found]:
+        raise missing_field(path, number, missing, found)
+    stripped = [str(cell).strip() for cell in cells]
+    return stripped.index(names[0]), stripped.index(names[1])

@@ -1,0 +1,124 @@
+"""The corpora of a config and where their files are: listed ones in the cache, your own where you say."""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from pathlib import Path
+
+from kotrans.config.sections import CorpusConfig, Fields, Format, SplitFiles
+from kotrans.corpus.fetch import Progress, cache_folder, default_mirror, entry_folder, fetch
+from kotrans.corpus.formats.pairs import Pairs
+from kotrans.corpus.formats.reading import read_pairs
+from kotrans.corpus.holdout import hold_out
+from kotrans.corpus.registry import Entry, load_registry
+from kotrans.errors import ConfigError, FetchError
+
+_SPLIT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """A corpus whose files are on this machine."""
+
+    name: str
+    weight: float
+    format: Format
+    fields: Fields
+    splits: Mapping[str, SplitFiles]
+    holdout: Mapping[str, int]
+    folder: Path | None
+    """Where a listed corpus lies; None for your own files."""
+
+    def read(self) -> dict[str, Pairs]:
+        """Every split, those that are taken out of train included. Raises DataError."""
+        texts = {split: read_pairs(files, self.format, self.fields) for split, files in self.splits.items()}
+        if self.holdout:
+            texts |= hold_out(texts["train"], self.holdout, self.name)
+        return texts
+
+    @property
+    def files(self) -> list[Path]:
+        """All its files, in the order of its splits."""
+        return [path for files in self.splits.values() for path in (files.source, files.target, files.path) if path]
+
+
+@dataclass(frozen=True)
+class Listing:
+    """A line of `kotrans corpora`."""
+
+    entry: Entry
+    folder: Path
+    present: bool
+
+
+@dataclass(frozen=True)
+class Library:
+    """The listed corpora, where they are kept, and where they come from."""
+
+    cache: Path = field(default_factory=cache_folder)
+    mirror: str | None = field(default_factory=default_mirror)
+    progress: Progress | None = None
+    registry: Mapping[str, Entry] = field(default_factory=load_registry)
+
+    def listings(self) -> list[Listing]:
+        """What there is; fetches nothing."""
+        folders = [(entry, entry_folder(entry, self.cache)) for entry in self.registry.values()]
+        return [Listing(entry, folder, folder.is_dir()) for entry, folder in folders]
+
+    def corpora(self, wanted: Iterable[CorpusConfig]) -> list[Corpus]:
+        """The corpora of a config, fetched if they are missing. Raises ConfigError or FetchError."""
+        return [self._own(corpus) if corpus.splits else self._listed(corpus) for corpus in wanted]
+
+    def entry(self, name: str) -> Entry:
+        """The listed corpus of that name. Raises ConfigError with the nearest name."""
+        if name in self.registry:
+            return self.registry[name]
+        near = get_close_matches(name, self.registry, n=1)
+        hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(self.registry)}"
+        raise ConfigError(f"corpus {name!r}: is not listed; {hint} Your own files need `format` and `splits`")
+
+    def fetch(self, name: str) -> Path:
+        """The folder of a listed corpus, fetched if it is missing. Raises ConfigError or FetchError."""
+        return fetch(self.entry(name), cache=self.cache, mirror=self.mirror, progress=self.progress)
+
+    def read_split(self, name: str, split: str) -> Pairs:
+        """One split of a listed corpus as it stands upstream. Raises ConfigError if there is no such split."""
+        corpus = self._listed(CorpusConfig(name=name))
+        if split not in (known := {*corpus.splits, *corpus.holdout}):
+            raise ConfigError(f"corpus {name!r}: has no split {split!r}, but {', '.join(sorted(known))}")
+        if split in corpus.holdout or (split == "train" and corpus.holdout):
+            return corpus.read()[split]
+        return read_pairs(corpus.splits[split], corpus.format, corpus.fields)
+
+    def _listed(self, wanted: CorpusConfig) -> Corpus:
+        entry = self.entry(wanted.name)
+        folder = self.fetch(wanted.name)
+        splits = {split: _inside(folder, files) for split, files in entry.splits.items()}
+        for path in (path for files in splits.values() for path in (files.source, files.target, files.path) if path):
+            if not path.is_file():
+                raise FetchError(f"{path}: is missing from the fetched corpus; delete {folder} and fetch it again")
+        holdout = _checked_holdout(wanted.name, wanted.holdout or entry.holdout, splits)
+        return Corpus(entry.name, wanted.weight, entry.format, entry.fields, splits, holdout, folder)
+
+    def _own(self, wanted: CorpusConfig) -> Corpus:
+        assert wanted.format is not None  # the config holds own splits and format together
+        holdout = _checked_holdout(wanted.name, wanted.holdout, wanted.splits)
+        return Corpus(wanted.name, wanted.weight, wanted.format, wanted.fields, wanted.splits, holdout, None)
+
+
+def _inside(folder: Path, files: SplitFiles) -> SplitFiles:
+    return SplitFiles(**{side: folder / path for side, path in files if path is not None})
+
+
+def _checked_holdout(name: str, holdout: dict[str, int], splits: Mapping[str, SplitFiles]) -> dict[str, int]:
+    for split in (*splits, *holdout):
+        if not _SPLIT_NAME.fullmatch(split):
+            raise ConfigError(f"corpus {name!r}: split {split!r} is part of file names; use letters, digits, _ and -")
+    if twice := [split for split in holdout if split in splits]:
+        raise ConfigError(f"corpus {name!r}: has files for {twice[0]}, so holdout cannot take {twice[0]} out of train")
+    if holdout and "train" not in splits:
+        raise ConfigError(f"corpus {name!r}: holdout takes pairs out of train, but there is no train split")
+    if few := [split for split, count in holdout.items() if count < 1]:
+        raise ConfigError(f"corpus {name!r}: holdout.{few[0]} must be at least 1")
+    return dict(holdout)
