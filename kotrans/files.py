@@ -88,6 +88,24 @@ def read_lines(path: Path) -> list[str]:
     return text.removesuffix("\n").split("\n") if text else []
 
 
+def stream_lines(path: Path) -> Iterator[str]:
+    """The lines that `read_lines` gives, one at a time, for files that need not fit into memory."""
+    try:
+        with path.open("rb") as file:
+            for number, raw in enumerate(file, start=1):
+                yield _decode_line(raw, path, number)
+    except FileNotFoundError:
+        raise DataError(f"{path}: there is no such file; check the path (it is relative to {Path.cwd()})") from None
+
+
+def _decode_line(raw: bytes, path: Path, number: int) -> str:
+    try:
+        line = raw.decode("utf-8-sig" if number == 1 else "utf-8")
+    except UnicodeDecodeError:
+        raise DataError(f"{path}:{number}: not UTF-8 text; convert it to UTF-8") from None
+    return line.removesuffix("\r\n") if line.endswith("\r\n") else line.removesuffix("\n")
+
+
 def read_bytes(path: Path) -> bytes:
     """The file's bytes. Raises DataError if there is no such file or it cannot be read."""
     try:

@@ -1,0 +1,216 @@
+"""Batches of training pairs: which pairs go together, in which order, and as tensors."""
+
+# Shape key: B batch, S longest source, T longest target, end marks counted.
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Self
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from kotrans.config.sections import BatchConfig
+from kotrans.dataset import Dataset, Ids
+from kotrans.tokenizer import BOS, EOS, PAD, Tokenizer, Vocabulary
+
+Integers = npt.NDArray[np.int64]
+Plan = list[Integers]
+"""The pairs of each batch, by index."""
+
+# A sampled sentence keeps its stored pieces if it would be longer than this many times its batch's longest.
+_LONGER = 2
+
+
+@dataclass(frozen=True)
+class Batch:
+    """source (B, S) ends each row with EOS; target (B, 1 + T) has BOS … EOS; the rest is PAD."""
+
+    source: Tensor
+    target: Tensor
+
+    @classmethod
+    def of(cls, sources: Sequence[Sequence[int] | Ids], targets: Sequence[Sequence[int] | Ids]) -> Self:
+        """From sequences that end with EOS; BOS is added here."""
+        return cls(pad(sources), pad(targets, begin=BOS))
+
+    @property
+    def source_mask(self) -> Tensor:
+        """(B, S), true on real pieces."""
+        return self.source != PAD
+
+    @property
+    def inputs(self) -> Tensor:
+        """(B, T), what the decoder is fed: BOS and the pieces."""
+        return self.target[:, :-1]
+
+    @property
+    def labels(self) -> Tensor:
+        """(B, T), what it shall say: the pieces and EOS."""
+        return self.target[:, 1:]
+
+    @property
+    def target_tokens(self) -> int:
+        """Labels that are real."""
+        return int((self.labels != PAD).sum())
+
+    def to(self, device: torch.device) -> Self:
+        """The batch on another device; from pinned memory without waiting for the copy."""
+        source, target = (tensor.to(device, non_blocking=True) for tensor in (self.source, self.target))
+        return replace(self, source=source, target=target)
+
+    def pin(self) -> Self:
+        """The batch in page-locked memory, from where CUDA copies on its own."""
+        return replace(self, source=self.source.pin_memory(), target=self.target.pin_memory())
+
+
+def pad(sequences: Sequence[Sequence[int] | Ids], begin: int | None = None) -> Tensor:
+    """The sequences as rows of one tensor (B, longest), int64, filled up with PAD; `begin` stands before each."""
+    start = 0 if begin is None else 1
+    longest = max((len(sequence) for sequence in sequences), default=0)
+    rows = np.full((len(sequences), start + longest), PAD, dtype=np.int64)
+    if begin is not None:
+        rows[:, 0] = begin
+    for row, sequence in zip(rows, sequences, strict=True):
+        row[start : start + len(sequence)] = sequence
+    return torch.from_numpy(rows)
+
+
+def plan_epoch(
+    source_lengths: Integers, target_lengths: Integers, tokens: int, seed: int, epoch: int, weights: npt.ArrayLike = 1.0
+) -> Plan:
+    """The batches of one epoch, in order: a pure function of its arguments.
+
+    A batch of B pairs has B × (longest target) and B × (longest source) of at most `tokens`, unless it is one long
+    pair alone. A pair of weight w occurs floor(w) times and once more with the probability of the rest.
+    """
+    random = np.random.default_rng([seed, epoch])
+    pairs = random.permutation(_draw(len(source_lengths), weights, random))
+    batches = _pack(pairs, source_lengths, target_lengths, tokens)
+    return [batches[i] for i in random.permutation(len(batches))]
+
+
+def plan_in_order(source_lengths: Integers, target_lengths: Integers, tokens: int) -> Plan:
+    """Every pair once, in batches of like lengths, always the same: for measuring. The budget is as in `plan_epoch`."""
+    return _pack(np.arange(len(source_lengths)), source_lengths, target_lengths, tokens)
+
+
+def _draw(count: int, weights: npt.ArrayLike, random: np.random.Generator) -> Integers:
+    copies = np.broadcast_to(np.asarray(weights, dtype=np.float64), count)
+    whole = np.floor(copies)
+    extra = random.random(count) < copies - whole
+    return np.repeat(np.arange(count), whole.astype(np.int64) + extra)
+
+
+def _pack(pairs: Integers, source_lengths: Integers, target_lengths: Integers, tokens: int) -> Plan:
+    """Sorts by length, ties as they come, and cuts where the budget is full."""
+    source, target = source_lengths[pairs], target_lengths[pairs]
+    # Within one target length sources go up, within the next down again, so that neighbours are alike at the seams.
+    order = np.lexsort((np.where(target % 2, source, -source), target))
+    pairs = pairs[order]
+    longest = np.maximum(source, target)[order]
+    plan, start = [], 0
+    while start < len(pairs):
+        most = max(1, tokens // int(longest[start]))
+        needed = np.maximum.accumulate(longest[start : start + most]) * np.arange(
+            1, len(longest[start : start + most]) + 1
+        )
+        size = max(1, int(np.searchsorted(needed, tokens, side="right")))
+        plan.append(pairs[start : start + size])
+        start += size
+    return plan
+
+
+@dataclass(frozen=True)
+class Padding:
+    """Share of the padded tensors that is padding."""
+
+    source: float
+    target: float
+    both: float
+
+
+def padding_share(plan: Plan, source_lengths: Integers, target_lengths: Integers) -> Padding:
+    """How much of a plan's batches is padding (BOS left out)."""
+    real, room = np.zeros(2), np.zeros(2)
+    for batch in plan:
+        for side, lengths in enumerate((source_lengths[batch], target_lengths[batch])):
+            real[side] += lengths.sum()
+            room[side] += lengths.max() * len(batch)
+    shares = 1 - real / room
+    return Padding(float(shares[0]), float(shares[1]), float(1 - real.sum() / room.sum()))
+
+
+@dataclass(frozen=True)
+class Position:
+    """Where training stands in the stream: the next batch. Both count from 0."""
+
+    epoch: int = 0
+    batch: int = 0
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """Subword regularisation: other pieces for the same text in every epoch."""
+
+    tokenizer: Tokenizer
+    strength: float
+
+
+class Batches:
+    """The endless stream of training batches, epoch after epoch; a pure function of its arguments."""
+
+    def __init__(
+        self,
+        dataset: Dataset,
+        config: BatchConfig,
+        seed: int,
+        weights: Sequence[float] | None = None,
+        sampling: Sampling | None = None,
+    ) -> None:
+        """`weights` has one number for each corpus.
+
+        The plan goes by the stored lengths, so that a sampled batch may pass the budget, to twice at most; a sampled
+        sentence is never longer than the longest stored one of the dataset.
+        """
+        self._dataset = dataset
+        self._config = config
+        self._seed = seed
+        self._weights = None if weights is None else np.asarray(weights, dtype=np.float64)
+        self._sampling = sampling
+
+    def plan(self, epoch: int) -> Plan:
+        """The pairs of each batch of an epoch."""
+        weights = 1.0 if self._weights is None else self._weights[self._dataset.origins]
+        lengths = self._dataset.source_lengths, self._dataset.target_lengths
+        return plan_epoch(*lengths, self._config.tokens, self._seed, epoch, weights)
+
+    def start_at(self, position: Position) -> Iterator[tuple[Position, Batch]]:
+        """From `position` on for ever: each batch with the position after it, from where the rest can be had again."""
+        epoch, first = position.epoch, position.batch
+        while True:
+            plan = self.plan(epoch)
+            for number in range(first, len(plan)):
+                after = Position(epoch, number + 1) if number + 1 < len(plan) else Position(epoch + 1)
+                yield after, self._batch(plan[number], Position(epoch, number))
+            epoch, first = epoch + 1, 0
+
+    def _batch(self, pairs: Integers, position: Position) -> Batch:
+        sources = [self._dataset.source(i) for i in pairs]
+        targets = [self._dataset.target(i) for i in pairs]
+        if self._sampling is None:
+            return Batch.of(sources, targets)
+        seeds = np.random.SeedSequence([self._seed, position.epoch, position.batch]).generate_state(2) >> 1
+        counts, tokenizer, strength = self._dataset.counts, self._sampling.tokenizer, self._sampling.strength
+        return Batch.of(
+            _resample(sources, tokenizer.source, strength, int(seeds[0]), counts.longest_source),
+            _resample(targets, tokenizer.target, strength, int(seeds[1]), counts.longest_target),
+        )
+
+
+def _resample(stored: list[Ids], vocabulary: Vocabulary, strength: float, seed: int, longest: int) -> list[list[int]]:
+    limit = min(longest, _LONGER * max(len(ids) for ids in stored))
+    old = [ids.tolist() for ids in stored]
+    new = vocabulary.sample([ids[:-1] for ids in old], strength, seed)
+    return [[*b, EOS] if len(b) < limit else a for a, b in zip(old, new, strict=True)]

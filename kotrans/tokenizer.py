@@ -1,0 +1,294 @@
+"""Subword vocabularies: trained with sentencepiece (Kudo and Richardson 2018), text to ids and back."""
+
+import re
+import threading
+from collections.abc import Sequence
+from io import BytesIO
+from pathlib import Path
+from typing import Literal, Self
+
+import numpy as np
+import sentencepiece
+from pydantic import ValidationError
+
+from kotrans.config.sections import Section, TokenizerConfig
+from kotrans.errors import ConfigError, DataError
+from kotrans.files import content_key, new_directory, read_bytes, sha256, stream_lines, write_json
+from kotrans.text import normalize
+
+PAD, BOS, EOS, UNK = range(4)
+
+_FORMAT = 1  # part of the key: raise it when the same input and settings come to give another model
+# Lines of each side; more text costs minutes (unigram is some ten times slower) and changes few pieces.
+_TRAINING_LINES = {"bpe": 1_000_000, "unigram": 150_000}
+_STATISTICS_LINES = 20_000
+_THREADS = 4  # fixed, because unigram's sums, and so its pieces, depend on it
+_LONGEST_LINE = 1_000_000  # bytes; sentencepiece leaves longer lines out of training, 4192 by default
+_TOO_HIGH = re.compile(r"Vocabulary size too high \(\d+\)\. Please set it to a value <= (\d+)")
+_TOO_LOW = re.compile(r"Vocabulary size is smaller than required_chars\. \d+ vs (\d+)")
+
+# Sentencepiece writes a space as "▁", so one that the user typed would come back as a space. It is spelt with a
+# noncharacter, which no text has a use for; where a text has one all the same, that is spelt too.
+_ESCAPES = {"▁": "\ufdd00", "\ufdd0": "\ufdd01"}
+_ESCAPED = {escape: character for character, escape in _ESCAPES.items()}
+_ESCAPE = re.compile("[▁\ufdd0]")
+_UNESCAPE = re.compile("\ufdd0[01]")
+
+_sampling = threading.Lock()  # sentencepiece's seed belongs to the process
+
+
+class SideStatistics(Section):
+    """How one side of the training text looks in pieces, measured on a part of it."""
+
+    vocabulary_size: int
+    """Pieces in the vocabulary, special ones included."""
+    lines: int
+    """Lines it was trained on."""
+    pieces_per_word: float
+    """Pieces for each word, a word being what stands between spaces."""
+    byte_share: float
+    """Share of the pieces that spell a byte of a character outside the vocabulary."""
+
+
+class TokenizerManifest(Section):
+    """What a tokenizer was made of and what came out."""
+
+    stage: Literal["tokenizer"] = "tokenizer"
+    key: str
+    inputs: dict[str, str]
+    """SHA-256 of the text of each side."""
+    settings: TokenizerConfig
+    seed: int
+    models: dict[str, str]
+    """SHA-256 of each model file."""
+    source: SideStatistics
+    target: SideStatistics
+
+    @classmethod
+    def read(cls, folder: Path) -> Self:
+        """The manifest of a tokenizer's folder. Raises DataError if it is missing or damaged."""
+        path = folder / "manifest.json"
+        try:
+            return cls.model_validate_json(read_bytes(path))
+        except ValidationError:
+            raise DataError(f"{path}: damaged; delete {folder} and run `kotrans tokenize` again") from None
+
+    @property
+    def summary(self) -> str:
+        """The statistics in one line."""
+        return "; ".join(
+            f"{name} {side.vocabulary_size:,} pieces, {side.pieces_per_word:.2f} a word, {side.byte_share:.3%} bytes"
+            for name, side in (("source", self.source), ("target", self.target))
+        )
+
+
+def tokenizer_key(config: TokenizerConfig, source_lines_file: Path, target_lines_file: Path, seed: int) -> str:
+    """Names the tokenizer that these files and settings give; `sampling` has no part in it."""
+    return _key(config, _hashes(source_lines_file, target_lines_file), seed)
+
+
+def _hashes(source_lines_file: Path, target_lines_file: Path) -> dict[str, str]:
+    return {"source": sha256(source_lines_file), "target": sha256(target_lines_file)}
+
+
+def _key(config: TokenizerConfig, inputs: dict[str, str], seed: int) -> str:
+    return content_key([_FORMAT, config.model_dump(exclude={"sampling"}), inputs, seed])
+
+
+def train_tokenizer(
+    config: TokenizerConfig, source_lines_file: Path, target_lines_file: Path, folder: Path, seed: int
+) -> TokenizerManifest:
+    """Trains the vocabularies of both sides, or the joint one, into a new folder.
+
+    The same text and settings give the same bytes. `seed` picks the lines where there are too many for sentencepiece.
+    Raises ConfigError if the vocabulary size does not suit the text.
+    """
+    most = _TRAINING_LINES[config.model]
+    texts = {
+        "source": _sample_lines(source_lines_file, most, seed),
+        "target": _sample_lines(target_lines_file, most, seed),
+    }
+    trained = {"joint": texts["source"] + texts["target"]} if config.joint else texts
+    models = _train_all(config, trained)
+    vocabularies = {name: Vocabulary(model) for name, model in models.items()}
+    with new_directory(folder) as scratch:
+        for name, model in models.items():
+            (scratch / f"{name}.model").write_bytes(model)
+        inputs = _hashes(source_lines_file, target_lines_file)
+        manifest = TokenizerManifest(
+            key=_key(config, inputs, seed),
+            inputs=inputs,
+            settings=config,
+            seed=seed,
+            models={f"{name}.model": sha256(scratch / f"{name}.model") for name in models},
+            source=_measure(vocabularies.get("joint") or vocabularies["source"], texts["source"]),
+            target=_measure(vocabularies.get("joint") or vocabularies["target"], texts["target"]),
+        )
+        write_json(scratch / "manifest.json", manifest.model_dump(mode="json"))
+    return manifest
+
+
+def _sample_lines(path: Path, most: int, seed: int) -> list[str]:
+    """The lines that are not blank, normalised; a fixed choice of them where there are too many."""
+    count = sum(1 for _ in stream_lines(path))
+    kept = np.ones(count, dtype=bool)
+    if count > most:
+        left_out = np.random.default_rng(seed).choice(count, count - most, replace=False)
+        kept[left_out] = False
+    lines = [normalize(line) for line, keep in zip(stream_lines(path), kept, strict=True) if keep]
+    if not any(lines):
+        raise DataError(f"{path}: no text to train a tokenizer on; check the corpus")
+    return [line for line in lines if line]
+
+
+def _train_all(config: TokenizerConfig, texts: dict[str, list[str]]) -> dict[str, bytes]:
+    """One model for each text. A size that does not suit them is refused with one that suits all."""
+    models, highest, lowest = {}, [], []
+    for name, lines in texts.items():
+        try:
+            models[name] = _train(config, lines)
+        except RuntimeError as error:
+            if high := _TOO_HIGH.search(str(error)):
+                highest.append(int(high[1]))
+            elif low := _TOO_LOW.search(str(error)):
+                lowest.append(int(low[1]))
+            else:
+                raise
+    if lowest:
+        raise ConfigError(
+            f"tokenizer.vocabulary_size: {config.vocabulary_size} has no room for the characters of the text; "
+            f"set it to {max(lowest) + 1} or more, or lower tokenizer.character_coverage ({config.character_coverage})"
+        )
+    if highest:
+        raise ConfigError(_too_high(config, min(highest)))
+    return models
+
+
+def _too_high(config: TokenizerConfig, largest: int) -> str:
+    least = TokenizerConfig.model_json_schema()["properties"]["vocabulary_size"]["minimum"]
+    remedy = f"set it to {largest} or less" if largest >= least else f"even the least, {least}, needs more text"
+    return (
+        f"tokenizer.vocabulary_size: {config.vocabulary_size} is more than the training text allows, "
+        f"which is {largest}; {remedy}"
+    )
+
+
+def _train(config: TokenizerConfig, lines: list[str]) -> bytes:
+    model = BytesIO()
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=(_escape(line) for line in lines),
+        model_writer=model,
+        model_type=config.model,
+        vocab_size=config.vocabulary_size,
+        character_coverage=config.character_coverage,
+        byte_fallback=config.byte_fallback,
+        normalization_rule_name=config.normalization,
+        max_sentence_length=_LONGEST_LINE,
+        num_threads=_THREADS,
+        pad_id=PAD,
+        bos_id=BOS,
+        eos_id=EOS,
+        unk_id=UNK,
+        minloglevel=2,  # errors come as exceptions; nothing goes to the terminal
+    )
+    return model.getvalue()
+
+
+def _measure(vocabulary: "Vocabulary", lines: list[str]) -> SideStatistics:
+    step = -(-len(lines) // _STATISTICS_LINES)
+    measured = lines[::step]
+    ids = np.concatenate([np.asarray(line, dtype=np.int64) for line in vocabulary.encode(measured)])
+    return SideStatistics(
+        vocabulary_size=vocabulary.size,
+        lines=len(lines),
+        pieces_per_word=len(ids) / sum(line.count(" ") + 1 for line in measured),
+        byte_share=float(vocabulary.is_byte[ids].mean()),
+    )
+
+
+class Vocabulary:
+    """One side's pieces: lines to ids and back."""
+
+    def __init__(self, model: bytes) -> None:
+        self.model = model
+        self._processor = sentencepiece.SentencePieceProcessor()
+        self._processor.load_from_serialized_proto(model)
+        self.size: int = self._processor.get_piece_size()
+        self.is_byte = np.array([self._processor.is_byte(i) for i in range(self.size)])
+
+    def encode(self, lines: Sequence[str]) -> list[list[int]]:
+        """Ids of each normalised line, without special ids; a blank line has none."""
+        return self._processor.encode([_escape(normalize(line)) for line in lines], out_type=int)
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """The text of the pieces; special ids say nothing.
+
+        With byte fallback and identity normalisation this gives back exactly the normalised line that was encoded.
+        Bytes that spell no character, which a model may produce, come out as U+FFFD.
+        """
+        return _unescape(self._processor.decode([int(i) for i in ids if i > UNK]))
+
+    def pieces(self, ids: Sequence[int]) -> list[str]:
+        """The pieces as sentencepiece writes them: "▁" for a space, "<0xE2>" for a byte."""
+        return [self._processor.id_to_piece(int(i)) for i in ids]
+
+    def sample(self, ids: Sequence[list[int]], strength: float, seed: int) -> list[list[int]]:
+        """The same lines in other pieces, a pure function of the arguments; `seed` is below 2 ** 32 - 1.
+
+        With bpe, merges are left out with probability `strength` (BPE-dropout, Provilkov et al. 2020); with unigram,
+        a segmentation is drawn with smoothing `strength` (Kudo 2018). A line with an unknown piece stays as it is.
+        """
+        texts = self._processor.decode([[int(i) for i in line] for line in ids])
+        sampled: list[list[int]] = []
+
+        def draw() -> None:
+            sampled.extend(
+                self._processor.encode(
+                    texts, out_type=int, enable_sampling=True, alpha=strength, nbest_size=-1, num_threads=1
+                )
+            )
+
+        # Sentencepiece gives each thread a generator, which starts from the process's seed when first used.
+        with _sampling:
+            sentencepiece.set_random_generator_seed(seed)
+            thread = threading.Thread(target=draw)
+            thread.start()
+            thread.join()
+        return [list(old) if UNK in old else new for old, new in zip(ids, sampled, strict=True)]
+
+
+def _escape(line: str) -> str:
+    return _ESCAPE.sub(lambda found: _ESCAPES[found[0]], line)
+
+
+def _unescape(line: str) -> str:
+    return _UNESCAPE.sub(lambda found: _ESCAPED[found[0]], line)
+
+
+class Tokenizer:
+    """The vocabularies of both sides, which are one and the same if `joint`."""
+
+    def __init__(self, models: dict[str, bytes], manifest: TokenizerManifest) -> None:
+        self._models = models
+        self.manifest = manifest
+        self.joint = "joint.model" in models
+        self.source = Vocabulary(models["joint.model" if self.joint else "source.model"])
+        self.target = self.source if self.joint else Vocabulary(models["target.model"])
+        self.fingerprint = content_key(manifest.models)
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """The tokenizer of a folder. Raises DataError if a file is missing or damaged."""
+        manifest = TokenizerManifest.read(folder)
+        for name, digest in manifest.models.items():
+            read_bytes(folder / name)
+            if sha256(folder / name) != digest:
+                raise DataError(f"{folder / name}: damaged; delete {folder} and run `kotrans tokenize` again")
+        return cls({name: read_bytes(folder / name) for name in manifest.models}, manifest)
+
+    def save(self, folder: Path) -> None:
+        """Writes the models and the manifest into a folder, as `load` wants them."""
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, model in self._models.items():
+            (folder / name).write_bytes(model)
+        write_json(folder / "manifest.json", self.manifest.model_dump(mode="json"))
