@@ -16,9 +16,10 @@ from filelock import FileLock
 
 from kotrans import bundled
 from kotrans.corpus.download import Download, download
+from kotrans.corpus.formats.reading import read_pairs
 from kotrans.corpus.registry import Entry, RemoteFile
 from kotrans.corpus.unpack import unpack
-from kotrans.errors import FetchError
+from kotrans.errors import DataError, FetchError
 from kotrans.files import new_directory, sha256, write_json
 
 Progress = Callable[[str, int, int | None], None]
@@ -60,30 +61,45 @@ def fetch(entry: Entry, *, cache: Path, mirror: str | None = None, progress: Pro
     except FetchError as error:
         raise FetchError(f"{error}; {_remedy(entry, cache, mirror)}") from None
     except OSError as error:
-        reason = error.strerror or str(error)
-        raise FetchError(f"{cache}: cannot be written ({reason}); free space or set KOTRANS_CACHE elsewhere") from None
+        where, reason = error.filename or cache, error.strerror or error
+        raise FetchError(f"{where}: {reason}; the cache is {cache}, and KOTRANS_CACHE names another place") from None
     return folder
 
 
 def _fetch_all(entry: Entry, folder: Path, mirror: str | None, progress: Progress) -> None:
     parts = folder.with_name(f".{folder.name}.part")
     parts.mkdir(exist_ok=True)
-    with new_directory(folder) as scratch:
-        files = []
-        for file in entry.files:
-            got = _obtain(entry, file, parts, mirror, progress)
-            files.append({"name": file.name, "url": file.url, "bytes": got.stat().st_size, "sha256": sha256(got)})
-            if file.unpack:
-                unpack(got, file.unpack, scratch, _MOST_EXPANSION * file.max_bytes)
-            else:
-                shutil.copyfile(got, scratch / file.name)
-        write_json(scratch / RECORD, _record(entry, mirror, files))
-    shutil.rmtree(parts, ignore_errors=True)
+    files = [_obtain(entry, file, parts, mirror, progress) for file in entry.files]
+    try:
+        with new_directory(folder) as scratch:
+            for file, got in zip(entry.files, files, strict=True):
+                if file.unpack:
+                    unpack(got, file.unpack, scratch, _MOST_EXPANSION * file.max_bytes)
+                else:
+                    shutil.copyfile(got, scratch / file.name)
+            write_json(scratch / RECORD, _record(entry, scratch, files))
+    except FetchError:
+        shutil.rmtree(parts)  # else the next try would go on from a whole file that is no good
+        raise
+    shutil.rmtree(parts)
 
 
-def _record(entry: Entry, mirror: str | None, files: list[dict[str, Any]]) -> dict[str, Any]:
-    date = datetime.now(UTC).isoformat(timespec="seconds")
-    return {"corpus": entry.name, "date": date, "mirror": mirror, "files": files}
+def _record(entry: Entry, folder: Path, files: list[Path]) -> dict[str, Any]:
+    """What came, and when: all there is to tell one version from another where upstream has none."""
+    splits = entry.files_of_splits(folder).items()
+    try:
+        pairs = {split: len(read_pairs(named, entry.format, entry.fields).source) for split, named in splits}
+    except DataError as error:
+        raise FetchError(f"{entry.name}: what came is not what was expected ({error})") from None
+    return {
+        "corpus": entry.name,
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "pairs": pairs,
+        "files": [
+            {"name": file.name, "url": file.url, "bytes": got.stat().st_size, "sha256": sha256(got)}
+            for file, got in zip(entry.files, files, strict=True)
+        ],
+    }
 
 
 def _obtain(entry: Entry, file: RemoteFile, parts: Path, mirror: str | None, progress: Progress) -> Path:
@@ -130,5 +146,6 @@ def _remedy(entry: Entry, cache: Path, mirror: str | None) -> str:
     places = f"{entry_folder(entry, cache)} is where it goes"
     if mirror:
         return f"check the mirror {mirror} ({places})"
-    names = ", ".join(f"DIR/{entry.name}/{file.name}" for file in entry.files)
-    return f"try again, or download elsewhere and give --mirror DIR (or KOTRANS_MIRROR) with {names} ({places})"
+    return (
+        f"try again, or put its files by hand in DIR/{entry.name}/ and give --mirror DIR, or KOTRANS_MIRROR ({places})"
+    )

@@ -1,5 +1,6 @@
 """The corpora of a config and where their files are: listed ones in the cache, your own where you say."""
 
+import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -7,7 +8,7 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from kotrans.config.sections import CorpusConfig, Fields, Format, SplitFiles
-from kotrans.corpus.fetch import Progress, cache_folder, default_mirror, entry_folder, fetch
+from kotrans.corpus.fetch import RECORD, Progress, cache_folder, default_mirror, entry_folder, fetch
 from kotrans.corpus.formats.pairs import Pairs
 from kotrans.corpus.formats.reading import read_pairs
 from kotrans.corpus.holdout import hold_out
@@ -40,7 +41,7 @@ class Corpus:
     @property
     def files(self) -> list[Path]:
         """All its files, in the order of its splits."""
-        return [path for files in self.splits.values() for path in (files.source, files.target, files.path) if path]
+        return _paths(self.splits)
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,10 @@ class Listing:
 
     entry: Entry
     folder: Path
+    """Where it is, or would be."""
     present: bool
+    pairs: Mapping[str, int]
+    """Pairs in each split; empty if that is not known before fetching."""
 
 
 @dataclass(frozen=True)
@@ -63,8 +67,7 @@ class Library:
 
     def listings(self) -> list[Listing]:
         """What there is; fetches nothing."""
-        folders = [(entry, entry_folder(entry, self.cache)) for entry in self.registry.values()]
-        return [Listing(entry, folder, folder.is_dir()) for entry, folder in folders]
+        return [_listing(entry, entry_folder(entry, self.cache)) for entry in self.registry.values()]
 
     def corpora(self, wanted: Iterable[CorpusConfig]) -> list[Corpus]:
         """The corpora of a config, fetched if they are missing. Raises ConfigError or FetchError."""
@@ -76,7 +79,7 @@ class Library:
             return self.registry[name]
         near = get_close_matches(name, self.registry, n=1)
         hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(self.registry)}"
-        raise ConfigError(f"corpus {name!r}: is not listed; {hint} Your own files need `format` and `splits`")
+        raise ConfigError(f"corpus {name!r}: is not listed; {hint} (your own files need `format` and `splits`)")
 
     def fetch(self, name: str) -> Path:
         """The folder of a listed corpus, fetched if it is missing. Raises ConfigError or FetchError."""
@@ -94,12 +97,12 @@ class Library:
     def _listed(self, wanted: CorpusConfig) -> Corpus:
         entry = self.entry(wanted.name)
         folder = self.fetch(wanted.name)
-        splits = {split: _inside(folder, files) for split, files in entry.splits.items()}
-        for path in (path for files in splits.values() for path in (files.source, files.target, files.path) if path):
-            if not path.is_file():
-                raise FetchError(f"{path}: is missing from the fetched corpus; delete {folder} and fetch it again")
+        splits = entry.files_of_splits(folder)
         holdout = _checked_holdout(wanted.name, wanted.holdout or entry.holdout, splits)
-        return Corpus(entry.name, wanted.weight, entry.format, entry.fields, splits, holdout, folder)
+        corpus = Corpus(entry.name, wanted.weight, entry.format, entry.fields, splits, holdout, folder)
+        if entry.files and (missing := [path for path in corpus.files if not path.is_file()]):
+            raise FetchError(f"{missing[0]}: is missing from the fetched corpus; delete {folder} and fetch it again")
+        return corpus
 
     def _own(self, wanted: CorpusConfig) -> Corpus:
         assert wanted.format is not None  # the config holds own splits and format together
@@ -107,8 +110,19 @@ class Library:
         return Corpus(wanted.name, wanted.weight, wanted.format, wanted.fields, wanted.splits, holdout, None)
 
 
-def _inside(folder: Path, files: SplitFiles) -> SplitFiles:
-    return SplitFiles(**{side: folder / path for side, path in files if path is not None})
+def _paths(splits: Mapping[str, SplitFiles]) -> list[Path]:
+    return [path for files in splits.values() for path in (files.source, files.target, files.path) if path]
+
+
+def _listing(entry: Entry, folder: Path) -> Listing:
+    splits = entry.files_of_splits(folder)
+    present = all(path.is_file() for path in _paths(splits))
+    pairs = entry.pairs
+    if present and entry.bundled:
+        pairs = {split: len(read_pairs(files, entry.format, entry.fields).source) for split, files in splits.items()}
+    elif present:
+        pairs = json.loads((folder / RECORD).read_bytes())["pairs"]
+    return Listing(entry, folder, present, pairs)
 
 
 def _checked_holdout(name: str, holdout: dict[str, int], splits: Mapping[str, SplitFiles]) -> dict[str, int]:

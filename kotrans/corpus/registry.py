@@ -61,6 +61,13 @@ class Entry(Section):
             raise ValueError(f"{self.name} needs either `files` or `bundled`")
         return self
 
+    def files_of_splits(self, folder: Path) -> dict[str, SplitFiles]:
+        """The files of each split when the entry lies in that folder."""
+        return {
+            split: SplitFiles(**{side: folder / path for side, path in files if path is not None})
+            for split, files in self.splits.items()
+        }
+
     @property
     def key(self) -> str:
         """Names what is fetched: an entry with other files or hashes gets another place in the cache."""

@@ -16,6 +16,8 @@ from kotrans.files import decode, read_bytes
 
 logger = logging.getLogger(__name__)
 
+# What polib would also split lines at, were it left in.
+_NO_LINE_ENDS = dict.fromkeys(map(ord, "\r\v\f\x1c\x1d\x1e\x85\u2028\u2029"), " ")
 _XML_LANG = "{http://www.w3.org/XML/1998/namespace}lang"
 
 
@@ -69,9 +71,9 @@ def _of(texts: dict[str, str], language: str) -> str | None:
 def read_po(path: Path, fields: Fields) -> Pairs:
     """Finished messages, not fuzzy, obsolete or plural; English is msgid, unless `fields` says `source: msgid`."""
     korean_is_msgid = _korean_is_msgid(path, fields)
-    text = decode(read_bytes(path), path)
+    text = decode(read_bytes(path), path).translate(_NO_LINE_ENDS)
     try:
-        catalogue = polib.pofile(text)
+        catalogue = polib.pofile(text + "\n")  # with a line end, no content is mistaken for the path of a file
     except (OSError, ValueError) as error:
         raise DataError(f"{path}: not a gettext PO file that can be read ({_detail(error)})") from None
     pairs, skipped = Pairs([], []), 0

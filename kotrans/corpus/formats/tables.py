@@ -3,8 +3,10 @@
 import csv
 import io
 import warnings
+import zlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from xml.etree.ElementTree import ParseError
 from zipfile import BadZipFile
 
 import openpyxl
@@ -34,27 +36,37 @@ def read_csv(path: Path, fields: Fields) -> Pairs:
 
 
 def read_xlsx(path: Path, fields: Fields) -> Pairs:
-    """The first sheet whose first row names both columns, as in AI-Hub's 원문 and 번역문."""
+    """The first sheet whose first row names both columns, as in AI-Hub's 원문 and 번역문; an empty cell is ""."""
     read_bytes(path)  # a missing file gets the message that it gets in every format
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about styles and print areas, which are not read
             return _read_workbook(path, fields)
-    except (InvalidFileException, BadZipFile, KeyError, OSError, ValueError) as error:
+    except (
+        InvalidFileException,
+        BadZipFile,
+        zlib.error,
+        ParseError,
+        KeyError,
+        TypeError,
+        OSError,
+        ValueError,
+    ) as error:
         raise DataError(f"{path}: not an Excel workbook (.xlsx) that can be read ({error}); save it anew") from None
 
 
 def _read_workbook(path: Path, fields: Fields) -> Pairs:
     workbook = openpyxl.load_workbook(path, read_only=True, data_only=True)
     try:
-        headers = []
+        headers: list[str] = []
         for sheet in workbook.worksheets:
             sheet.reset_dimensions()  # some writers note a wrong size, which would hide rows
             header = next(sheet.iter_rows(max_row=1, values_only=True), ())
-            headers += [str(cell) for cell in header if cell is not None]
-            if fields.source in header and fields.target in header:
-                return _pairs(path, enumerate(sheet.iter_rows(values_only=True), 1), fields)
-        raise missing_field(path, 1, [fields.source, fields.target], headers)
+            headers += (names := _names(header))
+            if _is_numbered(fields) or {fields.source, fields.target} <= set(names):
+                padding = (None,) * len(header)  # a row ends at its last cell that is not empty
+                return _pairs(path, ((n, (*row, *padding)) for n, row in enumerate(sheet.values, 1)), fields)
+        raise missing_field(path, 1, [fields.source, fields.target], [name for name in headers if name])
     finally:
         workbook.close()
 
@@ -62,7 +74,7 @@ def _read_workbook(path: Path, fields: Fields) -> Pairs:
 def _pairs(path: Path, rows: Iterable[Row], fields: Fields) -> Pairs:
     rows = iter(rows)
     names = (fields.source, fields.target)
-    if all(name.isdecimal() and int(name) > 0 for name in names):
+    if _is_numbered(fields):
         source, target = (int(name) - 1 for name in names)
     else:
         source, target = _columns(path, next(rows, (1, ())), names)
@@ -77,10 +89,18 @@ def _pairs(path: Path, rows: Iterable[Row], fields: Fields) -> Pairs:
     return pairs
 
 
+def _is_numbered(fields: Fields) -> bool:
+    """Columns may be counted from 1 instead of named; then there is no header row."""
+    return all(name.isdecimal() and int(name) > 0 for name in (fields.source, fields.target))
+
+
 def _columns(path: Path, header: Row, names: tuple[str, str]) -> tuple[int, int]:
     number, cells = header
-    found = [str(cell).strip() for cell in cells if cell is not None]
+    found = _names(cells)
     if missing := [name for name in names if name not in found]:
-        raise missing_field(path, number, missing, found)
-    stripped = [str(cell).strip() for cell in cells]
-    return stripped.index(names[0]), stripped.index(names[1])
+        raise missing_field(path, number, missing, [name for name in found if name])
+    return found.index(names[0]), found.index(names[1])
+
+
+def _names(cells: Sequence[object]) -> list[str]:
+    return ["" if cell is None else str(cell).strip() for cell in cells]
