@@ -1,6 +1,5 @@
 """A corpus in pieces, as memory-mapped arrays: written once, read back without parsing."""
 
-import json
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ import numpy.typing as npt
 from pydantic import ValidationError
 
 from kotrans.config.sections import BatchConfig, Section
+from kotrans.corpus.corpus import CorpusManifest
 from kotrans.errors import DataError
 from kotrans.files import content_key, new_directory, read_bytes, stream_lines, write_json
 from kotrans.tokenizer import EOS, Tokenizer
@@ -87,20 +87,21 @@ def prepare_dataset(
     Training pairs with a blank side or more than `max_pieces` pieces on one side are dropped and counted; dev keeps
     its long ones, and its blank ones are dropped. `progress` is told the pairs done and the pairs in all.
     """
-    corpus = _Corpus.read(corpus_folder)
+    corpus = CorpusManifest.read(corpus_folder)
+    pairs = {split: corpus.splits[split] for split in ("train", "dev") if split in corpus.splits}
     dtype: Literal["uint16", "int32"] = "uint16"
     if max(tokenizer.source.size, tokenizer.target.size) > 2**16:
         dtype = "int32"
     with new_directory(folder) as scratch:
         splits, done = {}, 0
-        for split in corpus.splits:
+        for split, count in pairs.items():
             writer = _SplitWriter(scratch, split, dtype, config.max_pieces if split == "train" else None)
-            for sources, targets in corpus.encoded(split, tokenizer):
+            for sources, targets in _encoded(corpus_folder, split, count, tokenizer):
                 writer.add(sources, targets)
                 done += len(sources)
                 if progress:
-                    progress(done, sum(corpus.splits.values()))
-            splits[split] = writer.finish(corpus.origins(split))
+                    progress(done, sum(pairs.values()))
+            splits[split] = writer.finish(_origins(corpus_folder, split, count))
         if not splits["train"].pairs:
             raise DataError(f"{corpus_folder}: every training pair is longer than batches.max_pieces; raise it")
         manifest = DatasetManifest(
@@ -117,46 +118,25 @@ def prepare_dataset(
     return manifest
 
 
-@dataclass(frozen=True)
-class _Corpus:
-    """The part of a prepared corpus that is trained and validated on."""
+def _encoded(
+    corpus_folder: Path, split: str, pairs: int, tokenizer: Tokenizer
+) -> Iterator[tuple[list[list[int]], list[list[int]]]]:
+    """Sources and targets, some thousand pairs at a time."""
+    paths = [corpus_folder / f"{split}.{language}" for language in ("ko", "en")]
+    for path in paths:
+        if sum(1 for _ in stream_lines(path)) != pairs:
+            raise _damaged(path)
+    lines = zip(*map(stream_lines, paths), strict=True)
+    while part := list(islice(lines, _CHUNK)):
+        sources, targets = zip(*part, strict=True)
+        yield tokenizer.source.encode(sources), tokenizer.target.encode(targets)
 
-    folder: Path
-    key: str
-    splits: dict[str, int]  # pairs of each
 
-    @classmethod
-    def read(cls, folder: Path) -> Self:
-        path = folder / "manifest.json"
-        try:
-            manifest = json.loads(read_bytes(path))
-            splits = {
-                split: int(manifest["splits"][split]) for split in ("train", "dev") if split in manifest["splits"]
-            }
-            key = str(manifest["key"])
-        except (ValueError, KeyError, TypeError):
-            raise _damaged(path) from None
-        if not splits.get("train"):
-            raise DataError(f"{folder}: the corpus has no training pairs; name a `train` split in corpora")
-        return cls(folder, key, splits)
-
-    def encoded(self, split: str, tokenizer: Tokenizer) -> Iterator[tuple[list[list[int]], list[list[int]]]]:
-        """Sources and targets, some thousand pairs at a time."""
-        paths = [self.folder / f"{split}.{language}" for language in ("ko", "en")]
-        for path in paths:
-            if sum(1 for _ in stream_lines(path)) != self.splits[split]:
-                raise _damaged(path)
-        pairs = zip(*map(stream_lines, paths), strict=True)
-        while part := list(islice(pairs, _CHUNK)):
-            sources, targets = zip(*part, strict=True)
-            yield tokenizer.source.encode(sources), tokenizer.target.encode(targets)
-
-    def origins(self, split: str) -> npt.NDArray[np.uint16]:
-        """Index of the corpus that each pair comes from; one corpus needs none."""
-        path = self.folder / f"{split}.origin.npy"
-        if not path.exists():
-            return np.zeros(self.splits[split], np.uint16)
-        return _load(path, np.uint16, self.splits[split])
+def _origins(corpus_folder: Path, split: str, pairs: int) -> npt.NDArray[np.uint16]:
+    """Index of the corpus that each pair comes from, which only train needs."""
+    if split == "train":
+        return _load(corpus_folder / "train.origin.npy", np.uint16, pairs)
+    return np.zeros(pairs, np.uint16)
 
 
 class _SplitWriter:
