@@ -5,6 +5,7 @@ Shape key: B sentences, T target steps, V target pieces.
 
 from typing import NamedTuple
 
+import torch
 from torch import Tensor
 
 
@@ -21,7 +22,7 @@ def sequence_loss(logits: Tensor, labels: Tensor, *, pad_id: int, smoothing: flo
     The label's probability is 1 - smoothing, and smoothing is spread evenly over the vocabulary
     (Szegedy et al. 2016, section 7).
     """
-    log_probs = logits.float().log_softmax(-1) if logits.dtype.itemsize < 4 else logits.log_softmax(-1)  # (B, T, V)
+    log_probs = logits.log_softmax(-1, dtype=torch.promote_types(logits.dtype, torch.float32))  # (B, T, V)
     real = labels != pad_id  # (B, T)
     nll = -log_probs.gather(-1, labels.unsqueeze(-1)).squeeze(-1).masked_fill(~real, 0).sum()
     if smoothing == 0:

@@ -31,7 +31,9 @@ class Attention(nn.Module):
     def forward(self, query: Tensor, keys: Tensor, memory: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """Context (B, H) and weights (B, S); mask (B, S) is true on real pieces."""
         scores = self.scores(query, keys)  # (B, S)
-        weights = scores.masked_fill(~mask, -math.inf).softmax(-1)  # (B, S)
+        # In float32 at least: autocast on the CPU would let weights of bfloat16 sum to 1 only roughly.
+        precision = torch.promote_types(scores.dtype, torch.float32)
+        weights = scores.masked_fill(~mask, -math.inf).softmax(-1, dtype=precision)  # (B, S)
         context = torch.bmm(weights.to(memory.dtype).unsqueeze(1), memory).squeeze(1)  # (B, H)
         return context, weights
 

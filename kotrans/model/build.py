@@ -22,7 +22,7 @@ from kotrans.model.seq2seq import Seq2Seq
 def build_model(config: Config, source_size: int, target_size: int) -> Seq2Seq:
     """The network of a config for vocabularies of these sizes, with weights drawn from config.seed."""
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(config.seed)
+        torch.default_generator.manual_seed(config.seed)  # torch.manual_seed would seed the GPUs as well
         model = _assemble(config, source_size, target_size)
         initialize(model)
     return model

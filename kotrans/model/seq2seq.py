@@ -75,7 +75,9 @@ class Seq2Seq(nn.Module):
         """One step after the pieces previous (N,): log probabilities (N, V), the next state, weights (N, S)."""
         embedded = self._embed_target(previous.unsqueeze(1))  # (N, 1, E)
         output, decoder, weights = self.decoder(state.source, state.decoder, embedded)
-        log_probs = self.softmax(output.squeeze(1)).log_softmax(-1)  # (N, V)
+        logits = self.softmax(output.squeeze(1))  # (N, V)
+        # In float32 at least, because a search adds them up over many steps.
+        log_probs = logits.log_softmax(-1, dtype=torch.promote_types(logits.dtype, torch.float32))  # (N, V)
         return log_probs, state._replace(decoder=decoder), None if weights is None else weights.squeeze(1)
 
     def select(self, state: SearchState, rows: Tensor) -> SearchState:
