@@ -1,0 +1,140 @@
+"""What is left out in training: where, in which units, and nothing of it in evaluation."""
+
+import numpy as np
+import pytest
+import torch
+from model_examples import (
+    ALL_DROPOUT,
+    CELLS,
+    SCORES,
+    Sentences,
+    randomize,
+    read_weights,
+    sentences,
+    tiny_config,
+    tiny_model,
+)
+from numpy_reference import run_model
+from torch import Tensor, nn
+
+from kotrans.model.cells import CellState, RNNCell
+from kotrans.model.recurrence import LoopedRecurrence
+from kotrans.model.seq2seq import Seq2Seq, WordDropout
+
+
+def logits_of(model: Seq2Seq, batch: Sentences) -> Tensor:
+    logits, _ = model(batch.source, batch.mask, batch.inputs)
+    return logits.detach()
+
+
+@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("score", SCORES)
+def test_nothing_is_dropped_in_evaluation(score: str, cell: str) -> None:
+    layers = {"cell": cell, "layers": 2}
+    config = tiny_config(score, dropout=ALL_DROPOUT, encoder=layers, decoder=layers)
+    model, batch = tiny_model(config), sentences()
+    logits, weights = logits_of(model, batch), read_weights(config, model)
+    for row, length in enumerate(batch.mask.sum(1).tolist()):
+        expected, _ = run_model(weights, batch.source[row, :length].tolist(), batch.inputs[row].tolist())
+        np.testing.assert_allclose(logits[row], expected, rtol=1e-12, atol=1e-12)
+    assert not torch.allclose(logits_of(model.train(), batch), logits)
+
+
+@pytest.mark.parametrize("score", SCORES)
+def test_with_every_option_off_training_computes_the_plain_model_bit_for_bit(score: str) -> None:
+    model, batch = tiny_model(tiny_config(score, encoder={"layers": 2}, decoder={"layers": 2})), sentences()
+    before = torch.random.get_rng_state()
+    assert torch.equal(logits_of(model.train(), batch), logits_of(model.eval(), batch))
+    assert torch.equal(torch.random.get_rng_state(), before)
+
+
+@pytest.mark.parametrize("option", ALL_DROPOUT)
+def test_each_option_drops_something_in_training_only(option: str) -> None:
+    layers = {"layers": 2}
+    model = tiny_model(tiny_config(dropout={option: 0.5}, encoder=layers, decoder=layers))
+    batch = sentences()
+    plain = logits_of(model, batch)
+    assert torch.equal(logits_of(model, batch), plain)
+    assert not torch.allclose(logits_of(model.train(), batch), plain)
+
+
+@pytest.mark.parametrize(("section", "score"), [("encoder", "none"), ("decoder", "additive")])
+def test_an_option_of_the_config_that_adds_no_weights_leaves_the_first_weights_alone(section: str, score: str) -> None:
+    dropped = {name: share for name, share in ALL_DROPOUT.items() if name != "recurrent"}
+    plain = tiny_model(tiny_config(score, **{section: {"layers": 2}}))
+    with_dropout = tiny_model(tiny_config(score, dropout=dropped, **{section: {"layers": 2}}))
+    with_dropout.load_state_dict(plain.state_dict())
+    assert torch.equal(logits_of(with_dropout, sentences()), logits_of(plain, sentences()))
+
+
+def test_recurrent_dropout_takes_one_mask_a_sentence_for_all_steps() -> None:
+    share, sizes = 0.5, (6, 9, 8)
+    recurrent = LoopedRecurrence("rnn", 3, sizes[2], layer_norm=False, dropout=share).double()
+    randomize(recurrent)
+    cell = recurrent.cell
+    with torch.no_grad():
+        cell.weight_hidden.copy_(torch.eye(sizes[2]))  # so that a state shows what was kept of the one before
+        cell.weight_input.mul_(0.1)
+        inputs = torch.randn(*sizes[:2], 3, dtype=torch.double)
+        start = CellState(torch.full((sizes[0], sizes[2]), 0.5, dtype=torch.double), None)
+        states, _ = recurrent.train()(inputs, start)
+    before = torch.cat([start.hidden.unsqueeze(1), states[:, :-1]], dim=1)
+    kept = (states.atanh() - cell.project(inputs) - cell.bias).detach() / before  # (B, T, H)
+    torch.testing.assert_close(kept, kept[:, :1].expand_as(kept), rtol=1e-6, atol=1e-6)
+    is_dropped, is_kept = (torch.isclose(kept, torch.tensor(v, dtype=torch.double)) for v in (0.0, 1 / (1 - share)))
+    assert (is_dropped | is_kept).all()
+    assert is_dropped.any()
+    assert is_kept.any()
+    assert not torch.allclose(kept[0], kept[1])
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_the_decoder_takes_one_mask_a_sentence_for_all_steps(cell: str) -> None:
+    model, batch = tiny_model(tiny_config(decoder={"cell": cell}, dropout={"recurrent": 0.5})).train(), sentences()
+    masks: list[Tensor] = []
+    model.decoder.cell.register_forward_pre_hook(lambda module, inputs: masks.append(inputs[2]))
+    logits_of(model, batch)
+    assert len(masks) == batch.inputs.size(1)
+    assert all(torch.equal(mask, masks[0]) for mask in masks)
+    assert masks[0].unique().tolist() == [0.0, 2.0]
+    assert not torch.equal(masks[0][0], masks[0][1])
+    logits_of(model, batch)
+    assert not torch.equal(masks[-1], masks[0])
+
+
+def test_a_dropped_state_does_not_enter_the_recurrent_product() -> None:
+    cell = RNNCell(2, 3).double()
+    randomize(cell)
+    x, hidden = torch.randn(1, 2, dtype=torch.double), torch.randn(1, 3, dtype=torch.double)
+    mask = torch.tensor([[0.0, 2.0, 0.0]], dtype=torch.double)
+    dropped = cell(cell.project(x), CellState(hidden, None), mask)
+    expected = torch.tanh(x @ cell.weight_input.T + cell.bias + 2 * hidden[:, 1] * cell.weight_hidden[:, 1])
+    torch.testing.assert_close(dropped.hidden, expected, rtol=1e-12, atol=1e-12)
+
+
+def test_word_dropout_zeroes_whole_pieces_and_leaves_the_others_as_they_are() -> None:
+    share, embedded = 0.3, torch.rand(200, 50, 4) + 1
+    dropped = WordDropout(share).train()(embedded)
+    gone = (dropped == 0).all(-1)
+    assert torch.equal(dropped[~gone], embedded[~gone])
+    assert abs(gone.float().mean().item() - share) < 0.02
+    assert torch.equal(WordDropout(share).eval()(embedded), embedded)
+
+
+@pytest.mark.parametrize("side", ["source", "target"])
+def test_word_dropout_of_a_side_reaches_that_side_only(side: str) -> None:
+    model = tiny_model(tiny_config(dropout={f"{side}_word": 0.9})).train()
+    batch = sentences((20, 20), (20, 20))
+    seen: dict[str, Tensor] = {}
+
+    def watch(name: str, module: nn.Module, position: int) -> None:
+        module.register_forward_pre_hook(lambda _, inputs: seen.__setitem__(name, inputs[position]))
+
+    watch("source", model.encoder, 0)
+    watch("target", model.decoder, 2)
+    logits_of(model, batch)
+    for name, embedded in seen.items():
+        gone = (embedded == 0).all(-1)
+        assert gone.any() == (name == side)
+        assert torch.equal(gone, (embedded == 0).any(-1))
+        assert not gone.all()
