@@ -8,9 +8,11 @@ from kotrans.corpus.formats.pairs import Pairs
 from kotrans.errors import DataError
 from kotrans.text import normalize
 
+_FULL_ENOUGH = 0.9  # a corpus with two translations of everything cannot give 401 pairs
+
 
 def hold_out(pairs: Pairs, wanted: Mapping[str, int], where: str) -> dict[str, Pairs]:
-    """`train` and the wanted splits, with exactly as many pairs as asked for.
+    """`train` and the wanted splits, with as many pairs as asked for (a few less if no group fills the last places).
 
     Pairs that share a sentence on either side, directly or through others, stay together. Which of these groups are
     taken is decided by a hash of their English: the order of the pairs does not matter, and when upstream adds some,
@@ -56,7 +58,10 @@ def _groups(pairs: Pairs) -> list[list[int]]:
 
 
 def _take(groups: list[list[int]], count: int, split: str, pairs: Pairs) -> list[int] | None:
-    """Removes the groups of lowest rank that fit from `groups` and gives their pairs in an order of their own."""
+    """Removes the groups of lowest rank that fit from `groups` and gives their pairs in an order of their own.
+
+    None if they are too few.
+    """
 
     def rank(index: int) -> bytes:
         # Each split has ranks of its own, so a pair pushed out of one by upstream's additions goes back to train.
@@ -71,7 +76,7 @@ def _take(groups: list[list[int]], count: int, split: str, pairs: Pairs) -> list
         else:
             rest.append(group)
     groups[:] = rest
-    return taken if len(taken) == count else None
+    return taken if len(taken) >= _FULL_ENOUGH * count else None
 
 
 def _same(line: str) -> str:

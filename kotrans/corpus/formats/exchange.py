@@ -1,7 +1,6 @@
 """What translators exchange: translation memories (TMX) and message catalogues (gettext PO)."""
 
 import logging
-from collections import Counter
 from pathlib import Path
 from xml.etree.ElementTree import Element, ParseError
 
@@ -24,7 +23,7 @@ _XML_LANG = "{http://www.w3.org/XML/1998/namespace}lang"
 def read_tmx(path: Path, fields: Fields) -> Pairs:
     """Units that have both languages; `ko` also means ko-KR, and the text inside inline tags is kept."""
     read_bytes(path)
-    pairs, languages, units = Pairs([], []), Counter[str](), 0
+    pairs, languages, units = Pairs([], []), set[str](), 0
     try:
         for _, element in iterparse(str(path), events=("end",), forbid_entities=True):
             if _tag(element) != "tu":
@@ -41,7 +40,9 @@ def read_tmx(path: Path, fields: Fields) -> Pairs:
     except (DefusedXmlException, LookupError, UnicodeError, ValueError) as error:
         raise DataError(f"{path}: XML that is not safe or cannot be read ({error})") from None
     if units and not pairs.source:
-        raise missing_field(path, None, [fields.source, fields.target], sorted(languages))
+        names = [fields.source, fields.target]
+        absent = [name for name in names if _of(dict.fromkeys(languages, ""), name) is None]
+        raise missing_field(path, None, absent or names, sorted(languages))
     logger.info("%s: %d units, %d of them without both languages", path, units, units - len(pairs.source))
     return pairs
 

@@ -1,0 +1,316 @@
+"""Fetching over a real HTTP server on this machine."""
+
+import hashlib
+import io
+import json
+import tarfile
+import threading
+import zipfile
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from kotrans.corpus import download
+from kotrans.corpus.fetch import entry_folder, fetch
+from kotrans.corpus.registry import Entry, load_registry
+from kotrans.errors import FetchError
+from kotrans.files import read_lines
+
+PARK = Path(__file__).parents[3] / "shared" / "corpora" / "korean-english-park"
+
+
+class Site:
+    """What the server has, how it misbehaves, and what it was asked."""
+
+    def __init__(self) -> None:
+        self.url = ""
+        self.files: dict[str, bytes] = {}
+        self.breaks: list[int] = []  # after how many bytes to hang up, answer by answer
+        self.busy = 0  # answers of 503 before it serves
+        self.ranges = True
+        self.lengths = True
+        self.tag: str | None = '"one"'
+        self.asked: list[tuple[str, str | None]] = []  # path and Range
+
+
+class Handler(BaseHTTPRequestHandler):
+    site: Site
+
+    def do_GET(self) -> None:
+        site, wanted = self.site, self.headers["Range"]
+        site.asked.append((self.path, wanted))
+        data = site.files.get(self.path)
+        if site.busy or data is None:
+            site.busy = max(0, site.busy - 1)
+            self.send_error(404 if data is None else 503)
+            return
+        start = 0
+        if wanted and site.ranges and self.headers["If-Range"] == site.tag:
+            start = int(wanted.removeprefix("bytes=").removesuffix("-"))
+        if start and start >= len(data):
+            self.send_response(416)
+            self.send_header("Content-Range", f"bytes */{len(data)}")
+            self.end_headers()
+            return
+        self.send_response(206 if start else 200)
+        if start:
+            self.send_header("Content-Range", f"bytes {start}-{len(data) - 1}/{len(data)}")
+        if site.tag:
+            self.send_header("ETag", site.tag)
+        if site.lengths:
+            self.send_header("Content-Length", str(len(data) - start))
+        self.end_headers()
+        self.wfile.write(data[start:][: site.breaks.pop(0) if site.breaks else None])
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Keeps the tests quiet."""
+
+
+@pytest.fixture
+def site(monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    monkeypatch.setattr(download, "PAUSES", (0.0, 0.0, 0.0))
+    served = Site()
+    server = ThreadingHTTPServer(("127.0.0.1", 0), type("Bound", (Handler,), {"site": served}))
+    served.url = f"http://127.0.0.1:{server.server_port}"
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    yield served
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def git_blob(data: bytes) -> str:
+    return hashlib.sha1(b"blob %d\0" % len(data) + data).hexdigest()
+
+
+def tar_gz(members: dict[str, str]) -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w:gz") as archive:
+        for name, text in members.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(text.encode())
+            archive.addfile(info, io.BytesIO(text.encode()))
+    return buffer.getvalue()
+
+
+def entry_of(text: str, tmp_path: Path) -> Entry:
+    path = tmp_path / "registry.yaml"
+    path.write_text(text, encoding="utf-8")
+    return next(iter(load_registry(path).values()))
+
+
+@pytest.fixture
+def news(site: Site, tmp_path: Path) -> Entry:
+    """An entry made like korean-english-news, with archives and blob ids of its own."""
+    files = []
+    for split, count in {"train": 300, "dev": 3, "test": 5}.items():
+        name = f"korean-english-park.{split}"
+        korean = "".join(f"{split} 문장 {n}\n" for n in range(count))
+        data = tar_gz({f"{name}.ko": korean, f"{name}.en": korean.replace("문장", "sentence")})
+        site.files[f"/{name}.tar.gz"] = data
+        files.append(f"{{url: '{site.url}/{name}.tar.gz', git_blob: '{git_blob(data)}', max_bytes: 9000, unpack: tar}}")
+    splits = "\n".join(
+        f"    {split}: {{source: korean-english-park.{split}.ko, target: korean-english-park.{split}.en}}"
+        for split in ("train", "dev", "test")
+    )
+    head = "news:\n  title: News\n  description: Test.\n  licence: none\n  format: lines\n"
+    return entry_of(f"{head}  files: [{', '.join(files)}]\n  splits:\n{splits}\n", tmp_path)
+
+
+@pytest.fixture
+def plain(site: Site, tmp_path: Path) -> Entry:
+    """An entry of one unversioned TSV file of some size."""
+    rows = "".join(f"Sentence {n}.\t문장 {n}.\n" for n in range(20_000))
+    site.files["/pairs.tsv"] = rows.encode()
+    return entry_of(
+        f"plain:\n  title: Plain\n  description: Test.\n  licence: none\n  format: tsv\n"
+        f"  fields: {{source: '2', target: '1'}}\n"
+        f"  files: [{{url: '{site.url}/pairs.tsv', max_bytes: 1_000_000}}]\n  splits: {{train: {{path: pairs.tsv}}}}\n",
+        tmp_path,
+    )
+
+
+def test_all_archives_of_a_corpus_arrive_unpacked_with_a_record(news: Entry, site: Site, tmp_path: Path) -> None:
+    seen: list[tuple[str, int, int | None]] = []
+    folder = fetch(news, cache=tmp_path / "cache", progress=lambda *step: seen.append(step))
+    assert read_lines(folder / "korean-english-park.train.ko")[-1] == "train 문장 299"
+    record = json.loads((folder / "fetched.json").read_text())
+    assert record["pairs"] == {"train": 300, "dev": 3, "test": 5}
+    size = len(site.files["/korean-english-park.dev.tar.gz"])
+    assert ("korean-english-park.dev.tar.gz", size, size) in seen
+    assert [path.name for path in folder.parent.iterdir() if not path.name.endswith(".lock")] == [folder.name]
+
+
+def test_what_is_in_the_cache_is_not_fetched_again(news: Entry, site: Site, tmp_path: Path) -> None:
+    fetch(news, cache=tmp_path / "cache")
+    site.asked.clear()
+    fetch(news, cache=tmp_path / "cache")
+    assert not site.asked
+
+
+def test_a_broken_connection_is_resumed_where_it_broke(plain: Entry, site: Site, tmp_path: Path) -> None:
+    site.breaks = [200_000, 100_000]
+    folder = fetch(plain, cache=tmp_path / "cache")
+    assert (folder / "pairs.tsv").read_bytes() == site.files["/pairs.tsv"]
+    ranges = [int(wanted.removeprefix("bytes=").removesuffix("-")) for _, wanted in site.asked if wanted]
+    assert len(ranges) == 2
+    assert 0 < ranges[0] < ranges[1]
+
+
+def test_a_fetch_that_failed_goes_on_next_time(plain: Entry, site: Site, tmp_path: Path) -> None:
+    site.breaks = [100_000, 0, 0, 0]
+    with pytest.raises(FetchError, match="broke off 4 times"):
+        fetch(plain, cache=tmp_path / "cache")
+    assert not entry_folder(plain, tmp_path / "cache").exists()
+    site.asked.clear()
+    folder = fetch(plain, cache=tmp_path / "cache")
+    assert (folder / "pairs.tsv").read_bytes() == site.files["/pairs.tsv"]
+    assert site.asked[0][1] is not None
+
+
+@pytest.mark.parametrize("change", ["no ranges", "new version", "no tag"])
+def test_it_starts_anew_where_it_cannot_be_resumed(plain: Entry, site: Site, tmp_path: Path, change: str) -> None:
+    if change == "no tag":
+        site.tag = None
+    site.breaks = [100_000, 0, 0, 0]
+    with pytest.raises(FetchError):
+        fetch(plain, cache=tmp_path / "cache")
+    if change == "no ranges":
+        site.ranges = False
+    if change == "new version":
+        site.tag = '"two"'
+        site.files["/pairs.tsv"] = b"New.\t\xec\x83\x88\n" * 9
+    folder = fetch(plain, cache=tmp_path / "cache")
+    assert (folder / "pairs.tsv").read_bytes() == site.files["/pairs.tsv"]
+
+
+def test_a_file_that_had_come_whole_is_not_fetched_again(plain: Entry, site: Site, tmp_path: Path) -> None:
+    parts = tmp_path / "cache" / f".{entry_folder(plain, tmp_path).name}.part"
+    parts.mkdir(parents=True)
+    (parts / "pairs.tsv").write_bytes(site.files["/pairs.tsv"])
+    (parts / "pairs.tsv.validator").write_text('"one"')
+    folder = fetch(plain, cache=tmp_path / "cache")
+    assert (folder / "pairs.tsv").read_bytes() == site.files["/pairs.tsv"]
+    assert len(site.asked) == 1
+
+
+def test_a_busy_server_is_asked_again(plain: Entry, site: Site, tmp_path: Path) -> None:
+    site.busy = 2
+    assert fetch(plain, cache=tmp_path / "cache").is_dir()
+
+
+def test_wrong_content_is_refused_with_both_hashes(news: Entry, site: Site, tmp_path: Path) -> None:
+    path = "/korean-english-park.test.tar.gz"
+    right, site.files[path] = site.files[path], tar_gz({"korean-english-park.test.ko": "다른 것\n"})
+    message = f"git blob id {git_blob(site.files[path])}, but must have {git_blob(right)}"
+    with pytest.raises(FetchError, match=message):
+        fetch(news, cache=tmp_path / "cache")
+    assert not entry_folder(news, tmp_path / "cache").exists()
+    site.files[path] = right
+    assert fetch(news, cache=tmp_path / "cache").is_dir()
+
+
+@pytest.mark.parametrize("says_length", [True, False])
+def test_a_file_beyond_its_bound_is_refused(plain: Entry, site: Site, tmp_path: Path, says_length: bool) -> None:
+    site.lengths = says_length
+    site.files["/pairs.tsv"] = b"x" * 1_000_001
+    with pytest.raises(FetchError, match="larger than the 1,000,000 bytes"):
+        fetch(plain, cache=tmp_path / "cache")
+    assert not list((tmp_path / "cache").glob("*/*.tsv"))
+    assert len(site.asked) == 1
+
+
+def test_what_is_no_parallel_text_does_not_enter_the_cache(plain: Entry, site: Site, tmp_path: Path) -> None:
+    site.files["/pairs.tsv"] = b"<html>Try later</html>\n"
+    with pytest.raises(FetchError, match=r"plain: what came is not what was expected .*pairs\.tsv:1: has 1 columns"):
+        fetch(plain, cache=tmp_path / "cache")
+    site.files["/pairs.tsv"] = "Yes.\t네.\n".encode()
+    site.tag = '"two"'
+    assert fetch(plain, cache=tmp_path / "cache").is_dir()
+
+
+def test_offline_says_url_cache_and_mirror(plain: Entry, tmp_path: Path) -> None:
+    dead = plain.model_copy(update={"files": (plain.files[0].model_copy(update={"url": "http://127.0.0.1:9/a.tsv"}),)})
+    with pytest.raises(FetchError) as caught:
+        fetch(dead, cache=tmp_path / "cache")
+    message = str(caught.value)
+    assert message.startswith("http://127.0.0.1:9/a.tsv: cannot be reached (")
+    assert "DIR/plain/ and give --mirror DIR, or KOTRANS_MIRROR" in message
+    assert str(entry_folder(dead, tmp_path / "cache")) in message
+    assert "\n" not in message
+
+
+def test_a_missing_page_is_not_tried_again(plain: Entry, site: Site, tmp_path: Path) -> None:
+    site.files.clear()
+    with pytest.raises(FetchError, match="HTTP 404"):
+        fetch(plain, cache=tmp_path / "cache")
+    assert len(site.asked) == 1
+
+
+def test_a_mirror_url_has_a_folder_for_each_corpus(news: Entry, site: Site, tmp_path: Path) -> None:
+    site.files = {f"/mirror/news{path}": data for path, data in site.files.items()}
+    folder = fetch(news, cache=tmp_path / "cache", mirror=f"{site.url}/mirror/")
+    assert len(read_lines(folder / "korean-english-park.dev.en")) == 3
+
+
+@pytest.mark.parametrize("inner", ["news", "."])
+def test_a_mirror_folder_has_the_files_in_the_corpus_or_directly(
+    news: Entry, site: Site, tmp_path: Path, inner: str
+) -> None:
+    (tmp_path / "mirror" / inner).mkdir(parents=True, exist_ok=True)
+    for path, data in site.files.items():
+        (tmp_path / "mirror" / inner / path.lstrip("/")).write_bytes(data)
+    site.files.clear()
+    folder = fetch(news, cache=tmp_path / "cache", mirror=str(tmp_path / "mirror"))
+    assert len(read_lines(folder / "korean-english-park.test.en")) == 5
+
+
+def test_checksums_hold_for_mirrors_too(news: Entry, site: Site, tmp_path: Path) -> None:
+    (tmp_path / "korean-english-park.train.tar.gz").write_bytes(b"something else")
+    with pytest.raises(FetchError, match=r"park\.train\.tar\.gz: has git blob id"):
+        fetch(news, cache=tmp_path / "cache", mirror=str(tmp_path))
+    with pytest.raises(FetchError, match="there is no such file in the mirror; check the mirror"):
+        fetch(news, cache=tmp_path / "cache", mirror=str(tmp_path / "nowhere"))
+
+
+def test_fetches_at_the_same_time_do_not_harm_each_other(plain: Entry, site: Site, tmp_path: Path) -> None:
+    folders: list[Path] = []
+    threads = [
+        threading.Thread(target=lambda: folders.append(fetch(plain, cache=tmp_path / "cache"))) for _ in range(4)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(folders) == 4
+    assert len(site.asked) == 1
+    assert (folders[0] / "pairs.tsv").read_bytes() == site.files["/pairs.tsv"]
+
+
+def test_a_cache_that_cannot_be_written_is_said(plain: Entry, tmp_path: Path) -> None:
+    (tmp_path / "cache").write_text("a file is in the way")
+    with pytest.raises(FetchError, match=r"cache: File exists; the cache is .*, and KOTRANS_CACHE names another place"):
+        fetch(plain, cache=tmp_path / "cache")
+
+
+@pytest.mark.skipif(not PARK.exists(), reason="needs the shared corpora")
+def test_the_published_archives_have_the_ids_and_names_of_the_registry(tmp_path: Path) -> None:
+    entry = load_registry()["korean-english-news"]
+    held_out = {split: files for split, files in entry.splits.items() if split != "train"}
+    entry = entry.model_copy(update={"files": entry.files[1:], "splits": held_out})
+    folder = fetch(entry, cache=tmp_path, mirror=str(PARK / "original"))
+    assert json.loads((folder / "fetched.json").read_text())["pairs"] == {"dev": 1000, "test": 2000}
+
+
+def test_a_zip_is_unpacked_too(site: Site, plain: Entry, tmp_path: Path) -> None:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr("pairs.tsv", "Yes.\t네.\n")
+    site.files["/pairs.zip"] = buffer.getvalue()
+    file = plain.files[0].model_copy(update={"url": f"{site.url}/pairs.zip", "unpack": "zip"})
+    folder = fetch(plain.model_copy(update={"files": (file,)}), cache=tmp_path / "cache")
+    assert read_lines(folder / "pairs.tsv") == ["Yes.\t네."]

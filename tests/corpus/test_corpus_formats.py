@@ -1,0 +1,236 @@
+"""Every format, as people's files have it."""
+
+import csv
+import io
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import openpyxl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from kotrans.config.sections import Fields, Format, SplitFiles
+from kotrans.corpus.formats.reading import read_pairs
+from kotrans.errors import ConfigError, DataError
+
+AI_HUB = Fields(source="원문", target="번역문")
+PAIRS = [("안녕하세요.", "Hello."), ('그는 "네"라고 했다.', 'He said, "Yes".'), ("쉼표, 그리고 탭", "Comma, and so on")]
+EMPTY_FILES = {
+    "tsv": "ko\ten\n",
+    "csv": "ko,en\n",
+    "jsonl": "\n",
+    "json": "[]",
+    "tmx": "<tmx><body/></tmx>",
+    "po": 'msgid ""\nmsgstr ""\n',
+}
+
+# No "\n" and no half surrogate pairs: those do not survive, by design. No lone "\r": csv refuses it unquoted.
+LINE = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\n\r"), max_size=20)
+SIDES = st.lists(st.tuples(LINE, LINE), min_size=1, max_size=5).filter(lambda sides: all(a and b for a, b in sides))
+
+
+def read(path: Path, format: Format, fields: Fields | None = None) -> list[tuple[str, str]]:
+    return list(zip(*read_pairs(SplitFiles(path=path), format, fields or Fields()), strict=True))
+
+
+def read_text(folder: Path, format: Format, text: str, fields: Fields | None = None) -> list[tuple[str, str]]:
+    path = folder / f"file.{format}"
+    path.write_bytes(text.encode("utf-8"))
+    return read(path, format, fields)
+
+
+def read_lines_pair(folder: Path, korean: bytes, english: bytes) -> list[tuple[str, str]]:
+    (folder / "a.ko").write_bytes(korean)
+    (folder / "a.en").write_bytes(english)
+    files = SplitFiles(source=folder / "a.ko", target=folder / "a.en")
+    return list(zip(*read_pairs(files, "lines", Fields()), strict=True))
+
+
+def write_xlsx(path: Path, *sheets: Sequence[tuple[int | str | None, ...]]) -> Path:
+    workbook = openpyxl.Workbook()
+    for number, rows in enumerate(sheets):
+        sheet = workbook.worksheets[0] if number == 0 else workbook.create_sheet()
+        for row in rows:
+            sheet.append(row)
+    workbook.save(path)
+    return path
+
+
+@settings(max_examples=50)
+@given(SIDES, st.sampled_from(["tsv", "csv", "jsonl", "json"]))
+def test_what_is_written_is_read(sides: list[tuple[str, str]], format: Format) -> None:
+    if format == "tsv":
+        sides = [(ko.replace("\t", ""), en.replace("\t", "") or "x") for ko, en in sides]
+        text = "".join(f"{ko}\t{en}\n" for ko, en in [("ko", "en"), *sides])
+    elif format == "csv":
+        buffer = io.StringIO()
+        csv.writer(buffer).writerows([("ko", "en"), *sides])
+        text = buffer.getvalue()
+    else:
+        records = [{"ko": ko, "en": en} for ko, en in sides]
+        text = json.dumps(records) if format == "json" else "".join(json.dumps(record) + "\n" for record in records)
+    with TemporaryDirectory() as folder:
+        assert read_text(Path(folder), format, text) == sides
+
+
+@settings(max_examples=50)
+@given(SIDES)
+def test_lines_are_split_at_line_feeds_alone(sides: list[tuple[str, str]]) -> None:
+    if sides[0][0].startswith("\ufeff") or sides[0][1].startswith("\ufeff"):
+        return  # a byte order mark at the start of a file is not text
+    korean, english = ("".join(side + "\n" for side in column).encode() for column in zip(*sides, strict=True))
+    with TemporaryDirectory() as folder:
+        assert read_lines_pair(Path(folder), korean, english) == sides
+
+
+def test_marks_crlf_nul_and_odd_separators_do_not_shift_lines(tmp_path: Path) -> None:
+    korean = "\ufeff하나\r\n둘\x00둘\r\n셋\u2028셋\x85셋\x0c셋\r\n".encode()
+    english = b"one\ntwo\nthree"
+    assert [target for _, target in read_lines_pair(tmp_path, korean, english)] == ["one", "two", "three"]
+    assert read_lines_pair(tmp_path, korean, english)[0][0] == "하나"
+
+
+def test_unequal_numbers_of_lines_are_refused_with_both(tmp_path: Path) -> None:
+    message = f"{tmp_path}: a.ko has 2 lines but a.en has 1; line N of one must translate line N of the other"
+    with pytest.raises(DataError) as caught:
+        read_lines_pair(tmp_path, "하나\n둘\n".encode(), b"one\n")
+    assert str(caught.value) == message
+
+
+@pytest.mark.parametrize("format", ["lines", "tsv", "csv", "jsonl", "json", "po"])
+def test_cp949_is_named_with_file_and_line(tmp_path: Path, format: Format) -> None:
+    text = "ko\ten\n안녕하세요.\tHello.\n".encode("cp949")
+    path = tmp_path / "file.any"
+    path.write_bytes(text)
+    files = SplitFiles(source=path, target=path) if format == "lines" else SplitFiles(path=path)
+    with pytest.raises(DataError, match=r"file\.any:2: not UTF-8 text; it looks like cp949"):
+        read_pairs(files, format, Fields())
+
+
+@pytest.mark.parametrize("format", EMPTY_FILES)
+@pytest.mark.parametrize("whole", [True, False])
+def test_a_file_without_a_pair_is_refused(tmp_path: Path, format: Format, whole: bool) -> None:
+    with pytest.raises(DataError, match=f"file.{format}"):
+        read_text(tmp_path, format, EMPTY_FILES[format] if whole else "")
+
+
+def test_files_must_fit_the_format(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="format `lines` needs two files"):
+        read(tmp_path / "a", "lines")
+    with pytest.raises(ConfigError, match="format `tsv` has both sides in one file"):
+        read_pairs(SplitFiles(source=tmp_path / "a", target=tmp_path / "b"), "tsv", Fields())
+
+
+@pytest.mark.parametrize("format", ["tsv", "csv", "jsonl", "json", "tmx", "po", "xlsx"])
+def test_a_missing_file_is_said(tmp_path: Path, format: Format) -> None:
+    with pytest.raises(DataError, match="there is no such file"):
+        read(tmp_path / "nowhere", format)
+
+
+def test_tsv_finds_named_columns_and_keeps_quotation_marks(tmp_path: Path) -> None:
+    rows = "".join(f"{n}\t{en}\t{ko}\r\n" for n, (ko, en) in enumerate(PAIRS))
+    assert read_text(tmp_path, "tsv", "\ufeffid\ten\tko\r\n" + rows) == PAIRS
+
+
+def test_columns_may_be_counted_instead_of_named(tmp_path: Path) -> None:
+    rows = "".join(f"{en}\t{ko}\tattribution\n" for ko, en in PAIRS)
+    assert read_text(tmp_path, "tsv", rows, Fields(source="2", target="1")) == PAIRS
+
+
+def test_a_table_without_the_columns_shows_its_header(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"file\.tsv:1: there is no 'ko' and no 'en', but 'Hello\.', '안녕하세요\.'"):
+        read_text(tmp_path, "tsv", "Hello.\t안녕하세요.\n")
+    with pytest.raises(DataError, match=r"file\.csv:1: there is no 'en', but 'ko', 'English'; say what"):
+        read_text(tmp_path, "csv", "ko,English\n네,yes\n")
+
+
+def test_a_short_row_is_refused_with_its_line(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"file\.tsv:3: has 1 columns, but column 2 is needed"):
+        read_text(tmp_path, "tsv", "ko\ten\n네\tyes\n아니요\n")
+
+
+def test_csv_cells_may_hold_line_breaks_commas_and_quotes(tmp_path: Path) -> None:
+    text = 'en,ko\n"one, ""two""\nthree","하나\r\n둘"\n'
+    assert read_text(tmp_path, "csv", text) == [("하나 둘", 'one, "two" three')]
+
+
+def test_a_csv_quote_that_does_not_end_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"file\.csv:3: not valid CSV"):
+        read_text(tmp_path, "csv", 'ko,en\n네,"yes\n아니요,no\n')
+
+
+def test_ai_hub_excel(tmp_path: Path) -> None:
+    """AI-Hub's Korean-English workbooks: an id, the Korean 원문 and its translation 번역문, one pair a row."""
+    rows: list[tuple[int | str, str, str]] = [("SID", "원문", "번역문")]
+    rows += [(number, ko, en) for number, (ko, en) in enumerate(PAIRS)]
+    assert read(write_xlsx(tmp_path / "1_구어체(1).xlsx", rows), "xlsx", AI_HUB) == PAIRS
+
+
+def test_excel_looks_through_sheets_and_pads_short_rows(tmp_path: Path) -> None:
+    rows = [
+        (" ko ", "en", "note"),
+        ("네", "yes", None),
+        (None, None, None),
+        ("빈칸", None, None),
+        (1990, "1990년", None),
+    ]
+    path = write_xlsx(tmp_path / "a.xlsx", [("About this file",)], rows)
+    assert read(path, "xlsx") == [("네", "yes"), ("빈칸", ""), ("1990", "1990년")]
+
+
+def test_excel_without_the_columns_shows_what_it_has(tmp_path: Path) -> None:
+    path = write_xlsx(tmp_path / "a.xlsx", [("SID", "원문", "Review")])
+    with pytest.raises(DataError, match=r"a\.xlsx:1: there is no '원문' and no '번역문', but 'SID', '원문', 'Review'"):
+        read(path, "xlsx", AI_HUB)
+    (tmp_path / "b.xlsx").write_text("ko,en\n")
+    with pytest.raises(DataError, match="not an Excel workbook"):
+        read(tmp_path / "b.xlsx", "xlsx")
+
+
+@pytest.mark.parametrize("wrap", [lambda records: records, lambda records: {"total": len(records), "data": records}])
+def test_ai_hub_json(tmp_path: Path, wrap: object) -> None:
+    """AI-Hub's JSON: a list of objects, or one object that has it as `data`, with 원문 and 번역문 or ko and en."""
+    assert callable(wrap)
+    records = [{"sn": str(n), "원문": ko, "번역문": en, "ko": ko, "en": en} for n, (ko, en) in enumerate(PAIRS)]
+    text = json.dumps(wrap(records), ensure_ascii=False)
+    assert read_text(tmp_path, "json", text, AI_HUB) == read_text(tmp_path, "json", text) == PAIRS
+
+
+def test_fields_inside_objects_are_named_with_dots(tmp_path: Path) -> None:
+    fields = Fields(source="translation.ko", target="translation.en")
+    nested = [{"translation": {"ko": ko, "en": en}} for ko, en in PAIRS]
+    assert read_text(tmp_path, "json", json.dumps(nested), fields) == PAIRS
+    assert read_text(tmp_path, "jsonl", json.dumps(nested[0]) + "\n\n", fields) == PAIRS[:1]
+    dotted = {"translation.ko": "네", "translation.en": "yes"}
+    assert read_text(tmp_path, "jsonl", json.dumps(dotted), fields) == [("네", "yes")]
+
+
+JSON_MISTAKES = {
+    '{"ko": "네"\n': r":1: not valid JSON",
+    '{"ko": "네", "en": "yes"}\n{"ko": "네"}': r":2: there is no 'en', but 'ko'",
+    '["네", "yes"]': r":1: is a list, not an object",
+    '{"ko": ["네"], "en": "yes"}': r":1: ko: is a list, not text",
+    "[" * 100_000: r":1: JSON that cannot be read",
+}
+
+
+@pytest.mark.parametrize(("text", "message"), JSON_MISTAKES.items(), ids=range(len(JSON_MISTAKES)))
+def test_a_bad_json_line_is_refused_with_its_number(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(DataError, match=r"file\.jsonl" + message):
+        read_text(tmp_path, "jsonl", text)
+
+
+def test_json_without_one_list_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"needs a list of objects, .* but has none"):
+        read_text(tmp_path, "json", '{"ko": "네"}')
+    with pytest.raises(DataError, match=r"but has 2 lists \(a, b\)"):
+        read_text(tmp_path, "json", '{"a": [], "b": []}')
+    with pytest.raises(DataError, match=r"file\.json: object 2: there is no 'ko'"):
+        read_text(tmp_path, "json", '[{"ko": "네", "en": "yes"}, {"en": "no"}]')
+
+
+def test_half_a_surrogate_pair_becomes_text_that_can_be_written(tmp_path: Path) -> None:
+    assert read_text(tmp_path, "jsonl", '{"ko": "\\ud83d네", "en": "a\\nb"}') == [("\ufffd네", "a b")]

@@ -1,0 +1,73 @@
+import random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kotrans.corpus.formats.pairs import Pairs
+from kotrans.corpus.holdout import hold_out
+from kotrans.errors import DataError
+
+
+def corpus_of(count: int) -> Pairs:
+    return Pairs([f"문장 {n}번입니다." for n in range(count)], [f"This is sentence {n}." for n in range(count)])
+
+
+def together(pairs: Pairs) -> set[tuple[str, str]]:
+    return set(zip(*pairs, strict=True))
+
+
+def test_splits_have_the_sizes_asked_for_and_train_the_rest_in_its_order() -> None:
+    whole = corpus_of(500)
+    splits = hold_out(whole, {"dev": 30, "test": 40}, "own")
+    assert {name: len(pairs.source) for name, pairs in splits.items()} == {"dev": 30, "test": 40, "train": 430}
+    assert set.union(*map(together, splits.values())) == together(whole)
+    numbers = [int(line.split()[1].removesuffix("번입니다.")) for line in splits["train"].source]
+    assert numbers == sorted(numbers)
+
+
+def test_order_does_not_matter() -> None:
+    whole = corpus_of(500)
+    order = random.Random(1).sample(range(500), 500)
+    shuffled = Pairs([whole.source[i] for i in order], [whole.target[i] for i in order])
+    one, other = (hold_out(pairs, {"test": 40, "dev": 30}, "own") for pairs in (whole, shuffled))
+    assert one["dev"] == other["dev"]
+    assert one["test"] == other["test"]
+
+
+def test_a_split_stays_nearly_the_same_when_upstream_grows() -> None:
+    before, after = (hold_out(corpus_of(count), {"dev": 200, "test": 200}, "own") for count in (2000, 2100))
+    for split in ("dev", "test"):
+        # A twentieth more pairs push out about a twentieth of 200; 30 is more than six standard deviations above.
+        assert len(together(before[split]) - together(after[split])) < 30
+    assert len(together(before["dev"]) & together(after["test"])) < 5
+
+
+@given(st.lists(st.tuples(st.integers(0, 12), st.integers(0, 12)), min_size=1, max_size=60), st.integers(1, 5))
+def test_no_sentence_stands_in_two_splits(links: list[tuple[int, int]], wanted: int) -> None:
+    pairs = Pairs([f"문장 {a}" for a, _ in links], [f"Sentence {b}" for _, b in links])
+    try:
+        splits = hold_out(pairs, {"dev": wanted, "test": wanted}, "own")
+    except DataError:
+        return
+    for side in (0, 1):
+        lines = [set(split[side]) for split in splits.values()]
+        assert sum(map(len, lines)) == len(set.union(*lines))
+    assert all(0.9 * wanted <= len(splits[name].source) <= wanted for name in ("dev", "test"))
+
+
+def test_spellings_of_one_sentence_stay_together() -> None:
+    pairs = Pairs(["가.", "가!", "나."], ["Go.", "Go on.", "I"])
+    splits = hold_out(pairs, {"dev": 1}, "own")
+    assert together(splits["dev"]) == {("나.", "I")}
+
+
+def test_where_everything_has_two_translations_a_split_is_nearly_full() -> None:
+    once = corpus_of(100)
+    twice = Pairs(once.source * 2, once.target + [line.lower() for line in once.target])
+    assert len(hold_out(twice, {"dev": 21}, "own")["dev"].source) == 20
+
+
+def test_too_few_pairs_are_said() -> None:
+    with pytest.raises(DataError, match=r"own: holdout wants 30 pairs for dev, but .* set apart from 20 "):
+        hold_out(corpus_of(20), {"dev": 30}, "own")

@@ -1,0 +1,106 @@
+"""The registry and the corpora it lists."""
+
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from kotrans import bundled
+from kotrans.config.sections import CorpusConfig
+from kotrans.corpus.fetch import cache_folder, entry_folder
+from kotrans.corpus.library import Library
+from kotrans.corpus.registry import load_registry
+from kotrans.errors import ConfigError, FetchError
+
+TOY = """
+toy:
+  title: Toy
+  description: Three splits of one column file.
+  licence: none
+  format: tsv
+  files: [{url: 'https://example.org/toy.tsv', max_bytes: 100_000}]
+  splits: {train: {path: toy.tsv}, long: {path: toy.tsv}}
+  holdout: {test: 4}
+"""
+
+
+@pytest.fixture
+def library(tmp_path: Path) -> Library:
+    (tmp_path / "registry.yaml").write_text(TOY)
+    rows = "".join(f"문장 {n}\tSentence {n}\n" for n in range(30))
+    (tmp_path / "toy.tsv").write_text("ko\ten\n" + rows, encoding="utf-8")
+    return Library(tmp_path / "cache", mirror=str(tmp_path), registry=load_registry(tmp_path / "registry.yaml"))
+
+
+def test_the_registry_lists_what_the_readme_promises() -> None:
+    registry = load_registry()
+    assert list(registry) == ["starter", "korean-english-news", "jhe", "ntrex", "tatoeba"]
+    assert registry["korean-english-news"].pairs == {"train": 94_123, "dev": 1_000, "test": 2_000}
+    assert registry["tatoeba"].holdout == {"dev": 300, "test": 400}
+
+
+def test_every_entry_names_files_that_it_fetches() -> None:
+    for entry in load_registry().values():
+        plain = {file.name for file in entry.files if not file.unpack}
+        named = {path.name for files in entry.splits.values() for _, path in files if path}
+        assert not plain or named == plain
+        assert all(file.git_blob or entry.name == "tatoeba" for file in entry.files)
+
+
+@pytest.mark.parametrize(
+    "broken", [TOY.replace("title", "tilte"), TOY.replace("tsv\n", "tvs\n", 1), TOY.replace("https", "file")]
+)
+def test_a_bad_registry_is_a_bug_with_a_traceback(broken: str, tmp_path: Path) -> None:
+    (tmp_path / "registry.yaml").write_text(broken)
+    with pytest.raises(ValidationError):
+        load_registry(tmp_path / "registry.yaml")
+
+
+def test_other_hashes_get_another_place_in_the_cache(tmp_path: Path) -> None:
+    jhe = load_registry()["jhe"]
+    changed = jhe.model_copy(update={"files": jhe.files[1:]})
+    assert entry_folder(jhe, tmp_path) != entry_folder(changed, tmp_path)
+    assert entry_folder(load_registry()["starter"], tmp_path) == bundled.starter()
+
+
+def test_the_cache_is_where_the_environment_says(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("KOTRANS_CACHE", str(tmp_path / "here"))
+    monkeypatch.setenv("KOTRANS_MIRROR", "https://example.org/mirror")
+    library = Library()
+    assert library.cache == cache_folder() == tmp_path / "here"
+    assert library.mirror == "https://example.org/mirror"
+
+
+def test_listings_say_what_is_present_and_how_much(library: Library) -> None:
+    (before,) = library.listings()
+    assert (before.present, dict(before.pairs)) == (False, {})
+    folder = library.fetch("toy")
+    (after,) = library.listings()
+    assert (after.present, dict(after.pairs), after.folder) == (True, {"train": 30, "long": 30}, folder)
+
+
+def test_a_listed_split_is_read_by_name_also_when_it_is_held_out(library: Library) -> None:
+    test = library.read_split("toy", "test")
+    assert len(test.source) == 4
+    assert not set(test.source) & set(library.read_split("toy", "train").source)
+    assert len(library.read_split("toy", "long").source) == 30
+
+
+def test_unknown_corpora_and_splits_are_said_with_those_there_are(library: Library) -> None:
+    with pytest.raises(ConfigError, match=r"corpus 'toi': is not listed; did you mean toy\? \(your own files need"):
+        library.read_split("toi", "test")
+    with pytest.raises(ConfigError, match="corpus 'xyz': is not listed; there are toy"):
+        library.fetch("xyz")
+    with pytest.raises(ConfigError, match="corpus 'toy': has no split 'dev', but long, test, train"):
+        library.read_split("toy", "dev")
+
+
+def test_a_config_may_hold_out_other_numbers(library: Library) -> None:
+    (corpus,) = library.corpora([CorpusConfig(name="toy", holdout={"dev": 7})])
+    assert {split: len(pairs.source) for split, pairs in corpus.read().items()} == {"train": 23, "long": 30, "dev": 7}
+
+
+def test_a_file_gone_from_the_cache_is_said(library: Library) -> None:
+    (library.fetch("toy") / "toy.tsv").unlink()
+    with pytest.raises(FetchError, match=r"toy\.tsv: is missing from the fetched corpus; delete .* and fetch it again"):
+        library.corpora([CorpusConfig(name="toy")])

@@ -1,0 +1,178 @@
+"""From a config to a prepared folder."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from kotrans.config.config import Config
+from kotrans.config.loading import check_config
+from kotrans.corpus import cleaning
+from kotrans.corpus.corpus import CorpusManifest, corpus_key, load_split, prepare_corpus
+from kotrans.corpus.library import Library
+from kotrans.errors import ConfigError, DataError
+from kotrans.files import read_lines
+
+OPEN = Path(__file__).parents[3] / "shared" / "corpora" / "open-ko-en"
+
+
+def write_split(folder: Path, split: str, count: int, word: str = "문장") -> dict[str, str]:
+    folder.mkdir(parents=True, exist_ok=True)
+    korean = [f"{word} {split} {n}번은 좋은 말입니다." for n in range(count)]
+    english = [f"{word and split} number {n} is a fine {len(word)} thing." for n in range(count)]
+    (folder / f"{split}.ko").write_text("".join(f"{line}\n" for line in korean), encoding="utf-8")
+    (folder / f"{split}.en").write_text("".join(f"{line}\n" for line in english), encoding="utf-8")
+    return {"source": str(folder / f"{split}.ko"), "target": str(folder / f"{split}.en")}
+
+
+def own(folder: Path, name: str = "own", **settings: Any) -> dict[str, Any]:
+    sizes = settings.pop("sizes", {"train": 20, "dev": 3, "test": 4})
+    word = settings.pop("word", "문장")
+    splits = {split: write_split(folder / name, split, count, word) for split, count in sizes.items()}
+    return {"name": name, "format": "lines", "splits": splits, **settings}
+
+
+def config_of(*corpora: dict[str, Any], **settings: Any) -> Config:
+    return check_config({"name": "test", "corpora": list(corpora), **settings}, "test.yaml")
+
+
+def test_a_prepared_corpus_has_its_splits_and_a_manifest(tmp_path: Path) -> None:
+    config = config_of(own(tmp_path))
+    manifest = prepare_corpus(config, tmp_path / "out")
+    assert manifest.splits == {"train": 20, "dev": 3, "test": 4}
+    assert manifest == CorpusManifest.read(tmp_path / "out")
+    assert manifest.key == corpus_key(config)
+    assert len(manifest.inputs) == 6
+    assert tuple(manifest.dropped) == cleaning.REASONS
+    assert len(read_lines(tmp_path / "out" / "train.ko")) == len(read_lines(tmp_path / "out" / "train.en")) == 20
+    assert load_split(tmp_path / "out", "test").origin == ["own"] * 4
+    with pytest.raises(DataError, match=r"out: there is no split 'long', but dev, test"):
+        load_split(tmp_path / "out", "long")
+
+
+def test_corpora_are_joined_split_by_split_and_their_origin_kept(tmp_path: Path) -> None:
+    first = own(tmp_path, "first", weight=2)
+    second = own(tmp_path, "second", word="다른문장", sizes={"train": 5, "long": 2})
+    manifest = prepare_corpus(config_of(first, second), tmp_path / "out")
+    assert manifest.splits == {"train": 25, "dev": 3, "test": 4, "long": 2}
+    assert [(report.name, report.weight, report.kept) for report in manifest.corpora] == [
+        ("first", 2.0, 20),
+        ("second", 1.0, 5),
+    ]
+    origin = np.load(tmp_path / "out" / "train.origin.npy", allow_pickle=False)
+    assert origin.dtype == np.uint16
+    assert origin.tolist() == [0] * 20 + [1] * 5
+
+
+def test_train_is_cleaned_against_the_held_out_splits_of_every_corpus(tmp_path: Path) -> None:
+    first, second = own(tmp_path, "first"), own(tmp_path, "second", sizes={"long": 2}, word="긴문장")
+    with (tmp_path / "first" / "train.ko").open("a", encoding="utf-8") as korean:
+        korean.write((tmp_path / "second" / "long.ko").read_text(encoding="utf-8").splitlines()[0] + "\n\n")
+    with (tmp_path / "first" / "train.en").open("a", encoding="utf-8") as english:
+        english.write("A translation of its own.\nNothing on the other side.\n")
+    manifest = prepare_corpus(config_of(first, second), tmp_path / "out")
+    assert {reason: count for reason, count in manifest.dropped.items() if count} == {"contamination": 1, "empty": 1}
+    assert manifest.splits["train"] == 20
+
+
+def test_held_out_lines_stay_as_they_are(tmp_path: Path) -> None:
+    corpus = own(tmp_path)
+    raw = "\u200b  두  칸\u2028줄 \x00끝\n\nNFD 각\n"
+    Path(corpus["splits"]["dev"]["source"]).write_text(raw, encoding="utf-8", newline="\n")
+    manifest = prepare_corpus(config_of(corpus), tmp_path / "out")
+    assert load_split(tmp_path / "out", "dev").source == raw.removesuffix("\n").split("\n")
+    assert manifest.normalised == {"nfc": 0, "invisible": 0}
+
+
+def test_dev_and_test_can_be_taken_out_of_train(tmp_path: Path) -> None:
+    corpus = own(tmp_path, sizes={"train": 50}, holdout={"dev": 5, "test": 6})
+    manifest = prepare_corpus(config_of(corpus), tmp_path / "out")
+    assert manifest.splits == {"train": 39, "dev": 5, "test": 6}
+    train = set(read_lines(tmp_path / "out" / "train.ko"))
+    assert not train & set(load_split(tmp_path / "out", "test").source)
+
+
+def test_a_folder_is_made_wholly_or_not_at_all(tmp_path: Path) -> None:
+    corpus = own(tmp_path)
+    Path(corpus["splits"]["train"]["source"]).write_text("하나\n", encoding="utf-8")
+    with pytest.raises(DataError, match=r"train\.ko has 1 lines but train\.en has 20"):
+        prepare_corpus(config_of(corpus), tmp_path / "out")
+    corpus = own(tmp_path)
+    with pytest.raises(DataError, match="cleaning keeps no training pair"):
+        prepare_corpus(config_of(corpus, cleaning={"max_characters": 1}), tmp_path / "out")
+    assert {path.name for path in tmp_path.iterdir()} == {"own"}
+
+
+def test_what_is_dropped_is_said_when_nothing_is_left(tmp_path: Path) -> None:
+    config = config_of(own(tmp_path), cleaning={"max_characters": 1})
+    with pytest.raises(DataError) as caught:
+        prepare_corpus(config, tmp_path / "out")
+    assert str(caught.value) == (
+        "config test: cleaning keeps no training pair (20 read, dropped 20 by max_characters); see `cleaning`"
+    )
+
+
+def test_train_and_dev_are_needed_and_test_is_not(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="no corpus has a `train` split"):
+        prepare_corpus(config_of(own(tmp_path, "a", sizes={"dev": 3})), tmp_path / "out")
+    with pytest.raises(DataError, match=r"no corpus has a `dev` split; .* `holdout: \{dev: 500, test: 500\}`"):
+        prepare_corpus(config_of(own(tmp_path, "b", sizes={"train": 3})), tmp_path / "out")
+    manifest = prepare_corpus(config_of(own(tmp_path, "c", sizes={"train": 3, "dev": 3})), tmp_path / "out")
+    assert "test" not in manifest.splits
+
+
+def test_the_key_follows_every_byte_and_setting_that_matters(tmp_path: Path) -> None:
+    corpus = own(tmp_path)
+    keys = {
+        corpus_key(config_of(corpus)),
+        corpus_key(config_of({**corpus, "weight": 2})),
+        corpus_key(config_of({**corpus, "name": "other"})),
+        corpus_key(config_of(corpus, cleaning={"duplicates": False})),
+        corpus_key(config_of({**corpus, "splits": {k: v for k, v in corpus["splits"].items() if k != "test"}})),
+        corpus_key(config_of(own(tmp_path, "held", sizes={"train": 50}, holdout={"dev": 5}))),
+        corpus_key(config_of(own(tmp_path, "held", sizes={"train": 50}, holdout={"dev": 6}))),
+    }
+    assert corpus_key(config_of(corpus, seed=9, batches={"tokens": 99})) in keys
+    path = Path(corpus["splits"]["dev"]["target"])
+    path.write_bytes(path.read_bytes().replace(b"fine", b"good", 1))
+    assert corpus_key(config_of(corpus)) not in keys
+    assert len(keys) == 7
+
+
+def test_the_key_does_not_depend_on_where_the_files_lie(tmp_path: Path) -> None:
+    assert corpus_key(config_of(own(tmp_path / "here"))) == corpus_key(config_of(own(tmp_path / "there")))
+
+
+def test_a_missing_file_and_a_damaged_manifest_are_said(tmp_path: Path) -> None:
+    corpus = own(tmp_path)
+    Path(corpus["splits"]["train"]["target"]).unlink()
+    with pytest.raises(DataError, match=r"train\.en: there is no such file"):
+        corpus_key(config_of(corpus))
+    (tmp_path / "manifest.json").write_text(json.dumps({"stage": "corpus"}))
+    with pytest.raises(DataError, match=r"manifest\.json: is damaged; delete"):
+        CorpusManifest.read(tmp_path)
+
+
+IMPOSSIBLE = {
+    "names part of a path": ({"splits": {"../train": {"path": "a"}}}, "split '../train' is part of file names"),
+    "holds out what is there": ({"holdout": {"dev": 3}}, "has files for dev, so holdout cannot take dev"),
+    "holds out nothing": ({"holdout": {"more": 0}}, "holdout.more must be at least 1"),
+}
+
+
+@pytest.mark.parametrize(("settings", "message"), IMPOSSIBLE.values(), ids=IMPOSSIBLE)
+def test_impossible_corpora_are_refused(tmp_path: Path, settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        prepare_corpus(config_of({**own(tmp_path), **settings}), tmp_path / "out", Library(cache=tmp_path))
+
+
+@pytest.mark.skipif(not OPEN.exists(), reason="needs the shared corpora")
+def test_real_text_loses_little_to_cleaning(tmp_path: Path) -> None:
+    splits = {
+        split: {"source": str(OPEN / f"{split}.ko"), "target": str(OPEN / f"{split}.en")} for split in ("dev", "test")
+    }
+    corpus = {"name": "open", "format": "lines", "splits": {"train": splits["test"], "dev": splits["dev"]}}
+    manifest = prepare_corpus(config_of(corpus), tmp_path / "out")
+    assert manifest.splits["train"] >= 0.99 * 2001

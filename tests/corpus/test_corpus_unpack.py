@@ -1,0 +1,98 @@
+import io
+import stat
+import tarfile
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from kotrans.corpus.unpack import unpack
+from kotrans.errors import FetchError
+
+
+def tar_with(path: Path, *members: tarfile.TarInfo) -> Path:
+    with tarfile.open(path, "w:gz") as archive:
+        for member in members:
+            archive.addfile(member, io.BytesIO(b"x" * member.size) if member.isreg() else None)
+    return path
+
+
+def tar_member(name: str, size: int = 1, kind: bytes = tarfile.REGTYPE, link: str = "") -> tarfile.TarInfo:
+    member = tarfile.TarInfo(name)
+    member.size, member.type, member.linkname = size if kind == tarfile.REGTYPE else 0, kind, link
+    return member
+
+
+EVIL_MEMBERS = [
+    tar_member("../outside"),
+    tar_member("/etc/outside"),
+    tar_member("inner/../../outside"),
+    tar_member("link", kind=tarfile.SYMTYPE, link="/etc/passwd"),
+    tar_member("link", kind=tarfile.SYMTYPE, link="good"),
+    tar_member("link", kind=tarfile.LNKTYPE, link="../outside"),
+    tar_member("device", kind=tarfile.CHRTYPE),
+    tar_member("pipe", kind=tarfile.FIFOTYPE),
+]
+
+
+@pytest.mark.parametrize("member", EVIL_MEMBERS, ids=lambda member: f"{member.name} {member.type.decode()}")
+def test_a_tar_that_reaches_outside_or_links_is_refused(member: tarfile.TarInfo, tmp_path: Path) -> None:
+    folder = tmp_path / "deep" / "folder"
+    folder.mkdir(parents=True)
+    archive = tar_with(tmp_path / "evil.tar.gz", tar_member("good"), member)
+    with pytest.raises(FetchError, match=r"evil\.tar\.gz: an unsafe archive"):
+        unpack(archive, "tar", folder, 1000)
+    assert {path.name for path in tmp_path.rglob("*")} == {"deep", "folder", "good", "evil.tar.gz"}
+
+
+@pytest.mark.parametrize("name", ["../outside", "/outside", "inner/../../outside", "..\\outside", "C:\\outside"])
+def test_a_zip_that_reaches_outside_is_refused(name: str, tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    with zipfile.ZipFile(tmp_path / "evil.zip", "w") as archive:
+        archive.writestr(name, "x")
+    with pytest.raises(FetchError, match=r"evil\.zip: an unsafe archive"):
+        unpack(tmp_path / "evil.zip", "zip", tmp_path / "folder", 1000)
+    assert not list((tmp_path / "folder").iterdir())
+
+
+def test_a_zip_with_a_link_is_refused(tmp_path: Path) -> None:
+    link = zipfile.ZipInfo("link")
+    link.external_attr = (stat.S_IFLNK | 0o777) << 16
+    with zipfile.ZipFile(tmp_path / "evil.zip", "w") as archive:
+        archive.writestr(link, "/etc/passwd")
+    with pytest.raises(FetchError, match="an unsafe archive"):
+        unpack(tmp_path / "evil.zip", "zip", tmp_path / "folder", 1000)
+
+
+def test_archives_that_grow_too_large_are_refused(tmp_path: Path) -> None:
+    tar_with(tmp_path / "bomb.tar.gz", tar_member("a", 600), tar_member("b", 600))
+    with zipfile.ZipFile(tmp_path / "bomb.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a", "x" * 2000)
+    with pytest.raises(FetchError, match="more than 1000 files or 1,000 bytes"):
+        unpack(tmp_path / "bomb.tar.gz", "tar", tmp_path / "tar", 1000)
+    with pytest.raises(FetchError, match="more than 1000 files or 1,000 bytes"):
+        unpack(tmp_path / "bomb.zip", "zip", tmp_path / "zip", 1000)
+    tar_with(tmp_path / "many.tar.gz", *(tar_member(f"f{n}", 0) for n in range(1001)))
+    with pytest.raises(FetchError, match="more than 1000 files"):
+        unpack(tmp_path / "many.tar.gz", "tar", tmp_path / "many", 1000)
+
+
+@pytest.mark.parametrize("kind", ["tar", "zip"])
+def test_a_damaged_archive_is_said_to_be_one(kind: str, tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "whole.zip", "w") as archive:
+        archive.writestr("a", "x" * 5000)
+    whole = {"tar": tar_with(tmp_path / "whole.tar.gz", tar_member("a", 5000)), "zip": tmp_path / "whole.zip"}[kind]
+    (tmp_path / "half").write_bytes(whole.read_bytes()[:60])
+    with pytest.raises(FetchError, match=f"half: a damaged {kind} archive"):
+        unpack(tmp_path / "half", "tar" if kind == "tar" else "zip", tmp_path / "folder", 10_000)
+
+
+def test_a_zip_needs_no_password(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "locked.zip", "w") as archive:
+        archive.writestr("a", "x")
+    data = bytearray((tmp_path / "locked.zip").read_bytes())
+    data[6] |= 1  # the flag of encryption, in the local header and in the directory
+    data[data.index(b"PK\x01\x02") + 8] |= 1
+    (tmp_path / "locked.zip").write_bytes(data)
+    with pytest.raises(FetchError, match=r"a damaged zip archive .*encrypted"):
+        unpack(tmp_path / "locked.zip", "zip", tmp_path / "folder", 1000)
