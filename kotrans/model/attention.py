@@ -12,6 +12,10 @@ from torch.nn import functional
 
 from kotrans.errors import ModelError
 
+# The gradient of a direction grows as its vector shrinks. The first state of a one-way encoder is 0 when its piece was
+# dropped; without a floor under the length the gradient was 1e11 there.
+SHORTEST = 1e-3
+
 
 class Attention(nn.Module):
     """Turns scores e_ij = score(s_{i-1}, h_j) into weights and a context.
@@ -59,7 +63,7 @@ class CosineAttention(Attention):
     """beta . cos(s, h)  (Graves et al. 2014, section 3.3.1): content-based addressing with key strength beta.
 
     beta is one positive learned number, or fixed at 1, the bare formula. States of another width than s are
-    projected to it.
+    projected to it. A vector shorter than SHORTEST counts as that long.
     """
 
     def __init__(self, memory_size: int, query_size: int, *, learned_beta: bool) -> None:
@@ -69,10 +73,10 @@ class CosineAttention(Attention):
         self.log_beta = nn.Parameter(torch.tensor(math.log(8.0))) if learned_beta else None
 
     def keys(self, memory: Tensor) -> Tensor:
-        return functional.normalize(self.key(memory), dim=-1)  # (B, S, Q)
+        return functional.normalize(self.key(memory), dim=-1, eps=SHORTEST)  # (B, S, Q)
 
     def scores(self, query: Tensor, keys: Tensor) -> Tensor:
-        direction = functional.normalize(query, dim=-1).to(keys.dtype)  # (B, Q)
+        direction = functional.normalize(query, dim=-1, eps=SHORTEST).to(keys.dtype)  # (B, Q)
         cosine = torch.bmm(keys, direction.unsqueeze(-1)).squeeze(-1)  # (B, S)
         return cosine if self.log_beta is None else self.log_beta.exp() * cosine
 
