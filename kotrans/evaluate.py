@@ -1,0 +1,110 @@
+"""Translations against references: corpus scores by sacrebleu (Post 2018), and BLEU by source length."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from itertools import pairwise
+from typing import Any
+
+from kotrans.errors import DataError
+
+logger = logging.getLogger(__name__)
+_EDGES = (5, 10, 15, 20, 30, 40, 60)
+# TER searches for shifts of word blocks: two unrelated lines of 200 words take a few seconds, of 1,250 half a minute.
+_SLOW_WORDS = 200
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Corpus scores from 0 to 100 (TER may exceed it, and less is better), each with its sacrebleu signature."""
+
+    pairs: int
+    bleu: float
+    chrf: float
+    ter: float
+    signatures: dict[str, str]
+    """By the names above: a score without its signature cannot be compared."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """Ready for JSON."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Bucket:
+    """The pairs whose sources have a number of words within bounds, and their BLEU."""
+
+    label: str
+    pairs: int
+    bleu: float
+
+    def as_dict(self) -> dict[str, Any]:
+        """Ready for JSON."""
+        return asdict(self)
+
+
+def score(
+    hypotheses: Sequence[str], references: Sequence[str], names: tuple[str, str] = ("hypotheses", "references")
+) -> Scores:
+    """BLEU, chrF and TER of the corpus with sacrebleu's defaults: case counts in BLEU and chrF, 13a tokenization.
+
+    `names` is what messages call the two. Raises DataError if their numbers of lines differ or are 0.
+    """
+    from sacrebleu.metrics.bleu import BLEU
+    from sacrebleu.metrics.chrf import CHRF
+    from sacrebleu.metrics.ter import TER
+
+    _check_lines(hypotheses, references, names)
+    _warn_of_slow_lines(hypotheses, references)
+    metrics = {"bleu": BLEU(), "chrf": CHRF(), "ter": TER()}
+    values = {name: metric.corpus_score(hypotheses, [references]).score for name, metric in metrics.items()}
+    signatures = {name: str(metric.get_signature()) for name, metric in metrics.items()}
+    return Scores(pairs=len(references), signatures=signatures, **values)
+
+
+def bleu(hypotheses: Sequence[str], references: Sequence[str]) -> float:
+    """The BLEU of `score` alone, which is the fastest of the three. Raises DataError as `score` does."""
+    from sacrebleu.metrics.bleu import BLEU
+
+    _check_lines(hypotheses, references, ("hypotheses", "references"))
+    return float(BLEU().corpus_score(hypotheses, [references]).score)
+
+
+def by_length(
+    sources: Sequence[str], hypotheses: Sequence[str], references: Sequence[str], edges: Sequence[int] = _EDGES
+) -> list[Bucket]:
+    """BLEU for short to long sources: one bucket up to each edge in words and one beyond the last, empty ones left out.
+
+    Raises DataError if the numbers of lines differ or are 0.
+    """
+    _check_lines(hypotheses, references, ("hypotheses", "references"))
+    _check_lines(sources, references, ("sources", "references"))
+    members: list[list[int]] = [[] for _ in range(len(edges) + 1)]
+    for index, source in enumerate(sources):
+        members[sum(len(source.split()) > edge for edge in edges)].append(index)
+    return [
+        Bucket(label, len(chosen), bleu([hypotheses[i] for i in chosen], [references[i] for i in chosen]))
+        for label, chosen in zip(_labels(edges), members, strict=True)
+        if chosen
+    ]
+
+
+def _labels(edges: Sequence[int]) -> list[str]:
+    between = [f"{low + 1}-{high}" for low, high in pairwise(edges)]
+    return [f"up to {edges[0]}", *between, f"over {edges[-1]}"]
+
+
+def _check_lines(left: Sequence[str], right: Sequence[str], names: tuple[str, str]) -> None:
+    if len(left) != len(right):
+        raise DataError(
+            f"{names[0]}: has {len(left)} lines but {names[1]} has {len(right)}; "
+            "line N of one must belong to line N of the other"
+        )
+    if not right:
+        raise DataError(f"{names[1]}: has no lines to score against; give at least one")
+
+
+def _warn_of_slow_lines(hypotheses: Sequence[str], references: Sequence[str]) -> None:
+    for number, pair in enumerate(zip(hypotheses, references, strict=True), start=1):
+        if (words := min(len(side.split()) for side in pair)) > _SLOW_WORDS:
+            logger.warning("line %d has %d words: TER takes long for such a line", number, words)

@@ -1,0 +1,154 @@
+"""Attention weights as values for JSON and as a picture."""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from unicodedata import east_asian_width
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from kotrans.errors import UsageError
+from kotrans.files import new_file
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+# Shape key: T target pieces, S source pieces.
+_BYTE = re.compile(r"<0x([0-9A-F]{2})>")
+_CELL = 0.36  # inches, of one weight ...
+_MOST_INCHES = 40.0  # ... until a side gets this long; then the cells and letters of a longer sentence shrink
+_DPI = 150
+
+
+def attention_record(
+    source: str, translation: str, source_pieces: Sequence[str], target_pieces: Sequence[str], weights: ArrayLike
+) -> dict[str, Any]:
+    """One sentence's attention, ready for a line of JSON; weights (T, S) are given to six digits."""
+    values = _checked(source_pieces, target_pieces, weights)
+    return {
+        "source": source,
+        "translation": translation,
+        "source_pieces": list(source_pieces),
+        "target_pieces": list(target_pieces),
+        "weights": [[round(value, 6) for value in row] for row in values.tolist()],
+    }
+
+
+def numbered(path: Path, count: int) -> list[Path]:
+    """A path for each of `count` pictures: the path itself for one, else name-1.png, name-2.png, …"""
+    if count == 1:
+        return [path]
+    return [path.with_name(f"{path.stem}-{number}{path.suffix}") for number in range(1, count + 1)]
+
+
+def draw(
+    path: Path, source_pieces: Sequence[str], target_pieces: Sequence[str], weights: ArrayLike, title: str = ""
+) -> None:
+    """Draws weights (T, S) as a PNG or SVG file, target pieces downwards and source pieces across.
+
+    The title may have lines: the sentence and its translation. The word marker ▁ is drawn as _, which every font has.
+    Byte pieces that spell one character are drawn as that character: its weight as source is their sum, as target
+    their mean. Letters in an SVG are outlines, so that any viewer shows them. Raises UsageError for another file
+    type, KotransError if there is no font with Korean.
+    """
+    from matplotlib import style
+
+    from kotrans.report.fonts import drawable, font_families
+
+    check_picture(path)
+    values = _checked(source_pieces, target_pieces, weights)
+    columns, columns_of = _join_bytes(source_pieces)
+    rows, rows_of = _join_bytes(target_pieces)
+    joined = rows_of.T @ values @ columns_of / rows_of.sum(0)[:, None]  # (T', S')
+    *labels, title = drawable([*(label.replace("▁", "_") for label in (*columns, *rows)), title])
+    settings = {"font.family": font_families(), "svg.fonttype": "path", "svg.hashsalt": "kotrans"}
+    with style.context(["default", settings]):
+        figure = _figure(labels[: len(columns)], labels[len(columns) :], joined, title.split("\n"))
+        with new_file(path) as scratch:
+            kind = path.suffix[1:].lower()
+            metadata = {"Date": None} if kind == "svg" else {}  # the same picture is the same file
+            figure.savefig(scratch, format=kind, dpi=_DPI, bbox_inches="tight", metadata=metadata)
+
+
+def check_picture(path: Path) -> None:
+    """Raises UsageError unless the name ends in .png or .svg."""
+    if path.suffix.lower() not in (".png", ".svg"):
+        raise UsageError(f"{path}: a heat map is written as .png or .svg; change the file name")
+
+
+def _figure(columns: list[str], rows: list[str], values: NDArray[np.float64], title: list[str]) -> "Figure":
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    cell = min(_CELL, _MOST_INCHES / max(values.shape))
+    width, height = cell * len(columns), cell * len(rows)
+    figure = Figure(figsize=(width, height))
+    FigureCanvasAgg(figure)  # pixels without a display, whatever backend is set
+    axes = figure.add_axes((0, 0, 1, 1))  # labels, title and scale lie outside; the tight bounding box takes them in
+    # Cells as pixels in an SVG too: a long sentence has thousands. imshow would resample them, which takes seconds.
+    image = axes.pcolormesh(values, cmap="Blues", vmin=0, edgecolors="0.92", linewidth=0.5, rasterized=True)
+    axes.invert_yaxis()
+    axes.xaxis.tick_top()
+    # A dollar sign is a dollar sign, not the beginning of a formula.
+    axes.set_xticks(
+        np.arange(len(columns)) + 0.5, columns, rotation=60, ha="left", rotation_mode="anchor", parse_math=False
+    )
+    axes.set_yticks(np.arange(len(rows)) + 0.5, rows, parse_math=False)
+    axes.tick_params(labelsize=72 * cell * 0.45, length=0)
+    bar_height = min(height, 3.0)
+    bar = figure.add_axes((1 + 0.25 / width, 1 - bar_height / height, 0.15 / width, bar_height / height))
+    figure.colorbar(image, cax=bar).set_label("attention weight α", fontsize=9)
+    bar.tick_params(labelsize=8)
+    lines = [_shortened(line, most=int(max(width, 4) * 13)) for line in title]
+    axes.set_title("\n".join(lines), fontsize=11, loc="left", pad=12, parse_math=False)
+    return figure
+
+
+def _shortened(line: str, most: int) -> str:
+    """The line, cut with … if it is wider than `most` Latin letters; a Korean letter is as wide as two."""
+    widths = np.cumsum([2 if east_asian_width(character) in "WF" else 1 for character in line])
+    return line if not line or widths[-1] <= most else line[: int((widths < most).sum())].rstrip() + "…"
+
+
+def _checked(source_pieces: Sequence[str], target_pieces: Sequence[str], weights: ArrayLike) -> NDArray[np.float64]:
+    values = np.asarray(weights, dtype=np.float64)  # (T, S)
+    if values.shape != (len(target_pieces), len(source_pieces)):
+        raise ValueError(
+            f"weights {values.shape} for {len(target_pieces)} target and {len(source_pieces)} source pieces"
+        )
+    return values
+
+
+def _join_bytes(pieces: Sequence[str]) -> tuple[list[str], NDArray[np.float64]]:
+    """Labels with byte pieces joined into characters, and a matrix (pieces, labels) with 1 where one is part of one."""
+    labels: list[str] = []
+    starts: list[int] = []
+    at = 0
+    while at < len(pieces):
+        character, length = _spelt_character(pieces[at : at + 4])
+        labels.append(character)
+        starts.append(at)
+        at += length
+    membership = np.zeros((len(pieces), len(labels)))
+    for label, (start, end) in enumerate(zip(starts, [*starts[1:], len(pieces)], strict=True)):
+        membership[start:end, label] = 1
+    return labels, membership
+
+
+def _spelt_character(pieces: Sequence[str]) -> tuple[str, int]:
+    """The printable character that the first pieces spell in bytes and their number, else the first piece as it is."""
+    spelt = bytearray()
+    for piece in pieces:
+        if not (match := _BYTE.fullmatch(piece)):
+            break
+        spelt.append(int(match[1], 16))
+        try:
+            character = spelt.decode()
+        except UnicodeDecodeError:
+            continue
+        if character.isprintable():
+            return character, len(spelt)
+        break
+    return pieces[0], 1
