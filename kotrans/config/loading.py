@@ -59,15 +59,16 @@ def known_keys(section: type[BaseModel] = Config, prefix: str = "") -> Iterator[
     """Every dotted key there is; keys inside lists and mappings of sections are named without an index."""
     for name, field in section.model_fields.items():
         yield prefix + name
-        if inner := _section_of(field.annotation):
+        if inner := section_of(field.annotation):
             yield from known_keys(inner, f"{prefix}{name}.")
 
 
-def _section_of(annotation: Any) -> type[BaseModel] | None:
+def section_of(annotation: Any) -> type[BaseModel] | None:
+    """The section that a setting is, or is a list or mapping of; None for a plain value."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation
     if get_origin(annotation) in (tuple, dict, list, Union, UnionType):
-        return next((s for a in get_args(annotation) if (s := _section_of(a))), None)
+        return next((s for a in get_args(annotation) if (s := section_of(a))), None)
     return None
 
 

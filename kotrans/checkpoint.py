@@ -1,0 +1,225 @@
+"""A checkpoint: a folder with weights, optimizer and random states, progress, config and tokenizer; no pickle anywhere.
+
+| file | what |
+| --- | --- |
+| model.safetensors | the weights that are trained |
+| average.safetensors | their exponential moving average, if `training.ema` is on: what validation and translation use |
+| optimizer.safetensors, random.safetensors | the optimizer's moments and the generators' states, for an exact resume |
+| progress.json | where training stands |
+| config.yaml, tokenizer/ | everything else that is needed to use the weights |
+| manifest.json | size and SHA-256 of each of these, written last |
+"""
+
+import errno
+import json
+import logging
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from kotrans.config.config import Config
+from kotrans.config.loading import dump_config, load_config
+from kotrans.errors import CheckpointError, ConfigError, DataError
+from kotrans.files import new_directory, sha256, write_json
+from kotrans.model.build import build_model
+from kotrans.model.seq2seq import Seq2Seq
+from kotrans.tokenizer import Tokenizer
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where training stands after an update; with the states beside it, all that a resume needs."""
+
+    update: int = 0
+    epoch: int = 0
+    batch: int = 0  # batches of this epoch that have been trained on
+    target_tokens: int = 0
+    minutes: float = 0.0
+    best_update: int | None = None
+    best_value: float | None = None  # of validation.metric
+    best_bleu: float | None = None
+    best_perplexity: float | None = None
+    stale_validations: int = 0  # since the best
+    rate_factor: float = 1.0  # what `plateau` has made of the learning rate
+    stale_at_rate: int = 0  # validations without improvement since the rate last fell
+
+
+class TrainingState(NamedTuple):
+    """What changes from update to update."""
+
+    model: Seq2Seq
+    average: dict[str, Tensor] | None
+    optimizer: torch.optim.Optimizer
+    progress: Progress
+
+
+class Checkpoint(NamedTuple):
+    """A checkpoint read for use: the averaged weights where there are any."""
+
+    model: Seq2Seq
+    tokenizer: Tokenizer
+    config: Config
+    progress: Progress
+
+
+def save_checkpoint(folder: Path, state: TrainingState, config: Config, tokenizer: Tokenizer) -> None:
+    """Writes a checkpoint all or nothing. Raises CheckpointError if the disk is full."""
+    with _disk_errors(folder), new_directory(folder) as scratch:
+        save_file(_cpu(dict(state.model.named_parameters())), scratch / "model.safetensors")
+        if state.average is not None:
+            save_file(_cpu(state.average), scratch / "average.safetensors")
+        save_file(_cpu(_optimizer_tensors(state)), scratch / "optimizer.safetensors")
+        save_file(_random_states(), scratch / "random.safetensors")
+        write_json(scratch / "progress.json", asdict(state.progress))
+        _write_description(scratch, config, tokenizer)
+
+
+def save_weights(folder: Path, weights: Mapping[str, Tensor], source: Checkpoint) -> None:
+    """Writes a checkpoint for use only (not for resuming), with these weights and the rest from `source`."""
+    with _disk_errors(folder), new_directory(folder) as scratch:
+        save_file(_cpu(weights), scratch / "model.safetensors")
+        write_json(scratch / "progress.json", asdict(source.progress))
+        _write_description(scratch, source.config, source.tokenizer)
+
+
+def load_checkpoint(folder: Path, device: torch.device) -> Checkpoint:
+    """Reads a checkpoint for use. Raises CheckpointError if it is missing or damaged."""
+    verify(folder)
+    config = _read_config(folder)
+    tokenizer = Tokenizer.load(folder / "tokenizer")
+    model = build_model(config, tokenizer.source.size, tokenizer.target.size)
+    averaged = folder / "average.safetensors"
+    copy_weights(load_tensors(averaged if averaged.exists() else folder / "model.safetensors"), model, folder)
+    return Checkpoint(model.to(device).eval(), tokenizer, config, _read_progress(folder))
+
+
+def restore_training(folder: Path, state: TrainingState) -> TrainingState:
+    """Puts the saved state into this one. Raises CheckpointError if it is damaged or another model's."""
+    verify(folder)
+    copy_weights(load_tensors(folder / "model.safetensors"), state.model, folder)
+    if not (folder / "optimizer.safetensors").exists():
+        raise CheckpointError(f"{folder}: holds weights only; training can be resumed from a training checkpoint")
+    _restore_optimizer(state, load_tensors(folder / "optimizer.safetensors"))
+    _restore_random(load_tensors(folder / "random.safetensors"))
+    average = state.average
+    if average is not None and (folder / "average.safetensors").exists():
+        saved = load_tensors(folder / "average.safetensors")
+        average = {name: saved[name].to(value.device) for name, value in average.items()}
+    return TrainingState(state.model, average, state.optimizer, _read_progress(folder))
+
+
+def verify(folder: Path) -> None:
+    """Raises CheckpointError unless every file of the checkpoint is there and is what was written."""
+    try:
+        files = json.loads((folder / "manifest.json").read_text("utf-8"))["files"]
+    except FileNotFoundError:
+        raise CheckpointError(f"{folder}: there is no checkpoint here; `kotrans runs` lists the runs") from None
+    except (ValueError, KeyError, TypeError, OSError):
+        raise _damaged(folder, "manifest.json") from None
+    for name, digest in files.items():
+        path = folder / name
+        if not path.is_file() or sha256(path) != digest:
+            raise _damaged(folder, name)
+
+
+def load_tensors(path: Path) -> dict[str, Tensor]:
+    """The tensors of a safetensors file. Raises CheckpointError if it is not one."""
+    try:
+        return load_file(path)
+    except (SafetensorError, OSError):
+        raise _damaged(path.parent, path.name) from None
+
+
+def copy_weights(weights: Mapping[str, Tensor], model: nn.Module, folder: Path) -> None:
+    """Copies weights into the model. Raises CheckpointError naming the first that does not fit."""
+    parameters = dict(model.named_parameters())
+    if odd := sorted(weights.keys() ^ parameters.keys()):
+        raise CheckpointError(f"{folder}: its weights are another model's than its config describes ({odd[0]})")
+    with torch.no_grad():
+        for name, parameter in parameters.items():
+            if weights[name].shape != parameter.shape:
+                raise CheckpointError(
+                    f"{folder}: {name} is {tuple(weights[name].shape)} but the config makes it {tuple(parameter.shape)}"
+                )
+            parameter.copy_(weights[name])
+
+
+def _write_description(scratch: Path, config: Config, tokenizer: Tokenizer) -> None:
+    (scratch / "config.yaml").write_text(dump_config(config), encoding="utf-8", newline="\n")
+    tokenizer.save(scratch / "tokenizer")
+    files = sorted(path for path in scratch.rglob("*") if path.is_file())
+    digests = {path.relative_to(scratch).as_posix(): sha256(path) for path in files}
+    write_json(scratch / "manifest.json", {"format": 1, "files": digests})
+
+
+def _read_config(folder: Path) -> Config:
+    try:
+        return load_config(folder / "config.yaml")
+    except (ConfigError, DataError) as error:
+        raise CheckpointError(f"{folder}: made by another version of kotrans ({error})") from None
+
+
+def _read_progress(folder: Path) -> Progress:
+    try:
+        return Progress(**json.loads((folder / "progress.json").read_text("utf-8")))
+    except (ValueError, TypeError, OSError):
+        raise _damaged(folder, "progress.json") from None
+
+
+def _damaged(folder: Path, name: str) -> CheckpointError:
+    return CheckpointError(
+        f"{folder}: this checkpoint is damaged ({name} is missing or not what was written); take another one of the run"
+    )
+
+
+@contextmanager
+def _disk_errors(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, SafetensorError) as error:
+        full = getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT) or "No space left" in str(error)
+        what = "the disk is full" if full else f"cannot be written ({error})"
+        raise CheckpointError(f"{folder}: {what}; nothing of it was kept, earlier checkpoints are whole") from None
+
+
+def _cpu(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+
+
+def _optimizer_tensors(state: TrainingState) -> dict[str, Tensor]:
+    """The optimizer's state by parameter name, so that it does not hang on the order of parameters."""
+    names = {parameter: name for name, parameter in state.model.named_parameters()}
+    optimizer: dict[nn.Parameter, dict[str, Tensor]] = state.optimizer.state  # type: ignore[assignment]
+    return {
+        f"{names[parameter]}/{key}": value for parameter, values in optimizer.items() for key, value in values.items()
+    }
+
+
+def _restore_optimizer(state: TrainingState, tensors: Mapping[str, Tensor]) -> None:
+    parameters = dict(state.model.named_parameters())
+    for name, value in tensors.items():
+        parameter, _, key = name.partition("/")
+        # The step count stays where the optimizer keeps it: on the CPU unless its kernel is fused.
+        state.optimizer.state[parameters[parameter]][key] = value.to(parameters[parameter].device)
+
+
+def _random_states() -> dict[str, Tensor]:
+    states = {"cpu": torch.get_rng_state()}
+    if torch.cuda.is_available():
+        states["cuda"] = torch.cuda.get_rng_state()
+    return states
+
+
+def _restore_random(states: Mapping[str, Any]) -> None:
+    torch.set_rng_state(states["cpu"])
+    if "cuda" in states and torch.cuda.is_available():
+        torch.cuda.set_rng_state(states["cuda"])

@@ -1,0 +1,100 @@
+"""What a person sees while it works, on stderr: a live bar on a terminal, plain lines elsewhere."""
+
+import sys
+import time
+from types import TracebackType
+from typing import Any, Self
+
+import typer
+from tqdm import tqdm
+
+from kotrans.pipeline.stages import Stage
+from kotrans.trainer.events import Event, Updated, Validated
+
+_LINE_EVERY = 10.0  # seconds between plain lines of training
+_WINDOW = 0.05  # share of the newest update in the running averages
+
+
+class StageDisplay:
+    """Says which stage is done or was up to date; a bar runs for what takes long."""
+
+    def __init__(self) -> None:
+        self._bar: tqdm[Any] | None = None
+        self._what = ""
+
+    def progress(self, what: str, done: int, total: int | None) -> None:
+        if self._bar is None or what != self._what:
+            self._close()
+            self._bar, self._what = tqdm(desc=what, total=total, unit_scale=True, disable=None, leave=False), what
+        self._bar.update(done - self._bar.n)
+        if total is not None and done >= total:
+            self._close()
+
+    def stage(self, stage: Stage) -> None:
+        self._close()
+        state = "" if stage.made else " (up to date)"
+        typer.echo(f"{stage.name:<9} {stage.folder}{state}\n          {stage.summary}", err=True)
+
+    def _close(self) -> None:
+        if self._bar is not None:
+            self._bar.close()
+        self._bar = None
+
+
+class TrainingDisplay:
+    """A listener of training."""
+
+    def __init__(self) -> None:
+        self._live = sys.stderr.isatty()
+        self._bar = tqdm(
+            total=1000, disable=not self._live, dynamic_ncols=True, leave=False,
+            bar_format="{percentage:3.0f}%|{bar:20}| {desc} [{elapsed}<{remaining}]",
+        )  # fmt: skip
+        self._loss = self._perplexity = self._speed = 0.0
+        self._written = time.monotonic()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._bar.close()
+
+    def __call__(self, event: Event) -> None:
+        if isinstance(event, Updated):
+            self._update(event)
+        elif isinstance(event, Validated):
+            self._validation(event)
+
+    def _update(self, event: Updated) -> None:
+        fresh = 1.0 if self._loss == 0 else _WINDOW
+        self._loss += fresh * (event.loss - self._loss)
+        self._perplexity += fresh * (event.perplexity - self._perplexity)
+        self._speed += fresh * (event.target_tokens / event.seconds - self._speed)
+        text = (
+            f"epoch {event.epoch} update {event.update:,}: loss {self._loss:.3f}, perplexity {self._perplexity:.1f}, "
+            f"{self._speed:,.0f} target tokens/s, learning rate {event.learning_rate:.2g}"
+        )
+        if self._live:
+            self._bar.set_description_str(text, refresh=False)
+            self._bar.update(round(1000 * event.share_done) - self._bar.n)
+        elif time.monotonic() - self._written > _LINE_EVERY:
+            self._written = time.monotonic()
+            typer.echo(f"{event.share_done:4.0%} {text}", err=True)
+
+    def _validation(self, event: Validated) -> None:
+        figures = event.figures
+        standing = "the best so far" if event.is_best else f"{event.stale} since the best"
+        self._write(
+            f"update {event.update:,}: dev BLEU {figures.bleu:.2f}, perplexity {figures.perplexity:.2f} "
+            f"({standing}; {event.seconds:.0f} s)"
+        )
+        for sample in figures.samples:
+            self._write(f"    {sample.source}\n    → {sample.hypothesis}\n    = {sample.reference}")
+
+    def _write(self, text: str) -> None:
+        if self._live:
+            tqdm.write(text, file=sys.stderr)
+        else:
+            typer.echo(text, err=True)

@@ -1,0 +1,89 @@
+"""`kotrans eval`."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from kotrans.cli.options import Mirror, RunNames, Settings, find_library
+from kotrans.errors import UsageError
+
+if TYPE_CHECKING:
+    from kotrans.evaluate import Scores
+    from kotrans.pipeline.evaluation import Evaluation, TestSet
+    from kotrans.pipeline.translation import LoadedRuns
+
+
+def evaluate(
+    runs: RunNames = None,
+    split: Annotated[str, typer.Option(help="Split of the run's own corpora, or of --corpus.")] = "test",
+    corpus: Annotated[
+        str | None, typer.Option(help="A corpus of `kotrans corpora` instead.", show_default=False)
+    ] = None,
+    source: Annotated[
+        Path | None, typer.Option(help="A file of your own instead, with --reference.", show_default=False)
+    ] = None,
+    reference: Annotated[
+        Path | None, typer.Option(help="Reference translations, a line each.", show_default=False)
+    ] = None,
+    hypothesis: Annotated[
+        Path | None, typer.Option(help="Score this file; nothing is translated.", show_default=False)
+    ] = None,
+    settings: Settings = None,
+    mirror: Mirror = None,
+) -> None:
+    """Translate a test set and score it: BLEU, chrF and TER with their signatures."""
+    from kotrans.pipeline.evaluation import evaluate_file, evaluate_run
+
+    if (source or hypothesis) and (not reference or (source and hypothesis)):
+        raise UsageError("give --reference with either --source (to translate) or --hypothesis (to score as it is)")
+    if reference and not (source or hypothesis):
+        raise UsageError("--reference goes with --source (to translate) or --hypothesis (to score as it is)")
+    if hypothesis and reference:
+        show_scores(evaluate_file(hypothesis, reference))
+        return
+    loaded = _load(runs, settings)
+    files = (source, reference) if source and reference else None
+    show(evaluate_run(loaded, _test_set(loaded, split, corpus, files, mirror)))
+
+
+def show(evaluation: "Evaluation", samples: int = 0) -> None:
+    """Prints the figures, BLEU by length, and some translations."""
+    from kotrans.report.tables import buckets_table
+
+    test_set, hypotheses = evaluation.test_set, evaluation.hypotheses
+    typer.echo(f"\n{test_set.name}: {len(hypotheses):,} sentences")
+    show_scores(evaluation.scores)
+    typer.echo(buckets_table(evaluation.buckets))
+    typer.echo(f"{evaluation.unfinished} cut at the maximum length, {evaluation.empty} empty")
+    typer.echo(f"written to {evaluation.folder / test_set.name}.json and .hypotheses.en")
+    step = max(1, len(hypotheses) // max(samples, 1))
+    for i in range(step // 2, len(hypotheses), step)[:samples]:
+        typer.echo(f"    {test_set.source[i]}\n    → {hypotheses[i]}\n    = {test_set.reference[i]}")
+
+
+def show_scores(scores: "Scores") -> None:
+    """Prints each score with its signature."""
+    for name, value in (("BLEU", scores.bleu), ("chrF", scores.chrf), ("TER", scores.ter)):
+        typer.echo(f"{name:<4} {value:6.2f}  {scores.signatures[name.lower()]}")
+
+
+def _load(runs: list[str] | None, settings: list[str] | None) -> "LoadedRuns":
+    from kotrans.pipeline.translation import load_runs
+
+    loaded = load_runs(runs or [], settings or [])
+    typer.echo(f"run {' + '.join(loaded.names)}", err=True)
+    return loaded
+
+
+def _test_set(
+    loaded: "LoadedRuns", split: str, corpus: str | None, files: tuple[Path, Path] | None, mirror: str | None
+) -> "TestSet":
+    from kotrans.cli.display import StageDisplay
+    from kotrans.pipeline.evaluation import files_as_test_set, split_of_config, split_of_corpus
+
+    if files:
+        return files_as_test_set(*files)
+    if corpus:
+        return split_of_corpus(corpus, split, find_library(mirror))
+    return split_of_config(loaded, split, StageDisplay())

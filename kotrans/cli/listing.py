@@ -1,0 +1,40 @@
+"""`kotrans runs`, `kotrans corpora`, `kotrans config show`."""
+
+import typer
+
+from kotrans.cli.options import ConfigPath, Settings, find_config
+
+config = typer.Typer(no_args_is_help=True, help="Look at configs.")
+
+
+def runs() -> None:
+    """List the runs: name, config, status, updates, best dev BLEU, size, date."""
+    from kotrans.report.tables import runs_table
+    from kotrans.runs import all_runs, runs_folder
+
+    found = list(all_runs())
+    typer.echo(runs_table(found) if found else f"{runs_folder()}: no runs yet; train one with `kotrans train`")
+
+
+def corpora() -> None:
+    """List the public corpora: name, pairs, licence, present or not."""
+    from kotrans.corpus.library import Library
+    from kotrans.report.tables import corpora_table
+
+    typer.echo(corpora_table(Library().listings()))
+
+
+@config.command()
+def show(config: ConfigPath = None, settings: Settings = None) -> None:
+    """Print the config with every default, as YAML that can be used as a config."""
+    from kotrans.config.loading import dump_config
+
+    typer.echo(dump_config(find_config(config, settings)), nl=False)
+
+
+@config.command()
+def reference() -> None:
+    """Print every setting with its default and meaning, as Markdown."""
+    from kotrans.config.reference import config_reference
+
+    typer.echo(config_reference(), nl=False)

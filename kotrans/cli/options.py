@@ -1,0 +1,53 @@
+"""Options that several commands share, and how a config is found from them."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from kotrans.config.config import Config
+    from kotrans.corpus.library import Library
+
+ConfigPath = Annotated[
+    Path | None,
+    typer.Option("-c", "--config", help="A YAML config; the starter config if left out.", show_default=False),
+]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set", metavar="SECTION.KEY=VALUE", help="Override a setting; may be given often.", show_default=False
+    ),
+]
+Mirror = Annotated[
+    str | None,
+    typer.Option(help="A URL or folder to fetch corpora from instead (or KOTRANS_MIRROR).", show_default=False),
+]
+RunNames = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--run",
+        metavar="RUN[/CHECKPOINT]",
+        help="Which run, the most recently finished one if left out; several make an ensemble.",
+        show_default=False,
+    ),
+]
+
+
+def find_config(path: Path | None, settings: list[str] | None) -> "Config":
+    """The config of a command: a path, else a name of those that come with kotrans, else the starter config."""
+    from kotrans.bundled import configs
+    from kotrans.config.loading import load_config
+
+    path = path or configs() / "starter.yaml"
+    bundled = configs() / path.name
+    if not path.exists() and bundled.exists() and path.parent.as_posix() in (".", "configs"):
+        path = bundled
+    return load_config(path, settings or [])
+
+
+def find_library(mirror: str | None) -> "Library":
+    """Where corpora come from."""
+    from kotrans.corpus.library import Library
+
+    return Library(mirror=mirror) if mirror else Library()

@@ -1,0 +1,113 @@
+"""`kotrans train` and `kotrans average`."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from kotrans.cli.options import ConfigPath, Mirror, Settings, find_config, find_library
+
+if TYPE_CHECKING:
+    from kotrans.config.config import Config
+    from kotrans.pipeline.training import Beginning
+    from kotrans.runs import Run
+    from kotrans.trainer.loop import Outcome
+
+
+def train(
+    config: ConfigPath = None,
+    settings: Settings = None,
+    name: Annotated[
+        str | None, typer.Option("--run", help="Name of the run; the config's if left out.", show_default=False)
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run where it stopped.")] = False,
+    mirror: Mirror = None,
+) -> None:
+    """Stage 5: run what is missing of stages 1 to 4, train, and score the best checkpoint on the test split."""
+    from kotrans.cli.display import StageDisplay, TrainingDisplay
+    from kotrans.pipeline.training import train
+    from kotrans.runs import new_run
+
+    if resume:
+        run, resolved = _resumed(config, settings, name)
+    else:
+        resolved = find_config(config, settings)
+        run = new_run(name, resolved.name)
+    stages = StageDisplay()
+    with TrainingDisplay() as display:
+        outcome = train(resolved, run, stages, display, resume=resume, library=find_library(mirror), begin=_begin)
+    _say_end(run, outcome)
+    _score(run)
+
+
+def average(
+    run: Annotated[
+        str | None, typer.Option(help="Which run; the most recently finished one if left out.", show_default=False)
+    ] = None,
+    last: Annotated[
+        int | None,
+        typer.Option(help="Only the last so many checkpoints; all that are kept if left out.", show_default=False),
+    ] = None,
+    name: Annotated[
+        str | None, typer.Option("--name", help="Name of the new run; RUN-average if left out.", show_default=False)
+    ] = None,
+) -> None:
+    """Average the weights of a run's checkpoints into a new run."""
+    from kotrans.pipeline.averaging import average
+    from kotrans.runs import find_run, new_run
+
+    source = find_run(run)
+    target = new_run(name, f"{source.name}-average")
+    names = average(source, target, last)
+    typer.echo(f"{target.folder}: the average of {', '.join(names)} of {source.name}")
+
+
+def _resumed(config: Path | None, settings: list[str] | None, name: str | None) -> "tuple[Run, Config]":
+    """The run to go on with and its config, with what the command changes of it."""
+    from kotrans.config.loading import load_config
+    from kotrans.pipeline.training import resumed_config
+    from kotrans.runs import find_run
+
+    wanted = find_config(config, settings).name if config and not name else None
+    run = find_run(name, unfinished=True, config=wanted)
+    resolved = find_config(config, settings) if config else load_config(run.folder / "config.yaml", settings or [])
+    for change in resumed_config(run, resolved):
+        typer.echo(f"changed: {change}", err=True)
+    return run, resolved
+
+
+def _begin(beginning: "Beginning") -> None:
+    resumed = f", resumed at update {beginning.resumed_at:,}" if beginning.resumed_at else ""
+    typer.echo(
+        f"run       {beginning.run.folder}{resumed}\n"
+        f"          {beginning.parameters:,} weights on {beginning.device} in {beginning.precision}, "
+        f"{beginning.threads} threads; {beginning.batches:,} batches an epoch, {beginning.padding.both:.1%} padding",
+        err=True,
+    )
+
+
+def _say_end(run: "Run", outcome: "Outcome") -> None:
+    progress = outcome.progress
+    if outcome.signal is not None:
+        typer.echo(
+            f"stopped and saved at update {progress.update:,}; go on with: kotrans train --run {run.name} --resume",
+            err=True,
+        )
+        raise SystemExit(128 + outcome.signal)
+    best = f", best dev BLEU {progress.best_bleu:.2f} at update {progress.best_update:,}" if progress.best_bleu else ""
+    typer.echo(
+        f"finished  {progress.update:,} updates in {progress.minutes:.1f} minutes ({outcome.reason} reached){best}",
+        err=True,
+    )
+
+
+def _score(run: "Run") -> None:
+    """Scores the best checkpoint on every split of the config that is not dev, and shows some translations."""
+    from kotrans.cli.evaluating import show
+    from kotrans.pipeline.evaluation import evaluate_run, held_out_splits, split_of_config
+    from kotrans.pipeline.stages import Silent
+    from kotrans.pipeline.translation import load_runs
+
+    loaded = load_runs([run.name])
+    for split in held_out_splits(loaded, Silent()):
+        show(evaluate_run(loaded, split_of_config(loaded, split, Silent())), samples=5)

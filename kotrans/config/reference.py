@@ -1,0 +1,77 @@
+"""The config reference, made from the typed config, so that the two cannot differ."""
+
+from collections.abc import Iterator
+from types import NoneType, UnionType
+from typing import Any, Literal, Union, get_args, get_origin
+
+import yaml
+from annotated_types import Ge, Gt, Le, Lt
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from kotrans.config.config import Config
+from kotrans.config.loading import section_of
+
+
+def config_reference() -> str:
+    """A Markdown table of every setting: key, default, what it may be, what it does."""
+    return "| key | default | values | what it does |\n| --- | --- | --- | --- |\n" + "".join(
+        f"| `{key}` | {_default(field)} | {_values(field)} | {_text(field)} |\n" for key, field in _fields(Config, "")
+    )
+
+
+def _fields(section: type[BaseModel], prefix: str) -> Iterator[tuple[str, FieldInfo]]:
+    for name, field in section.model_fields.items():
+        inner = section_of(field.annotation)
+        if inner is None or not _is_section(field.annotation):
+            yield prefix + name, field
+        if inner is not None:
+            mark = "" if _is_section(field.annotation) else "[]"
+            yield from _fields(inner, f"{prefix}{name}{mark}.")
+
+
+def _is_section(annotation: Any) -> bool:
+    return isinstance(annotation, type) and issubclass(annotation, BaseModel)
+
+
+def _default(field: FieldInfo) -> str:
+    if field.is_required():
+        return "required"
+    default = list(field.default) if isinstance(field.default, tuple) else field.default
+    return f"`{yaml.safe_dump(default, default_flow_style=True).removesuffix('...' + chr(10)).strip()}`"
+
+
+def _values(field: FieldInfo) -> str:
+    bounds = "".join(_bound(bound) for bound in field.metadata)
+    return _kind(field.annotation) + bounds
+
+
+def _bound(bound: object) -> str:
+    match bound:
+        case Ge(ge):
+            return f", ≥ {ge:,}" if isinstance(ge, int) else f", ≥ {ge}"
+        case Gt(gt):
+            return f", > {gt}"
+        case Le(le):
+            return f", ≤ {le:,}" if isinstance(le, int) else f", ≤ {le}"
+        case Lt(lt):
+            return f", < {lt:,}" if isinstance(lt, int) else f", < {lt}"
+    return ""
+
+
+def _kind(annotation: Any) -> str:
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    if origin is Literal:
+        return ", ".join(f"`{value}`" for value in arguments)
+    if origin in (Union, UnionType):
+        return " or ".join(_kind(argument) for argument in arguments)
+    if origin is tuple:
+        return "list" if Ellipsis in arguments else ", ".join(_kind(argument) for argument in arguments)
+    if origin is dict:
+        return "mapping"
+    names = {NoneType: "null", int: "integer", float: "number", bool: "true, false", str: "text"}
+    return names.get(annotation, "file" if annotation.__name__ == "Path" else "text")
+
+
+def _text(field: FieldInfo) -> str:
+    return " ".join((field.description or "").split()).replace("|", "\\|")

@@ -1,0 +1,38 @@
+"""Where it runs: device, precision, threads."""
+
+import os
+
+import torch
+
+from kotrans.config.config import HardwareConfig
+from kotrans.errors import ConfigError
+
+
+def pick_device(config: HardwareConfig) -> torch.device:
+    """The configured device; `auto` is CUDA, else MPS, else the CPU. Raises ConfigError if it is not there."""
+    available = {
+        "cuda": torch.cuda.is_available(),
+        "mps": torch.backends.mps.is_available(),
+        "cpu": True,
+    }
+    if config.device == "auto":
+        return torch.device(next(name for name, there in available.items() if there))
+    if not available[config.device]:
+        there = ", ".join(name for name, yes in available.items() if yes)
+        raise ConfigError(f"hardware.device: {config.device} is not available on this machine; take {there} or auto")
+    return torch.device(config.device)
+
+
+def pick_precision(config: HardwareConfig, device: torch.device) -> str:
+    """fp32 or bf16; `auto` is bf16 where a CUDA card computes in it, else fp32."""
+    if config.precision != "auto":
+        return config.precision
+    return "bf16" if device.type == "cuda" and torch.cuda.is_bf16_supported() else "fp32"
+
+
+def set_threads(config: HardwareConfig) -> int:
+    """Sets and gives the number of CPU threads: the configured one, or all cores this process may use."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    threads = config.threads or cores or 1
+    torch.set_num_threads(threads)
+    return threads

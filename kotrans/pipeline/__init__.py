@@ -1,0 +1,1 @@
+"""One function for each stage, wiring the rows below together; it returns what came out and prints nothing."""

@@ -1,0 +1,121 @@
+"""Corpus, tokenizer and dataset: each made once for the same inputs and settings, and found again by their hash."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal, Protocol
+
+from kotrans.config.config import Config
+from kotrans.corpus.corpus import CorpusManifest, corpus_key, prepare_corpus
+from kotrans.corpus.library import Library
+from kotrans.dataset import DatasetManifest, dataset_key, prepare_dataset
+from kotrans.errors import ConfigError
+from kotrans.runs import prepared_folder
+from kotrans.tokenizer import Tokenizer, TokenizerManifest, tokenizer_key, train_tokenizer
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A stage that is done."""
+
+    name: Literal["corpus", "tokenizer", "dataset"]
+    folder: Path
+    made: bool  # false if it was up to date
+    summary: str
+
+
+class Reporter(Protocol):
+    """Whoever wants to know how the stages go on."""
+
+    def progress(self, what: str, done: int, total: int | None) -> None:
+        """So much of something is done; total is None while it is not known."""
+        ...
+
+    def stage(self, stage: Stage) -> None:
+        """A stage is done, or was up to date."""
+        ...
+
+
+class Silent:
+    """A reporter that says nothing."""
+
+    def progress(self, what: str, done: int, total: int | None) -> None: ...
+
+    def stage(self, stage: Stage) -> None: ...
+
+
+def clean(config: Config, reporter: Reporter, library: Library | None = None) -> tuple[Stage, CorpusManifest]:
+    """The config's corpora, fetched where missing, cleaned and split into a prepared corpus."""
+    library = replace(library or Library(), progress=reporter.progress)
+    folder = prepared_folder() / f"corpus-{corpus_key(config, library)}"
+    if made := not folder.exists():
+        prepare_corpus(config, folder, library)
+    manifest = CorpusManifest.read(folder)
+    splits = ", ".join(f"{name} {pairs:,}" for name, pairs in manifest.splits.items())
+    summary = f"{splits} pairs; {sum(manifest.dropped.values()):,} dropped"
+    stage = Stage("corpus", folder, made, summary)
+    reporter.stage(stage)
+    return stage, manifest
+
+
+def tokenize(config: Config, reporter: Reporter, library: Library | None = None) -> tuple[Stage, Stage, Tokenizer]:
+    """The corpus stage, and the tokenizer trained on its training text."""
+    corpus, _ = clean(config, reporter, library)
+    texts = corpus.folder / "train.ko", corpus.folder / "train.en"
+    folder = prepared_folder() / f"tokenizer-{tokenizer_key(config.tokenizer, *texts, config.seed)}"
+    if made := not folder.exists():
+        train_tokenizer(config.tokenizer, *texts, folder, config.seed)
+    stage = Stage("tokenizer", folder, made, TokenizerManifest.read(folder).summary)
+    reporter.stage(stage)
+    return corpus, stage, Tokenizer.load(folder)
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """All that training reads."""
+
+    corpus: Path
+    dataset: Path
+    tokenizer: Tokenizer
+    manifest: DatasetManifest
+
+
+def prepare(config: Config, reporter: Reporter, library: Library | None = None) -> Prepared:
+    """Every stage before training.
+
+    Raises ConfigError if a source is longer than what `attention.score: location` is to be built for.
+    """
+    corpus, _, tokenizer = tokenize(config, reporter, library)
+    corpus_manifest = CorpusManifest.read(corpus.folder)
+    key = dataset_key(corpus_manifest.key, tokenizer.fingerprint, config.batches)
+    folder = prepared_folder() / f"dataset-{key}"
+    if made := not folder.exists():
+        prepare_dataset(
+            corpus.folder,
+            tokenizer,
+            config.batches,
+            folder,
+            lambda done, total: reporter.progress("encode", done, total),
+        )
+    manifest = DatasetManifest.read(folder)
+    _check_location(config, manifest)
+    reporter.stage(Stage("dataset", folder, made, _summary(manifest)))
+    return Prepared(corpus.folder, folder, tokenizer, manifest)
+
+
+def _summary(manifest: DatasetManifest) -> str:
+    train = manifest.splits["train"]
+    return (
+        f"{train.pairs:,} pairs, {train.source_pieces:,} source and {train.target_pieces:,} target pieces; "
+        f"dropped {', '.join(f'{count:,} by {reason}' for reason, count in train.dropped.items() if count) or 'none'}"
+    )
+
+
+def _check_location(config: Config, manifest: DatasetManifest) -> None:
+    limit = config.attention.max_source_length
+    for name, split in manifest.splits.items():
+        if config.attention.score == "location" and limit is not None and split.longest_source > limit:
+            raise ConfigError(
+                f"config {config.name}: the longest {name} source has {split.longest_source} pieces, but "
+                f"attention.score `location` has attention.max_source_length {limit}; raise it, or lower "
+                f"batches.max_pieces ({config.batches.max_pieces}) if the source is a training one"
+            )

@@ -1,0 +1,125 @@
+"""Training a run from its config: whatever of the stages before is missing, the loop, and the test figures after."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from kotrans.batching import Batches, Padding, Sampling, padding_share
+from kotrans.config.config import Config
+from kotrans.config.loading import dump_config, load_config
+from kotrans.corpus.library import Library
+from kotrans.dataset import Dataset
+from kotrans.errors import CheckpointError, ConfigError
+from kotrans.files import write_text
+from kotrans.hardware import pick_device, pick_precision, set_threads
+from kotrans.model.build import build_model
+from kotrans.pipeline.stages import Prepared, Reporter, prepare
+from kotrans.pipeline.validation import Validation
+from kotrans.report.metrics import MetricsFile
+from kotrans.runs import Run, RunRecord, now
+from kotrans.trainer.events import Event, Listener
+from kotrans.trainer.loop import Outcome, Trainer
+
+# A resumed run may change how it goes on, but not what it is.
+_FIXED = ("seed", "corpora", "cleaning", "tokenizer", "embeddings", "encoder", "attention", "decoder")
+
+
+@dataclass(frozen=True)
+class Beginning:
+    """What is about to be trained, for the first lines of the output."""
+
+    run: Run
+    device: str
+    precision: str
+    threads: int
+    parameters: int
+    batches: int  # in the first epoch
+    padding: Padding
+    resumed_at: int  # update
+
+
+def train(
+    config: Config, run: Run, reporter: Reporter, listener: Listener, *,
+    resume: bool = False, library: Library | None = None, begin: Callable[[Beginning], None] = lambda _: None,
+) -> Outcome:  # fmt: skip
+    """Trains the config in a run folder, a new one or, to resume, the one that is there."""
+    prepared = prepare(config, reporter, library)
+    device, threads = pick_device(config.hardware), set_threads(config.hardware)
+    precision = pick_precision(config.hardware, device)
+    batches = training_batches(config, prepared)
+    model = build_model(config, prepared.tokenizer.source.size, prepared.tokenizer.target.size).to(device)
+    _open(run, config, prepared, resume=resume)
+    metrics = MetricsFile(run.metrics)
+    trainer = Trainer(
+        model, batches, prepared.tokenizer, config, run, device=device, precision=precision,
+        validate=Validation(prepared, config, device, precision), listener=_both(metrics, listener),
+    )  # fmt: skip
+    if resume:
+        trainer.resume()
+    metrics.start_after(trainer.state.progress.update)
+    begin(_beginning(trainer, prepared, threads))
+    return trainer.train()
+
+
+def training_batches(config: Config, prepared: Prepared) -> Batches:
+    """The stream of training batches of a config."""
+    strength = config.tokenizer.sampling
+    return Batches(
+        Dataset.open(prepared.dataset, "train"), config.batches, config.seed,
+        weights=[corpus.weight for corpus in config.corpora],
+        sampling=Sampling(prepared.tokenizer, strength) if strength else None,
+    )  # fmt: skip
+
+
+def resumed_config(run: Run, config: Config) -> list[str]:
+    """The settings that differ from those the run was started with, as `key: old -> new`.
+
+    Raises ConfigError if one differs that the run's weights or data depend on.
+    """
+    before = load_config(run.folder / "config.yaml").model_dump(mode="json")
+    after = config.model_dump(mode="json")
+    for section in _FIXED:
+        if before[section] != after[section]:
+            changed = "; ".join(_differences(before[section], after[section], section))
+            raise ConfigError(
+                f"{run.folder}: cannot be resumed with another {section} ({changed}); start a new run instead"
+            )
+    return _differences(before, after, "")
+
+
+def _differences(before: object, after: object, key: str) -> list[str]:
+    if isinstance(before, dict) and isinstance(after, dict):
+        prefix = f"{key}." if key else ""
+        return [line for name in after for line in _differences(before.get(name), after[name], f"{prefix}{name}")]
+    return [] if before == after else [f"{key}: {before} -> {after}"]
+
+
+def _open(run: Run, config: Config, prepared: Prepared, *, resume: bool) -> None:
+    """Makes the run's folder, or checks that the one to resume was trained on this dataset."""
+    if not resume:
+        run.folder.mkdir(parents=True)
+        run.write(RunRecord(config.name, started=now(), dataset=prepared.manifest.key))
+    elif (trained_on := run.record().dataset) != prepared.manifest.key:
+        raise CheckpointError(
+            f"{run.folder}: was trained on dataset {trained_on}, but the corpus is now {prepared.manifest.key}; "
+            "put the text back as it was, or start a new run"
+        )
+    write_text(run.folder / "config.yaml", dump_config(config))
+
+
+def _both(first: Listener, second: Listener) -> Listener:
+    def tell(event: Event) -> None:
+        first(event)
+        second(event)
+
+    return tell
+
+
+def _beginning(trainer: Trainer, prepared: Prepared, threads: int) -> Beginning:
+    train_set = Dataset.open(prepared.dataset, "train")
+    plan = trainer.batches.plan(trainer.state.progress.epoch)
+    return Beginning(
+        run=trainer.run, device=str(trainer.device), precision=trainer.precision, threads=threads,
+        parameters=sum(parameter.numel() for parameter in trainer.state.model.parameters()), batches=len(plan),
+        padding=padding_share(plan, train_set.source_lengths, train_set.target_lengths),
+        resumed_at=trainer.state.progress.update,
+    )  # fmt: skip

@@ -1,0 +1,42 @@
+"""Translators of runs."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from kotrans.checkpoint import load_checkpoint
+from kotrans.config.config import Config
+from kotrans.config.loading import load_config
+from kotrans.hardware import pick_device, set_threads
+from kotrans.runs import Run, find_run
+from kotrans.translate import Translator, translator_of
+
+
+@dataclass(frozen=True)
+class LoadedRuns:
+    """A translator and where it comes from."""
+
+    translator: Translator
+    config: Config
+    run: Run  # the first of an ensemble
+    names: tuple[str, ...]  # run/checkpoint of each
+
+
+def load_runs(names: Sequence[str], settings: Sequence[str] = ()) -> LoadedRuns:
+    """A translator of the named runs, several making an ensemble, each by its best checkpoint or as RUN/CHECKPOINT.
+
+    No name is the most recently finished run; `settings` override the first run's config. Raises CheckpointError if
+    a run or checkpoint is missing or damaged, ConfigError, or ModelError if the vocabularies differ.
+    """
+    found = [_find(name) for name in names or [""]]
+    folders = [run.checkpoint(which) for run, which in found]
+    config = load_config(found[0][0].folder / "config.yaml", settings)
+    set_threads(config.hardware)
+    device = pick_device(config.hardware)
+    checkpoints = [load_checkpoint(folder, device) for folder in folders]
+    labels = tuple(f"{run.name}/{folder.name}" for (run, _), folder in zip(found, folders, strict=True))
+    return LoadedRuns(translator_of(checkpoints, config.search, device), config, found[0][0], labels)
+
+
+def _find(name: str) -> tuple[Run, str]:
+    run, _, checkpoint = name.partition("/")
+    return find_run(run or None), checkpoint or "best"

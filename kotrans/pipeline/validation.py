@@ -1,0 +1,59 @@
+"""Measuring a model on the dev split while it trains: perplexity of the references, BLEU of its own translations."""
+
+import math
+
+import torch
+
+from kotrans.batching import Batch, plan_in_order
+from kotrans.config.config import Config
+from kotrans.corpus.corpus import load_split
+from kotrans.dataset import Dataset
+from kotrans.evaluate import bleu
+from kotrans.loss import sequence_loss
+from kotrans.model.seq2seq import Seq2Seq
+from kotrans.pipeline.stages import Prepared
+from kotrans.tokenizer import PAD
+from kotrans.trainer.events import DevFigures, Sample
+from kotrans.translate import Translator
+
+
+class Validation:
+    """The dev split, ready to be measured again and again."""
+
+    def __init__(self, prepared: Prepared, config: Config, device: torch.device, precision: str) -> None:
+        self.dataset = Dataset.open(prepared.dataset, "dev")
+        dev = load_split(prepared.corpus, "dev")
+        kept = slice(config.validation.sentences)
+        self.sources, self.references = dev.source[kept], dev.target[kept]
+        self.tokenizer = prepared.tokenizer
+        self.config = config
+        self.device = device
+        self.precision = precision
+
+    def __call__(self, model: Seq2Seq) -> DevFigures:
+        """Perplexity over the whole split, BLEU and samples over `validation.sentences`."""
+        translator = Translator(
+            model, self.tokenizer, self.config.search.model_copy(update={"beam": self.config.validation.beam}),
+            self.device, max_pieces=self.config.batches.max_pieces,
+        )  # fmt: skip
+        hypotheses = [translation.text for translation in translator.translate(self.sources)]
+        return DevFigures(self.perplexity(model), bleu(hypotheses, self.references), self._samples(hypotheses))
+
+    def perplexity(self, model: Seq2Seq) -> float:
+        """exp of the mean negative log-likelihood of a target piece, EOS counted."""
+        lengths = self.dataset.source_lengths, self.dataset.target_lengths
+        nll, tokens = 0.0, 0
+        for rows in plan_in_order(*lengths, self.config.batches.tokens):
+            batch = Batch.of([self.dataset.source(i) for i in rows], [self.dataset.target(i) for i in rows])
+            batch = batch.to(self.device)
+            with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16"):
+                logits, _ = model(batch.source, batch.source_mask, batch.inputs)  # (B, T, V)
+            nll += sequence_loss(logits, batch.labels, pad_id=PAD, smoothing=0).nll.item()
+            tokens += batch.target_tokens
+        return math.exp(min(nll / tokens, 700))
+
+    def _samples(self, hypotheses: list[str]) -> tuple[Sample, ...]:
+        """The same sentences every time, spread over the split, so that one sees them get better."""
+        count = min(self.config.validation.samples, len(hypotheses))
+        rows = [(2 * i + 1) * len(hypotheses) // (2 * count) for i in range(count)]
+        return tuple(Sample(self.sources[i], self.references[i], hypotheses[i]) for i in rows)

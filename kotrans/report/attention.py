@@ -1,0 +1,60 @@
+"""Attention weights of translations, written while they pass by."""
+
+import json
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+
+from kotrans.errors import ModelError, UsageError
+from kotrans.files import new_file
+from kotrans.report.heatmap import attention_record, draw, numbered
+from kotrans.translate import Translation
+
+logger = logging.getLogger(__name__)
+
+_MOST_PICTURES = 20
+
+
+def write_attention(path: Path, translations: Iterator[Translation]) -> Iterator[Translation]:
+    """Passes the translations on and writes their weights: .jsonl a record a line, .png and .svg a picture each.
+
+    Raises UsageError for another kind of file or too many pictures, ModelError if the model has no attention.
+    """
+    kind = path.suffix.lower()
+    if kind == ".jsonl":
+        return _write_records(path, translations)
+    if kind not in (".png", ".svg"):
+        raise UsageError(f"{path}: attention is written as .jsonl, .png or .svg; change the file name")
+    return _draw_all(path, translations)
+
+
+def _write_records(path: Path, translations: Iterator[Translation]) -> Iterator[Translation]:
+    with new_file(path) as scratch, scratch.open("w", encoding="utf-8", newline="\n") as file:
+        for translation in translations:
+            file.write(json.dumps(_record(translation), ensure_ascii=False) + "\n")
+            yield translation
+
+
+def _record(translation: Translation) -> dict[str, object]:
+    best = translation.hypotheses[0]
+    _check(translation)
+    weights = [] if best.weights is None else best.weights.tolist()
+    return attention_record(translation.source, best.text, translation.source_pieces, best.pieces, weights)
+
+
+def _draw_all(path: Path, translations: Iterator[Translation]) -> Iterator[Translation]:
+    passed = list(translations)
+    shown = [translation for translation in passed if translation.source_pieces]
+    if len(shown) > _MOST_PICTURES:
+        raise UsageError(f"{path}: {len(shown)} pictures are too many (at most {_MOST_PICTURES}); write .jsonl instead")
+    for picture, translation in zip(numbered(path, len(shown)), shown, strict=True):
+        best = translation.hypotheses[0]
+        _check(translation)
+        assert best.weights is not None
+        draw(picture, translation.source_pieces, best.pieces, best.weights, title=best.text)
+    yield from passed
+
+
+def _check(translation: Translation) -> None:
+    if translation.source_pieces and translation.hypotheses[0].weights is None:
+        raise ModelError("this run has no attention weights to write: it was trained with attention.score `none`")

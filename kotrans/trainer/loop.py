@@ -1,0 +1,204 @@
+"""The loop: update, validate every so often, save, stop."""
+
+import logging
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from itertools import islice
+from typing import Literal, NamedTuple
+
+import torch
+
+from kotrans.batching import Batch, Batches, Position
+from kotrans.checkpoint import Progress, TrainingState, restore_training, save_checkpoint
+from kotrans.config.config import Config
+from kotrans.errors import TrainingError
+from kotrans.model.seq2seq import Seq2Seq
+from kotrans.runs import Run, Status
+from kotrans.schedule import learning_rate
+from kotrans.tokenizer import Tokenizer
+from kotrans.trainer.events import DevFigures, Listener, Saved, Updated, Validated
+from kotrans.trainer.optimization import build_optimizer, start_average, update_average, weights_of
+from kotrans.trainer.signals import StopRequest, stop_request
+from kotrans.trainer.update import UpdateResult, run_update
+
+logger = logging.getLogger(__name__)
+
+Reason = Literal["max_updates", "max_epochs", "max_minutes", "patience", "signal"]
+
+
+class Outcome(NamedTuple):
+    """Why training ended, and where it stands."""
+
+    reason: Reason
+    progress: Progress
+    signal: int | None = None
+
+
+class Trainer:
+    """Trains a model in a run folder. Its whole state is in `state`, which a checkpoint holds."""
+
+    def __init__(
+        self, model: Seq2Seq, batches: Batches, tokenizer: Tokenizer, config: Config, run: Run,
+        *, device: torch.device, precision: str, validate: Callable[[Seq2Seq], DevFigures], listener: Listener,
+    ) -> None:  # fmt: skip
+        self.state = TrainingState(
+            model, start_average(model, config.training), build_optimizer(model, config.training), Progress()
+        )
+        self.batches = batches
+        self.tokenizer = tokenizer
+        self.config = config
+        self.run = run
+        self.device = device
+        self.precision = precision
+        self.validate = validate
+        self.listener = listener
+        self._planned = (-1, 0)
+        self._started = time.monotonic()
+
+    def resume(self) -> None:
+        """Goes back to the run's last checkpoint. Raises CheckpointError if it is damaged."""
+        record = self.run.record()
+        self.run.remove_unlisted(record)
+        if record.last is not None:
+            self.state = restore_training(self.run.checkpoint("last"), self.state)
+
+    def train(self) -> Outcome:
+        """Trains until a limit, the patience or a signal ends it.
+
+        The last validation and checkpoint are of the last update. Raises TrainingError naming the update and the last
+        good checkpoint, CheckpointError if one cannot be written.
+        """
+        if self.state.progress.update == 0:
+            torch.manual_seed(self.config.seed)
+        self._started = time.monotonic() - 60 * self.state.progress.minutes
+        with stop_request() as stop:
+            outcome = self._finished(stop)
+            for position, batches in self._updates() if outcome is None else ():
+                self._update(position, batches)
+                outcome = self._finished(stop)
+                self._validate_or_save(outcome)
+                outcome = outcome or self._finished(stop)
+                if outcome is not None:
+                    break
+        assert outcome is not None  # the batches never end by themselves
+        status: Status = "interrupted" if outcome.reason == "signal" else "finished"
+        self.run.write(replace(self.run.record(), status=status))
+        return outcome
+
+    def _updates(self) -> Iterator[tuple[Position, list[Batch]]]:
+        """For each update its batches, and the position after them."""
+        progress = self.state.progress
+        stream = self.batches.start_at(Position(progress.epoch, progress.batch))
+        while group := list(islice(stream, self.config.training.accumulate)):
+            yield group[-1][0], [batch.to(self.device) for _, batch in group]
+
+    def _update(self, position: Position, batches: list[Batch]) -> None:
+        model, average, optimizer, progress = self.state
+        update, training = progress.update + 1, self.config.training
+        began = time.monotonic()
+        rate = learning_rate(update, training, progress.rate_factor)
+        model.train()
+        try:
+            result = run_update(model, optimizer, batches, training, learning_rate=rate, precision=self.precision)
+        except TrainingError as error:
+            last = self.run.record().last
+            good = (
+                f"the last good checkpoint is {self.run.checkpoints / last}" if last else "there is no checkpoint yet"
+            )
+            raise TrainingError(f"{self.run.folder}: update {update}: {error}; {good}") from None
+        if average is not None:
+            update_average(average, model, training.ema, update)
+        progress = replace(
+            progress, update=update, epoch=position.epoch, batch=position.batch,
+            target_tokens=progress.target_tokens + result.target_tokens, minutes=self._minutes(),
+        )  # fmt: skip
+        self.state = self.state._replace(progress=progress)
+        self.listener(self._updated(result, rate, time.monotonic() - began))
+
+    def _updated(self, result: UpdateResult, rate: float, seconds: float) -> Updated:
+        progress = self.state.progress
+        return Updated(
+            progress.update, progress.epoch + (progress.batch > 0), result.loss, math.exp(min(result.nll, 700)),
+            result.target_tokens, seconds, rate, result.gradient_norm, self._share_done(),
+        )  # fmt: skip
+
+    def _minutes(self) -> float:
+        return (time.monotonic() - self._started) / 60
+
+    def _share_done(self) -> float:
+        progress, training = self.state.progress, self.config.training
+        shares = [progress.update / training.max_updates]
+        if training.max_epochs:
+            shares.append((progress.epoch + progress.batch / self._batches_in(progress.epoch)) / training.max_epochs)
+        if training.max_minutes:
+            shares.append(progress.minutes / training.max_minutes)
+        return min(max(shares), 1.0)
+
+    def _batches_in(self, epoch: int) -> int:
+        """Batches of an epoch, planned once: the loop asks at every update."""
+        if epoch != self._planned[0]:
+            self._planned = (epoch, len(self.batches.plan(epoch)))
+        return self._planned[1]
+
+    def _finished(self, stop: StopRequest) -> Outcome | None:
+        progress, training, patience = self.state.progress, self.config.training, self.config.validation.patience
+        limits: dict[Reason, bool] = {
+            "max_updates": progress.update >= training.max_updates,
+            "max_epochs": training.max_epochs is not None and progress.epoch >= training.max_epochs,
+            "max_minutes": training.max_minutes is not None and progress.minutes >= training.max_minutes,
+            "patience": patience is not None and progress.stale_validations >= patience,
+            "signal": stop.signal is not None,
+        }
+        reason = next((name for name, reached in limits.items() if reached), None)
+        return None if reason is None else Outcome(reason, progress, stop.signal)
+
+    def _validate_or_save(self, outcome: Outcome | None) -> None:
+        update, every = self.state.progress.update, self.config.checkpoints.every
+        if outcome is not None and outcome.reason == "signal":
+            self._save(best=False)
+        elif outcome is not None or update % self.config.validation.every == 0:
+            self._save(best=self._validate())
+        elif every is not None and update % every == 0:
+            self._save(best=False)
+
+    def _validate(self) -> bool:
+        """Measures the dev split and takes the figures into the progress; true for a new best."""
+        began = time.monotonic()
+        model, average, _, progress = self.state
+        model.eval()
+        with weights_of(average, model), torch.no_grad():
+            figures = self.validate(model)
+        by_bleu = self.config.validation.metric == "bleu"
+        value = figures.bleu if by_bleu else -figures.perplexity
+        best = progress.best_value is None or value > progress.best_value
+        progress = replace(progress, stale_validations=0 if best else progress.stale_validations + 1)
+        if best:
+            progress = replace(
+                progress, best_update=progress.update, best_value=value, best_bleu=figures.bleu,
+                best_perplexity=figures.perplexity,
+            )  # fmt: skip
+        self.state = self.state._replace(progress=self._plateau(progress, best=best))
+        self.listener(Validated(progress.update, figures, best, progress.stale_validations, time.monotonic() - began))
+        return best
+
+    def _plateau(self, progress: Progress, *, best: bool) -> Progress:
+        """Lowers the learning rate after enough validations without a new best, if the schedule is `plateau`."""
+        training = self.config.training
+        stale = 0 if best else progress.stale_at_rate + 1
+        if training.schedule == "plateau" and stale > training.plateau_patience:
+            return replace(progress, stale_at_rate=0, rate_factor=progress.rate_factor * training.plateau_factor)
+        return replace(progress, stale_at_rate=stale)
+
+    def _save(self, *, best: bool) -> None:
+        self.state = self.state._replace(progress=replace(self.state.progress, minutes=self._minutes()))
+        progress = self.state.progress
+        name = f"update-{progress.update:08d}"
+        save_checkpoint(self.run.checkpoints / name, self.state, self.config, self.tokenizer)
+        record = replace(
+            self.run.record(), updates=progress.update, best_bleu=progress.best_bleu,
+            best_perplexity=progress.best_perplexity,
+        )  # fmt: skip
+        self.run.add_checkpoint(name, record, best=best, keep=self.config.checkpoints.keep)
+        self.listener(Saved(progress.update, self.run.checkpoints / name))

@@ -1,0 +1,35 @@
+"""Ctrl-C and SIGTERM ask training to stop after the update at hand; a second one stops it at once."""
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+
+class StopRequest:
+    """Set by the first signal."""
+
+    def __init__(self) -> None:
+        self.signal: int | None = None
+
+    def receive(self, number: int, frame: FrameType | None) -> None:
+        """A signal handler."""
+        if self.signal is not None:
+            raise KeyboardInterrupt
+        self.signal = number
+
+
+@contextmanager
+def stop_request() -> Iterator[StopRequest]:
+    """Listens for SIGINT and SIGTERM inside the block; outside the main thread Python cannot, and nothing is set."""
+    request = StopRequest()
+    if threading.current_thread() is not threading.main_thread():
+        yield request
+        return
+    before = {number: signal.signal(number, request.receive) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield request
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

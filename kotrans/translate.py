@@ -1,0 +1,181 @@
+"""Text to text: tokenize, batch, search, detokenize, and keep the order of the lines."""
+
+import logging
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from kotrans.batching import pad
+from kotrans.checkpoint import Checkpoint, load_checkpoint
+from kotrans.config.config import SearchConfig
+from kotrans.errors import ModelError
+from kotrans.search.beam import search
+from kotrans.search.stepper import EnsembleStepper, Stepper
+from kotrans.search.trellis import Hypothesis
+from kotrans.tokenizer import EOS, PAD, Tokenizer
+
+logger = logging.getLogger(__name__)
+
+_BATCHES_SORTED = 16  # how many batches of lines are read ahead and sorted by length
+
+
+@dataclass(frozen=True)
+class TranslatedText:
+    """One translation of a line."""
+
+    text: str
+    score: float  # what the n-best list is sorted by
+    log_prob: float
+    pieces: tuple[str, ...]  # with "</s>" if the translation is finished
+    token_log_probs: tuple[float, ...]  # of each piece
+    weights: Tensor | None  # (pieces, source pieces) attention weights
+    finished: bool  # false if it was cut at the maximum length
+
+
+@dataclass(frozen=True)
+class Translation:
+    """A line and its translations, the best first. A blank line has one, which is blank."""
+
+    source: str
+    source_pieces: tuple[str, ...]
+    hypotheses: tuple[TranslatedText, ...]
+
+    @property
+    def text(self) -> str:
+        return self.hypotheses[0].text
+
+
+_BLANK = TranslatedText("", 0.0, 0.0, (), (), None, finished=True)
+
+
+class Translator:
+    """Translates lines with one model, or with several of the same vocabulary together."""
+
+    def __init__(
+        self, stepper: Stepper[Any], tokenizer: Tokenizer, config: SearchConfig, device: torch.device,
+        *, max_pieces: int, max_source_length: int | None = None,
+    ) -> None:  # fmt: skip
+        """max_pieces: a longer source is translated in parts, because the model never saw one in training.
+
+        max_source_length: a longer source, its EOS counted, is refused (`attention.score: location`).
+        """
+        self.stepper = stepper
+        self.tokenizer = tokenizer
+        self.config = config
+        self.device = device
+        self.max_pieces = max_pieces
+        self.max_source_length = max_source_length
+
+    def translate(self, lines: Iterable[str], n_best: int = 1) -> Iterator[Translation]:
+        """One Translation for each line, in order; reads ahead some hundred lines at most.
+
+        Raises ModelError if a line is too long for a model with `attention.score: location`.
+        """
+        remaining, first = iter(lines), 1
+        while chunk := list(islice(remaining, self.config.batch * _BATCHES_SORTED)):
+            yield from self._translate_chunk(chunk, n_best, first)
+            first += len(chunk)
+
+    def _translate_chunk(self, lines: Sequence[str], n_best: int, first: int) -> Iterator[Translation]:
+        encoded = self.tokenizer.source.encode(lines)
+        self._check_lengths(encoded, first)
+        parts = [(row, part) for row, ids in enumerate(encoded) for part in self._parts(ids, first + row)]
+        order = sorted(range(len(parts)), key=lambda i: -len(parts[i][1]))
+        found: list[list[list[Hypothesis]]] = [[] for _ in lines]
+        hypotheses: dict[int, list[Hypothesis]] = {}
+        for start in range(0, len(order), self.config.batch):
+            batch = order[start : start + self.config.batch]
+            source = pad([[*parts[i][1], EOS] for i in batch]).to(self.device)  # (B, S)
+            hypotheses.update(zip(batch, search(self.stepper, source, source != PAD, self.config, n_best), strict=True))
+        for i, (row, _) in enumerate(parts):
+            found[row].append(hypotheses[i])
+        for line, ids, best in zip(lines, encoded, found, strict=True):
+            yield self._translation(line, ids, best)
+
+    def _check_lengths(self, encoded: Sequence[Sequence[int]], first: int) -> None:
+        limit = self.max_source_length
+        for row, ids in enumerate(encoded):
+            if limit is not None and len(ids) >= limit:
+                raise ModelError(
+                    f"line {first + row}: {len(ids) + 1} source pieces, but attention.score `location` was trained "
+                    f"for attention.max_source_length {limit}; shorten the line"
+                )
+
+    def _parts(self, ids: Sequence[int], number: int) -> list[Sequence[int]]:
+        """The whole source, or pieces of it cut before a word where there is one in reach."""
+        if len(ids) <= self.max_pieces:
+            return [ids] if ids else []
+        logger.warning(
+            "line %d has %d pieces, the longest in training had %d: translated in parts",
+            number, len(ids), self.max_pieces,
+        )  # fmt: skip
+        begins = [piece.startswith("▁") for piece in self.tokenizer.source.pieces(ids)]
+        parts, start = [], 0
+        while len(ids) - start > self.max_pieces:
+            most = start + self.max_pieces
+            cut = next((i for i in range(most, start + self.max_pieces // 2, -1) if begins[i]), most)
+            parts.append(ids[start:cut])
+            start = cut
+        return [*parts, ids[start:]]
+
+    def _translation(self, line: str, ids: Sequence[int], parts: list[list[Hypothesis]]) -> Translation:
+        if not parts:
+            return Translation(line, (), (_BLANK,))
+        ranks = min(len(n_best) for n_best in parts)
+        texts = tuple(self._join([n_best[rank] for n_best in parts]) for rank in range(ranks))
+        pieces = (*self.tokenizer.source.pieces(ids), "</s>") if len(parts) == 1 else ()
+        return Translation(line, pieces, texts)
+
+    def _join(self, parts: Sequence[Hypothesis]) -> TranslatedText:
+        """The translation of a line from those of its parts; attention weights are kept for a line of one part."""
+        vocabulary = self.tokenizer.target
+        return TranslatedText(
+            text=" ".join(text for part in parts if (text := one_line(vocabulary.decode(part.ids)))),
+            score=sum(part.score for part in parts) / len(parts),
+            log_prob=sum(part.log_prob for part in parts),
+            pieces=tuple(
+                piece for part in parts
+                for piece in (*vocabulary.pieces(part.ids), *(["</s>"] if part.finished else []))
+            ),
+            token_log_probs=tuple(value for part in parts for value in part.token_log_probs),
+            weights=parts[0].weights if len(parts) == 1 else None,
+            finished=all(part.finished for part in parts),
+        )  # fmt: skip
+
+
+def one_line(text: str) -> str:
+    """A translation as one line: a model that spells bytes may spell a line end, too."""
+    return " ".join(text.split())
+
+
+def translator_of(checkpoints: Sequence[Checkpoint], search: SearchConfig, device: torch.device) -> Translator:
+    """A translator of one checkpoint, or of an ensemble. Raises ModelError if their vocabularies differ."""
+    first = checkpoints[0]
+    for other in checkpoints[1:]:
+        if other.tokenizer.fingerprint != first.tokenizer.fingerprint:
+            raise ModelError(
+                f"an ensemble needs one vocabulary, but {first.config.name} and {other.config.name} have tokenizers "
+                f"{first.tokenizer.fingerprint} and {other.tokenizer.fingerprint}"
+            )
+    models = [checkpoint.model for checkpoint in checkpoints]
+    limits = [
+        checkpoint.config.attention.max_source_length
+        for checkpoint in checkpoints
+        if checkpoint.config.attention.score == "location"
+    ]
+    return Translator(
+        models[0] if len(models) == 1 else EnsembleStepper(models),
+        first.tokenizer, search, device,
+        max_pieces=min(checkpoint.config.batches.max_pieces for checkpoint in checkpoints),
+        max_source_length=min((limit for limit in limits if limit is not None), default=None),
+    )  # fmt: skip
+
+
+def load_translator(folders: Sequence[Path], search: SearchConfig, device: torch.device) -> Translator:
+    """A translator of the checkpoints in these folders. Raises CheckpointError if one is missing or damaged."""
+    return translator_of([load_checkpoint(folder, device) for folder in folders], search, device)
