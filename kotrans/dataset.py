@@ -103,7 +103,10 @@ def prepare_dataset(
                     progress(done, sum(pairs.values()))
             splits[split] = writer.finish(_origins(corpus_folder, split, count))
         if not splits["train"].pairs:
-            raise DataError(f"{corpus_folder}: every training pair is longer than batches.max_pieces; raise it")
+            raise DataError(
+                f"{corpus_folder}: no training pair with two sides within batches.max_pieces ({config.max_pieces}); "
+                "raise it, or check the corpus"
+            )
         manifest = DatasetManifest(
             key=dataset_key(corpus.key, tokenizer.fingerprint, config),
             corpus=corpus.key,

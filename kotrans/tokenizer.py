@@ -157,7 +157,7 @@ def _train_all(config: TokenizerConfig, texts: dict[str, list[str]]) -> dict[str
     if lowest:
         raise ConfigError(
             f"tokenizer.vocabulary_size: {config.vocabulary_size} has no room for the characters of the text; "
-            f"set it to {max(lowest) + 1} or more, or lower tokenizer.character_coverage ({config.character_coverage})"
+            f"set it to {max(lowest)} or more, or lower tokenizer.character_coverage ({config.character_coverage})"
         )
     if highest:
         raise ConfigError(_too_high(config, min(highest)))

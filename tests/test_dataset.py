@@ -1,0 +1,164 @@
+"""A prepared corpus in pieces on disk, and back."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from kotrans import dataset as dataset_module
+from kotrans.config.sections import BatchConfig, TokenizerConfig
+from kotrans.dataset import Dataset, DatasetManifest, dataset_key, prepare_dataset
+from kotrans.errors import DataError
+from kotrans.files import write_lines
+from kotrans.tokenizer import EOS, Tokenizer
+from tests.small_corpus import sentences, small_tokenizer, write_corpus
+
+CONFIG = BatchConfig(max_pieces=12)
+TRAIN = sentences(300, seed=2)
+DEV = sentences(40, seed=3)
+
+
+@pytest.fixture(scope="module")
+def tokenizer(tmp_path_factory: pytest.TempPathFactory) -> Tokenizer:
+    return small_tokenizer(tmp_path_factory.mktemp("tokenizer"), TokenizerConfig(vocabulary_size=400))
+
+
+@pytest.fixture
+def corpus(tmp_path: Path) -> Path:
+    return write_corpus(tmp_path / "corpus", {"train": TRAIN, "dev": DEV, "test": sentences(5, seed=4)})
+
+
+@pytest.fixture
+def prepared(corpus: Path, tokenizer: Tokenizer, tmp_path: Path) -> Path:
+    prepare_dataset(corpus, tokenizer, CONFIG, tmp_path / "dataset")
+    return tmp_path / "dataset"
+
+
+def test_train_holds_the_pairs_that_are_short_enough_in_order_and_with_their_corpus(
+    prepared: Path, tokenizer: Tokenizer
+) -> None:
+    encoded = zip(tokenizer.source.encode(TRAIN[0]), tokenizer.target.encode(TRAIN[1]), strict=True)
+    expected = [(s, t, i % 2) for i, (s, t) in enumerate(encoded) if max(len(s), len(t)) <= CONFIG.max_pieces]
+    train = Dataset.open(prepared, "train")
+    assert 0 < len(train) == len(expected) < len(TRAIN[0])
+    for i, (source, target, origin) in enumerate(expected):
+        assert train.source(i).tolist() == [*source, EOS]
+        assert train.target(i).tolist() == [*target, EOS]
+        assert train.origins[i] == origin
+    assert train.source_lengths.tolist() == [len(source) + 1 for source, _, _ in expected]
+    assert train.target_lengths.tolist() == [len(target) + 1 for _, target, _ in expected]
+
+
+def test_the_manifest_counts_what_is_there_and_what_was_dropped(prepared: Path, tokenizer: Tokenizer) -> None:
+    manifest = DatasetManifest.read(prepared)
+    train, counts = Dataset.open(prepared, "train"), manifest.splits["train"]
+    assert (counts.pairs, counts.dropped) == (len(train), {"empty": 0, "max_pieces": len(TRAIN[0]) - len(train)})
+    assert counts.source_pieces == train.source_lengths.sum()
+    assert counts.target_pieces == train.target_lengths.sum()
+    assert counts.longest_source == train.source_lengths.max() <= CONFIG.max_pieces + 1
+    assert counts.longest_target == train.target_lengths.max() <= CONFIG.max_pieces + 1
+    assert (manifest.source_vocabulary, manifest.target_vocabulary) == (400, 400)
+    assert set(manifest.splits) == {"train", "dev"}
+
+
+def test_dev_keeps_its_long_pairs_and_loses_only_those_with_a_blank_side(tokenizer: Tokenizer, tmp_path: Path) -> None:
+    dev = [*DEV[0], " ", "가"], [*DEV[1], "word", "\u200b"]
+    corpus = write_corpus(tmp_path / "corpus", {"train": TRAIN, "dev": dev})
+    manifest = prepare_dataset(corpus, tokenizer, CONFIG, tmp_path / "dataset")
+    assert manifest.splits["dev"].pairs == len(Dataset.open(tmp_path / "dataset", "dev")) == len(DEV[0])
+    assert manifest.splits["dev"].dropped == {"empty": 2, "max_pieces": 0}
+    assert manifest.splits["dev"].longest_source > CONFIG.max_pieces + 1
+
+
+def test_the_number_of_pairs_encoded_at_once_changes_nothing(
+    corpus: Path, prepared: Path, tokenizer: Tokenizer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dataset_module, "_CHUNK", 7)
+    told: list[tuple[int, int]] = []
+    prepare_dataset(corpus, tokenizer, CONFIG, tmp_path / "small", lambda done, total: told.append((done, total)))
+    for path in prepared.iterdir():
+        assert (tmp_path / "small" / path.name).read_bytes() == path.read_bytes(), path.name
+    assert told == sorted(told)
+    assert told[-1] == (340, 340)
+
+
+def test_ids_take_two_bytes_until_a_vocabulary_needs_more(
+    corpus: Path, prepared: Path, tokenizer: Tokenizer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert Dataset.open(prepared, "train").source(0).dtype == np.uint16
+    monkeypatch.setattr(tokenizer.target, "size", 2**16 + 1)
+    prepare_dataset(corpus, tokenizer, CONFIG, tmp_path / "wide")
+    wide, narrow = Dataset.open(tmp_path / "wide", "dev"), Dataset.open(prepared, "dev")
+    assert wide.target(3).dtype == np.int32
+    assert wide.target(3).tolist() == narrow.target(3).tolist()
+
+
+def test_the_key_follows_corpus_tokenizer_and_length_limit_but_not_the_budget(
+    corpus: Path, prepared: Path, tokenizer: Tokenizer, tmp_path: Path
+) -> None:
+    key = DatasetManifest.read(prepared).key
+    assert key == dataset_key("0123456789ab", tokenizer.fingerprint, CONFIG)
+    assert key == dataset_key("0123456789ab", tokenizer.fingerprint, BatchConfig(max_pieces=12, tokens=99))
+    others = {
+        dataset_key("another", tokenizer.fingerprint, CONFIG),
+        dataset_key("0123456789ab", "another", CONFIG),
+        dataset_key("0123456789ab", tokenizer.fingerprint, BatchConfig(max_pieces=13)),
+    }
+    assert len(others | {key}) == 4
+
+
+def test_a_corpus_without_dev_or_with_nothing_but_blank_dev_pairs_can_be_prepared(
+    tokenizer: Tokenizer, tmp_path: Path
+) -> None:
+    prepare_dataset(write_corpus(tmp_path / "a", {"train": TRAIN}), tokenizer, CONFIG, tmp_path / "none")
+    with pytest.raises(DataError, match="no split 'dev', only train"):
+        Dataset.open(tmp_path / "none", "dev")
+    blank = write_corpus(tmp_path / "b", {"train": TRAIN, "dev": ([""], ["word"])})
+    prepare_dataset(blank, tokenizer, CONFIG, tmp_path / "blank")
+    assert len(Dataset.open(tmp_path / "blank", "dev")) == 0
+
+
+@pytest.mark.parametrize("train", [([], []), ([" ".join(["가나다라"] * 20)], ["word"])])
+def test_a_corpus_that_leaves_nothing_to_train_on_is_refused(
+    train: tuple[list[str], list[str]], tokenizer: Tokenizer, tmp_path: Path
+) -> None:
+    corpus = write_corpus(tmp_path / "corpus", {"train": train, "dev": DEV})
+    with pytest.raises(DataError, match=r"corpus: no training pair with .* batches\.max_pieces \(12\)"):
+        prepare_dataset(corpus, tokenizer, CONFIG, tmp_path / "dataset")
+    assert not (tmp_path / "dataset").exists()
+
+
+@pytest.mark.parametrize("name", ["train.ko", "dev.en"])
+def test_a_corpus_with_lines_lost_is_refused(name: str, corpus: Path, tokenizer: Tokenizer, tmp_path: Path) -> None:
+    write_lines(corpus / name, ["한 줄"])
+    with pytest.raises(DataError, match=f"{name}: damaged"):
+        prepare_dataset(corpus, tokenizer, CONFIG, tmp_path / "dataset")
+    assert not (tmp_path / "dataset").exists()
+
+
+ARRAYS = [f"{side}.{what}.npy" for side in ("source", "target") for what in ("ids", "offsets")] + ["origin.npy"]
+
+
+@pytest.mark.parametrize("name", ["manifest.json", *(f"train.{array}" for array in ARRAYS)])
+@pytest.mark.parametrize("left", [0, 5, -2])
+def test_a_damaged_or_missing_file_is_named(name: str, left: int, prepared: Path) -> None:
+    whole = (prepared / name).read_bytes()
+    (prepared / name).write_bytes(whole[:left])
+    with pytest.raises(DataError, match=rf"{name}: damaged; delete .*dataset and run `kotrans prepare` again"):
+        Dataset.open(prepared, "train")
+    (prepared / name).unlink()
+    with pytest.raises(DataError, match=f"{name}: there is no such file"):
+        Dataset.open(prepared, "train")
+
+
+def test_an_array_of_another_shape_or_type_is_damaged(prepared: Path) -> None:
+    for wrong in (np.zeros(3, np.uint16), np.zeros(len(Dataset.open(prepared, "train")), np.int64)):
+        np.save(prepared / "train.origin.npy", wrong)
+        with pytest.raises(DataError, match=r"train\.origin\.npy: damaged"):
+            Dataset.open(prepared, "train")
+
+
+def test_an_array_of_python_objects_is_never_unpickled(prepared: Path) -> None:
+    np.save(prepared / "train.origin.npy", np.array([print], dtype=object))
+    with pytest.raises(DataError, match=r"train\.origin\.npy: damaged"):
+        Dataset.open(prepared, "train")

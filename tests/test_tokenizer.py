@@ -1,0 +1,286 @@
+"""Text to pieces and back, and what training refuses."""
+
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+import sentencepiece
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from kotrans import tokenizer as tokenizer_module
+from kotrans.config.sections import TokenizerConfig
+from kotrans.errors import ConfigError, DataError
+from kotrans.files import write_lines
+from kotrans.text import normalize
+from kotrans.tokenizer import (
+    BOS,
+    EOS,
+    PAD,
+    UNK,
+    Tokenizer,
+    TokenizerManifest,
+    tokenizer_key,
+    train_tokenizer,
+)
+from tests.small_corpus import sentences, small_tokenizer
+
+LAW = settings(deadline=None)  # a busy machine breaks no law
+BPE = TokenizerConfig(vocabulary_size=330)
+UNIGRAM = TokenizerConfig(vocabulary_size=330, model="unigram")
+CONFIGS = {
+    "bpe": BPE,
+    "unigram": UNIGRAM,
+    "joint": TokenizerConfig(vocabulary_size=400, joint=True),
+    "nfkc": TokenizerConfig(vocabulary_size=330, normalization="nfkc"),
+}
+
+
+@pytest.fixture(scope="module")
+def tokenizers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Tokenizer]:
+    return {name: small_tokenizer(tmp_path_factory.mktemp(name), config) for name, config in CONFIGS.items()}
+
+
+@pytest.fixture
+def text(tmp_path: Path) -> tuple[Path, Path]:
+    source, target = sentences(400, seed=1)
+    write_lines(tmp_path / "ko", source)
+    write_lines(tmp_path / "en", target)
+    return tmp_path / "ko", tmp_path / "en"
+
+
+@LAW
+@example("<s></s>")
+@example("</s> <pad><unk> <0x41>")
+@example("▁ a▁b \ufdd0 \ufdd00 \ufdd01")
+@example("  두  칸 \u3000 \x00끝\u200b ")
+@example("🧑‍💻 ⁇ ▅ \ud800 \U0010ffff")
+@given(st.text())
+def test_any_line_comes_back_as_it_was_normalised_and_holds_no_special_id(
+    tokenizers: dict[str, Tokenizer], line: str
+) -> None:
+    for vocabulary in (tokenizers["bpe"].source, tokenizers["unigram"].target, tokenizers["joint"].source):
+        (ids,) = vocabulary.encode([line])
+        assert vocabulary.decode(ids) == normalize(line)
+        assert not {PAD, BOS, EOS, UNK} & set(ids)
+
+
+def test_nfkc_changes_what_unicode_calls_compatible_and_nothing_else(tokenizers: dict[str, Tokenizer]) -> None:
+    vocabulary = tokenizers["nfkc"].source
+    (ids,) = vocabulary.encode(["Ａ１㎏ 가나다"])
+    assert vocabulary.decode(ids) == "A1kg 가나다"
+
+
+def test_every_vocabulary_has_the_special_ids_first_and_the_size_asked_for(tokenizers: dict[str, Tokenizer]) -> None:
+    for name, tokenizer in tokenizers.items():
+        for vocabulary in (tokenizer.source, tokenizer.target):
+            assert vocabulary.pieces([PAD, BOS, EOS, UNK]) == ["<pad>", "<s>", "</s>", "<unk>"]
+            assert vocabulary.size == CONFIGS[name].vocabulary_size
+
+
+def test_decoding_leaves_out_special_ids(tokenizers: dict[str, Tokenizer]) -> None:
+    vocabulary = tokenizers["bpe"].source
+    (ids,) = vocabulary.encode(["밥을 먹었어요"])
+    assert vocabulary.decode([BOS, *ids, EOS, PAD]) == "밥을 먹었어요"
+    assert vocabulary.decode(np.array([BOS, *ids, EOS], dtype=np.uint16).tolist()) == "밥을 먹었어요"
+    assert vocabulary.decode([BOS, UNK, EOS]) == ""
+
+
+def test_a_blank_line_has_no_pieces(tokenizers: dict[str, Tokenizer]) -> None:
+    assert tokenizers["bpe"].source.encode(["", " \t\u200b"]) == [[], []]
+    assert tokenizers["bpe"].source.encode([]) == []
+
+
+def test_a_joint_vocabulary_is_one_for_both_sides(tokenizers: dict[str, Tokenizer]) -> None:
+    assert tokenizers["joint"].joint
+    assert tokenizers["joint"].source is tokenizers["joint"].target
+    assert not tokenizers["bpe"].joint
+
+
+@pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS)
+def test_the_same_text_and_settings_give_the_same_model_bytes(
+    config: TokenizerConfig, text: tuple[Path, Path], tmp_path: Path
+) -> None:
+    here = train_tokenizer(config, *text, tmp_path / "here", seed=1)
+    script = (
+        "import sys, pathlib\n"
+        "from kotrans.config.sections import TokenizerConfig\n"
+        "from kotrans.tokenizer import train_tokenizer\n"
+        "config, *paths = sys.argv[1:]\n"
+        "train_tokenizer(TokenizerConfig.model_validate_json(config), *map(pathlib.Path, paths), seed=1)\n"
+    )
+    there = str(tmp_path / "there")
+    subprocess.run([sys.executable, "-c", script, config.model_dump_json(), *map(str, text), there], check=True)
+    assert TokenizerManifest.read(tmp_path / "there") == here
+
+
+def test_too_much_text_is_trained_on_in_part_always_the_same(
+    text: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(tokenizer_module._TRAINING_LINES, "bpe", 300)
+    first, again, other = (
+        train_tokenizer(BPE, *text, tmp_path / name, seed=seed) for name, seed in (("a", 1), ("b", 1), ("c", 2))
+    )
+    assert first.source.lines == 300
+    assert first.models == again.models != other.models
+
+
+def test_the_key_follows_text_settings_and_seed_but_not_sampling(text: tuple[Path, Path], tmp_path: Path) -> None:
+    key = tokenizer_key(BPE, *text, seed=1)
+    assert key == train_tokenizer(BPE, *text, tmp_path / "made", seed=1).key
+    assert key == tokenizer_key(BPE.model_copy(update={"sampling": 0.1}), *text, seed=1)
+    others = {
+        tokenizer_key(UNIGRAM, *text, seed=1),
+        tokenizer_key(BPE, *text, seed=2),
+        tokenizer_key(BPE, *text[::-1], seed=1),
+    }
+    assert len(others | {key}) == 4
+
+
+@pytest.mark.parametrize("model", ["bpe", "unigram"])
+@pytest.mark.parametrize("joint", [False, True])
+def test_a_vocabulary_larger_than_the_text_allows_is_refused_with_the_largest_that_works(
+    model: str, joint: bool, text: tuple[Path, Path], tmp_path: Path
+) -> None:
+    config = TokenizerConfig.model_validate({"model": model, "joint": joint, "vocabulary_size": 5000})
+    with pytest.raises(
+        ConfigError, match=r"^tokenizer\.vocabulary_size: 5000 is more .*; set it to \d+ or less$"
+    ) as told:
+        train_tokenizer(config, *text, tmp_path / "made", seed=1)
+    largest = int(str(told.value).split()[-3])
+    assert not (tmp_path / "made").exists()
+    train_tokenizer(config.model_copy(update={"vocabulary_size": largest}), *text, tmp_path / "made", seed=1)
+    with pytest.raises(ConfigError, match="is more than the training text allows"):
+        train_tokenizer(config.model_copy(update={"vocabulary_size": largest + 1}), *text, tmp_path / "more", seed=1)
+
+
+def test_text_too_small_for_any_vocabulary_is_refused(tmp_path: Path) -> None:
+    write_lines(tmp_path / "ko", ["가"])
+    write_lines(tmp_path / "en", ["a"])
+    with pytest.raises(ConfigError, match=r"which is 26\d; even the least, 300, needs more text"):
+        train_tokenizer(BPE, tmp_path / "ko", tmp_path / "en", tmp_path / "made", seed=1)
+
+
+def test_a_vocabulary_without_room_for_the_characters_is_refused_with_one_that_has(tmp_path: Path) -> None:
+    write_lines(tmp_path / "ko", ["".join(chr(0xAC00 + 28 * i + j) for j in range(10)) for i in range(12)])
+    write_lines(tmp_path / "en", sentences(400, seed=1)[1])
+    paths = tmp_path / "ko", tmp_path / "en"
+    with pytest.raises(ConfigError, match=r"^tokenizer\.vocabulary_size: 330 has no room .* set it to \d+ or") as told:
+        train_tokenizer(BPE, *paths, tmp_path / "made", seed=1)
+    least = int(str(told.value).split("set it to ")[1].split()[0])
+    with pytest.raises(ConfigError, match="has no room"):
+        train_tokenizer(BPE.model_copy(update={"vocabulary_size": least - 1}), *paths, tmp_path / "less", seed=1)
+    train_tokenizer(BPE.model_copy(update={"vocabulary_size": least}), *paths, tmp_path / "made", seed=1)
+
+
+def test_empty_text_is_refused(text: tuple[Path, Path], tmp_path: Path) -> None:
+    write_lines(tmp_path / "blank", ["", "  "])
+    with pytest.raises(DataError, match="blank: no text"):
+        train_tokenizer(BPE, tmp_path / "blank", text[1], tmp_path / "made", seed=1)
+
+
+def test_sentencepiece_says_nothing_on_the_terminal(
+    text: tuple[Path, Path], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    train_tokenizer(UNIGRAM, *text, tmp_path / "made", seed=1)
+    Tokenizer.load(tmp_path / "made").source.encode(["▅\t▁"])
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_very_long_line_is_learned_from(tmp_path: Path) -> None:
+    source, target = sentences(400, seed=1)
+    write_lines(tmp_path / "ko", [*source, "뷁쀍" * 20_000])
+    write_lines(tmp_path / "en", target)
+    train_tokenizer(BPE, tmp_path / "ko", tmp_path / "en", tmp_path / "made", seed=1)
+    vocabulary = Tokenizer.load(tmp_path / "made").source
+    assert len(vocabulary.encode(["뷁쀍" * 100])[0]) < 100
+
+
+def test_statistics_are_those_of_the_training_text(text: tuple[Path, Path], tmp_path: Path) -> None:
+    manifest = train_tokenizer(BPE, *text, tmp_path / "made", seed=1)
+    lines = text[0].read_text(encoding="utf-8").split("\n")[:-1]
+    pieces = sum(len(ids) for ids in Tokenizer.load(tmp_path / "made").source.encode(lines))
+    assert manifest.source.pieces_per_word == pytest.approx(pieces / sum(len(line.split()) for line in lines))
+    assert manifest.source.byte_share == 0
+    assert manifest.summary.startswith("source 330 pieces, ")
+    write_lines(tmp_path / "rare", [*lines, "뷁"])
+    rare = train_tokenizer(
+        BPE.model_copy(update={"character_coverage": 0.99}), tmp_path / "rare", text[1], tmp_path / "second", seed=1
+    )
+    assert 3 / (pieces + 10) <= rare.source.byte_share < 0.1
+
+
+def test_a_saved_tokenizer_loads_as_the_same(tokenizers: dict[str, Tokenizer], tmp_path: Path) -> None:
+    for name, tokenizer in tokenizers.items():
+        tokenizer.save(tmp_path / name)
+        again = Tokenizer.load(tmp_path / name)
+        assert again.fingerprint == tokenizer.fingerprint
+        assert again.source.encode(["밥을 먹었어요"]) == tokenizer.source.encode(["밥을 먹었어요"])
+    assert len({tokenizer.fingerprint for tokenizer in tokenizers.values()}) == len(tokenizers)
+
+
+@pytest.mark.parametrize("name", ["source.model", "target.model", "manifest.json"])
+def test_a_damaged_or_missing_file_is_named(name: str, tokenizers: dict[str, Tokenizer], tmp_path: Path) -> None:
+    tokenizers["bpe"].save(tmp_path)
+    (tmp_path / name).write_bytes((tmp_path / name).read_bytes()[:-3])
+    with pytest.raises(DataError, match=f"{name}: damaged; delete .* and run `kotrans tokenize` again"):
+        Tokenizer.load(tmp_path)
+    (tmp_path / name).unlink()
+    with pytest.raises(DataError, match=f"{name}: there is no such file"):
+        Tokenizer.load(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["bpe", "unigram", "nfkc"])
+@LAW
+@given(lines=st.lists(st.text(max_size=20), max_size=5), seed=st.integers(0, 2**31))
+def test_sampling_keeps_the_text(tokenizers: dict[str, Tokenizer], name: str, lines: list[str], seed: int) -> None:
+    vocabulary = tokenizers[name].source
+    ids = vocabulary.encode(lines)
+    sampled = vocabulary.sample(ids, 0.3, seed)
+    assert [vocabulary.decode(line) for line in sampled] == [vocabulary.decode(line) for line in ids]
+
+
+@pytest.mark.parametrize("name", ["bpe", "unigram"])
+def test_sampling_is_a_pure_function_of_its_arguments(tokenizers: dict[str, Tokenizer], name: str) -> None:
+    vocabulary = tokenizers[name].source
+    ids = vocabulary.encode(sentences(50, seed=7)[0])
+    first = vocabulary.sample(ids, 0.2, seed=5)
+    sentencepiece.set_random_generator_seed(99)
+    tokenizers["unigram"].target.sample([[5, 6, 7]], 0.9, seed=3)
+    assert vocabulary.sample(ids, 0.2, seed=5) == first
+    assert vocabulary.sample(ids, 0.2, seed=6) != first
+    assert vocabulary.sample(ids, 0.4, seed=5) != first
+
+
+def test_samples_drawn_in_many_threads_are_those_drawn_in_one(tokenizers: dict[str, Tokenizer]) -> None:
+    vocabulary = tokenizers["bpe"].source
+    ids = vocabulary.encode(sentences(50, seed=7)[0])
+    alone = [vocabulary.sample(ids, 0.2, seed) for seed in range(16)]
+    together: dict[int, list[list[int]]] = {}
+
+    def draw(seed: int) -> None:
+        together[seed] = vocabulary.sample(ids, 0.2, seed)
+
+    threads = [threading.Thread(target=draw, args=(seed,)) for seed in range(16)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [together[seed] for seed in range(16)] == alone
+
+
+def test_stronger_bpe_dropout_gives_more_pieces(tokenizers: dict[str, Tokenizer]) -> None:
+    vocabulary = tokenizers["bpe"].source
+    ids = vocabulary.encode(sentences(50, seed=7)[0])
+    counts = [sum(map(len, vocabulary.sample(ids, strength, seed=1))) for strength in (0.0, 0.2, 0.6)]
+    assert counts[0] == sum(map(len, ids)) < counts[1] < counts[2]
+
+
+def test_a_line_with_an_unknown_piece_is_not_resampled(tmp_path: Path) -> None:
+    tokenizer = small_tokenizer(tmp_path, TokenizerConfig(vocabulary_size=300, byte_fallback=False))
+    ids = tokenizer.source.encode(["뷁 밥을 먹었어요 학교에 갔습니다"])
+    assert UNK in ids[0]
+    assert all(tokenizer.source.sample(ids, 0.5, seed) == ids for seed in range(5))
