@@ -1,0 +1,52 @@
+PYTHON ?= python3
+BIN := .venv/bin
+CONFIG ?= configs/starter.yaml
+TEXT ?= 저는 내일 친구하고 시장에 갈 거예요.
+SENTENCES := "제 동생은 어제 도서관에서 책을 두 권 빌렸어요." "비가 오면 우리는 집에서 영화를 볼 거예요." \
+	"할머니께서는 아침마다 공원에서 걸으세요." "어머니가 만든 김치찌개는 정말 맛있어."
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test check format train eval translate clean
+
+help:  ## Show the targets
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+install: .venv/installed  ## Create .venv and install kotrans with its tools into it
+
+.venv/installed: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "kotrans needs Python 3.11 or later; set PYTHON=…")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --upgrade pip
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --group dev --editable '.[tensorboard]'
+	@touch $@
+
+demo: install  ## Train on the starter corpus, score, and translate a few sentences (5 minutes at most on 2 cores)
+	$(BIN)/kotrans train -c configs/starter.yaml
+	@echo; echo 'Sentences that are in no split:'
+	@for text in $(SENTENCES); do printf '    %s\n    → ' "$$text"; $(BIN)/kotrans translate "$$text" 2>/dev/null; done
+	@echo 'One of your own: make translate TEXT="…"'
+
+test: install  ## Run the whole test suite
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
+
+check: install  ## Check formatting, lint and types
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+format: install  ## Format the code
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+train: install  ## Train a config: make train CONFIG=configs/open-ko-en.yaml
+	$(BIN)/kotrans train -c $(CONFIG)
+
+eval: install  ## Score the most recently finished run on its test split
+	$(BIN)/kotrans eval
+
+translate: install  ## Translate with the most recently finished run: make translate TEXT="…"
+	@$(BIN)/kotrans translate "$(TEXT)"
+
+clean:  ## Remove the environment and caches; runs and fetched corpora stay
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist kotrans.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
