@@ -5,7 +5,7 @@ from torch import Tensor
 
 from kotrans.config.config import SearchConfig
 from kotrans.errors import UsageError
-from kotrans.search.choice import allowed, check_possible, largest
+from kotrans.search.choice import check_possible, forbid_special, largest
 from kotrans.search.follow import greedy_search
 from kotrans.search.stepper import State, Stepper, keep_rows
 from kotrans.search.trellis import End, Hypothesis, Trellis, length_limits, length_penalty
@@ -96,7 +96,8 @@ def _continue(log_probs: Tensor, owners: Tensor, totals: Tensor, places: Tensor)
     together, best first; of equal ones, the better parent's and then the smaller id comes first.
     """
     width = int(places.max())
-    best, pieces = (x.cpu() for x in largest(allowed(log_probs), min(width, log_probs.size(1))))  # (N, k)
+    forbid_special(log_probs)
+    best, pieces = (chosen.cpu() for chosen in largest(log_probs, min(width, log_probs.size(1))))  # (N, k)
     counts = owners.bincount(minlength=len(places))  # (B,)
     first = counts.cumsum(0) - counts  # (B,) first row of each sentence
     slot = torch.arange(len(owners)) - first[owners]  # (N,)

@@ -9,9 +9,9 @@ from kotrans.tokenizer import BOS, PAD, UNK
 # Shape key: N rows, V vocabulary, k choices.
 
 
-def allowed(log_probs: Tensor) -> Tensor:
-    """The log-probabilities (N, V) without the pieces that a translation never holds; the others stay as they are."""
-    return log_probs.index_fill(1, torch.tensor([PAD, BOS, UNK], device=log_probs.device), -torch.inf)
+def forbid_special(log_probs: Tensor) -> None:
+    """Takes away, in place, the pieces that a translation never holds; the others of log_probs (N, V) stay."""
+    log_probs[:, [PAD, BOS, UNK]] = -torch.inf
 
 
 def largest(values: Tensor, k: int) -> tuple[Tensor, Tensor]:
@@ -19,9 +19,9 @@ def largest(values: Tensor, k: int) -> tuple[Tensor, Tensor]:
 
     `topk` alone may take any of equal values, and which one can depend on how many rows it is given.
     """
-    chosen, indices = values.topk(k, dim=1)  # (N, k)
-    kth = chosen[:, -1:]  # (N, 1)
-    tied = (((values >= kth) & (kth > -torch.inf)).sum(1) > k).nonzero().flatten()
+    chosen, indices = values.topk(min(k + 1, values.size(1)), dim=1)  # (N, k + 1): the next one tells of a tie
+    tied = ((chosen[:, k - 1 : k] == chosen[:, k:]) & (chosen[:, k:] > -torch.inf)).any(1).nonzero().flatten()
+    indices = indices[:, :k]
     if tied.numel():
         indices[tied] = values[tied].sort(dim=1, descending=True, stable=True).indices[:, :k]
     indices = indices.sort(dim=1).values  # (N, k)

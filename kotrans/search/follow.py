@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from kotrans.config.config import SearchConfig
-from kotrans.search.choice import allowed, check_possible
+from kotrans.search.choice import check_possible, forbid_special
 from kotrans.search.stepper import State, Stepper, keep_rows
 from kotrans.search.trellis import End, Hypothesis, Trellis, length_limits
 from kotrans.tokenizer import BOS, EOS
@@ -21,7 +21,7 @@ def greedy_search(stepper: Stepper[State], source: Tensor, mask: Tensor, config:
     """The most probable next piece, again and again, until EOS or the maximum length; source and mask (B, S)."""
 
     def most_probable(log_probs: Tensor, owners: Tensor, length: int) -> Tensor:
-        log_probs = allowed(log_probs)
+        forbid_special(log_probs)
         check_possible(log_probs.amax(1))
         return log_probs.argmax(1).cpu()  # (N,) of equal ones the first
 

@@ -22,7 +22,10 @@ class Stepper(Protocol[State]):
         ...
 
     def step(self, state: State, previous: Tensor) -> tuple[Tensor, State, Tensor | None]:
-        """Log-probabilities (N, V) after `previous` (N,), the new state, attention weights (N, S) or None."""
+        """Log-probabilities (N, V) after `previous` (N,), the new state, attention weights (N, S) or None.
+
+        The log-probabilities are the caller's: they may be written into.
+        """
         ...
 
     def select(self, state: State, rows: Tensor) -> State:

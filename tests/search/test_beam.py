@@ -105,7 +105,7 @@ def test_full_width_beam_finds_what_brute_force_finds(alpha: float, beta: float,
 @given(
     seed=st.integers(0, 10_000), beam=st.integers(1, 12), alpha=st.sampled_from(ALPHAS), beta=st.sampled_from([0, 0.5])
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 def test_stopping_early_never_loses_a_hypothesis(seed: int, beam: int, alpha: float, beta: float) -> None:
     stepper, config = RecurrentStepper(seed, sharpness=1.5), settings_of(beam, alpha, beta, extra=9)
     batch = padded([[6, 7, 8], [9]])
@@ -147,7 +147,7 @@ class CountingTable(TableStepper):
 @given(
     seed=st.integers(0, 10_000), beam=st.integers(2, 15), alpha=st.sampled_from(ALPHAS), beta=st.sampled_from([0, 0.5])
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 def test_n_best_is_sorted_distinct_and_scored_as_forced_decoding_scores_it(
     seed: int, beam: int, alpha: float, beta: float
 ) -> None:
