@@ -8,6 +8,7 @@ from typing import NamedTuple, Self
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from kotrans.model.attention import Attention
 from kotrans.model.cells import CELLS, CellState
@@ -94,11 +95,13 @@ class Decoder(nn.Module):
         """
         first = state.layers[0]
         projected = self.cell.project(embedded)  # (B, T, G*Q)
+        # Cut out and cast once: in the loop, the gradient of a slice would be a whole matrix at each step.
+        columns = self.cell.weight_input[:, self.embedding_size :].to(projected.dtype)  # (G*Q, H)
         mask = sentence_mask(self.recurrent_dropout, first.hidden)  # (B, Q)
         hiddens, contexts, weights = [], [], []
         for step in projected.unbind(1):
             context, weight = self.context(source, first)
-            first = self.cell(step + self.cell.project(context, self.embedding_size), first, mask)
+            first = self.cell(step + functional.linear(context, columns), first, mask)
             hiddens.append(first.hidden)
             contexts.append(context)
             if weight is not None:
