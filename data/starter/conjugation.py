@@ -29,7 +29,7 @@ class Kind(Enum):
 
 @dataclass(frozen=True)
 class Stem:
-    """A stem without 다, its class ("ㄷ", "ㅂ", "ㅅ", "ㅎ", "르", "러", "시", "past", "이다", "아니다" or "") and kind."""
+    """A stem without 다, and its class: "ㄷ", "ㅂ", "ㅅ", "ㅎ", "르", "러", "시", "past", "이다", "아니다" or ""."""
 
     text: str
     group: str = ""
@@ -139,7 +139,12 @@ def _attach_with_syllable(text: str, ending: str) -> str:
 def _attach_to_copula(noun: str, ending: str) -> str:
     """Attach an ending to 이다 after a noun; 이 is left out after a vowel where speech leaves it out."""
     after_vowel = final_of(noun) == ""
-    harmonic = {"(아)요": ("예요", "이에요"), "(아)": ("야", "이야"), "(아)ㅆ": ("였", "이었"), "(아)서": ("라서", "이라서")}
+    harmonic = {
+        "(아)요": ("예요", "이에요"),
+        "(아)": ("야", "이야"),
+        "(아)ㅆ": ("였", "이었"),
+        "(아)서": ("라서", "이라서"),
+    }
     if ending in harmonic:
         return noun + harmonic[ending][0 if after_vowel else 1]
     if ending in ("(으)면", "다", "고", "지만", "니", "라고", "냐고"):

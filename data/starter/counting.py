@@ -7,12 +7,42 @@ BEFORE_COUNTER = {"하나": "한", "둘": "두", "셋": "세", "넷": "네"}
 SINO_DIGITS = ("", "일", "이", "삼", "사", "오", "육", "칠", "팔", "구")
 SINO_UNITS = ((1000, "천"), (100, "백"), (10, "십"))
 
-ENGLISH_SMALL = (
-    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen "
-    "fifteen sixteen seventeen eighteen nineteen"
-).split()
-ENGLISH_TENS = "zero ten twenty thirty forty fifty sixty seventy eighty ninety".split()
-ENGLISH_ORDINALS = "zeroth first second third fourth fifth sixth seventh eighth ninth tenth".split()
+ENGLISH_SMALL = [
+    "zero",
+    "one",
+    "two",
+    "three",
+    "four",
+    "five",
+    "six",
+    "seven",
+    "eight",
+    "nine",
+    "ten",
+    "eleven",
+    "twelve",
+    "thirteen",
+    "fourteen",
+    "fifteen",
+    "sixteen",
+    "seventeen",
+    "eighteen",
+    "nineteen",
+]
+ENGLISH_TENS = ["zero", "ten", "twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"]
+ENGLISH_ORDINALS = [
+    "zeroth",
+    "first",
+    "second",
+    "third",
+    "fourth",
+    "fifth",
+    "sixth",
+    "seventh",
+    "eighth",
+    "ninth",
+    "tenth",
+]
 
 
 def native(number: int) -> str:

@@ -28,8 +28,25 @@ BE_NEGATIVE = {"am": "am not", "is": "isn't", "are": "aren't", "was": "wasn't", 
 MODALS = {"can": ("can", "could"), "will": ("will", "would")}
 MODAL_NEGATIVE = {"can": "can't", "could": "couldn't", "will": "won't", "would": "wouldn't"}
 
-WEEKDAYS = "Monday Tuesday Wednesday Thursday Friday Saturday Sunday".split()
-MONTHS = "January February March April May June July August September October November December".split()
+WEEKDAYS = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"]
+MONTHS = [
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
+    "December",
+]
+SHORT_ADJECTIVES = (
+    "small", "cute", "cheap", "light", "long", "short", "thick", "fast", "slow", "clean", "quiet", "bright", "dark",
+    "warm", "fresh", "red", "blue", "white", "black", "kind", "smart", "tall", "sweet", "cold",
+)  # fmt: skip
 # The head of a phrase such as "have seen the sea", as against the verb have.
 PERFECT_AUXILIARY = "have done"
 
@@ -100,6 +117,17 @@ def plural(noun: str) -> str:
     return noun + "s"
 
 
+def comparative(adjective: str) -> str:
+    """Return the English comparative."""
+    if adjective.endswith("y"):
+        return adjective[:-1] + "ier"
+    if adjective in ("big", "thin", "hot", "sad"):
+        return f"{adjective}{adjective[-1]}er"
+    if adjective in SHORT_ADJECTIVES:
+        return adjective + ("r" if adjective.endswith("e") else "er")
+    return f"more {adjective}"
+
+
 def with_article(phrase: str) -> str:
     """Put a or an before the phrase, by sound."""
     first = phrase.split()[0].lower()
@@ -154,7 +182,9 @@ def verb_group(verb: str, agreement: Agreement, time: Time, negative: bool = Fal
     return _words(helper, adverb, main)
 
 
-def inverted(verb: str, subject: str, agreement: Agreement, time: Time, negative: bool = False, adverb: str = "") -> str:
+def inverted(
+    verb: str, subject: str, agreement: Agreement, time: Time, negative: bool = False, adverb: str = ""
+) -> str:
     """Return the question order up to and including the main verb: "does Jimin often eat"."""
     helper, main = auxiliary(verb, agreement, time)
     return _words(negated(helper) if negative else helper, subject, adverb, main)

@@ -1,15 +1,15 @@
 """Sentences that say what something or somebody is, has or is like, and where it is."""
 
-from clauses import Clause, Pair, said, subject, together, topic
+from clauses import Clause, Pair, said, together
 from conjugation import Kind, Stem
 from endings import Tense
 from english import Agreement, sentence, with_article
 from hangul import with_particle
-from lexicon import Adjective, Noun, Person, Place, adjectives, nouns_in, places_in
+from kinds_simple import asked, asked_about, hearer
+from lexicon import Adjective, Noun, Person, adjectives, nouns_in, places_in
 from phrases import EXIST, LACK, Phrase, Spoken, honor_of, negated, preceded
 from quantities import some_of
-from scene import YOU, Scene, i_am, before_noun
-from kinds_simple import HEARER, asked, asked_about, hearer
+from scene import Scene, before_noun
 
 DEGREES = (("아주", "very"), ("정말", "really"), ("매우", "very"), ("너무", "too"), ("조금", "a little"))
 # What one can have too much or a little of.
@@ -59,7 +59,9 @@ def a_thing(scene: Scene, *classes: str) -> tuple[Noun, Person]:
         if scene.chance(0.35):
             ko = "제" if scene.style.humble else "내"
             return noun, thing(noun, f"{ko} {noun.ko}", f"my {noun.en}")
-        owner = scene.third(lambda person: "name" in person.roles or person.en in ("the teacher", "my mother", "my father"))
+        owner = scene.third(
+            lambda person: "name" in person.roles or person.en in ("the teacher", "my mother", "my father")
+        )
         return noun, thing(noun, f"{owner.ko} {noun.ko}", f"{owner.en}'s {noun.en}")
     near = scene.chance(0.6)
     return noun, thing(noun, f"{'이' if near else '그'} {noun.ko}", noun.pointed(near))
@@ -94,6 +96,8 @@ def person_quality_clause(scene: Scene, who: Person, degree: bool = True) -> Cla
     """Return a clause that says how somebody is; feelings are told of oneself only."""
     first = who.agreement.person < 3
     found = [a for a in adjectives() if "person" in a.describes and (first or "feel" not in a.flags)]
+    # One does not praise oneself.
+    found = [a for a in found if not (first and "degree" in a.flags and not a.before)]
     adjective = scene.rng.choice(found)
     phrase = maybe_not(scene, quality(scene, adjective, degree))
     passing = not adjective.flags & {"degree"}
@@ -133,7 +137,9 @@ def job_clause(scene: Scene, who: Person, past: bool = True) -> Clause:
     if "young" in who.roles or "adult" not in who.roles:
         ko, en = JOBS[0]
     if scene.chance(0.2):
-        adjective = scene.rng.choice([a for a in adjectives() if {"before", "degree"} <= a.flags and "person" in a.describes])
+        adjective = scene.rng.choice(
+            [a for a in adjectives() if {"before", "degree"} <= a.flags and "person" in a.describes]
+        )
         ko, en = f"{before_noun(adjective)} {ko}", f"{adjective.en} {en}"
     tense = Tense.PAST if past and scene.chance(0.15) else Tense.PRESENT
     return Clause(who, being(ko, with_article(en), scene.chance(0.25)), tense)
@@ -141,7 +147,9 @@ def job_clause(scene: Scene, who: Person, past: bool = True) -> Clause:
 
 def job(scene: Scene) -> Pair:
     """민수 씨는 의사예요. 우리 형은 학생이 아니에요."""
-    who = scene.subject(lambda person: not person.agreement.plural and "elder" not in person.roles or "kin" in person.roles)
+    who = scene.subject(
+        lambda person: (not person.agreement.plural and "elder" not in person.roles) or "kin" in person.roles
+    )
     if who.agreement.plural:
         return thing_quality(scene)
     return said(job_clause(scene, who), scene.style)
@@ -165,7 +173,9 @@ def having(scene: Scene) -> Pair:
     who = scene.subject(lambda person: not person.elder)
     missing = scene.chance(0.35)
     if scene.chance(0.3):
-        ko, en = scene.rng.choice((("시간", "time"), ("돈", "money"), ("약속", "plans"), ("숙제", "homework"), ("시험", "a test")))
+        ko, en = scene.rng.choice(
+            (("시간", "time"), ("돈", "money"), ("약속", "plans"), ("숙제", "homework"), ("시험", "a test"))
+        )
         word = {"time": "any time", "money": "any money", "plans": "any plans", "homework": "any homework"}.get(en, en)
         object_en = word if missing else en
         korean = with_particle(ko, "이")
@@ -205,7 +215,9 @@ def spot(scene: Scene) -> tuple[str, str]:
 def existing(scene: Scene) -> Pair:
     """책상 위에 책 세 권이 있어요. 방에 고양이가 없어요."""
     where_ko, where_en = spot(scene)
-    noun = scene.rng.choice(nouns_in("small", "shelf", "tableware") if "위" in where_ko else nouns_in("pet", "toy", "carry"))
+    noun = scene.rng.choice(
+        nouns_in("small", "shelf", "tableware") if "위" in where_ko else nouns_in("pet", "toy", "carry")
+    )
     missing = scene.chance(0.2)
     if noun.counter and not missing and scene.chance(0.6):
         ko, en = some_of(scene.rng, noun)
@@ -230,47 +242,13 @@ def located(scene: Scene) -> Pair:
         ko, en = spot(scene)
     else:
         what = scene.subject()
-        place = scene.rng.choice([p for p in places_in("room", "goal", "home") if not p.classes & {"adult", "learner"} - what.roles])
+        place = scene.rng.choice(
+            [p for p in places_in("room", "goal", "home") if not p.classes & {"adult", "learner"} - what.roles]
+        )
         ko, en = place.ko, place.at
-    time_ko, time_en, tense = scene.rng.choice((("", "", Tense.PRESENT), ("지금", "now", Tense.PRESENT), ("어제", "yesterday", Tense.PAST)))
+    time_ko, time_en, tense = scene.rng.choice(
+        (("", "", Tense.PRESENT), ("지금", "now", Tense.PRESENT), ("어제", "yesterday", Tense.PAST))
+    )
     before = together(time_ko, f"{ko}에")
     phrase = Phrase(Spoken(before, EXIST), Spoken(before, Stem("계시", "시")), "be", together(en, time_en), "no")
     return said(Clause(what, phrase, tense), scene.style)
-
-
-def comparison(scene: Scene) -> Pair:
-    """이 가방이 저 가방보다 더 비싸요. 수학이 영어보다 더 어려워요."""
-    found = [a for a in adjectives() if not a.describes & {"hall"} and not a.flags & {"color", "feel"} and not a.before
-             and not a.en.startswith(("be ", "have "))]
-    adjective = scene.rng.choice(found)
-    if "person" in adjective.describes:
-        first = scene.subject(lambda person: not person.elder)
-        second = scene.third(lambda person: not person.elder)
-    else:
-        nouns = [noun for noun in nouns_in(*adjective.describes) if noun.number != "p"]
-        if not nouns:
-            return comparison(scene)
-        noun = scene.rng.choice(nouns)
-        first, second = thing(noun, f"이 {noun.ko}", f"this {noun.en}"), thing(noun, f"그 {noun.ko}", f"that {noun.en}")
-    more = comparative(adjective.en)
-    before = f"{with_particle(second.ko, '보다')} 더"
-    phrase = Phrase(Spoken(before, adjective.stem), Spoken(before, adjective.honor), "be", f"{more} than {second.en}", "no")
-    clause = Clause(first, phrase)
-    return Pair(f"{topic(first)} {clause.statement(scene.style)}.", sentence(clause.english()))
-
-
-def comparative(adjective: str) -> str:
-    """Return the English comparative."""
-    if adjective.endswith("y"):
-        return adjective[:-1] + "ier"
-    if adjective in ("big", "thin", "hot", "sad"):
-        return f"{adjective}{adjective[-1]}er"
-    if adjective in SHORT_ADJECTIVES:
-        return adjective + ("r" if adjective.endswith("e") else "er")
-    return f"more {adjective}"
-
-
-SHORT_ADJECTIVES = (
-    "small", "cute", "cheap", "light", "long", "short", "thick", "fast", "slow", "clean", "quiet", "bright", "dark",
-    "warm", "fresh", "red", "blue", "white", "black", "kind", "smart", "tall", "sweet", "cold",
-)  # fmt: skip

@@ -1,19 +1,30 @@
 """Lines with a clause inside another: relative clauses and reported speech."""
 
-from clauses import Clause, Pair, said, subject, together, topic
-from conjugation import attach
+from clauses import Clause, Pair, said, subject, topic
+from conjugation import Stem
 from endings import Tense
-from english import Agreement, Time, past, sentence
+from english import Agreement, sentence
 from hangul import with_particle
 from kinds_describing import being, quality, thing
-from kinds_simple import HEARER, plain_clause, tense_for, together_verb, willed
-from lexicon import Noun, Person, Verb, adjectives
-from phrases import Phrase, Spoken, honor_of, negated, preceded
+from kinds_simple import HEARER, tense_for, together_verb, willed
+from lexicon import Adjective, Noun, Person, Verb, adjectives, verbs
+from phrases import Phrase, Spoken, honor_of, preceded, progressive
 from scene import SPEAKER_ROLES, Scene, fits, objects
 
-TELL = {"하": "say", "말하": "say"}
 # Verbs that leave something one can then speak of, with what may be said of it.
-MADE = ("buy {o}", "read {o}", "watch {o}", "eat {o}", "drink {o}", "make {o}", "cook {o}", "write {o}", "borrow {o}", "wear {o}", "order {o}")
+MADE = (
+    "buy {o}",
+    "read {o}",
+    "watch {o}",
+    "eat {o}",
+    "drink {o}",
+    "make {o}",
+    "cook {o}",
+    "write {o}",
+    "borrow {o}",
+    "wear {o}",
+    "order {o}",
+)
 
 
 def relative(scene: Scene) -> Pair:
@@ -30,7 +41,7 @@ def relative(scene: Scene) -> Pair:
     return said(Clause(head, quality(scene, adjective), tense), scene.style)
 
 
-def _described(verb: Verb) -> list[tuple[Noun, "Adjective"]]:
+def _described(verb: Verb) -> list[tuple[Noun, Adjective]]:
     found = []
     for noun in objects(verb):
         for adjective in adjectives():
@@ -49,12 +60,12 @@ def _gap(scene: Scene, verb: Verb, who: Person, tense: Tense) -> Clause:
 
 def relative_person(scene: Scene) -> Pair:
     """공원에서 책을 읽고 있는 사람은 제 친구예요. 피아노를 치는 학생은 민지 씨예요."""
-    from phrases import progressive
-
     doer = Person("사람", "person", "-", "", SPEAKER_ROLES)
     verb = scene.verb(lambda v: fits(v, doer) and willed(v) and not v.flags & {"state", "feeling", "big", "goal"})
     base = scene.phrase(verb, doer)
-    who = scene.third(lambda person: not person.elder and bool(person.roles & {"name", "kin"}) and not person.agreement.plural)
+    who = scene.third(
+        lambda person: not person.elder and bool(person.roles & {"name", "kin"}) and not person.agreement.plural
+    )
     past_event = scene.chance(0.4)
     if past_event:
         clause = Clause(doer, preceded(base, "어제", "yesterday"), Tense.PAST)
@@ -70,7 +81,16 @@ def relative_object(scene: Scene) -> Pair:
     maker = scene.third(lambda person: eater.agreement.person == 1 or "kin" not in person.roles)
     if eater.en == maker.en:
         return relative(scene)
-    pairs = (("make {o}", "eat {o}"), ("bake {o}", "eat {o}"), ("cook {o}", "eat {o}"), ("buy {o}", "eat {o}"), ("buy {o}", "drink {o}"), ("write {o}", "read {o}"), ("buy {o}", "wear {o}"), ("buy {o}", "read {o}"))
+    pairs = (
+        ("make {o}", "eat {o}"),
+        ("bake {o}", "eat {o}"),
+        ("cook {o}", "eat {o}"),
+        ("buy {o}", "eat {o}"),
+        ("buy {o}", "drink {o}"),
+        ("write {o}", "read {o}"),
+        ("buy {o}", "wear {o}"),
+        ("buy {o}", "read {o}"),
+    )
     first, second = scene.rng.choice(pairs)
     options = [(m, u) for m in _frames(first, maker) for u in _frames(second, eater) if _shared(m, u)]
     if not options:
@@ -86,13 +106,13 @@ def relative_object(scene: Scene) -> Pair:
 
 
 def _frames(english: str, who: Person) -> list[Verb]:
-    from lexicon import verbs
-
     return [verb for verb in verbs() if verb.english == english and fits(verb, who)]
 
 
 def _shared(one: Verb, two: Verb) -> list[Noun]:
-    return [noun for noun in objects(one) if noun in objects(two) or (two.english == "read {o}" and "mail" in noun.classes)]
+    return [
+        noun for noun in objects(one) if noun in objects(two) or (two.english == "read {o}" and "mail" in noun.classes)
+    ]
 
 
 def reported_statement(scene: Scene) -> Pair:
@@ -100,7 +120,7 @@ def reported_statement(scene: Scene) -> Pair:
     teller = scene.third()
     inner = _reportable(scene, scene.subject(lambda person: "kin" not in person.roles), teller)
     verb = scene.rng.choice(("하", "말하"))
-    stem = Spoken("", _stem(verb))
+    stem = Spoken("", Stem(verb))
     honor = Spoken("", _honor(verb))
     text = f"{subject(inner.who)} {inner.quoted()}"
     tense = Tense.PAST if scene.chance(0.8) else Tense.PRESENT
@@ -109,15 +129,7 @@ def reported_statement(scene: Scene) -> Pair:
     return Pair(f"{topic(teller)} {text} {outer.statement(scene.style)}.", sentence(english))
 
 
-def _stem(text: str) -> "Stem":
-    from conjugation import Stem
-
-    return Stem(text)
-
-
-def _honor(text: str) -> "Stem":
-    from conjugation import Stem
-
+def _honor(text: str) -> Stem:
     return Stem("말씀하시", "시") if text == "말하" else honor_of(Stem(text))
 
 
@@ -148,7 +160,7 @@ def order(scene: Scene) -> Pair:
     stem = scene.rng.choice(("하", "말하"))
     before = f"{me} {command}"
     rest = f"me {'not ' if negative else ''}to {phrase.bare}"
-    outer = Phrase(Spoken(before, _stem(stem)), Spoken(before, _honor(stem)), "tell", rest, "no")
+    outer = Phrase(Spoken(before, Stem(stem)), Spoken(before, _honor(stem)), "tell", rest, "no")
     return said(Clause(teller, outer, Tense.PAST), scene.style)
 
 
@@ -159,23 +171,25 @@ def proposal(scene: Scene) -> Pair:
     phrase = preceded(phrase, "같이", "together")
     me = "저에게" if scene.style.humble else "나에게"
     before = f"{me} {phrase.plain.form('자고')}"
-    outer = Phrase(Spoken(before, _stem("하")), Spoken(before, _honor("하")), "suggest", f"that we {phrase.bare}", "no")
+    outer = Phrase(Spoken(before, Stem("하")), Spoken(before, _honor("하")), "suggest", f"that we {phrase.bare}", "no")
     return said(Clause(teller, outer, Tense.PAST), scene.style)
 
 
 def inquiry(scene: Scene) -> Pair:
     """선생님께서는 저에게 한국어를 공부하냐고 물으셨어요."""
-    from conjugation import Stem
-
     teller = scene.third()
     i = Person("나", "I", "I", "", SPEAKER_ROLES, Agreement(1))
     verb = scene.verb(lambda v: fits(v, i) and "chance" not in v.flags and "nohabit" not in v.flags)
     tense = Tense.PRESENT if "feeling" in verb.flags or scene.chance(0.4) else Tense.PAST
     phrase = scene.phrase(verb, i, decorated=False, generic=tense is Tense.PRESENT)
+    if tense is Tense.PRESENT and not verb.flags & {"feeling", "big"}:
+        phrase = preceded(phrase, "매일", "every day")
     inner = Clause(i, phrase, tense)
     asked = inner.joined("냐고")
     me = "저에게" if scene.style.humble else "나에게"
     before = f"{me} {asked}"
     ask = Stem("묻", "ㄷ")
-    outer = Phrase(Spoken(before, ask), Spoken(before, honor_of(ask)), "ask", f"me if {inner.english(shifted=True)}", "no")
+    outer = Phrase(
+        Spoken(before, ask), Spoken(before, honor_of(ask)), "ask", f"me if {inner.english(shifted=True)}", "no"
+    )
     return said(Clause(teller, outer, Tense.PAST), scene.style)

@@ -1,17 +1,17 @@
 """Longer lines: three clauses in a sentence, or two sentences in a line, all of kinds that also stand alone."""
 
 from collections.abc import Callable
-from dataclasses import replace
 
 from clauses import Clause, Pair, said, topic
-from endings import Style, Tense
+from endings import Tense
 from english import sentence
 from kinds_describing import having, job, located, person_quality, thing_quality
-from kinds_embedded import proposal, order, relative, relative_object, reported_statement
-from kinds_joined import activities, before_after, condition, contrast, errand, meanwhile, occasion, reason, sequence, situation
+from kinds_embedded import order, proposal, relative, relative_object, reported_statement
+from kinds_joined import condition, contrast, occasion, reason, situation
 from kinds_numbers import weather
-from kinds_simple import ability, mood, negation, statement
-from phrases import Phrase, unable
+from kinds_sequence import activities, before_after, errand, meanwhile, sequence, suppletive
+from kinds_simple import ability, mood, negation, plain_clause, statement
+from phrases import unable
 from scene import Scene
 
 Kind = Callable[[Scene], Pair]
@@ -20,8 +20,21 @@ JOINED: tuple[Kind, ...] = (
     reason, reason, condition, occasion, contrast, sequence, before_after, meanwhile, errand, relative, relative_object,
     reported_statement, order, proposal,
 )  # fmt: skip
-SHORT: tuple[Kind, ...] = (statement, statement, statement, negation, mood, mood, ability, person_quality, weather, thing_quality, job, located, having)
-CONNECTORS = (("그리고", "and"), ("그런데", "but"), ("하지만", "however,"))
+SHORT: tuple[Kind, ...] = (
+    statement,
+    statement,
+    statement,
+    negation,
+    mood,
+    mood,
+    ability,
+    person_quality,
+    weather,
+    thing_quality,
+    job,
+    located,
+    having,
+)
 
 
 def therefore(scene: Scene) -> Pair:
@@ -39,36 +52,31 @@ def therefore(scene: Scene) -> Pair:
     return Pair(korean, f"{sentence(cause.english())} {sentence('so ' + main.english(pronoun=case.shared))}")
 
 
-def afterwards(scene: Scene) -> Pair:
-    """저는 어제 점심을 먹고 도서관에 갔어요. 그 후에 집에서 쉬었어요."""
-    first = sequence(scene)
-    scene.seen.clear()
-    return _then(scene, first)
-
-
-def _then(scene: Scene, first: Pair) -> Pair:
-    second = statement(scene)
-    return Pair(f"{first.ko} {second.ko}", f"{first.en} {second.en}")
-
-
 def two_things_because(scene: Scene) -> Pair:
     """비가 와서 저는 집에서 책을 읽고 텔레비전을 봤어요."""
     who = scene.with_pronoun()
     case = situation(scene, who, Tense.PAST, False)
     second = activities(scene, who)[1]
-    if second.head == case.action.head:
+    # Going somewhere and then doing something elsewhere needs more words than 가고.
+    if case.action.head in (second.head, "go", "come", "cry", "lie", "sleep"):
         return reason(scene)
-    spoken = case.action.spoken(False).form("고")
-    lead = f"{topic(who)} {case.cause.linked('(아)서')}" if case.shared else f"{case.cause.who.ko} {case.cause.linked('(아)서')} {topic(who)}"
+    link = case.cause.linked("(아)서")
+    lead = f"{topic(who)} {link}" if case.shared else f"{case.cause.who.ko} {link} {topic(who)}"
+    both = case.action.spoken(who.elder and suppletive(case.action)).form("고")
     last = Clause(who, second, Tense.PAST)
-    english = f"{Clause(who, case.action, Tense.PAST).english()} and {last.predicate()} because {case.cause.english(pronoun=case.shared)}"
-    return Pair(f"{lead} {spoken} {last.statement(scene.style)}.", sentence(english))
+    cause = case.cause.english(pronoun=case.shared)
+    actions = f"{Clause(who, case.action, Tense.PAST).english()} and {last.predicate()}"
+    return Pair(f"{lead} {both} {last.statement(scene.style)}.", sentence(f"{actions} because {cause}"))
 
 
 def two_sentences(scene: Scene) -> Pair:
     """Two sentences on a line, of which one may have two clauses."""
-    first = scene.rng.choice(SHORT)(scene)
-    second = scene.rng.choice(SHORT)(scene)
+    if scene.chance(0.6):
+        # What two people did, or will do.
+        tense = scene.rng.choice((Tense.PAST, Tense.PAST, Tense.FUTURE))
+        first, second = (said(plain_clause(scene, who, tense), scene.style) for who in (scene.subject(), scene.third()))
+    else:
+        first, second = scene.rng.choice(SHORT)(scene), scene.rng.choice(SHORT)(scene)
     return Pair(f"{first.ko} {second.ko}", f"{first.en} {second.en}")
 
 
@@ -86,4 +94,12 @@ def two_joined(scene: Scene) -> Pair:
     return Pair(f"{first.ko} {second.ko}", f"{first.en} {second.en}")
 
 
-LONGER: tuple[Kind, ...] = (therefore, two_things_because, two_sentences, two_sentences, joined_and_more, joined_and_more, two_joined)
+LONGER: tuple[Kind, ...] = (
+    therefore,
+    two_things_because,
+    two_sentences,
+    two_sentences,
+    joined_and_more,
+    joined_and_more,
+    two_joined,
+)

@@ -1,14 +1,14 @@
 """Sentences about numbers: counting, ages, prices, dates, hours, floors; and about the weather."""
 
-from clauses import Clause, Pair, said, topic
+from clauses import Clause, Pair, said
 from conjugation import Kind, Stem
 from counting import english as number_word
 from counting import native, native_counting, ordinal, sino
 from endings import Style, Tense, statement
-from english import Agreement, WEEKDAYS, sentence
+from english import WEEKDAYS, Agreement, sentence
 from hangul import with_particle
 from kinds_describing import being
-from lexicon import Person, nouns_in, places_in
+from lexicon import Person, nouns_in, people, places_in
 from phrases import EXIST, Phrase, Spoken, preceded
 from scene import Scene
 from timewords import KOREAN_WEEKDAYS, clock, date
@@ -20,10 +20,21 @@ SUN = (("날씨가", "좋", "", "the weather", "good"), ("날씨가", "춥", "�
 FALLING = (("비가", "오", "it", "rain"), ("눈이", "오", "it", "snow"))
 WEATHER_DAYS = {
     Tense.PRESENT: (("오늘은", "today"), ("지금", "now")),
-    Tense.PAST: (("어제는", "yesterday"), ("지난주에는", "last week"), ("어제 아침에는", "yesterday morning"), ("지난 주말에는", "last weekend")),
+    Tense.PAST: (
+        ("어제는", "yesterday"),
+        ("지난주에는", "last week"),
+        ("어제 아침에는", "yesterday morning"),
+        ("지난 주말에는", "last weekend"),
+    ),
     Tense.FUTURE: (("내일은", "tomorrow"), ("모레는", "the day after tomorrow"), ("이번 주말에는", "this weekend")),
 }
-COUNTED_PEOPLE = (("학생", "student", "명"), ("아이", "child", "명"), ("손님", "guest", "분"), ("친구", "friend", "명"), ("선생님", "teacher", "분"))
+COUNTED_PEOPLE = (
+    ("학생", "student", "명"),
+    ("아이", "child", "명"),
+    ("손님", "guest", "분"),
+    ("친구", "friend", "명"),
+    ("선생님", "teacher", "분"),
+)
 
 
 def _words(style: Style, subject: str, stem: Stem, english: str, tense: Tense = Tense.PRESENT) -> Pair:
@@ -50,9 +61,13 @@ def weather_clause(scene: Scene, tense: Tense, good: bool | None = None, degree:
         spoken = Spoken("", Stem(stem))
         return Clause(who, Phrase(spoken, spoken, verb, ""), tense)
     ko, text, group, en, adjective = scene.rng.choice(suits)
-    ko_degree, en_degree = scene.rng.choice((("", ""), ("", ""), ("아주", "very "), ("정말", "really "))) if degree else ("", "")
+    ko_degree, en_degree = (
+        scene.rng.choice((("", ""), ("", ""), ("아주", "very "), ("정말", "really "))) if degree else ("", "")
+    )
     spoken = Spoken(ko_degree, Stem(text, group, Kind.ADJECTIVE))
-    return Clause(Person(ko, en, "-", "", frozenset()), Phrase(spoken, spoken, "be", en_degree + adjective, "no"), tense)
+    return Clause(
+        Person(ko, en, "-", "", frozenset()), Phrase(spoken, spoken, "be", en_degree + adjective, "no"), tense
+    )
 
 
 def age(scene: Scene) -> Pair:
@@ -60,7 +75,19 @@ def age(scene: Scene) -> Pair:
     who = scene.subject(lambda person: not person.agreement.plural and person.en not in ("the boss", "the teacher"))
     if who.agreement.plural:
         return price(scene)
-    low, high = (60, 90) if "old" in who.roles else (40, 58) if who.elder else (4, 19) if "young" in who.roles else (18, 39)
+    low, high = (
+        (60, 90)
+        if "old" in who.roles
+        else (40, 58)
+        if who.elder
+        else (4, 12)
+        if who.en == "the child"
+        else (13, 19)
+        if who.en == "the student"
+        else (4, 19)
+        if "young" in who.roles
+        else (18, 39)
+    )
     years = scene.rng.randint(low, high)
     complement = f"{native_counting(years)} 살"
     if who.elder:
@@ -70,13 +97,17 @@ def age(scene: Scene) -> Pair:
 
 def price(scene: Scene) -> Pair:
     """이 가방은 삼만 원이에요."""
-    noun = scene.rng.choice(nouns_in("shopping", "clothing", "shoes", "machine", "text", "baked", "menu", "cafe", "ticket"))
+    noun = scene.rng.choice(
+        nouns_in("shopping", "clothing", "shoes", "machine", "text", "baked", "menu", "cafe", "ticket")
+    )
     low, high, step = (1, 9, 1000)
     if noun.classes & {"shopping", "clothing", "shoes", "ticket", "text"}:
         low, high, step = 1, 9, 10_000
     if noun.classes & {"machine"}:
         low, high, step = 20, 99, 10_000
-    won = scene.rng.randint(low, high) * step + (scene.rng.choice((0, 0, 500)) if step == 1000 else scene.rng.choice((0, 5000)))
+    won = scene.rng.randint(low, high) * step + (
+        scene.rng.choice((0, 0, 500)) if step == 1000 else scene.rng.choice((0, 5000))
+    )
     what = Person(f"이 {noun.ko}", noun.pointed(near=True), "-", "", frozenset(), noun.agreement)
     spoken = Spoken(sino(won), Stem("원", "이다", Kind.COPULA))
     return said(Clause(what, Phrase(spoken, spoken, "cost", f"{number_word(won)} won", "no")), scene.style)
@@ -87,18 +118,28 @@ def day(scene: Scene) -> Pair:
     index = scene.rng.randrange(7)
     day_ko, day_en = date(scene.rng)
     if scene.chance(0.4):
-        word, english, tense = scene.rng.choice((("오늘은", "today is", Tense.PRESENT), ("내일은", "tomorrow is", Tense.PRESENT), ("어제는", "yesterday was", Tense.PAST)))
+        word, english, tense = scene.rng.choice(
+            (
+                ("오늘은", "today is", Tense.PRESENT),
+                ("내일은", "tomorrow is", Tense.PRESENT),
+                ("어제는", "yesterday was", Tense.PAST),
+            )
+        )
         weekday = scene.chance(0.4)
         ko, en = (KOREAN_WEEKDAYS[index], WEEKDAYS[index]) if weekday else (day_ko, day_en)
         return _words(scene.style, word, Stem(ko, "이다", Kind.COPULA), f"{english} {en}", tense)
     if scene.chance(0.3):
-        ko, en = scene.rng.choice((("시험은", "the test is on"), ("회의는", "the meeting is on"), ("파티는", "the party is on")))
+        ko, en = scene.rng.choice(
+            (("시험은", "the test is on"), ("회의는", "the meeting is on"), ("파티는", "the party is on"))
+        )
         return _words(scene.style, ko, Stem(day_ko, "이다", Kind.COPULA), f"{en} {day_en}")
     who = scene.third(lambda person: not person.agreement.plural and not person.elder)
     if scene.chance(0.3):
         korean = "제 생일은" if scene.style.humble else "내 생일은"
         return _words(scene.style, korean, Stem(day_ko, "이다", Kind.COPULA), f"my birthday is {day_en}")
-    return _words(scene.style, f"{who.ko} 생일은", Stem(day_ko, "이다", Kind.COPULA), f"{who.en}'s birthday is {day_en}")
+    return _words(
+        scene.style, f"{who.ko} 생일은", Stem(day_ko, "이다", Kind.COPULA), f"{who.en}'s birthday is {day_en}"
+    )
 
 
 def hour(scene: Scene) -> Pair:
@@ -106,10 +147,23 @@ def hour(scene: Scene) -> Pair:
     korean, english, part = clock(scene.rng)
     if scene.chance(0.4):
         before, _, last = korean.rpartition(" ")
-        return _words(scene.style, f"지금은 {before}", Stem(last, "이다", Kind.COPULA), f"it is {english} in the {part} now")
-    what_ko, what_en = scene.rng.choice((("수업", "the class"), ("회의", "the meeting"), ("영화", "the movie"), ("시험", "the test"), ("공연", "the show"), ("파티", "the party")))
+        return _words(
+            scene.style, f"지금은 {before}", Stem(last, "이다", Kind.COPULA), f"it is {english} in the {part} now"
+        )
+    what_ko, what_en = scene.rng.choice(
+        (
+            ("수업", "the class"),
+            ("회의", "the meeting"),
+            ("영화", "the movie"),
+            ("시험", "the test"),
+            ("공연", "the show"),
+            ("파티", "the party"),
+        )
+    )
     verb_ko, verb_en = scene.rng.choice((("시작하", "start"), ("끝나", "end")))
-    tense, day_ko, day_en = scene.rng.choice(((Tense.PRESENT, "", ""), (Tense.FUTURE, "내일 ", "tomorrow"), (Tense.PAST, "어제 ", "yesterday")))
+    tense, day_ko, day_en = scene.rng.choice(
+        ((Tense.PRESENT, "", ""), (Tense.FUTURE, "내일 ", "tomorrow"), (Tense.PAST, "어제 ", "yesterday"))
+    )
     spoken = Spoken(f"{day_ko}{korean}에", Stem(verb_ko))
     rest = f"at {english} in the {part}" if not day_en else f"at {english} {day_en} {part}"
     who = Person(what_ko, what_en, "-", "", frozenset())
@@ -118,7 +172,9 @@ def hour(scene: Scene) -> Pair:
 
 def floor(scene: Scene) -> Pair:
     """카페는 이 건물 3층에 있어요."""
-    place = scene.rng.choice(places_in("도서관", "식당", "카페", "가게", "서점", "빵집", "약국", "은행", "체육관", "회사", "교실"))
+    place = scene.rng.choice(
+        places_in("도서관", "식당", "카페", "가게", "서점", "빵집", "약국", "은행", "체육관", "회사", "교실")
+    )
     number = scene.rng.randint(1, 10)
     written = f"{number}층" if number == 2 or scene.chance(0.5) else f"{sino(number)} 층"
     spoken = Spoken(f"{written}에", EXIST)
@@ -131,9 +187,18 @@ def bus(scene: Scene) -> Pair:
     who = scene.subject()
     number = scene.rng.randint(2, 99)
     tense = scene.rng.choice((Tense.PRESENT, Tense.PAST, Tense.FUTURE))
-    time_ko, time_en = {Tense.PRESENT: ("매일", "every day"), Tense.PAST: ("어제", "yesterday"), Tense.FUTURE: ("내일", "tomorrow")}[tense]
+    time_ko, time_en = {
+        Tense.PRESENT: ("매일", "every day"),
+        Tense.PAST: ("어제", "yesterday"),
+        Tense.FUTURE: ("내일", "tomorrow"),
+    }[tense]
     stem = Stem("타")
-    phrase = Phrase(Spoken(f"{number}번 버스를", stem), Spoken(f"{number}번 버스를", Stem("타시", "시")), "take", f"bus number {number}")
+    phrase = Phrase(
+        Spoken(f"{number}번 버스를", stem),
+        Spoken(f"{number}번 버스를", Stem("타시", "시")),
+        "take",
+        f"bus number {number}",
+    )
     return said(Clause(who, preceded(phrase, time_ko, time_en), tense), scene.style)
 
 
@@ -150,8 +215,33 @@ def gathering(scene: Scene) -> Pair:
     stem = Spoken("", Stem("계시", "시") if counter == "분" else EXIST)
     there = Person("", "there", "-", "", frozenset(), Agreement(3, number > 1))
     clause = Clause(there, Phrase(stem, stem, "be", f"{english} {place.at}", "no"), tense)
-    people = with_particle(f"{ko} {native_counting(number)} {counter}", "이")
-    return Pair(f"{place.ko}에 {people} {clause.statement(scene.style)}.", sentence(clause.english()))
+    crowd = with_particle(f"{ko} {native_counting(number)} {counter}", "이")
+    return Pair(f"{place.ko}에 {crowd} {clause.statement(scene.style)}.", sentence(clause.english()))
 
 
 ENGLISH_PLURALS = {"child": "children"}
+
+
+FAMILY_NAMES = (("김", "Kim"), ("이", "Lee"), ("박", "Park"), ("최", "Choi"), ("정", "Jeong"))
+
+
+def name(scene: Scene) -> Pair:
+    """제 이름은 김지민이에요. 선생님 성함은 박현우입니다."""
+    given = scene.rng.choice([person for person in people() if "name" in person.roles])
+    family_ko, family_en = scene.rng.choice(FAMILY_NAMES)
+    ko, en = f"{family_ko}{given.ko}", f"{family_en} {given.en}"
+    mine = "제" if scene.style.humble else "내"
+    whose = scene.rng.choice((
+        (f"{mine} 이름", "my name"), (f"{mine} 친구 이름", "my friend's name"), ("선생님 성함", "the teacher's name"),
+        ("사장님 성함", "the boss's name"),
+    ))  # fmt: skip
+    return _words(scene.style, with_particle(whose[0], "은"), Stem(ko, "이다", Kind.COPULA), f"{whose[1]} is {en}")
+
+
+def home(scene: Scene) -> Pair:
+    """선생님 댁은 서울에 있어요. 지민 씨 집은 부산에 있어요."""
+    owner = scene.third(lambda person: "name" in person.roles or person.en in ("the teacher", "the boss"))
+    city = scene.rng.choice(places_in("city", "country"))
+    place = Person(f"{owner.ko} {'댁' if owner.elder else '집'}", f"{owner.en}'s house", "-", "", frozenset())
+    spoken = Spoken(f"{city.ko}에", EXIST)
+    return said(Clause(place, Phrase(spoken, spoken, "be", city.at, "no")), scene.style)

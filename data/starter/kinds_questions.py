@@ -1,19 +1,28 @@
 """Questions with a question word: what, where, when, why, how many, how much."""
 
-from clauses import Clause, Pair, subject, together, topic
+from clauses import Clause, Pair, together
+from conjugation import Kind, Stem
 from endings import Style, Tense
 from english import plural
-from kinds_simple import ABILITIES, asked, asked_about, hearer, tense_for, willed
-from lexicon import Person, nouns_in
-from phrases import EXIST, Phrase, Spoken, preceded
+from hangul import with_particle
+from kinds_describing import thing
+from kinds_simple import asked, asked_about, hearer, tense_for, willed
+from lexicon import Person, nouns_in, places_in
+from phrases import EXIST, Phrase, Spoken, negated, preceded
 from scene import Scene, fits, objects
 
 WHAT_VERBS = (
     "eat {o}", "drink {o}", "buy {o}", "read {o}", "watch {o}", "learn {o}", "make {o}", "study {o}", "teach {o}",
-    "cook {o}", "like {o}", "order {o}", "borrow {o}", "choose {o}", "listen to {o}", "plant {o}", "lose {o}", "write {o}",
+    "cook {o}", "like {o}", "order {o}", "borrow {o}", "choose {o}", "listen to {o}", "plant {o}", "lose {o}",
+    "write {o}",
 )  # fmt: skip
 DAYS = {
-    Tense.PAST: (("어제", "yesterday"), ("어제", "yesterday"), ("지난 주말에", "last weekend"), ("오늘 아침에", "this morning")),
+    Tense.PAST: (
+        ("어제", "yesterday"),
+        ("어제", "yesterday"),
+        ("지난 주말에", "last weekend"),
+        ("오늘 아침에", "this morning"),
+    ),
     Tense.FUTURE: (("내일", "tomorrow"), ("이번 주말에", "this weekend"), ("오늘 저녁에", "this evening")),
     Tense.PRESENT: (("매일", "every day"), ("주말마다", "every weekend"), ("보통", "usually")),
 }
@@ -33,8 +42,14 @@ def _day(scene: Scene, phrase: Phrase, tense: Tense) -> Phrase:
 def what(scene: Scene) -> Pair:
     """어제 시장에서 무엇을 샀어요? 너는 뭐를 좋아해?"""
     who = _who(scene)
-    verb = scene.verb(lambda v: fits(v, who) and v.english in WHAT_VERBS and "big" not in v.flags)
-    tense = Tense.PRESENT if "feeling" in verb.flags else Tense.PAST if "chance" in verb.flags else scene.rng.choice((Tense.PAST, Tense.PAST, Tense.FUTURE))
+    verb = scene.verb(lambda v: fits(v, who) and v.english in WHAT_VERBS and not v.flags & {"big", "week"})
+    tense = (
+        Tense.PRESENT
+        if "feeling" in verb.flags
+        else Tense.PAST
+        if "chance" in verb.flags
+        else scene.rng.choice((Tense.PAST, Tense.PAST, Tense.FUTURE))
+    )
     word = "뭐를" if scene.style is Style.CASUAL else "무엇을"
     place_ko, place_en = scene.place(verb, who)
     before = together(place_ko, word)
@@ -54,7 +69,15 @@ def where(scene: Scene) -> Pair:
         verb = scene.named_verb("go {g}", who)
         phrase = Phrase(Spoken("어디에", verb.stem), Spoken("어디에", verb.honor), "go", "")
         return asked(scene, Clause(who, _day(scene, phrase, tense), tense), "", "where")
-    verb = scene.verb(lambda v: fits(v, who) and len(v.places) > 0 and willed(v) and v.english not in ("laugh", "rest", "brush {poss} teeth") and "big" not in v.flags)
+    verb = scene.verb(
+        lambda v: (
+            fits(v, who)
+            and len(v.places) > 0
+            and willed(v)
+            and v.english not in ("laugh", "rest", "brush {poss} teeth")
+            and not v.flags & {"big", "week"}
+        )
+    )
     tense = tense_for(scene, verb)
     phrase = preceded(scene.phrase(verb, who, decorated=False), "어디에서")
     return asked(scene, Clause(who, _day(scene, phrase, tense), tense), "", "where")
@@ -71,10 +94,8 @@ def when(scene: Scene) -> Pair:
 
 def why(scene: Scene) -> Pair:
     """왜 어제 학교에 안 오셨어요?"""
-    from phrases import negated
-
     who = _who(scene)
-    verb = scene.verb(lambda v: fits(v, who) and "big" not in v.flags and "{w}" not in v.english)
+    verb = scene.verb(lambda v: fits(v, who) and not v.flags & {"big", "week", "chance"} and "{w}" not in v.english)
     tense = Tense.PRESENT if "feeling" in verb.flags else Tense.PAST
     phrase = scene.phrase(verb, who, decorated=False)
     if "chance" not in verb.flags and scene.chance(0.5):
@@ -88,10 +109,12 @@ def how_many(scene: Scene) -> Pair:
     """어제 사과를 몇 개 샀어요?"""
     who = _who(scene)
     names = ("buy {o}", "eat {o}", "read {o}", "drink {o}", "write {o}", "borrow {o}")
-    verb = scene.verb(lambda v: fits(v, who) and v.english in names and any(n.counter for n in objects(v)) and "big" not in v.flags)
+    verb = scene.verb(
+        lambda v: (
+            fits(v, who) and v.english in names and any(n.counter for n in objects(v)) and not v.flags & {"big", "week"}
+        )
+    )
     noun = scene.rng.choice([n for n in objects(verb) if n.counter])
-    from hangul import with_particle
-
     before = f"{with_particle(noun.ko, '을')} 몇 {noun.counter}"
     phrase = Phrase(Spoken(before, verb.stem), Spoken(before, verb.honor), verb.english.split()[0], "")
     tense = Tense.PAST
@@ -101,10 +124,6 @@ def how_many(scene: Scene) -> Pair:
 
 def where_is(scene: Scene) -> Pair:
     """화장실은 어디에 있어요? 제 열쇠는 어디에 있어?"""
-    from conjugation import Stem
-    from kinds_describing import thing
-    from lexicon import places_in
-
     if scene.chance(0.5):
         place = scene.rng.choice(places_in("public"))
         what_is = Person(place.ko, place.en, "-", "", frozenset())
@@ -120,11 +139,27 @@ def where_is(scene: Scene) -> Pair:
 
 def how_much(scene: Scene) -> Pair:
     """이 가방은 얼마예요?"""
-    from conjugation import Kind, Stem
-    from kinds_describing import thing
-
-    noun = scene.rng.choice(nouns_in("shopping", "clothing", "shoes", "machine", "text", "fruit", "flower", "baked", "furniture", "tableware"))
+    noun = scene.rng.choice(
+        nouns_in(
+            "shopping", "clothing", "shoes", "machine", "text", "fruit", "flower", "baked", "furniture", "tableware"
+        )
+    )
     near = scene.chance(0.6)
     what_is = thing(noun, f"{'이' if near else '그'} {noun.ko}", noun.pointed(near))
     spoken = Spoken("", Stem("얼마", "이다", Kind.COPULA))
     return asked(scene, Clause(what_is, Phrase(spoken, spoken, "cost", "", "no")), "", "how much")
+
+
+def how_is(scene: Scene) -> Pair:
+    """이 영화는 어때요? 오늘 날씨는 어때?"""
+    if scene.chance(0.15):
+        what_is = Person("오늘 날씨", "the weather today", "-", "", frozenset())
+    else:
+        noun = scene.rng.choice(
+            nouns_in("shopping", "clothing", "shoes", "reading", "watch", "menu", "cafe", "fruit", "furniture")
+        )
+        near = scene.chance(0.6)
+        what_is = thing(noun, f"{'이' if near else '그'} {noun.ko}", noun.pointed(near))
+    spoken = Spoken("", Stem("어떻", "ㅎ", Kind.ADJECTIVE))
+    tense = Tense.PAST if what_is.en != "the weather today" and scene.chance(0.3) else Tense.PRESENT
+    return asked(scene, Clause(what_is, Phrase(spoken, spoken, "be", "", "no"), tense), "", "how")

@@ -2,8 +2,9 @@
 
 from clauses import Clause, Pair, said, subject, together, topic
 from conjugation import attach
-from endings import Style, Tense, honored
+from endings import Style, Tense
 from english import Agreement, sentence
+from hangul import with_particle
 from lexicon import Person, Verb
 from phrases import Phrase, able, experienced, negated, obliged, planned, preceded, progressive, unable, wish
 from scene import SPEAKER_ROLES, YOU, Scene, fits, i_am
@@ -23,15 +24,19 @@ def tense_for(scene: Scene, verb: Verb) -> Tense:
     """Return a tense the verb is natural in."""
     if "feeling" in verb.flags:
         return scene.rng.choice((Tense.PRESENT, Tense.PRESENT, Tense.PAST))
-    allowed = [tense for tense in ANY_TENSE if tense is Tense.PAST or (
-        "nohabit" not in verb.flags if tense is Tense.PRESENT else "chance" not in verb.flags)]
+    allowed = [
+        tense
+        for tense in ANY_TENSE
+        if tense is Tense.PAST
+        or ("nohabit" not in verb.flags if tense is Tense.PRESENT else "chance" not in verb.flags)
+    ]
     return scene.rng.choice(allowed)
 
 
 def plain_clause(scene: Scene, who: Person, tense: Tense | None = None) -> Clause:
     """Return a clause of what the subject does, did or will do, with a time."""
     verb = scene.verb(lambda verb: fits(verb, who))
-    if tense is Tense.PRESENT and "nohabit" in verb.flags or tense is Tense.FUTURE and not willed(verb):
+    if (tense is Tense.PRESENT and "nohabit" in verb.flags) or (tense is Tense.FUTURE and not willed(verb)):
         return plain_clause(scene, who, tense)
     tense = tense or tense_for(scene, verb)
     return Clause(who, scene.timed(verb, scene.phrase(verb, who), tense), tense)
@@ -50,7 +55,7 @@ def negation(scene: Scene) -> Pair:
     base = scene.phrase(verb, who, decorated=False, generic=tense is Tense.PRESENT)
     phrase = negated(base, scene.chance(0.5))
     if tense is not Tense.PRESENT:
-        phrase = scene.timed(verb, phrase, tense)
+        phrase = scene.timed(verb, phrase, tense, precise=False)
     return said(Clause(who, phrase, tense), scene.style)
 
 
@@ -83,7 +88,9 @@ def ability(scene: Scene) -> Pair:
         verb = scene.verb(lambda verb: fits(verb, who) and verb.english in ABILITIES)
         phrase = scene.phrase(verb, who, decorated=False)
         return said(Clause(who, able(phrase, scene.chance(0.65))), scene.style)
-    verb = scene.verb(lambda verb: fits(verb, who) and willed(verb) and "big" not in verb.flags)
+    verb = scene.verb(
+        lambda verb: fits(verb, who) and willed(verb) and "big" not in verb.flags and "{poss}" not in verb.english
+    )
     phrase = scene.phrase(verb, who, decorated=False)
     tense = scene.rng.choice((Tense.PAST, Tense.PAST, Tense.FUTURE))
     phrase = able(phrase, False) if tense is Tense.FUTURE or scene.chance(0.3) else unable(phrase, scene.chance(0.6))
@@ -104,7 +111,21 @@ def ongoing(scene: Scene) -> Pair:
 def experience(scene: Scene) -> Pair:
     """저는 제주도로 여행을 간 적이 있어요."""
     who = scene.subject()
-    heads = ("take a trip", "live", "eat", "read", "learn", "ride", "wear", "lose", "cook", "make", "win", "plant", "swim")
+    heads = (
+        "take a trip",
+        "live",
+        "eat",
+        "read",
+        "learn",
+        "ride",
+        "wear",
+        "lose",
+        "cook",
+        "make",
+        "win",
+        "plant",
+        "swim",
+    )
     verb = scene.verb(lambda verb: fits(verb, who) and verb.english.startswith(heads))
     phrase = scene.phrase(verb, who, decorated=False)
     return said(Clause(who, experienced(phrase, scene.chance(0.65))), scene.style)
@@ -150,7 +171,7 @@ def who_question(scene: Scene) -> Pair:
 def request(scene: Scene) -> Pair:
     """창문을 열어 주세요. / 열어 줘."""
     verb = scene.verb(lambda verb: "ask" in verb.flags and fits(verb, HEARER))
-    phrase = scene.phrase(verb, HEARER)
+    phrase = scene.phrase(verb, HEARER, decorated=False)
     last = {Style.POLITE: "주세요", Style.FORMAL: "주십시오"}.get(scene.style, "줘")
     return Pair(f"{phrase.plain.form('(아)')} {last}.", sentence(f"please {phrase.bare}"))
 
@@ -165,29 +186,64 @@ def command(scene: Scene) -> Pair:
     if scene.style in (Style.PLAIN, Style.CASUAL):
         return Pair(f"{phrase.plain.form('(아)라')}.", sentence(phrase.bare))
     ending = "(아)요" if scene.style is Style.POLITE else "ㅂ시오"
-    korean = phrase.honor.form(ending) if ending == "(아)요" else phrase.honor.ending(lambda stem: attach(stem, "(으)ㅂ시오"))
+    korean = (
+        phrase.honor.form(ending)
+        if ending == "(아)요"
+        else phrase.honor.ending(lambda stem: attach(stem, "(으)ㅂ시오"))
+    )
     return Pair(f"{korean}.", sentence(phrase.bare))
+
+
+NOT_TOGETHER = (
+    "use",
+    "wear",
+    "turn",
+    "open",
+    "close",
+    "lie",
+    "sit",
+    "take medicine",
+    "boil",
+    "take a test",
+    "give",
+    "laugh",
+    "sell",
+    "order",
+)
 
 
 def together_verb(scene: Scene) -> Phrase:
     """Return something a group may do together, without 혼자 and the like."""
-    who = scene.rng.choice((HEARER,))
-    verb = scene.verb(
-        lambda verb: fits(verb, who) and willed(verb) and not verb.flags & {"big", "clocked"} and "{w}" not in verb.english and "{poss}" not in verb.english
-    )
+
+    def suits(verb: Verb) -> bool:
+        shared = (
+            not verb.english.startswith(NOT_TOGETHER) and "{w}" not in verb.english and "{poss}" not in verb.english
+        )
+        return shared and willed(verb) and not verb.flags & {"big", "clocked", "week"}
+
+    verb = scene.verb(suits)
     return scene.phrase(verb, Person("", "we", "we", "", SPEAKER_ROLES), decorated=False)
 
 
 def suggestion(scene: Scene) -> Pair:
     """우리 같이 영화를 볼까요? 공원에 가자. 점심을 먹읍시다."""
     phrase = together_verb(scene)
-    time_ko, time_en = scene.rng.choice((("", ""), ("내일", "tomorrow"), ("이번 주말에", "this weekend"), ("지금", "now")))
+    time_ko, time_en = scene.rng.choice(
+        (("", ""), ("내일", "tomorrow"), ("이번 주말에", "this weekend"), ("오늘", "today"))
+    )
     phrase = preceded(phrase, together(time_ko, "같이"), together("together", time_en))
     if scene.chance(0.5):
         form = phrase.plain.form("(으)ㄹ까")
         return Pair(f"{form}{'요' if scene.style.humble else ''}?", sentence(f"shall we {phrase.bare}", "?"))
     form = phrase.plain.form("(으)ㅂ시다" if scene.style.humble else "자")
     return Pair(f"{form}.", sentence(f"let's {phrase.bare}"))
+
+
+def also(scene: Scene) -> Pair:
+    """지민 씨도 어제 영화를 봤어요."""
+    clause = plain_clause(scene, scene.subject())
+    who = with_particle(clause.who.ko, "께서" if clause.who.elder else "도") + ("도" if clause.who.elder else "")
+    return Pair(f"{who} {clause.statement(scene.style)}.", sentence(f"{clause.english()} too"))
 
 
 def promise(scene: Scene) -> Pair:
@@ -201,7 +257,9 @@ def promise(scene: Scene) -> Pair:
 
 def permission(scene: Scene) -> Pair:
     """여기에서 사진을 찍어도 돼요?"""
-    verb = scene.verb(lambda verb: fits(verb, YOU) and willed(verb) and not verb.flags & {"big", "goal", "ask", "clocked"})
+    verb = scene.verb(
+        lambda verb: fits(verb, YOU) and willed(verb) and not verb.flags & {"big", "goal", "ask", "clocked"}
+    )
     phrase = scene.phrase(verb, Person("", "I", "I", "", SPEAKER_ROLES), decorated=False)
     phrase = preceded(phrase, *scene.rng.choice((("지금", "now"), ("여기에서", "here"))))
     last = {Style.POLITE: "돼요", Style.FORMAL: "됩니까"}.get(scene.style, "돼")

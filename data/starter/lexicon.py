@@ -6,9 +6,10 @@ from functools import cache
 from pathlib import Path
 
 from conjugation import Kind, Stem
-from phrases import honor_of
 from english import Agreement, plural, with_article
+from phrases import honor_of
 
+SINGULAR = Agreement()
 WORDS = Path(__file__).resolve().parent / "words"
 
 
@@ -35,9 +36,9 @@ class Noun:
             return f"the {phrase}"
         return with_article(phrase) if self.number == "a" else phrase
 
-    def generic(self) -> str:
-        """Return the noun for the whole kind: hats, milk."""
-        return plural(self.en) if self.number == "a" else self.indefinite()
+    def generic(self, adjective: str = "") -> str:
+        """Return the noun for several or the whole kind: hats, red hats, milk."""
+        return f"{adjective} {plural(self.en)}".strip() if self.number == "a" else self.indefinite(adjective)
 
     def pointed(self, near: bool) -> str:
         """Return the noun with this/these or that/those."""
@@ -66,7 +67,7 @@ class Person:
     pronoun: str
     possessor: str
     roles: frozenset[str]
-    agreement: Agreement = Agreement()
+    agreement: Agreement = SINGULAR
 
     @property
     def elder(self) -> bool:
@@ -162,6 +163,16 @@ def adjectives() -> tuple[Adjective, ...]:
         polite = Stem(honor[0], "시", kind) if honor else honor_of(stem)
         found.append(Adjective(before, stem, polite, en, frozenset(describes.split()), frozenset(flags.split())))
     return tuple(found)
+
+
+@cache
+def actions() -> dict[str, tuple[str, ...]]:
+    """Return what people do in each situation of actions.txt, several lines of one key put together."""
+    found: dict[str, tuple[str, ...]] = {}
+    for first, *others in _rows("actions"):
+        key, _, spec = first.partition(" = ")
+        found[key] = (*found.get(key, ()), spec, *others)
+    return found
 
 
 def nouns_in(*classes: str) -> list[Noun]:

@@ -11,12 +11,14 @@ from collections.abc import Callable
 from pathlib import Path
 from random import Random
 
+import kinds_comparing as comparing
 import kinds_describing as describing
 import kinds_embedded as embedded
 import kinds_joined as joined
 import kinds_long as longer
 import kinds_numbers as numbered
 import kinds_questions as questions
+import kinds_sequence as sequences
 import kinds_simple as simple
 from clauses import Pair
 from endings import Style
@@ -38,18 +40,19 @@ SPOKEN: dict[Kind, int] = {
     simple.question: 7, simple.who_question: 2, simple.request: 4, simple.command: 4, simple.suggestion: 4,
     simple.promise: 3, simple.permission: 2, describing.person_quality_question: 2, joined.advice: 3,
     questions.what: 3, questions.where: 3, questions.when: 3, questions.why: 3, questions.how_many: 2,
-    questions.where_is: 1, questions.how_much: 1,
+    questions.where_is: 1, questions.how_much: 1, questions.how_is: 1,
 }  # fmt: skip
 ANY_STYLE: dict[Kind, int] = {
     simple.statement: 24, simple.negation: 7, simple.mood: 8, simple.ability: 5, simple.ongoing: 6,
     simple.experience: 4, describing.thing_quality: 5, describing.hall_quality: 2, describing.person_quality: 5,
     describing.job: 3, describing.pointing: 1, describing.having: 2, describing.owning_some: 2, describing.existing: 3,
-    describing.located: 3, describing.comparison: 3, numbered.weather: 2, numbered.age: 2, numbered.price: 2,
+    describing.located: 3, comparing.comparison: 3, numbered.weather: 2, numbered.age: 2, numbered.price: 2,
     numbered.day: 2, numbered.hour: 2, numbered.floor: 1, numbered.bus: 1, numbered.gathering: 1,
-    joined.reason: 6, joined.condition: 4, joined.occasion: 3, joined.contrast: 5, joined.sequence: 4,
-    joined.before_after: 4, joined.meanwhile: 3, joined.errand: 4, embedded.relative: 4, embedded.relative_person: 3,
+    joined.reason: 6, joined.condition: 4, joined.occasion: 3, joined.contrast: 5, sequences.sequence: 4,
+    sequences.before_after: 4, sequences.meanwhile: 3, sequences.errand: 4, embedded.relative: 4,
+    embedded.relative_person: 3,
     embedded.relative_object: 3, embedded.reported_statement: 4, embedded.order: 2, embedded.proposal: 2,
-    embedded.inquiry: 2,
+    embedded.inquiry: 2, joined.even_if: 2, simple.also: 3, numbered.name: 1, numbered.home: 1,
 }  # fmt: skip
 LONGER_SHARE = 0.13
 

@@ -11,7 +11,7 @@ from hangul import final_of, with_particle
 from lexicon import Adjective, Noun, Person, Place, Verb, adjectives, nouns, nouns_in, people, places, places_in, verbs
 from phrases import Phrase, Spoken, preceded
 from quantities import some_of
-from timewords import TimeWord, day_time, year_time
+from timewords import FUTURE_DAYS, PAST_DAYS, TimeWord, day_time, week_time, year_time
 
 SPEAKER_ROLES = frozenset({"adult", "learner", "self"})
 WE = Person("우리", "we", "we", "", SPEAKER_ROLES, Agreement(1, True))
@@ -32,6 +32,8 @@ ADVERBS = EARLY_ADVERBS | {
 SLOT = re.compile(r"\{(peer|elder|o|g|p)(\w+)\}")
 # 하다 verbs whose first part is not a noun that could take 을/를.
 UNSPLIT = ("좋아하", "싫어하", "사랑하")
+SEVERAL_VERBS = ("buy", "plant", "give", "sell")
+SEVERAL = {"fruit", "vegetable", "flower", "plant", "cheap"}
 COUNTABLE_VERBS = ("buy {o}", "eat {o}", "drink {o}", "read {o}", "order {o}", "write {o}", "receive {o}", "plant {o}")
 
 
@@ -40,6 +42,12 @@ def fits(verb: Verb, who: Person) -> bool:
     missing = verb.flags & {"adult", "learner"} - who.roles
     too_lively = "lively" in verb.flags and "old" in who.roles
     return not missing and not too_lively and not ("{poss}" in verb.english and who.pronoun == "-")
+
+
+def some(noun: Noun, verb: Verb, adjective: str = "") -> str:
+    """Return an object of no stated number; one buys apples and plants trees, but eats an apple."""
+    several = verb.english.startswith(SEVERAL_VERBS) and noun.classes & SEVERAL
+    return noun.generic(adjective) if several else noun.indefinite(adjective)
 
 
 def objects(verb: Verb, only: str = "") -> list[Noun]:
@@ -124,9 +132,10 @@ class Scene:
 
     def phrase(self, verb: Verb, who: Person, only: str = "", decorated: bool = True, generic: bool = False) -> Phrase:
         """Fill a verb frame for a subject; only names the object or goal, decorated allows place and adverb."""
-        words = {"poss": POSSESSIVES.get(who.pronoun, ""), "generic": "generic" if generic else ""}
+        words = {"poss": POSSESSIVES.get(who.pronoun, "")}
         words |= {"face": "faces", "leg": "legs"} if who.agreement.plural else {"face": "face", "leg": "leg"}
-        frame = SLOT.sub(lambda match: self._fill(match, verb, who, only, words), verb.frame)
+        detail = "kind" if generic else "full" if decorated else "bare"
+        frame = SLOT.sub(lambda match: self._fill(match, verb, who, only, words, detail), verb.frame)
         place_ko, place_en = self.place(verb, who) if decorated else ("", "")
         adverbs = [word for word in verb.adverbs if not ("friend" in who.en and word == "친구하고")]
         adverb = self.rng.choice(adverbs) if decorated and adverbs and self.chance(0.25) else ""
@@ -138,7 +147,7 @@ class Scene:
         rest = " ".join(part for part in (rest, ADVERBS.get(adverb, ""), place_en) if part)
         return Phrase(Spoken(before, verb.stem), Spoken(before, verb.honor), head, rest, _short_negation(verb))
 
-    def _fill(self, slot: re.Match[str], verb: Verb, who: Person, only: str, words: dict[str, str]) -> str:
+    def _fill(self, slot: re.Match[str], verb: Verb, who: Person, only: str, words: dict[str, str], detail: str) -> str:
         kind, particle = slot.groups()
         if kind in ("peer", "elder"):
             other = self.companion(who, kind)
@@ -149,7 +158,7 @@ class Scene:
             words.update(g=place.to, at=place.at, p=place.en)
             return with_particle(place.ko, particle)
         noun = self._object(verb, only)
-        ko, words["o"] = self.object_words(noun, verb, bool(words["generic"]))
+        ko, words["o"] = self.object_words(noun, verb, detail)
         return with_particle(ko, particle)
 
     def companion(self, who: Person, kind: str) -> Person:
@@ -174,25 +183,36 @@ class Scene:
     def _object(self, verb: Verb, only: str) -> Noun:
         return self.rng.choice(objects(verb, only))
 
-    def object_words(self, noun: Noun, verb: Verb, generic: bool) -> tuple[str, str]:
-        """Return the object in both languages, sometimes with an adjective or a number."""
-        if generic or "like" in verb.flags:
+    def object_words(self, noun: Noun, verb: Verb, detail: str) -> tuple[str, str]:
+        """Return the object in both languages; "full" detail may add an adjective or a number, "kind" means all."""
+        if detail == "kind" or "like" in verb.flags:
             return noun.ko, noun.generic()
         if "the" in verb.flags:
             return noun.ko, f"the {noun.en}"
-        if "solo" not in verb.flags and noun.number != "the":
+        if detail == "full" and "solo" not in verb.flags and noun.number != "the":
+            if self.chance(0.07):
+                return self._two_objects(noun, verb)
             if self.chance(0.22):
-                return self._described(noun)
+                return self._described(noun, verb)
             if noun.counter and verb.english in COUNTABLE_VERBS and self.chance(0.3):
                 return some_of(self.rng, noun)
-        return noun.ko, noun.indefinite()
+        return noun.ko, some(noun, verb)
 
-    def _described(self, noun: Noun) -> tuple[str, str]:
+    def _two_objects(self, noun: Noun, verb: Verb) -> tuple[str, str]:
+        """Return the noun with another of its sort: 빵과 우유, bread and milk."""
+        others = [n for n in objects(verb) if n != noun and n.classes & noun.classes and n.number != "the"]
+        if not others:
+            return noun.ko, some(noun, verb)
+        other = self.rng.choice(others)
+        link = "하고" if self.chance(0.3) else "과"
+        return f"{with_particle(noun.ko, link)} {other.ko}", f"{some(noun, verb)} and {some(other, verb)}"
+
+    def _described(self, noun: Noun, verb: Verb) -> tuple[str, str]:
         found = [a for a in adjectives() if "before" in a.flags and a.describes & noun.classes]
         if not found:
-            return noun.ko, noun.indefinite()
+            return noun.ko, some(noun, verb)
         adjective = self.rng.choice(found)
-        return f"{before_noun(adjective)} {noun.ko}", noun.indefinite(adjective.en)
+        return f"{before_noun(adjective)} {noun.ko}", some(noun, verb, adjective.en)
 
     def place(self, verb: Verb, who: Person) -> tuple[str, str]:
         """Return a place for the action, or nothing, in both languages."""
@@ -211,11 +231,18 @@ class Scene:
             return None
         if "big" in verb.flags:
             return None if tense is Tense.PRESENT or self.chance(0.3) else year_time(self.rng, tense)
-        if self.chance(0.12 if tense is Tense.PRESENT else 0.25):
+        if "week" in verb.flags and tense is not Tense.PRESENT:
+            return week_time(self.rng, tense)
+        # Without a time the present could be meant for today or for every day.
+        if tense is not Tense.PRESENT and self.chance(0.25):
             return None
+        if "brief" in verb.flags:
+            return self.rng.choice([time for time in (PAST_DAYS if tense is Tense.PAST else FUTURE_DAYS) if time.part])
         while True:
             time = day_time(self.rng, tense)
-            if not (time.part and "clocked" in verb.flags) and (precise or not time.en.startswith("at ")):
+            daily = "clocked" in verb.flags or "{poss}" in verb.english
+            wrong = ("clocked" in verb.flags and time.part) or (daily and time.en.endswith(" week"))
+            if not wrong and (precise or not time.precise):
                 return time
 
     def timed(self, verb: Verb, phrase: Phrase, tense: Tense, precise: bool = True) -> Phrase:

@@ -11,17 +11,22 @@ from english import MONTHS, WEEKDAYS
 
 @dataclass(frozen=True)
 class TimeWord:
-    """A time in both languages; adverb is English said by the verb, part whether it names a part of the day."""
+    """A time in both languages; adverb is English said by the verb, part whether it names a part of the day,
+    precise whether it is an hour or a date."""
 
     ko: str
     en: str
     adverb: str = ""
     part: bool = False
+    precise: bool = False
 
 
 KOREAN_WEEKDAYS = ("월요일", "화요일", "수요일", "목요일", "금요일", "토요일", "일요일")
 FREQUENCIES = (
-    *(TimeWord(ko, "", en) for ko, en in (("자주", "often"), ("가끔", "sometimes"), ("항상", "always"), ("보통", "usually"))),
+    *(
+        TimeWord(ko, "", en)
+        for ko, en in (("자주", "often"), ("가끔", "sometimes"), ("항상", "always"), ("보통", "usually"))
+    ),
     TimeWord("매일", "every day"),
     TimeWord("매일", "every day"),
     TimeWord("주말마다", "every weekend"),
@@ -69,11 +74,11 @@ def clock_time(rng: Random, tense: Tense) -> TimeWord:
     """Return an hour on a day that suits the tense: at nine yesterday morning, at two in the afternoon every day."""
     korean, hour, part = clock(rng)
     if tense is Tense.PRESENT:
-        return TimeWord(f"매일 {korean}에", f"at {hour} every {part}", part=True)
+        return TimeWord(f"매일 {korean}에", f"at {hour} every {part}", part=True, precise=True)
     day_ko, day_en = ("어제", "yesterday") if tense is Tense.PAST else ("내일", "tomorrow")
     if rng.random() < 0.5:
-        return TimeWord(f"{day_ko} {korean}에", f"at {hour} {day_en} {part}", part=True)
-    return TimeWord(f"{korean}에", f"at {hour} in the {part}", part=True)
+        return TimeWord(f"{day_ko} {korean}에", f"at {hour} {day_en} {part}", part=True, precise=True)
+    return TimeWord(f"{korean}에", f"at {hour} in the {part}", part=True, precise=True)
 
 
 def weekday_time(rng: Random, tense: Tense) -> TimeWord:
@@ -96,7 +101,7 @@ def date(rng: Random) -> tuple[str, str]:
 def date_time(rng: Random) -> TimeWord:
     """Return a date as a time."""
     ko, en = date(rng)
-    return TimeWord(f"{ko}에", f"on {en}")
+    return TimeWord(f"{ko}에", f"on {en}", precise=True)
 
 
 def day_time(rng: Random, tense: Tense) -> TimeWord:
@@ -116,3 +121,9 @@ def day_time(rng: Random, tense: Tense) -> TimeWord:
 def year_time(rng: Random, tense: Tense) -> TimeWord:
     """Return a time of months or years for an event of a life."""
     return rng.choice(PAST_YEARS if tense is Tense.PAST else FUTURE_YEARS)
+
+
+def week_time(rng: Random, tense: Tense) -> TimeWord:
+    """Return a time of weeks or months, for a trip."""
+    week = TimeWord("지난주에", "last week") if tense is Tense.PAST else TimeWord("다음 주에", "next week")
+    return week if rng.random() < 0.4 else year_time(rng, tense)
