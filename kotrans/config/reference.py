@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from types import NoneType, UnionType
-from typing import Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import yaml
 from annotated_types import Ge, Gt, Le, Lt
@@ -26,7 +26,7 @@ def _fields(section: type[BaseModel], prefix: str) -> Iterator[tuple[str, FieldI
         if inner is None or not _is_section(field.annotation):
             yield prefix + name, field
         if inner is not None:
-            mark = "" if _is_section(field.annotation) else "[]"
+            mark = "" if _is_section(field.annotation) else ".*" if get_origin(field.annotation) is dict else "[]"
             yield from _fields(inner, f"{prefix}{name}{mark}.")
 
 
@@ -61,6 +61,8 @@ def _bound(bound: object) -> str:
 
 def _kind(annotation: Any) -> str:
     origin, arguments = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        return _kind(arguments[0]) + "".join(_bound(bound) for info in arguments[1:] for bound in info.metadata)
     if origin is Literal:
         return ", ".join(f"`{value}`" for value in arguments)
     if origin in (Union, UnionType):
