@@ -79,6 +79,14 @@ def test_another_translation_of_a_sentence_is_no_duplicate() -> None:
     assert clean(GOOD, other)[0] == [GOOD, other]
 
 
+def test_a_korean_character_counts_as_two_english_ones() -> None:
+    config = CleaningConfig(max_length_ratio=5)
+    balanced, heavy = ("가" * 10, "x" * 90), ("가" * 30, "x" * 10)  # 10 to 45, and 30 to 5
+    kept, counts = clean(balanced, heavy, config=config)
+    assert kept == [balanced]
+    assert counts.dropped == {"max_length_ratio": 1}
+
+
 def test_duplicates_are_found_across_corpora() -> None:
     cleaner = Cleaner(CleaningConfig(), ())
     assert list(cleaner.clean([GOOD], Counts())) == [GOOD]

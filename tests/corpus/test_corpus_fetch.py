@@ -1,5 +1,6 @@
 """Fetching over a real HTTP server on this machine."""
 
+import gzip
 import hashlib
 import io
 import json
@@ -31,6 +32,8 @@ class Site:
         self.busy = 0  # answers of 503 before it serves
         self.ranges = True
         self.lengths = True
+        self.shift = 0  # how far beside the range asked for it answers, once
+        self.compressed = False
         self.tag: str | None = '"one"'
         self.asked: list[tuple[str, str | None]] = []  # path and Range
 
@@ -48,7 +51,8 @@ class Handler(BaseHTTPRequestHandler):
             return
         start = 0
         if wanted and site.ranges and self.headers["If-Range"] == site.tag:
-            start = int(wanted.removeprefix("bytes=").removesuffix("-"))
+            start = int(wanted.removeprefix("bytes=").removesuffix("-")) + site.shift
+            site.shift = 0
         if start and start >= len(data):
             self.send_response(416)
             self.send_header("Content-Range", f"bytes */{len(data)}")
@@ -57,6 +61,9 @@ class Handler(BaseHTTPRequestHandler):
         self.send_response(206 if start else 200)
         if start:
             self.send_header("Content-Range", f"bytes {start}-{len(data) - 1}/{len(data)}")
+        if site.compressed:
+            data = gzip.compress(data)
+            self.send_header("Content-Encoding", "gzip")
         if site.tag:
             self.send_header("ETag", site.tag)
         if site.lengths:
@@ -172,15 +179,18 @@ def test_a_fetch_that_failed_goes_on_next_time(plain: Entry, site: Site, tmp_pat
     assert site.asked[0][1] is not None
 
 
-@pytest.mark.parametrize("change", ["no ranges", "new version", "no tag"])
+@pytest.mark.parametrize("change", ["no ranges", "new version", "no tag", "other range", "compressed"])
 def test_it_starts_anew_where_it_cannot_be_resumed(plain: Entry, site: Site, tmp_path: Path, change: str) -> None:
     if change == "no tag":
         site.tag = None
+    site.compressed = change == "compressed"
     site.breaks = [100_000, 0, 0, 0]
     with pytest.raises(FetchError):
         fetch(plain, cache=tmp_path / "cache")
     if change == "no ranges":
         site.ranges = False
+    if change == "other range":
+        site.shift = 7
     if change == "new version":
         site.tag = '"two"'
         site.files["/pairs.tsv"] = b"New.\t\xec\x83\x88\n" * 9
@@ -218,8 +228,11 @@ def test_wrong_content_is_refused_with_both_hashes(news: Entry, site: Site, tmp_
 def test_a_file_beyond_its_bound_is_refused(plain: Entry, site: Site, tmp_path: Path, says_length: bool) -> None:
     site.lengths = says_length
     site.files["/pairs.tsv"] = b"x" * 1_000_001
+    seen: list[int] = []
     with pytest.raises(FetchError, match="larger than the 1,000,000 bytes"):
-        fetch(plain, cache=tmp_path / "cache")
+        fetch(plain, cache=tmp_path / "cache", progress=lambda name, done, total: seen.append(done))
+    assert bool(seen) != says_length  # a length said is believed before the first byte
+    assert max(seen, default=0) <= 1_000_000
     assert not list((tmp_path / "cache").glob("*/*.tsv"))
     assert len(site.asked) == 1
 
