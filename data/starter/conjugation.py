@@ -147,7 +147,7 @@ def _attach_to_copula(noun: str, ending: str) -> str:
     }
     if ending in harmonic:
         return noun + harmonic[ending][0 if after_vowel else 1]
-    if ending in ("(으)면", "다", "고", "지만", "니", "라고", "냐고"):
+    if ending in ("(으)시", "(으)면", "다", "고", "지만", "니", "라고", "냐고"):
         return noun + ("" if after_vowel else "이") + ending.removeprefix("(으)")
     rest = ending.removeprefix("(으)").removeprefix("(스)")
     return noun + (with_final("이", rest[0]) + rest[1:] if rest[0] in "ㄴㄹㅂ" else "이" + rest)

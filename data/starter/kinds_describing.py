@@ -133,7 +133,8 @@ def being(ko: str, en: str, negative: bool) -> Phrase:
 
 def job_clause(scene: Scene, who: Person, past: bool = True) -> Clause:
     """Return a clause that says what somebody's work is or was."""
-    ko, en = scene.rng.choice(JOBS)
+    grown = [job for job in JOBS if job[0] not in ("학생", "대학생", "운동선수")]
+    ko, en = scene.rng.choice(grown if who.elder else JOBS)
     if "young" in who.roles or "adult" not in who.roles:
         ko, en = JOBS[0]
     if scene.chance(0.2):
@@ -142,7 +143,7 @@ def job_clause(scene: Scene, who: Person, past: bool = True) -> Clause:
         )
         ko, en = f"{before_noun(adjective)} {ko}", f"{adjective.en} {en}"
     tense = Tense.PAST if past and scene.chance(0.15) else Tense.PRESENT
-    return Clause(who, being(ko, with_article(en), scene.chance(0.25)), tense)
+    return Clause(who, being(ko, with_article(en), scene.chance(0.25)), Tense.PAST if "old" in who.roles else tense)
 
 
 def job(scene: Scene) -> Pair:

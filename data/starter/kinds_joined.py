@@ -13,6 +13,10 @@ from scene import Scene, fits
 from situations import Situation, of_weather, personal
 
 
+# What makes one do something rather than want to.
+PRESSING = ("tired", "sick", "a headache", "a stomachache")
+
+
 def situation(scene: Scene, who: Person, tense: Tense, hindered: bool, degree: bool = False) -> Situation:
     """Return a situation of either sort."""
     return (personal if scene.chance(0.5) else of_weather)(scene, who, tense, hindered, degree)
@@ -28,7 +32,8 @@ def reason(scene: Scene) -> Pair:
     if hindered:
         phrase = unable(phrase, scene.chance(0.6))
     elif tense is Tense.PRESENT:
-        phrase = wish(phrase, who.agreement.person == 3) if scene.chance(0.5) else obliged(phrase)
+        duty = case.cause.phrase.rest.endswith(PRESSING) and scene.chance(0.6)
+        phrase = obliged(phrase) if duty else wish(phrase, who.agreement.person == 3)
     main = Clause(who, phrase, tense)
     form = case.cause.linked("(아)서") if scene.chance(0.6) else case.cause.joined("기 때문에")
     korean = _led(scene, case, form, main)

@@ -7,7 +7,7 @@ from english import plural
 from hangul import with_particle
 from kinds_describing import thing
 from kinds_simple import asked, asked_about, hearer, tense_for, willed
-from lexicon import Person, nouns_in, places_in
+from lexicon import Person, Verb, nouns_in, places_in
 from phrases import EXIST, Phrase, Spoken, negated, preceded
 from scene import Scene, fits, objects
 
@@ -32,10 +32,12 @@ def _who(scene: Scene) -> Person:
     return hearer(scene) if scene.chance(0.5) else asked_about(scene)
 
 
-def _day(scene: Scene, phrase: Phrase, tense: Tense) -> Phrase:
+def _day(scene: Scene, verb: Verb, phrase: Phrase, tense: Tense) -> Phrase:
     if scene.chance(0.2):
         return phrase
-    ko, en = scene.rng.choice(DAYS[tense])
+    # Meals and sleep have a part of the day of their own.
+    parts = () if "clocked" not in verb.flags else ("this morning", "this evening")
+    ko, en = scene.rng.choice([day for day in DAYS[tense] if day[1] not in parts])
     return preceded(phrase, ko, "" if en == "usually" else en, "usually" if en == "usually" else "")
 
 
@@ -57,7 +59,7 @@ def what(scene: Scene) -> Pair:
     rest = together(rest.removesuffix("{o}").strip(), place_en)
     phrase = Phrase(Spoken(before, verb.stem), Spoken(before, verb.honor), head, rest)
     if "feeling" not in verb.flags:
-        phrase = _day(scene, phrase, tense)
+        phrase = _day(scene, verb, phrase, tense)
     return asked(scene, Clause(who, phrase, tense), "", "what")
 
 
@@ -68,7 +70,7 @@ def where(scene: Scene) -> Pair:
         tense = scene.rng.choice((Tense.PAST, Tense.FUTURE))
         verb = scene.named_verb("go {g}", who)
         phrase = Phrase(Spoken("어디에", verb.stem), Spoken("어디에", verb.honor), "go", "")
-        return asked(scene, Clause(who, _day(scene, phrase, tense), tense), "", "where")
+        return asked(scene, Clause(who, _day(scene, verb, phrase, tense), tense), "", "where")
     verb = scene.verb(
         lambda v: (
             fits(v, who)
@@ -80,7 +82,7 @@ def where(scene: Scene) -> Pair:
     )
     tense = tense_for(scene, verb)
     phrase = preceded(scene.phrase(verb, who, decorated=False), "어디에서")
-    return asked(scene, Clause(who, _day(scene, phrase, tense), tense), "", "where")
+    return asked(scene, Clause(who, _day(scene, verb, phrase, tense), tense), "", "where")
 
 
 def when(scene: Scene) -> Pair:
@@ -101,7 +103,7 @@ def why(scene: Scene) -> Pair:
     if "chance" not in verb.flags and scene.chance(0.5):
         phrase = negated(phrase, scene.chance(0.6))
     if "feeling" not in verb.flags:
-        phrase = _day(scene, phrase, tense)
+        phrase = _day(scene, verb, phrase, tense)
     return asked(scene, Clause(who, preceded(phrase, "왜"), tense), "", "why")
 
 
@@ -119,7 +121,7 @@ def how_many(scene: Scene) -> Pair:
     phrase = Phrase(Spoken(before, verb.stem), Spoken(before, verb.honor), verb.english.split()[0], "")
     tense = Tense.PAST
     counted = f"{plural(noun.measure)} of {noun.en}" if noun.measure else plural(noun.en)
-    return asked(scene, Clause(who, _day(scene, phrase, tense), tense), "", f"how many {counted}")
+    return asked(scene, Clause(who, _day(scene, verb, phrase, tense), tense), "", f"how many {counted}")
 
 
 def where_is(scene: Scene) -> Pair:

@@ -134,6 +134,13 @@ def test_honorific_past_is_contracted() -> None:
     assert statement(Stem("주무시", "시"), Style.FORMAL, PAST) == "주무셨습니다"
 
 
+def test_the_honorific_copula_is_contracted_after_a_vowel() -> None:
+    teacher, doctor = (honored(Stem(noun, "이다", Kind.COPULA)) for noun in ("선생님", "의사"))
+    assert statement(teacher, POLITE, NOW) == "선생님이세요"
+    assert statement(doctor, POLITE, NOW) == "의사세요"
+    assert statement(doctor, POLITE, PAST) == "의사셨어요"
+
+
 def test_casual_questions_may_be_blunt() -> None:
     assert question(Stem("살"), Style.CASUAL, NOW, blunt=True) == "사니?"
     assert question(adjective("춥", "ㅂ"), Style.CASUAL, PAST, blunt=True) == "추웠니?"
