@@ -4,7 +4,7 @@ from clauses import Clause, Pair, said
 from english import comparative
 from hangul import with_particle
 from kinds_describing import thing
-from lexicon import adjectives, nouns_in
+from lexicon import Noun, Person, adjectives, nouns_in
 from phrases import Phrase, Spoken
 from scene import Scene
 
@@ -28,11 +28,18 @@ def comparison(scene: Scene) -> Pair:
         nouns = [noun for noun in nouns_in(*adjective.describes) if noun.number != "p"]
         if not nouns:
             return comparison(scene)
-        noun = scene.rng.choice(nouns)
-        first, second = thing(noun, f"이 {noun.ko}", f"this {noun.en}"), thing(noun, f"그 {noun.ko}", f"that {noun.en}")
+        first, second = _two_things(scene, scene.rng.choice(nouns))
     more = comparative(adjective.en)
     before = f"{with_particle(second.ko, '보다')} 더"
     phrase = Phrase(
         Spoken(before, adjective.stem), Spoken(before, adjective.honor), "be", f"{more} than {second.en}", "no"
     )
     return said(Clause(first, phrase), scene.style)
+
+
+def _two_things(scene: Scene, noun: Noun) -> tuple[Person, Person]:
+    """Return this and that thing of a sort, or two subjects one learns."""
+    if "subject" in noun.classes:
+        first, second = scene.rng.sample(nouns_in("subject"), 2)
+        return thing(first, first.ko, first.en), thing(second, second.ko, second.en)
+    return thing(noun, f"이 {noun.ko}", f"this {noun.en}"), thing(noun, f"그 {noun.ko}", f"that {noun.en}")

@@ -55,6 +55,8 @@ def thing(noun: Noun, ko: str, en: str) -> Person:
 def a_thing(scene: Scene, *classes: str) -> tuple[Noun, Person]:
     """Return this, that or somebody's thing of the classes."""
     noun = scene.rng.choice(nouns_in(*classes))
+    if "subject" in noun.classes:
+        return noun, thing(noun, noun.ko, noun.en)
     if noun.classes & set(BELONGINGS) and scene.chance(0.45):
         if scene.chance(0.35):
             ko = "제" if scene.style.humble else "내"

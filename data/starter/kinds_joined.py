@@ -12,7 +12,6 @@ from phrases import Phrase, Spoken, negated, obliged, unable, wish
 from scene import Scene, fits
 from situations import Situation, of_weather, personal
 
-
 # What makes one do something rather than want to.
 PRESSING = ("tired", "sick", "a headache", "a stomachache")
 

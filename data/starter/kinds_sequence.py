@@ -75,11 +75,11 @@ def before_after(scene: Scene) -> Pair:
     tense = scene.rng.choice(ANY_TENSE)
     first, second = activities(scene, who)
     if scene.chance(0.5):
-        main = Clause(who, _with_day(scene, second, tense) if tense is Tense.PRESENT else second, tense)
+        day_ko, day_en = a_day(scene, tense) if tense is Tense.PRESENT else ("", "")
+        main = Clause(who, second, tense)
         link = first.spoken(who.elder).form("(으)ㄴ 후에")
-        return Pair(
-            f"{topic(who)} {link} {main.statement(scene.style)}.", sentence(f"after {first.ing}, {main.english()}")
-        )
+        korean = f"{together(topic(who), day_ko, link)} {main.statement(scene.style)}."
+        return Pair(korean, sentence(together(f"after {first.ing}, {main.english()}", day_en)))
     main = Clause(who, first, tense)
     link = second.spoken(who.elder).form("기 전에")
     return Pair(

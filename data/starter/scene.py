@@ -236,6 +236,7 @@ class Scene:
         # Without a time the present could be meant for today or for every day.
         if tense is not Tense.PRESENT and self.chance(0.25):
             return None
+        precise = precise and "chance" not in verb.flags
         if "brief" in verb.flags:
             return self.rng.choice([time for time in (PAST_DAYS if tense is Tense.PAST else FUTURE_DAYS) if time.part])
         while True:
