@@ -10,11 +10,10 @@
 | manifest.json | size and SHA-256 of each of these, written last |
 """
 
-import errno
 import json
-import logging
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+import os
+import re
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -27,12 +26,13 @@ from torch import Tensor, nn
 from kotrans.config.config import Config
 from kotrans.config.loading import dump_config, load_config
 from kotrans.errors import CheckpointError, ConfigError, DataError
-from kotrans.files import new_directory, sha256, write_json
+from kotrans.files import disk_errors, new_directory, sha256, write_json
 from kotrans.model.build import build_model
 from kotrans.model.seq2seq import Seq2Seq
 from kotrans.tokenizer import Tokenizer
 
-logger = logging.getLogger(__name__)
+_FORMAT = 1  # of the folder: raise it when it changes, so that other versions refuse it
+_UNHARMED = "nothing of it was kept, earlier checkpoints are whole"
 
 
 @dataclass(frozen=True)
@@ -73,20 +73,20 @@ class Checkpoint(NamedTuple):
 
 def save_checkpoint(folder: Path, state: TrainingState, config: Config, tokenizer: Tokenizer) -> None:
     """Writes a checkpoint all or nothing. Raises CheckpointError if the disk is full."""
-    with _disk_errors(folder), new_directory(folder) as scratch:
-        save_file(_cpu(dict(state.model.named_parameters())), scratch / "model.safetensors")
+    with disk_errors(folder, _UNHARMED), new_directory(folder) as scratch:
+        _save_tensors(dict(state.model.named_parameters()), scratch / "model.safetensors")
         if state.average is not None:
-            save_file(_cpu(state.average), scratch / "average.safetensors")
-        save_file(_cpu(_optimizer_tensors(state)), scratch / "optimizer.safetensors")
-        save_file(_random_states(), scratch / "random.safetensors")
+            _save_tensors(state.average, scratch / "average.safetensors")
+        _save_tensors(_optimizer_tensors(state), scratch / "optimizer.safetensors")
+        _save_tensors(_random_states(), scratch / "random.safetensors")
         write_json(scratch / "progress.json", asdict(state.progress))
         _write_description(scratch, config, tokenizer)
 
 
 def save_weights(folder: Path, weights: Mapping[str, Tensor], source: Checkpoint) -> None:
     """Writes a checkpoint for use only (not for resuming), with these weights and the rest from `source`."""
-    with _disk_errors(folder), new_directory(folder) as scratch:
-        save_file(_cpu(weights), scratch / "model.safetensors")
+    with disk_errors(folder, _UNHARMED), new_directory(folder) as scratch:
+        _save_tensors(weights, scratch / "model.safetensors")
         write_json(scratch / "progress.json", asdict(source.progress))
         _write_description(scratch, source.config, source.tokenizer)
 
@@ -110,25 +110,31 @@ def restore_training(folder: Path, state: TrainingState) -> TrainingState:
         raise CheckpointError(f"{folder}: holds weights only; training can be resumed from a training checkpoint")
     _restore_optimizer(state, load_tensors(folder / "optimizer.safetensors"))
     _restore_random(load_tensors(folder / "random.safetensors"))
-    average = state.average
-    if average is not None and (folder / "average.safetensors").exists():
-        saved = load_tensors(folder / "average.safetensors")
-        average = {name: saved[name].to(value.device) for name, value in average.items()}
-    return TrainingState(state.model, average, state.optimizer, _read_progress(folder))
+    return TrainingState(state.model, _restore_average(folder, state), state.optimizer, _read_progress(folder))
 
 
 def verify(folder: Path) -> None:
     """Raises CheckpointError unless every file of the checkpoint is there and is what was written."""
+    for name, digest in _listed_files(folder).items():
+        try:
+            whole = sha256(folder / name) == digest
+        except OSError:
+            whole = False
+        if not whole:
+            raise _damaged(folder, name)
+
+
+def _listed_files(folder: Path) -> dict[str, str]:
+    """What the manifest says of each file."""
     try:
-        files = json.loads((folder / "manifest.json").read_text("utf-8"))["files"]
+        manifest = json.loads((folder / "manifest.json").read_text("utf-8"))
+        if manifest["format"] != _FORMAT:
+            raise CheckpointError(f"{folder}: made by another version of kotrans (format {manifest['format']})")
+        return dict(manifest["files"])
     except FileNotFoundError:
         raise CheckpointError(f"{folder}: there is no checkpoint here; `kotrans runs` lists the runs") from None
     except (ValueError, KeyError, TypeError, OSError):
         raise _damaged(folder, "manifest.json") from None
-    for name, digest in files.items():
-        path = folder / name
-        if not path.is_file() or sha256(path) != digest:
-            raise _damaged(folder, name)
 
 
 def load_tensors(path: Path) -> dict[str, Tensor]:
@@ -144,12 +150,13 @@ def copy_weights(weights: Mapping[str, Tensor], model: nn.Module, folder: Path) 
     parameters = dict(model.named_parameters())
     if odd := sorted(weights.keys() ^ parameters.keys()):
         raise CheckpointError(f"{folder}: its weights are another model's than its config describes ({odd[0]})")
+    for name, parameter in parameters.items():
+        if weights[name].shape != parameter.shape:
+            raise CheckpointError(
+                f"{folder}: {name} is {tuple(weights[name].shape)} but the config makes it {tuple(parameter.shape)}"
+            )
     with torch.no_grad():
         for name, parameter in parameters.items():
-            if weights[name].shape != parameter.shape:
-                raise CheckpointError(
-                    f"{folder}: {name} is {tuple(weights[name].shape)} but the config makes it {tuple(parameter.shape)}"
-                )
             parameter.copy_(weights[name])
 
 
@@ -158,7 +165,7 @@ def _write_description(scratch: Path, config: Config, tokenizer: Tokenizer) -> N
     tokenizer.save(scratch / "tokenizer")
     files = sorted(path for path in scratch.rglob("*") if path.is_file())
     digests = {path.relative_to(scratch).as_posix(): sha256(path) for path in files}
-    write_json(scratch / "manifest.json", {"format": 1, "files": digests})
+    write_json(scratch / "manifest.json", {"format": _FORMAT, "files": digests})
 
 
 def _read_config(folder: Path) -> Config:
@@ -181,18 +188,13 @@ def _damaged(folder: Path, name: str) -> CheckpointError:
     )
 
 
-@contextmanager
-def _disk_errors(folder: Path) -> Iterator[None]:
+def _save_tensors(tensors: Mapping[str, Tensor], path: Path) -> None:
     try:
-        yield
-    except (OSError, SafetensorError) as error:
-        full = getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT) or "No space left" in str(error)
-        what = "the disk is full" if full else f"cannot be written ({error})"
-        raise CheckpointError(f"{folder}: {what}; nothing of it was kept, earlier checkpoints are whole") from None
-
-
-def _cpu(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    return {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+        save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, path)
+    except SafetensorError as error:
+        # It says what the system said in words only: "I/O error: No space left on device (os error 28)".
+        code = re.search(r"os error (\d+)", str(error))
+        raise (OSError(int(code[1]), os.strerror(int(code[1]))) if code else OSError(str(error))) from None
 
 
 def _optimizer_tensors(state: TrainingState) -> dict[str, Tensor]:
@@ -208,8 +210,17 @@ def _restore_optimizer(state: TrainingState, tensors: Mapping[str, Tensor]) -> N
     parameters = dict(state.model.named_parameters())
     for name, value in tensors.items():
         parameter, _, key = name.partition("/")
-        # The step count stays where the optimizer keeps it: on the CPU unless its kernel is fused.
+        # The step count, too: a fused optimizer keeps it beside the weights.
         state.optimizer.state[parameters[parameter]][key] = value.to(parameters[parameter].device)
+
+
+def _restore_average(folder: Path, state: TrainingState) -> dict[str, Tensor] | None:
+    """The saved average; one that is switched on now starts from the weights, as at the start of a run."""
+    if state.average is None:
+        return None
+    path = folder / "average.safetensors"
+    saved = load_tensors(path) if path.exists() else dict(state.model.named_parameters())
+    return {name: saved[name].detach().to(value.device, copy=True) for name, value in state.average.items()}
 
 
 def _random_states() -> dict[str, Tensor]:

@@ -1,5 +1,6 @@
 """All-or-nothing writes, hashes, and lines of text read without surprises."""
 
+import errno
 import hashlib
 import json
 import os
@@ -10,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from kotrans.errors import DataError
+from kotrans.errors import CheckpointError, DataError
 
 
 @contextmanager
@@ -25,10 +26,9 @@ def new_directory(final: Path) -> Iterator[Path]:
         yield scratch
         scratch.chmod(0o755)
         for path in scratch.rglob("*"):
-            if path.is_file():
-                _sync(path)
+            _sync(path)
         _sync(scratch)
-        os.rename(scratch, final)
+        _rename(scratch, final)
         _sync(final.parent)
     except BaseException:
         shutil.rmtree(scratch, ignore_errors=True)
@@ -50,6 +50,26 @@ def new_file(final: Path) -> Iterator[Path]:
         _sync(final.parent)
     except BaseException:
         scratch.unlink(missing_ok=True)
+        raise
+
+
+@contextmanager
+def disk_errors(path: Path, consequence: str) -> Iterator[None]:
+    """Inside the block, a disk that is full or cannot be written becomes a CheckpointError of one line."""
+    try:
+        yield
+    except OSError as error:
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        what = "the disk is full" if full else f"cannot be written ({error.strerror or error})"
+        raise CheckpointError(f"{path}: {what}; {consequence}") from None
+
+
+def _rename(folder: Path, final: Path) -> None:
+    try:
+        os.rename(folder, final)
+    except OSError as error:
+        if error.errno == errno.ENOTEMPTY:
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(final)) from None
         raise
 
 

@@ -5,21 +5,32 @@
 | run.json | name, config, status, dates, dataset, and the last, best and kept checkpoints |
 | config.yaml | the resolved config |
 | metrics.jsonl | a line for each update and each validation |
+| tensorboard/ | the same for TensorBoard, if `training.tensorboard` is on |
 | checkpoints/ | update-00000500/ and so on |
 | evaluation/ | hypotheses and figures of `kotrans eval` |
 """
 
 import json
+import logging
 import os
+import re
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
+from functools import cached_property
+from itertools import count
 from pathlib import Path
 from typing import Any, Literal
 
+from filelock import FileLock, Timeout
+
 from kotrans.errors import CheckpointError, UsageError
-from kotrans.files import write_json
+from kotrans.files import disk_errors, new_directory, write_json, write_text
+
+logger = logging.getLogger(__name__)
+_NAME = re.compile(r"\w[\w.-]{0,79}")  # letters of any script
 
 Status = Literal["training", "interrupted", "finished"]
 
@@ -57,6 +68,10 @@ class Run:
         return self.folder / "metrics.jsonl"
 
     @property
+    def tensorboard(self) -> Path:
+        return self.folder / "tensorboard"
+
+    @property
     def evaluation(self) -> Path:
         return self.folder / "evaluation"
 
@@ -69,8 +84,48 @@ class Run:
             raise CheckpointError(f"{self.folder}: run.json is missing or damaged; this is not a run folder") from None
 
     def write(self, record: RunRecord) -> None:
-        """Replaces run.json, stamped with the time."""
-        write_json(self.folder / "run.json", asdict(replace(record, changed=now())))
+        """Replaces run.json, stamped with the time. Raises CheckpointError if the disk is full."""
+        with disk_errors(self.folder / "run.json", "the checkpoints that it names are whole"):
+            _write_record(self.folder, record)
+
+    @contextmanager
+    def created(self, record: RunRecord, config: str) -> Iterator["Run"]:
+        """Gives a run to write into that becomes this one, with its record and config, if the block succeeds.
+
+        Raises UsageError if the folder is there.
+        """
+        with disk_errors(self.folder, "no run was started"):
+            try:
+                with new_directory(self.folder) as scratch:
+                    yield Run(scratch)
+                    write_text(scratch / "config.yaml", config)
+                    _write_record(scratch, record)
+            except FileExistsError:
+                raise _taken(self) from None
+
+    @cached_property
+    def _lock(self) -> FileLock:
+        return FileLock(self.folder.parent / f".{self.name}.lock")
+
+    def claim(self) -> bool:
+        """Keeps other processes from writing this run, until `release` or the end of this process; false if one is."""
+        self.folder.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            self._lock.acquire(blocking=False)
+        except Timeout:
+            return False
+        return True
+
+    def release(self) -> None:
+        """Ends a claim."""
+        self._lock.release(force=True)
+
+    def is_claimed(self) -> bool:
+        """Whether another process is writing this run."""
+        if not self.claim():
+            return True
+        self._lock.release()
+        return False
 
     def checkpoint(self, which: str = "best") -> Path:
         """The folder of `best`, `last`, or a checkpoint's own name. Raises CheckpointError if there is none."""
@@ -93,11 +148,17 @@ class Run:
         kept = [kept for kept in latest if kept in latest[-keep:] or kept == best_name]
         record = replace(record, last=name, best=best_name, kept=kept)
         self.write(record)
-        self.remove_unlisted(record)
+        self._remove_unlisted(record)
         return record
 
-    def remove_unlisted(self, record: RunRecord) -> None:
-        """Removes checkpoints that run.json does not name: no longer kept, or left half written by a crash."""
+    def remove_leftovers(self, record: RunRecord) -> None:
+        """Removes what a crash left behind: checkpoints that run.json does not name, and files half written."""
+        self._remove_unlisted(record)
+        for name in ("run.json", "config.yaml", "metrics.jsonl"):
+            for scratch in self.folder.glob(f".{name}-*"):
+                scratch.unlink(missing_ok=True)
+
+    def _remove_unlisted(self, record: RunRecord) -> None:
         for folder in self.checkpoints.iterdir() if self.checkpoints.is_dir() else ():
             if folder.name not in record.kept:
                 shutil.rmtree(folder, ignore_errors=True)
@@ -105,7 +166,11 @@ class Run:
     @property
     def size(self) -> int:
         """Bytes on disk."""
-        return sum(path.stat().st_size for path in self.folder.rglob("*") if path.is_file())
+        total = 0
+        for path in self.folder.rglob("*"):
+            with suppress(FileNotFoundError):  # a run in training replaces its checkpoints
+                total += path.stat().st_size if path.is_file() else 0
+        return total
 
 
 def runs_folder() -> Path:
@@ -119,9 +184,15 @@ def prepared_folder() -> Path:
 
 
 def all_runs() -> Iterator[Run]:
-    """Every run, the most recently changed last."""
-    found = [Run(path.parent) for path in runs_folder().glob("*/run.json")]
-    yield from sorted(found, key=lambda run: (run.record().changed, run.name))
+    """Every run, the most recently changed last; one whose run.json cannot be read is logged and left out."""
+    found = []
+    for path in runs_folder().glob("[!.]*/run.json"):
+        run = Run(path.parent)
+        try:
+            found.append((run.record().changed, run.name, run))
+        except CheckpointError as error:
+            logger.warning("left out: %s", error)
+    yield from (run for _, _, run in sorted(found, key=lambda each: each[:2]))
 
 
 def find_run(name: str | None, *, unfinished: bool = False, config: str | None = None) -> Run:
@@ -139,6 +210,8 @@ def find_run(name: str | None, *, unfinished: bool = False, config: str | None =
     if config is not None:
         runs = [(run, record) for run, record in runs if record.config == config]
     fitting = [run for run, record in runs if (record.status == "finished") != unfinished]
+    if unfinished:
+        fitting = [run for run in fitting if not run.is_claimed()]
     if fitting:
         return fitting[-1]
     if unfinished:
@@ -148,19 +221,37 @@ def find_run(name: str | None, *, unfinished: bool = False, config: str | None =
 
 
 def new_run(name: str | None, config: str) -> Run:
-    """A run folder that is not there yet: the name asked for, or the config's with a number if it is taken.
+    """A run that is not there yet, claimed: the name asked for, or the config's with a number if it is taken.
 
     Raises UsageError if the name asked for is taken or cannot be a folder's name.
     """
     if name is None:
-        numbered = (config if number == 1 else f"{config}-{number}" for number in range(1, 1_000_000))
-        return Run(next(path for path in (runs_folder() / each for each in numbered) if not path.exists()))
-    if name == prepared_folder().name or not name or Path(name).name != name or name.startswith("."):
-        raise UsageError(f"--run {name}: cannot be a run's name; take letters, digits, - and _")
+        names = (config if number == 1 else f"{config}-{number}" for number in count(1))
+        return next(run for run in (Run(runs_folder() / each) for each in names) if _claim_new(run))
+    if name == prepared_folder().name or not _NAME.fullmatch(name):
+        raise UsageError(f"--run {name}: cannot be a run's name; take up to 80 letters, digits, -, _ and .")
     run = Run(runs_folder() / name)
-    if run.folder.exists():
-        raise UsageError(f"{run.folder}: exists already; continue it with --resume, or take another --run name")
+    if not _claim_new(run):
+        raise _taken(run)
     return run
+
+
+def _claim_new(run: Run) -> bool:
+    """Claims a run unless its folder is there or another process is about to make it."""
+    if run.folder == prepared_folder() or run.folder.exists() or not run.claim():
+        return False
+    if run.folder.exists():  # made and let go since we looked
+        run.release()
+        return False
+    return True
+
+
+def _taken(run: Run) -> UsageError:
+    return UsageError(f"{run.folder}: exists already; continue it with --resume, or take another --run name")
+
+
+def _write_record(folder: Path, record: RunRecord) -> None:
+    write_json(folder / "run.json", asdict(replace(record, changed=now())))
 
 
 def now() -> str:

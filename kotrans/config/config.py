@@ -56,6 +56,8 @@ class TrainingConfig(Section):
     """Chance that the decoder is fed its own best piece instead of the reference's (Bengio et al. 2015)."""
     ema: Share = 0.0
     """Decay of an exponential moving average of the weights, used for validation and translation; 0 is off."""
+    tensorboard: bool = False
+    """Write the figures for TensorBoard, too, into the run (`pip install 'kotrans[tensorboard]'`)."""
 
 
 class ValidationConfig(Section):

@@ -7,15 +7,16 @@ import torch
 from kotrans.checkpoint import load_checkpoint, save_weights
 from kotrans.config.loading import dump_config
 from kotrans.errors import UsageError
-from kotrans.files import write_text
 from kotrans.runs import Run, now
 
 
 def average(source: Run, target: Run, last: int | None = None) -> list[str]:
     """Writes the mean weights of the source's kept checkpoints, or of the last so many, as a new run.
 
-    Returns the checkpoints' names. Raises UsageError if there are fewer than two.
+    Returns the checkpoints' names. Raises UsageError if there are fewer than two, CheckpointError if one is damaged.
     """
+    if last is not None and last < 2:
+        raise UsageError(f"--last {last}: an average needs two checkpoints")
     record = source.record()
     names = sorted(record.kept)[-last:] if last else sorted(record.kept)
     if len(names) < 2:
@@ -23,13 +24,10 @@ def average(source: Run, target: Run, last: int | None = None) -> list[str]:
     checkpoints = [load_checkpoint(source.checkpoint(name), torch.device("cpu")) for name in names]
     parts = [dict(checkpoint.model.named_parameters()) for checkpoint in checkpoints]
     mean = {name: torch.stack([part[name].detach() for part in parts]).mean(0) for name in parts[0]}
-    target.folder.mkdir(parents=True)
-    save_weights(target.checkpoints / "average", mean, checkpoints[-1])
-    write_text(target.folder / "config.yaml", dump_config(checkpoints[-1].config))
-    target.write(
-        replace(
-            record, status="finished", started=now(), best_bleu=None, best_perplexity=None,
-            last="average", best="average", kept=["average"],
-        )
+    record = replace(
+        record, status="finished", started=now(), best_bleu=None, best_perplexity=None,
+        last="average", best="average", kept=["average"],
     )  # fmt: skip
+    with target.created(record, dump_config(checkpoints[-1].config)) as run:
+        save_weights(run.checkpoints / "average", mean, checkpoints[-1])
     return names

@@ -1,7 +1,8 @@
 """Training a run from its config: whatever of the stages before is missing, the loop, and the test figures after."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
 
 from kotrans.batching import Batches, Padding, Sampling, padding_share
 from kotrans.config.config import Config
@@ -9,18 +10,22 @@ from kotrans.config.loading import dump_config, load_config
 from kotrans.corpus.library import Library
 from kotrans.dataset import Dataset
 from kotrans.errors import CheckpointError, ConfigError
-from kotrans.files import write_text
+from kotrans.files import disk_errors, write_text
 from kotrans.hardware import pick_device, pick_precision, set_threads
 from kotrans.model.build import build_model
 from kotrans.pipeline.stages import Prepared, Reporter, prepare
 from kotrans.pipeline.validation import Validation
 from kotrans.report.metrics import MetricsFile
+from kotrans.report.tensorboard import TensorBoard
 from kotrans.runs import Run, RunRecord, now
 from kotrans.trainer.events import Event, Listener
 from kotrans.trainer.loop import Outcome, Trainer
 
 # A resumed run may change how it goes on, but not what it is.
-_FIXED = ("seed", "corpora", "cleaning", "tokenizer", "embeddings", "encoder", "attention", "decoder")
+_FIXED = (
+    "seed:", "corpora:", "cleaning.", "tokenizer.", "batches.max_pieces:",
+    "embeddings.", "encoder.", "attention.", "decoder.",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -41,23 +46,28 @@ def train(
     config: Config, run: Run, reporter: Reporter, listener: Listener, *,
     resume: bool = False, library: Library | None = None, begin: Callable[[Beginning], None] = lambda _: None,
 ) -> Outcome:  # fmt: skip
-    """Trains the config in a run folder, a new one or, to resume, the one that is there."""
-    prepared = prepare(config, reporter, library)
-    device, threads = pick_device(config.hardware), set_threads(config.hardware)
-    precision = pick_precision(config.hardware, device)
-    batches = training_batches(config, prepared)
-    model = build_model(config, prepared.tokenizer.source.size, prepared.tokenizer.target.size).to(device)
-    _open(run, config, prepared, resume=resume)
-    metrics = MetricsFile(run.metrics)
-    trainer = Trainer(
-        model, batches, prepared.tokenizer, config, run, device=device, precision=precision,
-        validate=Validation(prepared, config, device, precision), listener=_both(metrics, listener),
-    )  # fmt: skip
-    if resume:
-        trainer.resume()
-    metrics.start_after(trainer.state.progress.update)
-    begin(_beginning(trainer, prepared, threads))
-    return trainer.train()
+    """Trains the config in a run folder, a new one or, to resume, the one that is there.
+
+    Raises CheckpointError if another process is training in it.
+    """
+    with _claimed(run), ExitStack() as resources:
+        writers: list[MetricsFile | TensorBoard] = [MetricsFile(run.metrics)]
+        if config.training.tensorboard:
+            writers.append(resources.enter_context(TensorBoard(run.tensorboard)))
+        prepared = prepare(config, reporter, library)
+        device, threads = pick_device(config.hardware), set_threads(config.hardware)
+        precision = pick_precision(config.hardware, device)
+        model = build_model(config, prepared.tokenizer.source.size, prepared.tokenizer.target.size).to(device)
+        trainer = Trainer(
+            model, training_batches(config, prepared), prepared.tokenizer, config, run, device=device,
+            precision=precision, validate=Validation(prepared, config, device, precision),
+            listener=_all(*writers, listener),
+        )  # fmt: skip
+        _open(trainer, prepared, resume=resume)
+        for writer in writers:
+            writer.start_after(trainer.state.progress.update)
+        begin(_beginning(trainer, prepared, threads))
+        return trainer.train()
 
 
 def training_batches(config: Config, prepared: Prepared) -> Batches:
@@ -77,13 +87,10 @@ def resumed_config(run: Run, config: Config) -> list[str]:
     """
     before = load_config(run.folder / "config.yaml").model_dump(mode="json")
     after = config.model_dump(mode="json")
-    for section in _FIXED:
-        if before[section] != after[section]:
-            changed = "; ".join(_differences(before[section], after[section], section))
-            raise ConfigError(
-                f"{run.folder}: cannot be resumed with another {section} ({changed}); start a new run instead"
-            )
-    return _differences(before, after, "")
+    changes = _differences(before, after, "")
+    if fixed := [change for change in changes if change.startswith(_FIXED)]:
+        raise ConfigError(f"{run.folder}: cannot be resumed with other settings ({'; '.join(fixed)}); start a new run")
+    return changes
 
 
 def _differences(before: object, after: object, key: str) -> list[str]:
@@ -93,23 +100,38 @@ def _differences(before: object, after: object, key: str) -> list[str]:
     return [] if before == after else [f"{key}: {before} -> {after}"]
 
 
-def _open(run: Run, config: Config, prepared: Prepared, *, resume: bool) -> None:
-    """Makes the run's folder, or checks that the one to resume was trained on this dataset."""
+@contextmanager
+def _claimed(run: Run) -> Iterator[None]:
+    if not run.claim():
+        raise CheckpointError(f"{run.folder}: another process is training this run; wait for it, or stop it first")
+    try:
+        yield
+    finally:
+        run.release()
+
+
+def _open(trainer: Trainer, prepared: Prepared, *, resume: bool) -> None:
+    """Makes the run's folder, or goes back to where the one to resume stands, if it was trained on this dataset."""
+    run, config = trainer.run, trainer.config
     if not resume:
-        run.folder.mkdir(parents=True)
-        run.write(RunRecord(config.name, started=now(), dataset=prepared.manifest.key))
-    elif (trained_on := run.record().dataset) != prepared.manifest.key:
+        with run.created(RunRecord(config.name, started=now(), dataset=prepared.manifest.key), dump_config(config)):
+            return
+    record = run.record()
+    if record.dataset != prepared.manifest.key:
         raise CheckpointError(
-            f"{run.folder}: was trained on dataset {trained_on}, but the corpus is now {prepared.manifest.key}; "
+            f"{run.folder}: was trained on dataset {record.dataset}, but the corpus is now {prepared.manifest.key}; "
             "put the text back as it was, or start a new run"
         )
-    write_text(run.folder / "config.yaml", dump_config(config))
+    trainer.resume()
+    with disk_errors(run.folder / "config.yaml", "the run's checkpoints are whole"):
+        write_text(run.folder / "config.yaml", dump_config(config))
+    run.write(replace(record, status="training"))
 
 
-def _both(first: Listener, second: Listener) -> Listener:
+def _all(*listeners: Listener) -> Listener:
     def tell(event: Event) -> None:
-        first(event)
-        second(event)
+        for listener in listeners:
+            listener(event)
 
     return tell
 

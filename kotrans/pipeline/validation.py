@@ -8,10 +8,12 @@ from kotrans.batching import Batch, plan_in_order
 from kotrans.config.config import Config
 from kotrans.corpus.corpus import load_split
 from kotrans.dataset import Dataset
+from kotrans.errors import DataError
 from kotrans.evaluate import bleu
 from kotrans.loss import sequence_loss
 from kotrans.model.seq2seq import Seq2Seq
 from kotrans.pipeline.stages import Prepared
+from kotrans.text import normalize
 from kotrans.tokenizer import PAD
 from kotrans.trainer.events import DevFigures, Sample
 from kotrans.translate import Translator
@@ -21,10 +23,13 @@ class Validation:
     """The dev split, ready to be measured again and again."""
 
     def __init__(self, prepared: Prepared, config: Config, device: torch.device, precision: str) -> None:
+        """Raises DataError if the dev split has no pair with two sides."""
         self.dataset = Dataset.open(prepared.dataset, "dev")
+        if not len(self.dataset):
+            raise DataError(f"{prepared.corpus}: the dev split has no pair with two sides; give it some to measure on")
         dev = load_split(prepared.corpus, "dev")
         kept = slice(config.validation.sentences)
-        self.sources, self.references = dev.source[kept], dev.target[kept]
+        self.sources, self.references = dev.source[kept], [normalize(line) for line in dev.target[kept]]
         self.tokenizer = prepared.tokenizer
         self.config = config
         self.device = device

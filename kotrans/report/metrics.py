@@ -1,11 +1,15 @@
 """metrics.jsonl: every update and every validation of a run, a line of JSON each."""
 
 import json
+import math
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
-from kotrans.files import write_lines
+from kotrans.files import disk_errors, write_lines
 from kotrans.trainer.events import Event, Saved, Updated
+
+_UNHARMED = "the run's checkpoints are whole; make room and go on with --resume"
 
 
 class MetricsFile:
@@ -17,16 +21,26 @@ class MetricsFile:
     def start_after(self, update: int) -> None:
         """Drops what was written of later updates, and a line that a crash left unfinished."""
         if self.path.exists():
-            lines = self.path.read_text("utf-8").split("\n")[:-1]
-            write_lines(self.path, [line for line in lines if json.loads(line)["update"] <= update])
+            lines = self.path.read_text("utf-8", errors="replace").split("\n")
+            with disk_errors(self.path, _UNHARMED):
+                write_lines(self.path, [line for line in lines if _update(line) <= update])
 
     def __call__(self, event: Event) -> None:
-        """A listener of training."""
+        """A listener of training. Raises CheckpointError if the disk is full."""
         if isinstance(event, Saved):
             return
         kind = "update" if isinstance(event, Updated) else "validation"
         values = asdict(event)
         if kind == "validation":
             values |= values.pop("figures")
-        with self.path.open("a", encoding="utf-8", newline="\n") as file:
+        with disk_errors(self.path, _UNHARMED), self.path.open("a", encoding="utf-8", newline="\n") as file:
             file.write(json.dumps({"kind": kind, **values}, ensure_ascii=False) + "\n")
+
+
+def _update(line: str) -> float:
+    """The update that a line is about; infinity if it is not whole."""
+    try:
+        values: dict[str, Any] = json.loads(line)
+        return int(values["update"])
+    except (ValueError, KeyError, TypeError):
+        return math.inf

@@ -1,9 +1,9 @@
 """The loop: update, validate every so often, save, stop."""
 
-import logging
 import math
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from itertools import islice
 from typing import Literal, NamedTuple
@@ -21,9 +21,7 @@ from kotrans.tokenizer import Tokenizer
 from kotrans.trainer.events import DevFigures, Listener, Saved, Updated, Validated
 from kotrans.trainer.optimization import build_optimizer, start_average, update_average, weights_of
 from kotrans.trainer.signals import StopRequest, stop_request
-from kotrans.trainer.update import UpdateResult, run_update
-
-logger = logging.getLogger(__name__)
+from kotrans.trainer.update import UpdateResult, memory_errors, run_update
 
 Reason = Literal["max_updates", "max_epochs", "max_minutes", "patience", "signal"]
 
@@ -58,9 +56,9 @@ class Trainer:
         self._started = time.monotonic()
 
     def resume(self) -> None:
-        """Goes back to the run's last checkpoint. Raises CheckpointError if it is damaged."""
+        """Goes back to the run's last checkpoint, or to the start. Raises CheckpointError if it is damaged."""
         record = self.run.record()
-        self.run.remove_unlisted(record)
+        self.run.remove_leftovers(record)
         if record.last is not None:
             self.state = restore_training(self.run.checkpoint("last"), self.state)
 
@@ -78,8 +76,9 @@ class Trainer:
             for position, batches in self._updates() if outcome is None else ():
                 self._update(position, batches)
                 outcome = self._finished(stop)
-                self._validate_or_save(outcome)
-                outcome = outcome or self._finished(stop)
+                if self._validate_or_save(outcome) and outcome is None:
+                    # The validation may have used up the patience, the time, or somebody's wish to wait.
+                    outcome = self._finished(stop)
                 if outcome is not None:
                     break
         assert outcome is not None  # the batches never end by themselves
@@ -92,22 +91,16 @@ class Trainer:
         progress = self.state.progress
         stream = self.batches.start_at(Position(progress.epoch, progress.batch))
         while group := list(islice(stream, self.config.training.accumulate)):
-            yield group[-1][0], [batch.to(self.device) for _, batch in group]
+            yield group[-1][0], [batch for _, batch in group]
 
     def _update(self, position: Position, batches: list[Batch]) -> None:
         model, average, optimizer, progress = self.state
         update, training = progress.update + 1, self.config.training
-        began = time.monotonic()
+        began = time.perf_counter()
         rate = learning_rate(update, training, progress.rate_factor)
         model.train()
-        try:
+        with self._last_good_checkpoint(f"update {update}"):
             result = run_update(model, optimizer, batches, training, learning_rate=rate, precision=self.precision)
-        except TrainingError as error:
-            last = self.run.record().last
-            good = (
-                f"the last good checkpoint is {self.run.checkpoints / last}" if last else "there is no checkpoint yet"
-            )
-            raise TrainingError(f"{self.run.folder}: update {update}: {error}; {good}") from None
         if average is not None:
             update_average(average, model, training.ema, update)
         progress = replace(
@@ -115,7 +108,7 @@ class Trainer:
             target_tokens=progress.target_tokens + result.target_tokens, minutes=self._minutes(),
         )  # fmt: skip
         self.state = self.state._replace(progress=progress)
-        self.listener(self._updated(result, rate, time.monotonic() - began))
+        self.listener(self._updated(result, rate, time.perf_counter() - began))
 
     def _updated(self, result: UpdateResult, rate: float, seconds: float) -> Updated:
         progress = self.state.progress
@@ -154,22 +147,33 @@ class Trainer:
         reason = next((name for name, reached in limits.items() if reached), None)
         return None if reason is None else Outcome(reason, progress, stop.signal)
 
-    def _validate_or_save(self, outcome: Outcome | None) -> None:
+    def _validate_or_save(self, outcome: Outcome | None) -> bool:
+        """What is due at this update; true if it ended with a checkpoint."""
         update, every = self.state.progress.update, self.config.checkpoints.every
-        if outcome is not None and outcome.reason == "signal":
-            self._save(best=False)
-        elif outcome is not None or update % self.config.validation.every == 0:
+        stopped = outcome is not None and outcome.reason == "signal"
+        # A validation that is due is not left out for a signal: the resumed run would go without it.
+        if update % self.config.validation.every == 0 or (outcome is not None and not stopped):
             self._save(best=self._validate())
-        elif every is not None and update % every == 0:
+        elif stopped or (every is not None and update % every == 0):
             self._save(best=False)
+        else:
+            return False
+        return True
 
     def _validate(self) -> bool:
         """Measures the dev split and takes the figures into the progress; true for a new best."""
-        began = time.monotonic()
+        began = time.perf_counter()
         model, average, _, progress = self.state
         model.eval()
-        with weights_of(average, model), torch.no_grad():
+        with (
+            self._last_good_checkpoint(f"validation after update {progress.update}"),
+            memory_errors("translating the dev split", "lower search.batch"),
+            weights_of(average, model),
+            torch.no_grad(),
+        ):
             figures = self.validate(model)
+            if not math.isfinite(figures.perplexity):
+                raise TrainingError("the dev perplexity is not finite")
         by_bleu = self.config.validation.metric == "bleu"
         value = figures.bleu if by_bleu else -figures.perplexity
         best = progress.best_value is None or value > progress.best_value
@@ -180,8 +184,20 @@ class Trainer:
                 best_perplexity=figures.perplexity,
             )  # fmt: skip
         self.state = self.state._replace(progress=self._plateau(progress, best=best))
-        self.listener(Validated(progress.update, figures, best, progress.stale_validations, time.monotonic() - began))
+        self.listener(
+            Validated(progress.update, figures, best, progress.stale_validations, time.perf_counter() - began)
+        )
         return best
+
+    @contextmanager
+    def _last_good_checkpoint(self, where: str) -> Iterator[None]:
+        """Inside the block, a TrainingError comes to say where it happened and what can be gone back to."""
+        try:
+            yield
+        except TrainingError as error:
+            last = self.run.record().last
+            good = f"the last good checkpoint is {self.run.checkpoints / last}" if last else "there is no checkpoint"
+            raise TrainingError(f"{self.run.folder}: {where}: {error}; {good}") from None
 
     def _plateau(self, progress: Progress, *, best: bool) -> Progress:
         """Lowers the learning rate after enough validations without a new best, if the schedule is `plateau`."""

@@ -1,6 +1,9 @@
 """One update: forward and backward over its batches, clip, step."""
 
-from collections.abc import Sequence
+import math
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import NamedTuple
 
 import torch
@@ -13,6 +16,9 @@ from kotrans.errors import TrainingError
 from kotrans.loss import sequence_loss
 from kotrans.model.seq2seq import Seq2Seq
 from kotrans.tokenizer import PAD
+
+# As the CPU, cuDNN and cuBLAS, and MPS say it; CUDA itself has an error of its own.
+_OUT_OF_MEMORY = re.compile("can't allocate memory|ALLOC_FAILED|out of memory", re.IGNORECASE)
 
 
 class UpdateResult(NamedTuple):
@@ -28,37 +34,34 @@ def run_update(
     model: Seq2Seq, optimizer: torch.optim.Optimizer, batches: Sequence[Batch], config: TrainingConfig,
     *, learning_rate: float, precision: str,
 ) -> UpdateResult:  # fmt: skip
-    """Sums the gradients of the batches, clips their norm, and steps.
+    """Sums the gradients of the batches, clips their norm, and steps. The batches may be on any device.
 
     Raises TrainingError if the loss or the gradient is not finite, or memory runs out; the weights are unchanged then.
     """
+    shapes = ", ".join(_shape(batch) for batch in batches)
     tokens = sum(batch.target_tokens for batch in batches)
     loss = nll = 0.0
-    optimizer.zero_grad(set_to_none=True)
-    for batch in batches:
-        smoothed, plain = _backward(model, batch, tokens, config, precision)
-        loss, nll = loss + smoothed, nll + plain
-    norm = float(clip_grad_norm_(model.parameters(), config.clip_norm))
-    if not torch.isfinite(torch.tensor([loss, norm])).all():
-        shapes = ", ".join(_shape(batch) for batch in batches)
-        raise TrainingError(f"the loss ({loss:g}) or the gradient norm ({norm:g}) is not finite ({shapes})")
-    for group in optimizer.param_groups:
-        group["lr"] = learning_rate
-    optimizer.step()
+    with memory_errors(shapes, "lower batches.tokens"):
+        optimizer.zero_grad(set_to_none=True)
+        for batch in batches:
+            smoothed, plain = _backward(model, batch, tokens, config, precision)
+            loss, nll = loss + smoothed, nll + plain
+        norm = float(clip_grad_norm_(model.parameters(), config.clip_norm))
+        if not math.isfinite(loss) or not math.isfinite(norm):
+            raise TrainingError(f"the loss ({loss:g}) or the gradient norm ({norm:g}) is not finite ({shapes})")
+        for group in optimizer.param_groups:
+            group["lr"] = learning_rate
+        optimizer.step()
     return UpdateResult(loss / tokens, nll / tokens, tokens, norm)
 
 
 def _backward(model: Seq2Seq, batch: Batch, tokens: int, config: TrainingConfig, precision: str) -> tuple[float, float]:
-    try:
-        with torch.autocast(batch.source.device.type, torch.bfloat16, enabled=precision == "bf16"):
-            inputs = mixed_inputs(model, batch, config.scheduled_sampling)
-            logits, _ = model(batch.source, batch.source_mask, inputs)  # (B, T, V)
-            loss = sequence_loss(logits, batch.labels, pad_id=PAD, smoothing=config.label_smoothing)
-        (loss.smoothed / tokens).backward()
-    except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
-        if not _is_out_of_memory(error):
-            raise
-        raise TrainingError(f"out of memory ({_shape(batch)}); lower batches.tokens") from None
+    batch = batch.to(model.softmax.weight.device)
+    with torch.autocast(batch.source.device.type, torch.bfloat16, enabled=precision == "bf16"):
+        inputs = mixed_inputs(model, batch, config.scheduled_sampling)
+        logits, _ = model(batch.source, batch.source_mask, inputs)  # (B, T, V)
+        loss = sequence_loss(logits, batch.labels, pad_id=PAD, smoothing=config.label_smoothing)
+    (loss.smoothed / tokens).backward()
     return loss.smoothed.item(), loss.nll.item()
 
 
@@ -78,8 +81,15 @@ def mixed_inputs(model: Seq2Seq, batch: Batch, chance: float) -> Tensor:
     return torch.where(replaced & (batch.inputs != PAD), predicted, batch.inputs)
 
 
-def _is_out_of_memory(error: BaseException) -> bool:
-    return isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in str(error)
+@contextmanager
+def memory_errors(what: str, remedy: str) -> Iterator[None]:
+    """Inside the block, memory that runs out becomes a TrainingError saying in what, and what to do."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        if not isinstance(error, torch.OutOfMemoryError | MemoryError) and not _OUT_OF_MEMORY.search(str(error)):
+            raise
+        raise TrainingError(f"out of memory ({what}); {remedy}") from None
 
 
 def _shape(batch: Batch) -> str:

@@ -1,0 +1,62 @@
+"""TensorBoard: the figures of a run as curves, for whoever has it installed and asks for it."""
+
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from kotrans.errors import ConfigError
+from kotrans.trainer.events import Event, Updated, Validated
+
+if TYPE_CHECKING:
+    from torch.utils.tensorboard import SummaryWriter
+
+
+class TensorBoard:
+    """A listener of training that writes event files into a folder."""
+
+    def __init__(self, folder: Path) -> None:
+        """Raises ConfigError if TensorBoard is not installed."""
+        try:
+            import torch.utils.tensorboard  # noqa: F401
+        except ImportError:
+            raise ConfigError(
+                "training.tensorboard: TensorBoard is not installed; run pip install 'kotrans[tensorboard]', "
+                "or set it to false"
+            ) from None
+        self.folder = folder
+        self._writer: SummaryWriter | None = None
+
+    def start_after(self, update: int) -> None:
+        """Begins to write; what an earlier start wrote of later updates is hidden."""
+        from torch.utils.tensorboard import SummaryWriter
+
+        self._writer = SummaryWriter(str(self.folder), purge_step=update + 1)
+
+    def __call__(self, event: Event) -> None:
+        """A listener of training."""
+        for name, value in _figures(event).items():
+            assert self._writer is not None  # training listens after start_after
+            self._writer.add_scalar(name, value, event.update)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._writer is not None:
+            self._writer.close()
+
+
+def _figures(event: Event) -> dict[str, float]:
+    if isinstance(event, Updated):
+        return {
+            "train/loss": event.loss,
+            "train/perplexity": event.perplexity,
+            "train/learning_rate": event.learning_rate,
+            "train/gradient_norm": event.gradient_norm,
+            "train/target_tokens_per_second": event.target_tokens / event.seconds,
+        }
+    if isinstance(event, Validated):
+        return {"dev/bleu": event.figures.bleu, "dev/perplexity": event.figures.perplexity}
+    return {}
