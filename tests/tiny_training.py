@@ -1,0 +1,104 @@
+"""A corpus, a config and runs so small that a whole training takes a fraction of a second."""
+
+import json
+import os
+import random
+from pathlib import Path
+from typing import Any
+
+from safetensors.torch import load_file
+
+from kotrans.config.config import Config
+from kotrans.config.loading import check_config
+from kotrans.files import write_lines
+from kotrans.pipeline.stages import Silent
+from kotrans.pipeline.training import train
+from kotrans.runs import Run
+from kotrans.trainer.events import Event, Listener
+from kotrans.trainer.loop import Outcome
+
+_DIGITS = "영일이삼사오육칠팔구"
+_SPLITS = {"train": 150, "dev": 10, "test": 10}
+
+
+def write_numbers(folder: Path, splits: dict[str, int] | None = None, longest: int = 4) -> Path:
+    """Line-aligned files of numbers below 100, written out in Korean and, from last to first, in digits."""
+    draw = random.Random(1)
+    for split, pairs in (splits or _SPLITS).items():
+        rows = [[draw.randrange(100) for _ in range(draw.randint(1, longest))] for _ in range(pairs)]
+        write_lines(folder / f"{split}.ko", [" ".join(_written(number) for number in row) for row in rows])
+        write_lines(folder / f"{split}.en", [" ".join(str(number) for number in reversed(row)) for row in rows])
+    return folder
+
+
+def _written(number: int) -> str:
+    tens, ones = divmod(number, 10)
+    if not tens:
+        return _DIGITS[ones]
+    return (_DIGITS[tens] if tens > 1 else "") + "십" + (_DIGITS[ones] if ones else "")
+
+
+def tiny_config(text: Path, **sections: Any) -> Config:
+    """A config over these files; keyword arguments are sections (or settings) that change it."""
+    splits = {split: {"source": str(text / f"{split}.ko"), "target": str(text / f"{split}.en")} for split in _SPLITS}
+    values: dict[str, Any] = {
+        "name": "tiny",
+        "corpora": [{"name": "numbers", "format": "lines", "splits": splits}],
+        "cleaning": {"duplicates": False, "contamination": False},
+        "tokenizer": {"vocabulary_size": 300},
+        "batches": {"tokens": 150, "max_pieces": 40},
+        "embeddings": {"size": 8},
+        "encoder": {"hidden_size": 6},
+        "attention": {"size": 8},
+        "decoder": {"hidden_size": 8},
+        "training": {"max_updates": 6, "learning_rate": 0.02, "warmup": 2},
+        "validation": {"every": 2, "samples": 1},
+        "search": {"max_length_ratio": 1, "max_length_extra": 2},
+        "hardware": {"device": "cpu", "threads": 1},
+    }
+    for name, section in sections.items():
+        values[name] = values.get(name, {}) | section if isinstance(section, dict) else section
+    return check_config(values, "tiny")
+
+
+def share_prepared(runs: Path, prepared: Path) -> Path:
+    """A folder for runs, with prepared data that other tests use, too."""
+    runs.mkdir(parents=True, exist_ok=True)
+    prepared.mkdir(parents=True, exist_ok=True)
+    os.symlink(prepared, runs / "prepared")
+    return runs
+
+
+def silent(event: Event) -> None:
+    """A listener that listens to nothing."""
+
+
+def train_tiny(config: Config, run: Run, listener: Listener = silent, *, resume: bool = False) -> Outcome:
+    """Trains without a word."""
+    return train(config, run, Silent(), listener, resume=resume)
+
+
+def final_state(run: Run) -> dict[str, Any]:
+    """Everything in the last checkpoint that training decides: tensors as bytes, and the progress without times."""
+    folder = run.checkpoint("last")
+    state: dict[str, Any] = {
+        f"{path.name}/{name}": tensor.numpy().tobytes()
+        for path in sorted(folder.glob("*.safetensors"))
+        for name, tensor in load_file(path).items()
+    }
+    progress = json.loads((folder / "progress.json").read_text("utf-8"))
+    return state | {f"progress/{name}": value for name, value in progress.items() if name != "minutes"}
+
+
+def metrics(run: Run) -> list[dict[str, Any]]:
+    """The lines of metrics.jsonl without times."""
+    lines = [json.loads(line) for line in run.metrics.read_text("utf-8").splitlines()]
+    return [{name: value for name, value in line.items() if name != "seconds"} for line in lines]
+
+
+def assert_same_training(run: Run, other: Run) -> None:
+    """Bit for bit."""
+    one, two = final_state(run), final_state(other)
+    assert one.keys() == two.keys()
+    assert [name for name in one if one[name] != two[name]] == []
+    assert metrics(run) == metrics(other)

@@ -1,0 +1,233 @@
+"""A run that was stopped and resumed ends as if it never had been, bit for bit."""
+
+import signal
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kotrans.config.config import Config
+from kotrans.errors import CheckpointError, ConfigError
+from kotrans.files import write_lines
+from kotrans.pipeline.training import resumed_config
+from kotrans.runs import Run
+from kotrans.trainer.events import Event, Listener, Updated, Validated
+from tests.tiny_training import assert_same_training, metrics, tiny_config, train_tiny
+
+EVERYTHING: dict[str, Any] = {
+    "tokenizer": {"vocabulary_size": 300, "sampling": 0.2},
+    "dropout": {"recurrent": 0.1, "source_word": 0.1, "target_word": 0.1},
+    "training": {
+        "max_updates": 17, "accumulate": 2, "ema": 0.9, "schedule": "plateau", "plateau_patience": 0,
+        "scheduled_sampling": 0.3, "optimizer": "adamw", "weight_decay": 0.01,
+    },
+    "validation": {"every": 5, "patience": None},
+    "checkpoints": {"every": 3, "keep": 1},
+}  # fmt: skip
+
+
+def stop_at(*updates: int, by: int = signal.SIGINT) -> Listener:
+    """A listener that asks for a stop at these updates, as Ctrl-C does."""
+
+    def listen(event: Event) -> None:
+        if isinstance(event, Updated) and event.update in updates:
+            signal.raise_signal(by)
+
+    return listen
+
+
+def interrupted(config: Config, run: Run, stops: Sequence[int]) -> Run:
+    """Trains to the end with these stops."""
+    for number, stop in enumerate(stops):
+        outcome = train_tiny(config, run, stop_at(stop), resume=number > 0)
+        assert (outcome.reason, outcome.progress.update, outcome.signal) == ("signal", stop, signal.SIGINT)
+        assert run.record().status == "interrupted"
+    assert train_tiny(config, run, resume=True).reason == "max_updates"
+    return run
+
+
+@pytest.fixture(scope="module")
+def straight(text: Path, prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """A run of EVERYTHING that nothing disturbed."""
+    with pytest.MonkeyPatch.context() as patch:
+        folder = tmp_path_factory.mktemp("runs")
+        (folder / "prepared").symlink_to(prepared)
+        patch.setenv("KOTRANS_RUNS", str(folder))
+        run = Run(folder / "straight")
+        train_tiny(tiny_config(text, **EVERYTHING), run)
+    return run
+
+
+# Update 5 is a validation, 3 a checkpoint besides, 4 neither; an epoch has about five updates.
+@pytest.mark.parametrize("stops", [[1], [5], [3, 4], [10, 11, 16]], ids=str)
+def test_a_stopped_and_resumed_run_is_the_straight_run(stops: list[int], straight: Run, runs: Path, text: Path) -> None:
+    assert_same_training(interrupted(tiny_config(text, **EVERYTHING), Run(runs / "stopped"), stops), straight)
+
+
+def test_the_straight_run_has_all_that_a_resume_could_lose(straight: Run) -> None:
+    lines = metrics(straight)
+    updates = [line for line in lines if line["kind"] == "update"]
+    assert [line["update"] for line in updates] == list(range(1, 18))
+    assert {line["epoch"] for line in updates} >= {1, 2, 3}
+    assert [line["update"] for line in lines if line["kind"] == "validation"] == [5, 10, 15, 17]
+    assert updates[-1]["learning_rate"] < updates[2]["learning_rate"]  # the plateau was reached
+    names = {path.name for path in straight.checkpoint("last").glob("*.safetensors")}
+    assert names == {"model.safetensors", "average.safetensors", "optimizer.safetensors", "random.safetensors"}
+
+
+def test_the_same_config_and_seed_give_the_same_run(straight: Run, runs: Path, text: Path) -> None:
+    again = Run(runs / "again")
+    train_tiny(tiny_config(text, **EVERYTHING), again)
+    assert_same_training(again, straight)
+
+
+def test_another_seed_gives_another_run(runs: Path, text: Path) -> None:
+    one, two = Run(runs / "one"), Run(runs / "two")
+    train_tiny(tiny_config(text), one)
+    train_tiny(tiny_config(text, seed=2), two)
+    assert metrics(one) != metrics(two)
+
+
+def test_a_stop_during_a_validation_ends_after_it_with_its_checkpoint(runs: Path, text: Path) -> None:
+    config, run, straight = tiny_config(text), Run(runs / "stopped"), Run(runs / "straight")
+
+    def stop_in_validation(event: Event) -> None:
+        if isinstance(event, Validated) and event.update == 2:
+            signal.raise_signal(signal.SIGTERM)
+
+    outcome = train_tiny(config, run, stop_in_validation)
+    assert (outcome.reason, outcome.signal, run.record().last) == ("signal", signal.SIGTERM, "update-00000002")
+    train_tiny(config, run, resume=True)
+    train_tiny(config, straight)
+    assert_same_training(run, straight)
+
+
+def test_a_second_signal_stops_at_once_and_leaves_the_last_checkpoint(runs: Path, text: Path) -> None:
+    config, run, straight = tiny_config(text), Run(runs / "stopped"), Run(runs / "straight")
+
+    def stop_twice(event: Event) -> None:
+        if isinstance(event, Updated) and event.update == 3:
+            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        train_tiny(config, run, stop_twice)
+    assert run.record().last == "update-00000002"
+    train_tiny(config, run, resume=True)
+    train_tiny(config, straight)
+    assert_same_training(run, straight)
+
+
+def test_signals_are_python_s_own_again_after_training(runs: Path, text: Path) -> None:
+    before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
+    train_tiny(tiny_config(text), Run(runs / "run"))
+    assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
+
+
+def test_a_run_that_died_before_its_first_checkpoint_starts_again(runs: Path, text: Path) -> None:
+    config, run, straight = tiny_config(text), Run(runs / "died"), Run(runs / "straight")
+
+    def die(event: Event) -> None:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        train_tiny(config, run, die)
+    assert run.record().last is None
+    train_tiny(config, run, resume=True)
+    train_tiny(config, straight)
+    assert_same_training(run, straight)
+
+
+def test_more_updates_continue_a_finished_run(runs: Path, text: Path) -> None:
+    run, straight = Run(runs / "raised"), Run(runs / "straight")
+    train_tiny(tiny_config(text, training={"max_updates": 4}), run)
+    assert run.record().status == "finished"
+    train_tiny(tiny_config(text, training={"max_updates": 6}), run, resume=True)
+    train_tiny(tiny_config(text, training={"max_updates": 6}), straight)
+    assert [line["update"] for line in metrics(run)] == [line["update"] for line in metrics(straight)]
+    for name in ("model", "optimizer", "random"):
+        path = f"{name}.safetensors"
+        assert (run.checkpoint("last") / path).read_bytes() == (straight.checkpoint("last") / path).read_bytes()
+
+
+def test_a_run_that_goes_on_counts_as_unfinished_until_it_ends(runs: Path, text: Path) -> None:
+    run = Run(runs / "raised")
+    train_tiny(tiny_config(text, training={"max_updates": 2}), run)
+    seen = []
+    train_tiny(tiny_config(text), run, lambda event: seen.append(run.record().status), resume=True)
+    assert set(seen) == {"training"}
+    assert run.record().status == "finished"
+
+
+def test_resuming_a_finished_run_changes_nothing(runs: Path, text: Path) -> None:
+    run = Run(runs / "run")
+    train_tiny(tiny_config(text), run)
+    before = {path: path.read_bytes() for path in run.checkpoints.rglob("*") if path.is_file()}
+    assert train_tiny(tiny_config(text), run, resume=True).reason == "max_updates"
+    assert {path: path.read_bytes() for path in run.checkpoints.rglob("*") if path.is_file()} == before
+
+
+def test_a_changed_learning_rate_takes_effect_and_is_reported(runs: Path, text: Path) -> None:
+    run = Run(runs / "run")
+    train_tiny(tiny_config(text, training={"schedule": "constant"}), run, stop_at(3))
+    changed = tiny_config(text, training={"schedule": "constant", "learning_rate": 0.005})
+    assert resumed_config(run, changed) == ["training.learning_rate: 0.02 -> 0.005"]
+    train_tiny(changed, run, resume=True)
+    rates = [line["learning_rate"] for line in metrics(run) if line["kind"] == "update"]
+    assert rates == [0.01, 0.02, 0.02, 0.005, 0.005, 0.005]
+    assert resumed_config(run, changed) == []  # the run's config is the new one
+
+
+@pytest.mark.parametrize(
+    ("section", "message"),
+    [
+        ({"encoder": {"hidden_size": 7}}, "encoder.hidden_size: 6 -> 7"),
+        ({"attention": {"score": "general"}}, "attention.score: additive -> general"),
+        ({"tokenizer": {"vocabulary_size": 310}}, "tokenizer.vocabulary_size: 300 -> 310"),
+        ({"batches": {"max_pieces": 30}}, "batches.max_pieces: 40 -> 30"),
+        ({"seed": 2}, "seed: 1 -> 2"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_a_resumed_run_refuses_to_become_another(section: dict[str, Any], message: str, runs: Path, text: Path) -> None:
+    run = Run(runs / "run")
+    train_tiny(tiny_config(text, training={"max_updates": 1}), run)
+    with pytest.raises(ConfigError) as error:
+        resumed_config(run, tiny_config(text, **section))
+    assert str(run.folder) in str(error.value)
+    assert message in str(error.value)
+
+
+def test_a_changed_corpus_is_refused_and_leaves_the_run_as_it_is(runs: Path, text: Path, tmp_path: Path) -> None:
+    run = Run(runs / "run")
+    train_tiny(tiny_config(text, training={"max_updates": 1}), run)
+    config_before, record_before = (run.folder / "config.yaml").read_bytes(), run.record()
+    changed = tmp_path / "changed"
+    for path in text.iterdir():
+        write_lines(changed / path.name, [*path.read_text("utf-8").splitlines(), "삼" if path.suffix == ".ko" else "3"])
+    with pytest.raises(CheckpointError, match=r"was trained on dataset .* put the text back as it was"):
+        train_tiny(tiny_config(changed), run, resume=True)
+    assert (run.folder / "config.yaml").read_bytes() == config_before
+    assert run.record() == record_before
+
+
+def test_an_average_that_is_switched_on_later_starts_from_the_weights(runs: Path, text: Path) -> None:
+    run = Run(runs / "run")
+    train_tiny(tiny_config(text, training={"max_updates": 4}), run)
+    trained = (run.checkpoint("last") / "model.safetensors").read_bytes()
+    averaged = tiny_config(text, training={"max_updates": 5, "learning_rate": 1e-30, "ema": 0.99})
+    train_tiny(averaged, run, resume=True)
+    assert (run.checkpoint("last") / "average.safetensors").read_bytes() == trained
+
+
+def test_two_processes_cannot_train_the_same_run(runs: Path, text: Path) -> None:
+    config, run = tiny_config(text), Run(runs / "run")
+    train_tiny(config, run, stop_at(3))
+    assert run.claim()
+    try:
+        with pytest.raises(CheckpointError, match="another process is training this run"):
+            train_tiny(config, Run(run.folder), resume=True)
+    finally:
+        run.release()
+    train_tiny(config, Run(run.folder), resume=True)
