@@ -11,7 +11,7 @@ from phrases import EXIST, LACK, Phrase, Spoken, honor_of, negated, preceded
 from quantities import some_of
 from scene import Scene, before_noun
 
-DEGREES = (("아주", "very"), ("정말", "really"), ("매우", "very"), ("너무", "too"), ("조금", "a little"))
+DEGREES = (("아주", "very"), ("정말", "really"), ("매우", "very"), ("너무", "so"), ("조금", "a little"))
 # What one can have too much or a little of.
 EXCESSIVE = (
     "big", "small", "spicy", "hot", "sweet", "expensive", "heavy", "long", "short", "thick", "thin", "slow",

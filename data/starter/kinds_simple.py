@@ -126,7 +126,7 @@ def experience(scene: Scene) -> Pair:
         "plant",
         "swim",
     )
-    verb = scene.verb(lambda verb: fits(verb, who) and verb.english.startswith(heads))
+    verb = scene.verb(lambda verb: "clocked" not in verb.flags and fits(verb, who) and verb.english.startswith(heads))
     phrase = scene.phrase(verb, who, decorated=False)
     return said(Clause(who, experienced(phrase, scene.chance(0.65))), scene.style)
 

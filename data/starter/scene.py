@@ -138,7 +138,8 @@ class Scene:
         frame = SLOT.sub(lambda match: self._fill(match, verb, who, only, words, detail), verb.frame)
         place_ko, place_en = self.place(verb, who) if decorated else ("", "")
         adverbs = [word for word in verb.adverbs if not ("friend" in who.en and word == "친구하고")]
-        adverb = self.rng.choice(adverbs) if decorated and adverbs and self.chance(0.25) else ""
+        told = "manner" in verb.flags or (decorated and adverbs and self.chance(0.25))
+        adverb = self.rng.choice(adverbs) if told else ""
         early, late = (adverb, "") if adverb in EARLY_ADVERBS else ("", adverb)
         if adverb and place_ko and self.chance(0.5):
             place_ko = place_en = ""
