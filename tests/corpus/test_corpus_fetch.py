@@ -1,93 +1,27 @@
 """Fetching over a real HTTP server on this machine."""
 
-import gzip
+from __future__ import annotations
+
 import hashlib
 import io
 import json
 import tarfile
 import threading
 import zipfile
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
-from kotrans.corpus import download
 from kotrans.corpus.fetch import entry_folder, fetch
 from kotrans.corpus.registry import Entry, load_registry
 from kotrans.errors import FetchError
 from kotrans.files import read_lines
 
+if TYPE_CHECKING:
+    from tests.corpus.conftest import Site
+
 PARK = Path(__file__).parents[3] / "shared" / "corpora" / "korean-english-park"
-
-
-class Site:
-    """What the server has, how it misbehaves, and what it was asked."""
-
-    def __init__(self) -> None:
-        self.url = ""
-        self.files: dict[str, bytes] = {}
-        self.breaks: list[int] = []  # after how many bytes to hang up, answer by answer
-        self.busy = 0  # answers of 503 before it serves
-        self.ranges = True
-        self.lengths = True
-        self.shift = 0  # how far beside the range asked for it answers, once
-        self.compressed = False
-        self.tag: str | None = '"one"'
-        self.asked: list[tuple[str, str | None]] = []  # path and Range
-
-
-class Handler(BaseHTTPRequestHandler):
-    site: Site
-
-    def do_GET(self) -> None:
-        site, wanted = self.site, self.headers["Range"]
-        site.asked.append((self.path, wanted))
-        data = site.files.get(self.path)
-        if site.busy or data is None:
-            site.busy = max(0, site.busy - 1)
-            self.send_error(404 if data is None else 503)
-            return
-        start = 0
-        if wanted and site.ranges and self.headers["If-Range"] == site.tag:
-            start = int(wanted.removeprefix("bytes=").removesuffix("-")) + site.shift
-            site.shift = 0
-        if start and start >= len(data):
-            self.send_response(416)
-            self.send_header("Content-Range", f"bytes */{len(data)}")
-            self.end_headers()
-            return
-        self.send_response(206 if start else 200)
-        if start:
-            self.send_header("Content-Range", f"bytes {start}-{len(data) - 1}/{len(data)}")
-        if site.compressed:
-            data = gzip.compress(data)
-            self.send_header("Content-Encoding", "gzip")
-        if site.tag:
-            self.send_header("ETag", site.tag)
-        if site.lengths:
-            self.send_header("Content-Length", str(len(data) - start))
-        self.end_headers()
-        self.wfile.write(data[start:][: site.breaks.pop(0) if site.breaks else None])
-
-    def log_message(self, format: str, *args: object) -> None:
-        """Keeps the tests quiet."""
-
-
-@pytest.fixture
-def site(monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    monkeypatch.setattr(download, "PAUSES", (0.0, 0.0, 0.0))
-    served = Site()
-    server = ThreadingHTTPServer(("127.0.0.1", 0), type("Bound", (Handler,), {"site": served}))
-    served.url = f"http://127.0.0.1:{server.server_port}"
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    yield served
-    server.shutdown()
-    thread.join()
-    server.server_close()
 
 
 def git_blob(data: bytes) -> str:
@@ -221,6 +155,16 @@ def test_wrong_content_is_refused_with_both_hashes(news: Entry, site: Site, tmp_
         fetch(news, cache=tmp_path / "cache")
     assert not entry_folder(news, tmp_path / "cache").exists()
     site.files[path] = right
+    assert fetch(news, cache=tmp_path / "cache").is_dir()
+
+
+def test_halves_of_two_versions_are_fetched_anew(news: Entry, site: Site, tmp_path: Path) -> None:
+    path = "/korean-english-park.train.tar.gz"
+    right, site.files[path] = site.files[path], b"x" * 2000
+    site.breaks = [200, 0, 0, 0]
+    with pytest.raises(FetchError, match="broke off"):
+        fetch(news, cache=tmp_path / "cache")
+    site.files[path] = right  # under the same tag as before
     assert fetch(news, cache=tmp_path / "cache").is_dir()
 
 
