@@ -1,12 +1,13 @@
 """All-or-nothing writes, hashes, and lines of text read without surprises."""
 
+import codecs
 import errno
 import hashlib
 import json
 import os
+import secrets
 import shutil
-import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -21,10 +22,10 @@ def new_directory(final: Path) -> Iterator[Path]:
     Raises FileExistsError if `final` is there by then (an empty folder is replaced).
     """
     final.parent.mkdir(parents=True, exist_ok=True)
-    scratch = Path(tempfile.mkdtemp(prefix=f".{final.name}-", dir=final.parent))
+    scratch = _scratch(final)
+    scratch.mkdir()
     try:
         yield scratch
-        scratch.chmod(0o755)
         for path in scratch.rglob("*"):
             _sync(path)
         _sync(scratch)
@@ -37,20 +38,30 @@ def new_directory(final: Path) -> Iterator[Path]:
 
 @contextmanager
 def new_file(final: Path) -> Iterator[Path]:
-    """Gives a scratch path beside `final` that replaces it, durably, only if the block succeeds."""
+    """Gives a scratch path beside `final` that replaces it, durably, only if the block succeeds.
+
+    A link stays one: the file it leads to is replaced. A device or pipe, such as /dev/null, is written to as it is.
+    """
+    final = Path(os.path.realpath(final))
+    if final.exists() and not final.is_file() and not final.is_dir():
+        yield final
+        return
     final.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{final.name}-", dir=final.parent)
-    os.close(handle)
-    scratch = Path(name)
+    scratch = _scratch(final)
+    scratch.touch(exist_ok=False)
     try:
         yield scratch
-        scratch.chmod(0o644)
         _sync(scratch)
         os.replace(scratch, final)
         _sync(final.parent)
     except BaseException:
         scratch.unlink(missing_ok=True)
         raise
+
+
+def _scratch(final: Path) -> Path:
+    """A hidden name beside `final` that nothing has. What is made there gets the permissions of any new file."""
+    return final.with_name(f".{final.name[:50]}-{secrets.token_hex(8)}")
 
 
 @contextmanager
@@ -112,28 +123,36 @@ def stream_lines(path: Path) -> Iterator[str]:
     """The lines that `read_lines` gives, one at a time, for files that need not fit into memory."""
     try:
         with path.open("rb") as file:
-            for number, raw in enumerate(file, start=1):
-                yield _decode_line(raw, path, number)
-    except FileNotFoundError:
-        raise DataError(f"{path}: there is no such file; check the path (it is relative to {Path.cwd()})") from None
+            yield from decode_lines(file, path)
+    except OSError as error:
+        raise _unreadable(path, error) from None
 
 
-def _decode_line(raw: bytes, path: Path, number: int) -> str:
-    try:
-        line = raw.decode("utf-8-sig" if number == 1 else "utf-8")
-    except UnicodeDecodeError:
-        raise DataError(f"{path}:{number}: not UTF-8 text; convert it to UTF-8") from None
-    return line.removesuffix("\r\n") if line.endswith("\r\n") else line.removesuffix("\n")
+def decode_lines(raw: Iterable[bytes], where: Path | str) -> Iterator[str]:
+    """The lines of a UTF-8 stream as they come, as `read_lines` would split it; `where` begins a message."""
+    for number, data in enumerate(raw, start=1):
+        data = data.removeprefix(codecs.BOM_UTF8) if number == 1 else data
+        if not data:
+            return  # nothing but a byte order mark
+        try:
+            line = data.decode("utf-8")
+        except UnicodeDecodeError:
+            raise DataError(f"{where}:{number}: not UTF-8 text{_encoding_hint(data)}") from None
+        yield line.removesuffix("\r\n") if line.endswith("\r\n") else line.removesuffix("\n")
 
 
 def read_bytes(path: Path) -> bytes:
     """The file's bytes. Raises DataError if there is no such file or it cannot be read."""
     try:
         return path.read_bytes()
-    except FileNotFoundError:
-        raise DataError(f"{path}: there is no such file; check the path (it is relative to {Path.cwd()})") from None
     except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror}); check the path and its permissions") from None
+        raise _unreadable(path, error) from None
+
+
+def _unreadable(path: Path, error: OSError) -> DataError:
+    if isinstance(error, FileNotFoundError):
+        return DataError(f"{path}: there is no such file; check the path (it is relative to {Path.cwd()})")
+    return DataError(f"{path}: cannot be read ({error.strerror}); check the path and its permissions")
 
 
 def decode(data: bytes, path: Path) -> str:
