@@ -32,7 +32,7 @@ class TrainingConfig(Section):
     """Adam (Kingma and Ba 2015), or with decoupled weight decay (Loshchilov and Hutter 2019)."""
     learning_rate: float = Field(0.001, gt=0)
     """The rate, or the highest one where the schedule changes it."""
-    betas: tuple[float, float] = (0.9, 0.999)
+    betas: tuple[Share, Share] = (0.9, 0.999)
     """Adam's decay rates of the two moments."""
     epsilon: float = Field(1e-8, gt=0)
     """Adam's epsilon."""

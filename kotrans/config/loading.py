@@ -1,6 +1,6 @@
 """YAML and `--set` in, a checked Config out; what is wrong is said with file, key and remedy."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from types import UnionType
@@ -12,6 +12,22 @@ from pydantic import BaseModel, ValidationError
 from kotrans.config.config import Config
 from kotrans.errors import ConfigError
 from kotrans.files import decode, read_bytes
+
+_IN_PLAIN_WORDS = {
+    "model_type": "should be a section with settings of its own",
+    "tuple_type": "should be a list",
+    "string_pattern_mismatch": "should be letters, digits, `.`, `_` and `-` only, a letter or digit first",
+}
+
+
+class _Loader(yaml.SafeLoader):
+    """Refuses a key that stands twice in a mapping, of which YAML itself would drop the first without a word."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
+        if twice := [key for at, (key, _) in enumerate(node.value) if key.value in keys[:at]]:
+            raise yaml.MarkedYAMLError(problem=f"{twice[0].value} stands here twice", problem_mark=twice[0].start_mark)
+        return super().construct_mapping(node, deep)
 
 
 def load_config(path: Path, overrides: Sequence[str] = ()) -> Config:
@@ -30,7 +46,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
     """The mapping in a YAML file. Raises ConfigError if it holds anything else."""
     text = decode(read_bytes(path), path)
     try:
-        values = yaml.safe_load(text)
+        values = _Loader(text).get_single_data()
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f"{path}:{mark.line + 1}" if mark else str(path)
@@ -82,7 +98,8 @@ def _override(values: dict[str, Any], override: str) -> None:
         raise ConfigError(f"--set {override}: the value is not valid YAML; quote it") from None
     *sections, last = key.strip().split(".")
     for section in sections:
-        values = values.setdefault(section, {})
+        values[section] = {} if values.get(section) is None else values[section]
+        values = values[section]
         if not isinstance(values, dict):
             raise ConfigError(f"--set {override}: {section} is not a section; change it in the YAML file")
     values[last] = value
@@ -98,7 +115,16 @@ def _explain(problem: Any, where: str) -> str:
     message = problem["msg"].removeprefix("Value error, ")
     if problem["type"] == "value_error":
         return f"{where}: {shown}: {message}" if places else f"{where}: {message}"
-    return f"{where}: {shown}: {message[0].lower()}{message[1:]}, but it is {problem['input']!r}"
+    if problem["type"] == "missing":
+        return f"{where}: {shown}: is missing; give it a value"
+    message = _IN_PLAIN_WORDS.get(problem["type"], message).removeprefix("Input ")
+    return f"{where}: {shown}: {message[0].lower()}{message[1:]}, but it is {_shown(problem['input'])}"
+
+
+def _shown(value: object) -> str:
+    """A value as YAML would have it, cut if it is long."""
+    text = yaml.safe_dump(value, default_flow_style=True, allow_unicode=True, width=1000).removesuffix("...\n").strip()
+    return text if len(text) <= 60 else f"{text[:60]}…"
 
 
 def _same_name(name: str) -> list[str]:

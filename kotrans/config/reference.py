@@ -68,7 +68,7 @@ def _kind(annotation: Any) -> str:
     if origin in (Union, UnionType):
         return " or ".join(_kind(argument) for argument in arguments)
     if origin is tuple:
-        return "list" if Ellipsis in arguments else ", ".join(_kind(argument) for argument in arguments)
+        return "list" if Ellipsis in arguments else f"list of {len(arguments)}: {_kind(arguments[0])}"
     if origin is dict:
         return "mapping"
     names = {NoneType: "null", int: "integer", float: "number", bool: "true, false", str: "text"}
