@@ -1,25 +1,22 @@
 """Text to text: tokenize, batch, search, detokenize, and keep the order of the lines."""
 
-import logging
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from kotrans.batching import pad
-from kotrans.checkpoint import Checkpoint, load_checkpoint
+from kotrans.checkpoint import Checkpoint
 from kotrans.config.config import SearchConfig
 from kotrans.errors import ModelError
 from kotrans.search.beam import search
 from kotrans.search.stepper import EnsembleStepper, Stepper
 from kotrans.search.trellis import Hypothesis
+from kotrans.text import normalize
 from kotrans.tokenizer import EOS, PAD, Tokenizer
-
-logger = logging.getLogger(__name__)
 
 _BATCHES_SORTED = 16  # how many batches of lines are read ahead and sorted by length
 
@@ -42,8 +39,9 @@ class Translation:
     """A line and its translations, the best first. A blank line has one, which is blank."""
 
     source: str
-    source_pieces: tuple[str, ...]
+    source_pieces: tuple[str, ...]  # with "</s>" at the end of each part
     hypotheses: tuple[TranslatedText, ...]
+    parts: int  # more than one if the line is longer than what the model saw in training, 0 if it is blank
 
     @property
     def text(self) -> str:
@@ -84,7 +82,8 @@ class Translator:
     def _translate_chunk(self, lines: Sequence[str], n_best: int, first: int) -> Iterator[Translation]:
         encoded = self.tokenizer.source.encode(lines)
         self._check_lengths(encoded, first)
-        parts = [(row, part) for row, ids in enumerate(encoded) for part in self._parts(ids, first + row)]
+        cut = [self._parts(ids) for ids in encoded]
+        parts = [(row, part) for row, parts_of_line in enumerate(cut) for part in parts_of_line]
         order = sorted(range(len(parts)), key=lambda i: -len(parts[i][1]))
         found: list[list[list[Hypothesis]]] = [[] for _ in lines]
         hypotheses: dict[int, list[Hypothesis]] = {}
@@ -94,8 +93,8 @@ class Translator:
             hypotheses.update(zip(batch, search(self.stepper, source, source != PAD, self.config, n_best), strict=True))
         for i, (row, _) in enumerate(parts):
             found[row].append(hypotheses[i])
-        for line, ids, best in zip(lines, encoded, found, strict=True):
-            yield self._translation(line, ids, best)
+        for line, sources, n_bests in zip(lines, cut, found, strict=True):
+            yield self._translation(line, sources, n_bests)
 
     def _check_lengths(self, encoded: Sequence[Sequence[int]], first: int) -> None:
         limit = self.max_source_length
@@ -106,14 +105,10 @@ class Translator:
                     f"for attention.max_source_length {limit}; shorten the line"
                 )
 
-    def _parts(self, ids: Sequence[int], number: int) -> list[Sequence[int]]:
+    def _parts(self, ids: Sequence[int]) -> list[Sequence[int]]:
         """The whole source, or pieces of it cut before a word where there is one in reach."""
         if len(ids) <= self.max_pieces:
             return [ids] if ids else []
-        logger.warning(
-            "line %d has %d pieces, the longest in training had %d: translated in parts",
-            number, len(ids), self.max_pieces,
-        )  # fmt: skip
         begins = [piece.startswith("▁") for piece in self.tokenizer.source.pieces(ids)]
         parts, start = [], 0
         while len(ids) - start > self.max_pieces:
@@ -123,19 +118,23 @@ class Translator:
             start = cut
         return [*parts, ids[start:]]
 
-    def _translation(self, line: str, ids: Sequence[int], parts: list[list[Hypothesis]]) -> Translation:
-        if not parts:
-            return Translation(line, (), (_BLANK,))
-        ranks = min(len(n_best) for n_best in parts)
-        texts = tuple(self._join([n_best[rank] for n_best in parts]) for rank in range(ranks))
-        pieces = (*self.tokenizer.source.pieces(ids), "</s>") if len(parts) == 1 else ()
-        return Translation(line, pieces, texts)
+    def _translation(
+        self, line: str, sources: Sequence[Sequence[int]], n_bests: Sequence[list[Hypothesis]]
+    ) -> Translation:
+        """The translation of a line from its parts and the n best of each."""
+        if not sources:
+            return Translation(line, (), (_BLANK,), 0)
+        pieces = [piece for ids in sources for piece in (*self.tokenizer.source.pieces(ids), "</s>")]
+        ranked = zip(*n_bests, strict=False)  # a part may have fewer hypotheses than the others
+        return Translation(line, tuple(pieces), tuple(self._join(parts) for parts in ranked), len(sources))
 
     def _join(self, parts: Sequence[Hypothesis]) -> TranslatedText:
-        """The translation of a line from those of its parts; attention weights are kept for a line of one part."""
+        """One translation from those of the parts; no part looked at another's source, so those weights are 0."""
         vocabulary = self.tokenizer.target
+        weights = [part.weights for part in parts if part.weights is not None]
         return TranslatedText(
-            text=" ".join(text for part in parts if (text := one_line(vocabulary.decode(part.ids)))),
+            # A model that spells bytes may spell a line end or a control character, too.
+            text=" ".join(text for part in parts if (text := normalize(vocabulary.decode(part.ids)))),
             score=sum(part.score for part in parts) / len(parts),
             log_prob=sum(part.log_prob for part in parts),
             pieces=tuple(
@@ -143,14 +142,9 @@ class Translator:
                 for piece in (*vocabulary.pieces(part.ids), *(["</s>"] if part.finished else []))
             ),
             token_log_probs=tuple(value for part in parts for value in part.token_log_probs),
-            weights=parts[0].weights if len(parts) == 1 else None,
+            weights=torch.block_diag(*weights) if weights else None,  # (pieces, source pieces)
             finished=all(part.finished for part in parts),
         )  # fmt: skip
-
-
-def one_line(text: str) -> str:
-    """A translation as one line: a model that spells bytes may spell a line end, too."""
-    return " ".join(text.split())
 
 
 def translator_of(checkpoints: Sequence[Checkpoint], search: SearchConfig, device: torch.device) -> Translator:
@@ -174,8 +168,3 @@ def translator_of(checkpoints: Sequence[Checkpoint], search: SearchConfig, devic
         max_pieces=min(checkpoint.config.batches.max_pieces for checkpoint in checkpoints),
         max_source_length=min((limit for limit in limits if limit is not None), default=None),
     )  # fmt: skip
-
-
-def load_translator(folders: Sequence[Path], search: SearchConfig, device: torch.device) -> Translator:
-    """A translator of the checkpoints in these folders. Raises CheckpointError if one is missing or damaged."""
-    return translator_of([load_checkpoint(folder, device) for folder in folders], search, device)

@@ -10,7 +10,7 @@ from kotrans.corpus.corpus import load_split
 from kotrans.corpus.library import Library
 from kotrans.errors import DataError
 from kotrans.evaluate import Bucket, Scores, by_length, score
-from kotrans.files import read_lines, write_json, write_lines
+from kotrans.files import disk_errors, read_lines, write_json, write_lines
 from kotrans.pipeline.stages import Reporter, clean
 from kotrans.pipeline.translation import LoadedRuns
 from kotrans.runs import now
@@ -36,7 +36,7 @@ class Evaluation:
     buckets: list[Bucket]
     unfinished: int  # translations cut at the maximum length
     empty: int  # translations without a word, of sources that have some
-    folder: Path
+    file: Path  # of the figures; the hypotheses lie beside it
 
 
 def split_of_config(loaded: LoadedRuns, split: str, reporter: Reporter) -> TestSet:
@@ -60,7 +60,7 @@ def files_as_test_set(source: Path, reference: Path) -> TestSet:
             f"{source}: has {len(sources)} lines but {reference} has {len(references)}; "
             "line N of one must translate line N of the other"
         )
-    return TestSet(source.stem, sources, references)
+    return TestSet(f"file.{source.stem}", sources, references)  # no split of a corpus has a dot in its name
 
 
 def held_out_splits(loaded: LoadedRuns, reporter: Reporter) -> list[str]:
@@ -75,14 +75,16 @@ def evaluate_run(loaded: LoadedRuns, test_set: TestSet) -> Evaluation:
     translations = list(loaded.translator.translate(test_set.source))
     hypotheses = [translation.text for translation in translations]
     references = [normalize(line) for line in test_set.reference]
+    name = f"{test_set.name}.{loaded.label}" if loaded.label else test_set.name
     evaluation = Evaluation(
         test_set, hypotheses, score(hypotheses, references), by_length(test_set.source, hypotheses, references),
         unfinished=sum(not translation.hypotheses[0].finished for translation in translations),
         empty=sum(not translation.text and bool(normalize(translation.source)) for translation in translations),
-        folder=loaded.run.evaluation,
+        file=loaded.run.evaluation / f"{name}.json",
     )  # fmt: skip
-    write_lines(evaluation.folder / f"{test_set.name}.hypotheses.en", hypotheses)
-    write_json(evaluation.folder / f"{test_set.name}.json", _figures(evaluation, loaded))
+    with disk_errors(loaded.run.evaluation, "nothing of it was kept"):
+        write_lines(evaluation.file.with_name(f"{name}.hypotheses.en"), hypotheses)
+        write_json(evaluation.file, _figures(evaluation, loaded))
     return evaluation
 
 

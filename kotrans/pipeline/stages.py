@@ -1,5 +1,7 @@
 """Corpus, tokenizer and dataset: each made once for the same inputs and settings, and found again by their hash."""
 
+import errno
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, Protocol
@@ -8,7 +10,7 @@ from kotrans.config.config import Config
 from kotrans.corpus.corpus import CorpusManifest, corpus_key, prepare_corpus
 from kotrans.corpus.library import Library
 from kotrans.dataset import DatasetManifest, dataset_key, prepare_dataset
-from kotrans.errors import ConfigError
+from kotrans.errors import ConfigError, DataError
 from kotrans.runs import prepared_folder
 from kotrans.tokenizer import Tokenizer, TokenizerManifest, tokenizer_key, train_tokenizer
 
@@ -47,8 +49,7 @@ def clean(config: Config, reporter: Reporter, library: Library | None = None) ->
     """The config's corpora, fetched where missing, cleaned and split into a prepared corpus."""
     library = replace(library or Library(), progress=reporter.progress)
     folder = prepared_folder() / f"corpus-{corpus_key(config, library)}"
-    if made := not folder.exists():
-        prepare_corpus(config, folder, library)
+    made = _make(folder, lambda: prepare_corpus(config, folder, library))
     manifest = CorpusManifest.read(folder)
     splits = ", ".join(f"{name} {pairs:,}" for name, pairs in manifest.splits.items())
     summary = f"{splits} pairs; {sum(manifest.dropped.values()):,} dropped"
@@ -62,8 +63,7 @@ def tokenize(config: Config, reporter: Reporter, library: Library | None = None)
     corpus, _ = clean(config, reporter, library)
     texts = corpus.folder / "train.ko", corpus.folder / "train.en"
     folder = prepared_folder() / f"tokenizer-{tokenizer_key(config.tokenizer, *texts, config.seed)}"
-    if made := not folder.exists():
-        train_tokenizer(config.tokenizer, *texts, folder, config.seed)
+    made = _make(folder, lambda: train_tokenizer(config.tokenizer, *texts, folder, config.seed))
     stage = Stage("tokenizer", folder, made, TokenizerManifest.read(folder).summary)
     reporter.stage(stage)
     return corpus, stage, Tokenizer.load(folder)
@@ -88,18 +88,38 @@ def prepare(config: Config, reporter: Reporter, library: Library | None = None) 
     corpus_manifest = CorpusManifest.read(corpus.folder)
     key = dataset_key(corpus_manifest.key, tokenizer.fingerprint, config.batches)
     folder = prepared_folder() / f"dataset-{key}"
-    if made := not folder.exists():
-        prepare_dataset(
+    made = _make(
+        folder,
+        lambda: prepare_dataset(
             corpus.folder,
             tokenizer,
             config.batches,
             folder,
             lambda done, total: reporter.progress("encode", done, total),
-        )
+        ),
+    )
     manifest = DatasetManifest.read(folder)
     _check_location(config, manifest)
     reporter.stage(Stage("dataset", folder, made, _summary(manifest)))
     return Prepared(corpus.folder, folder, tokenizer, manifest)
+
+
+def _make(folder: Path, make: Callable[[], object]) -> bool:
+    """Makes the folder if it is missing; false if it is there, or another process was first: its content is the same.
+
+    Raises DataError if the disk is full.
+    """
+    if folder.exists():
+        return False
+    try:
+        make()
+    except FileExistsError:
+        return False
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise DataError(f"{folder}: the disk is full; free some space and run the same command again") from None
+    return True
 
 
 def _summary(manifest: DatasetManifest) -> str:

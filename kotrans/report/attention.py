@@ -1,16 +1,16 @@
 """Attention weights of translations, written while they pass by."""
 
 import json
-import logging
 from collections.abc import Iterator
 from pathlib import Path
+
+import numpy as np
+from numpy.typing import ArrayLike
 
 from kotrans.errors import ModelError, UsageError
 from kotrans.files import new_file
 from kotrans.report.heatmap import attention_record, draw, numbered
 from kotrans.translate import Translation
-
-logger = logging.getLogger(__name__)
 
 _MOST_PICTURES = 20
 
@@ -38,7 +38,7 @@ def _write_records(path: Path, translations: Iterator[Translation]) -> Iterator[
 def _record(translation: Translation) -> dict[str, object]:
     best = translation.hypotheses[0]
     _check(translation)
-    weights = [] if best.weights is None else best.weights.tolist()
+    weights: ArrayLike = np.zeros((0, 0)) if best.weights is None else best.weights.tolist()
     return attention_record(translation.source, best.text, translation.source_pieces, best.pieces, weights)
 
 
@@ -51,7 +51,7 @@ def _draw_all(path: Path, translations: Iterator[Translation]) -> Iterator[Trans
         best = translation.hypotheses[0]
         _check(translation)
         assert best.weights is not None
-        draw(picture, translation.source_pieces, best.pieces, best.weights, title=best.text)
+        draw(picture, translation.source_pieces, best.pieces, best.weights, title=f"{translation.source}\n{best.text}")
     yield from passed
 
 

@@ -47,7 +47,7 @@ def corpora_table(listings: Sequence[Listing]) -> str:
     rows = []
     for listing in listings:
         entry = listing.entry
-        pairs = ", ".join(f"{split} {count:,}" for split, count in entry.pairs.items()) or "-"
+        pairs = ", ".join(f"{split} {count:,}" for split, count in listing.pairs.items()) or "-"
         state = "embedded" if entry.bundled else "present" if listing.present else "not fetched"
         rows.append([entry.name, pairs, entry.licence, state, entry.title])
     return table(["corpus", "pairs", "licence", "here", "title"], rows, left=5)
