@@ -6,6 +6,6 @@ import os
 # process takes a core they burn the time of the one that works.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
-from kotrans.cli.app import main  # noqa: E402
+from kotrans.cli.app import main
 
 __all__ = ["main"]

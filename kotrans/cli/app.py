@@ -1,12 +1,20 @@
 """The commands in one place, and the one boundary where errors become a line and an exit code."""
 
+import errno
 import os
 import sys
+from io import TextIOWrapper
 
 import typer
 
 from kotrans.cli import evaluating, listing, preparing, training, translating
 from kotrans.errors import KotransError, UsageError
+
+# What the machine says no to, whatever was being written or read; anything else is a bug and keeps its traceback.
+_NOT_OUR_FAULT = (
+    errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO,
+    errno.EISDIR, errno.ENOTDIR, errno.EEXIST, errno.ENAMETOOLONG, errno.EMFILE,
+)  # fmt: skip
 
 app = typer.Typer(
     name="kotrans",
@@ -50,20 +58,40 @@ def options(
 
 def main() -> None:
     """The console script: exit code 1 for a problem the user can fix, 2 for wrong usage, 130 for Ctrl-C."""
+    _speak_utf8()
     try:
-        app()
+        try:
+            app()
+        finally:
+            sys.stdout.flush()  # here, where an error is caught, and not while Python exits
     except UsageError as error:
-        _fail(error, 2)
+        _fail(str(error), 2)
     except KotransError as error:
-        _fail(error, 1)
-    except KeyboardInterrupt:
-        raise SystemExit(130) from None
+        _fail(str(error), 1)
     except BrokenPipeError:
-        # Whoever read our output has closed it, as `head` does. Python would complain again while it exits.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # Whoever read our output has closed it, as `head` does.
+        _drop_output()
         raise SystemExit(1) from None
+    except OSError as error:
+        if error.errno not in _NOT_OUR_FAULT:
+            raise
+        _drop_output()
+        where = error.filename or "standard output"
+        _fail(f"{where}: {error.strerror}; check the place, its permissions and its free space", 1)
 
 
-def _fail(error: KotransError, code: int) -> None:
-    typer.echo(f"error: {' '.join(str(error).split())}", err=True)
+def _speak_utf8() -> None:
+    """Files and pipes are written in UTF-8 on every system; a terminal keeps its encoding, and gets "?" at worst."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(encoding=stream.encoding if stream.isatty() else "utf-8", errors="replace")
+
+
+def _drop_output() -> None:
+    """What could not be written is forgotten, or Python would try again, and complain, while it exits."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _fail(message: str, code: int) -> None:
+    typer.echo(f"error: {' '.join(message.split())}", err=True)
     raise SystemExit(code) from None

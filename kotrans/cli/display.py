@@ -12,7 +12,12 @@ from kotrans.pipeline.stages import Stage
 from kotrans.trainer.events import Event, Updated, Validated
 
 _LINE_EVERY = 10.0  # seconds between plain lines of training
+_DRAWN_EVERY = 0.2  # seconds between states of the bar
 _WINDOW = 0.05  # share of the newest update in the running averages
+# What a narrow terminal cuts off stands last.
+_NARROW = "{percentage:3.0f}% {remaining} left, {desc}"
+_WIDE = "{percentage:3.0f}%|{bar:20}| {remaining} left, {desc}"
+_WIDE_COLUMNS = 125
 
 
 class StageDisplay:
@@ -23,19 +28,25 @@ class StageDisplay:
         self._what = ""
 
     def progress(self, what: str, done: int, total: int | None) -> None:
+        """So much of something is done; total is None while it is not known."""
         if self._bar is None or what != self._what:
-            self._close()
-            self._bar, self._what = tqdm(desc=what, total=total, unit_scale=True, disable=None, leave=False), what
+            self.close()
+            self._bar, self._what = (
+                tqdm(desc=what, total=total, unit="", unit_scale=True, disable=None, leave=False),
+                what,
+            )
         self._bar.update(done - self._bar.n)
         if total is not None and done >= total:
-            self._close()
+            self.close()
 
     def stage(self, stage: Stage) -> None:
-        self._close()
+        """A stage is done, or was up to date."""
+        self.close()
         state = "" if stage.made else " (up to date)"
         typer.echo(f"{stage.name:<9} {stage.folder}{state}\n          {stage.summary}", err=True)
 
-    def _close(self) -> None:
+    def close(self) -> None:
+        """Takes the bar away, if there is one."""
         if self._bar is not None:
             self._bar.close()
         self._bar = None
@@ -46,12 +57,9 @@ class TrainingDisplay:
 
     def __init__(self) -> None:
         self._live = sys.stderr.isatty()
-        self._bar = tqdm(
-            total=1000, disable=not self._live, dynamic_ncols=True, leave=False,
-            bar_format="{percentage:3.0f}%|{bar:20}| {desc} [{elapsed}<{remaining}]",
-        )  # fmt: skip
+        self._bar: tqdm[Any] | None = None
         self._loss = self._perplexity = self._speed = 0.0
-        self._written = time.monotonic()
+        self._drawn = time.monotonic()
 
     def __enter__(self) -> Self:
         return self
@@ -59,7 +67,8 @@ class TrainingDisplay:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._bar.close()
+        if self._bar is not None:
+            self._bar.close()
 
     def __call__(self, event: Event) -> None:
         if isinstance(event, Updated):
@@ -72,16 +81,29 @@ class TrainingDisplay:
         self._loss += fresh * (event.loss - self._loss)
         self._perplexity += fresh * (event.perplexity - self._perplexity)
         self._speed += fresh * (event.target_tokens / event.seconds - self._speed)
-        text = (
-            f"epoch {event.epoch} update {event.update:,}: loss {self._loss:.3f}, perplexity {self._perplexity:.1f}, "
-            f"{self._speed:,.0f} target tokens/s, learning rate {event.learning_rate:.2g}"
-        )
         if self._live:
-            self._bar.set_description_str(text, refresh=False)
-            self._bar.update(round(1000 * event.share_done) - self._bar.n)
-        elif time.monotonic() - self._written > _LINE_EVERY:
-            self._written = time.monotonic()
-            typer.echo(f"{event.share_done:4.0%} {text}", err=True)
+            self._draw(event)
+        elif time.monotonic() - self._drawn > _LINE_EVERY:
+            self._drawn = time.monotonic()
+            typer.echo(
+                f"{event.share_done:4.0%} epoch {event.epoch} update {event.update:,}: loss {self._loss:.3f}, "
+                f"perplexity {self._perplexity:.1f}, {self._speed:,.0f} target tokens/s, "
+                f"learning rate {event.learning_rate:.2g}",
+                err=True,
+            )
+
+    def _draw(self, event: Updated) -> None:
+        if self._bar is None:  # not earlier, or it would stand among the lines of the stages before
+            self._bar = tqdm(total=1.0, initial=event.share_done, dynamic_ncols=True, leave=False, bar_format=_NARROW)
+        elif time.monotonic() - self._drawn < _DRAWN_EVERY and event.share_done < 1:
+            return
+        self._drawn = time.monotonic()
+        self._bar.n = event.share_done
+        self._bar.bar_format = _WIDE if (self._bar.format_dict["ncols"] or 0) >= _WIDE_COLUMNS else _NARROW
+        self._bar.set_description_str(
+            f"loss {self._loss:.2f}, perplexity {self._perplexity:.1f}, {self._speed:,.0f} tokens/s, "
+            f"lr {event.learning_rate:.2g}, update {event.update:,}, epoch {event.epoch}"
+        )
 
     def _validation(self, event: Validated) -> None:
         figures = event.figures

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kotrans.cli.options import Mirror, RunNames, Settings, find_library
+from kotrans.cli.options import Mirror, RunNames, Settings, corpus_names, find_library
 from kotrans.errors import UsageError
 
 if TYPE_CHECKING:
@@ -16,35 +16,50 @@ if TYPE_CHECKING:
 
 def evaluate(
     runs: RunNames = None,
-    split: Annotated[str, typer.Option(help="Split of the run's own corpora, or of --corpus.")] = "test",
+    split: Annotated[
+        str | None,
+        typer.Option(help="Split of the run's own corpora, or of --corpus; `test` if left out.", metavar="SPLIT"),
+    ] = None,
     corpus: Annotated[
-        str | None, typer.Option(help="A corpus of `kotrans corpora` instead.", show_default=False)
+        str | None,
+        typer.Option(help="A corpus of `kotrans corpora` instead.", metavar="CORPUS", autocompletion=corpus_names),
     ] = None,
     source: Annotated[
-        Path | None, typer.Option(help="A file of your own instead, with --reference.", show_default=False)
+        Path | None, typer.Option(help="A file of your own instead, with --reference.", metavar="FILE")
     ] = None,
-    reference: Annotated[
-        Path | None, typer.Option(help="Reference translations, a line each.", show_default=False)
-    ] = None,
+    reference: Annotated[Path | None, typer.Option(help="Reference translations, a line each.", metavar="FILE")] = None,
     hypothesis: Annotated[
-        Path | None, typer.Option(help="Score this file; nothing is translated.", show_default=False)
+        Path | None, typer.Option(help="Score this file; nothing is translated.", metavar="FILE")
     ] = None,
     settings: Settings = None,
     mirror: Mirror = None,
 ) -> None:
-    """Translate a test set and score it: BLEU, chrF and TER with their signatures."""
+    """Translate a test set and score it with BLEU, chrF and TER.
+
+    The figures and the translations are also written into the run.
+    """
     from kotrans.pipeline.evaluation import evaluate_file, evaluate_run
 
-    if (source or hypothesis) and (not reference or (source and hypothesis)):
-        raise UsageError("give --reference with either --source (to translate) or --hypothesis (to score as it is)")
-    if reference and not (source or hypothesis):
-        raise UsageError("--reference goes with --source (to translate) or --hypothesis (to score as it is)")
+    _check(split, corpus, source, reference, hypothesis)
     if hypothesis and reference:
+        if runs or settings:
+            raise UsageError("--hypothesis is scored as it is: leave out --run and --set")
         show_scores(evaluate_file(hypothesis, reference))
         return
     loaded = _load(runs, settings)
     files = (source, reference) if source and reference else None
-    show(evaluate_run(loaded, _test_set(loaded, split, corpus, files, mirror)))
+    show(evaluate_run(loaded, _test_set(loaded, split or "test", corpus, files, mirror)))
+
+
+def _check(
+    split: str | None, corpus: str | None, source: Path | None, reference: Path | None, hypothesis: Path | None
+) -> None:
+    if bool(reference) != bool(source or hypothesis):
+        raise UsageError("--reference goes with --source (to translate) or --hypothesis (to score as it is)")
+    if source and hypothesis:
+        raise UsageError("give either --source (to translate) or --hypothesis (to score as it is), not both")
+    if reference and (split or corpus):
+        raise UsageError("give either files (--reference) or a test set (--split, --corpus), not both")
 
 
 def show(evaluation: "Evaluation", samples: int = 0) -> None:
@@ -56,7 +71,7 @@ def show(evaluation: "Evaluation", samples: int = 0) -> None:
     show_scores(evaluation.scores)
     typer.echo(buckets_table(evaluation.buckets))
     typer.echo(f"{evaluation.unfinished} cut at the maximum length, {evaluation.empty} empty")
-    typer.echo(f"written to {evaluation.folder / test_set.name}.json and .hypotheses.en")
+    typer.echo(f"written to {evaluation.file} and {evaluation.file.stem}.hypotheses.en")
     step = max(1, len(hypotheses) // max(samples, 1))
     for i in range(step // 2, len(hypotheses), step)[:samples]:
         typer.echo(f"    {test_set.source[i]}\n    → {hypotheses[i]}\n    = {test_set.reference[i]}")

@@ -4,11 +4,11 @@ import typer
 
 from kotrans.cli.options import ConfigPath, Settings, find_config
 
-config = typer.Typer(no_args_is_help=True, help="Look at configs.")
+config = typer.Typer(no_args_is_help=True, help="Look at a config, or at everything that can be set.")
 
 
 def runs() -> None:
-    """List the runs: name, config, status, updates, best dev BLEU, size, date."""
+    """List the runs: status, updates, best dev BLEU, size and date."""
     from kotrans.report.tables import runs_table
     from kotrans.runs import all_runs, runs_folder
 
@@ -26,7 +26,7 @@ def corpora() -> None:
 
 @config.command()
 def show(config: ConfigPath = None, settings: Settings = None) -> None:
-    """Print the config with every default, as YAML that can be used as a config."""
+    """Print the resolved config with every default, as YAML."""
     from kotrans.config.loading import dump_config
 
     typer.echo(dump_config(find_config(config, settings)), nl=False)

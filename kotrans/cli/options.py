@@ -9,9 +9,26 @@ if TYPE_CHECKING:
     from kotrans.config.config import Config
     from kotrans.corpus.library import Library
 
+
+def run_names(incomplete: str) -> list[str]:
+    """Shell completion of a run's name."""
+    from kotrans.runs import all_runs
+
+    return [run.name for run in all_runs() if run.name.startswith(incomplete)]
+
+
+def corpus_names(incomplete: str) -> list[str]:
+    """Shell completion of a listed corpus."""
+    from kotrans.corpus.registry import load_registry
+
+    return [name for name in load_registry() if name.startswith(incomplete)]
+
+
 ConfigPath = Annotated[
     Path | None,
-    typer.Option("-c", "--config", help="A YAML config; the starter config if left out.", show_default=False),
+    typer.Option(
+        "-c", "--config", metavar="FILE", help="A YAML config; the starter config if left out.", show_default=False
+    ),
 ]
 Settings = Annotated[
     list[str] | None,
@@ -21,7 +38,11 @@ Settings = Annotated[
 ]
 Mirror = Annotated[
     str | None,
-    typer.Option(help="A URL or folder to fetch corpora from instead (or KOTRANS_MIRROR).", show_default=False),
+    typer.Option(
+        metavar="URL|FOLDER",
+        help="A URL or folder to fetch corpora from instead (or KOTRANS_MIRROR).",
+        show_default=False,
+    ),
 ]
 RunNames = Annotated[
     list[str] | None,
@@ -30,6 +51,7 @@ RunNames = Annotated[
         metavar="RUN[/CHECKPOINT]",
         help="Which run, the most recently finished one if left out; several make an ensemble.",
         show_default=False,
+        autocompletion=run_names,
     ),
 ]
 

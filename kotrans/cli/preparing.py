@@ -4,12 +4,17 @@ from typing import Annotated
 
 import typer
 
-from kotrans.cli.options import ConfigPath, Mirror, Settings, find_config, find_library
+from kotrans.cli.options import ConfigPath, Mirror, Settings, corpus_names, find_config, find_library
 
 
 def fetch(
     names: Annotated[
-        list[str] | None, typer.Argument(help="Corpora of `kotrans corpora`; all of the config if left out.")
+        list[str] | None,
+        typer.Argument(
+            metavar="CORPUS",
+            help="Corpora of `kotrans corpora`; all of the config if left out.",
+            autocompletion=corpus_names,
+        ),
     ] = None,
     config: ConfigPath = None,
     mirror: Mirror = None,
@@ -20,13 +25,18 @@ def fetch(
     from kotrans.cli.display import StageDisplay
 
     listed = names or [corpus.name for corpus in find_config(config, None).corpora if not corpus.splits]
-    library = replace(find_library(mirror), progress=StageDisplay().progress)
+    display = StageDisplay()
+    library = replace(find_library(mirror), progress=display.progress)
     for name in listed:
-        typer.echo(f"{name}: {library.fetch(name)}")
+        folder = library.fetch(name)
+        display.close()
+        typer.echo(f"{name}: {folder}")
+    if not listed:
+        typer.echo("nothing to fetch: every corpus of this config is in files of your own", err=True)
 
 
 def clean(config: ConfigPath = None, settings: Settings = None, mirror: Mirror = None) -> None:
-    """Stage 2: read, clean and split the corpora, and count what was dropped and why."""
+    """Stage 2: clean and split the corpora, counting what is dropped."""
     from kotrans.cli.display import StageDisplay
     from kotrans.pipeline.stages import clean
     from kotrans.report.tables import cleaning_table

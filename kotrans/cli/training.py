@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kotrans.cli.options import ConfigPath, Mirror, Settings, find_config, find_library
+from kotrans.cli.options import ConfigPath, Mirror, Settings, find_config, find_library, run_names
 
 if TYPE_CHECKING:
     from kotrans.config.config import Config
@@ -18,12 +18,16 @@ def train(
     config: ConfigPath = None,
     settings: Settings = None,
     name: Annotated[
-        str | None, typer.Option("--run", help="Name of the run; the config's if left out.", show_default=False)
+        str | None,
+        typer.Option("--run", metavar="NAME", help="Name of the run; the config's if left out.", show_default=False),
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run where it stopped.")] = False,
     mirror: Mirror = None,
 ) -> None:
-    """Stage 5: run what is missing of stages 1 to 4, train, and score the best checkpoint on the test split."""
+    """Stage 5: train, after whatever of stages 1 to 4 is missing.
+
+    At the end the best checkpoint is scored on the test splits.
+    """
     from kotrans.cli.display import StageDisplay, TrainingDisplay
     from kotrans.pipeline.training import train
     from kotrans.runs import new_run
@@ -42,14 +46,28 @@ def train(
 
 def average(
     run: Annotated[
-        str | None, typer.Option(help="Which run; the most recently finished one if left out.", show_default=False)
+        str | None,
+        typer.Option(
+            help="Which run; the most recently finished one if left out.",
+            metavar="RUN",
+            show_default=False,
+            autocompletion=run_names,
+        ),
     ] = None,
     last: Annotated[
         int | None,
-        typer.Option(help="Only the last so many checkpoints; all that are kept if left out.", show_default=False),
+        typer.Option(
+            min=2,
+            metavar="N",
+            help="Only the last so many checkpoints; all that are kept if left out.",
+            show_default=False,
+        ),
     ] = None,
     name: Annotated[
-        str | None, typer.Option("--name", help="Name of the new run; RUN-average if left out.", show_default=False)
+        str | None,
+        typer.Option(
+            "--name", metavar="NAME", help="Name of the new run; RUN-average if left out.", show_default=False
+        ),
     ] = None,
 ) -> None:
     """Average the weights of a run's checkpoints into a new run."""
@@ -94,7 +112,11 @@ def _say_end(run: "Run", outcome: "Outcome") -> None:
             err=True,
         )
         raise SystemExit(128 + outcome.signal)
-    best = f", best dev BLEU {progress.best_bleu:.2f} at update {progress.best_update:,}" if progress.best_bleu else ""
+    best = (
+        f", best dev BLEU {progress.best_bleu:.2f} at update {progress.best_update:,}"
+        if progress.best_bleu is not None
+        else ""
+    )
     typer.echo(
         f"finished  {progress.update:,} updates in {progress.minutes:.1f} minutes ({outcome.reason} reached){best}",
         err=True,

@@ -2,44 +2,52 @@
 
 import sys
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
 
 from kotrans.cli.options import RunNames, Settings
-from kotrans.errors import DataError, UsageError
+from kotrans.errors import ModelError, UsageError
 
 if TYPE_CHECKING:
     from kotrans.translate import Translation, Translator
 
 
 def translate(
-    sentences: Annotated[list[str] | None, typer.Argument(help="Korean sentences.", show_default=False)] = None,
-    file: Annotated[Path | None, typer.Option(help="Translate the lines of this file.", show_default=False)] = None,
-    out: Annotated[Path | None, typer.Option(help="Write the translations here.", show_default=False)] = None,
-    runs: RunNames = None,
-    beam: Annotated[
-        int | None, typer.Option(help="Beam; search.beam of the run if left out.", show_default=False)
+    sentences: Annotated[
+        list[str] | None, typer.Argument(metavar="SENTENCE", help="Korean sentences.", show_default=False)
     ] = None,
-    n_best: Annotated[int, typer.Option(help="Translations a line, tab-separated, each followed by its score.")] = 1,
+    file: Annotated[Path | None, typer.Option(metavar="FILE", help="Translate the lines of this file.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write the translations here, wholly or not at all.")
+    ] = None,
+    runs: RunNames = None,
+    beam: Annotated[int | None, typer.Option(metavar="N", help="Beam; search.beam of the run if left out.")] = None,
+    n_best: Annotated[
+        int, typer.Option(min=1, metavar="N", help="Translations a line, tab-separated, each followed by its score.")
+    ] = 1,
     attention: Annotated[
         Path | None,
-        typer.Option(help="Write attention weights here: .jsonl, or a heat map as .png or .svg.", show_default=False),
+        typer.Option(metavar="FILE", help="Write attention weights here: .jsonl, or a heat map as .png or .svg."),
     ] = None,
     settings: Settings = None,
 ) -> None:
-    """Translate sentences, a file, standard input, or what is typed at a prompt."""
+    """Translate sentences, a file, piped text, or what you type."""
     if file and sentences:
         raise UsageError("give either sentences or --file, not both")
     prompted = not sentences and not file and sys.stdin.isatty()
-    if n_best < 1:
-        raise UsageError(f"--n-best {n_best}: at least 1")
+    if prompted and (out or attention):
+        raise UsageError("--out and --attention want text: give sentences, --file, or pipe it in")
+    if out and out.is_dir():
+        raise UsageError(f"--out {out}: is a folder; name a file")
     translator = _load(runs, [*(settings or []), *([f"search.beam={beam}"] if beam is not None else [])])
     if prompted:
         _prompt(translator, n_best)
         return
-    translations = translator.translate(_lines(sentences, file), n_best)
+    translations = _tell_parts(translator.translate(_lines(sentences, file), n_best))
     if attention:
         from kotrans.report.attention import write_attention
 
@@ -56,21 +64,26 @@ def _load(runs: list[str] | None, settings: list[str]) -> "Translator":
 
 
 def _lines(sentences: list[str] | None, file: Path | None) -> Iterable[str]:
+    from kotrans.files import decode_lines, stream_lines
+
     if sentences:
-        return [line for sentence in sentences for line in sentence.split("\n")]
-    from kotrans.files import stream_lines
-
-    return stream_lines(file) if file else _standard_input()
+        return [line for number, sentence in enumerate(sentences, 1) for line in _checked(sentence, number).split("\n")]
+    return stream_lines(file) if file else decode_lines(sys.stdin.buffer, "standard input")
 
 
-def _standard_input() -> Iterator[str]:
-    """Lines as they come: UTF-8, "\\n" alone ends one, a byte order mark and "\\r" at the end are dropped."""
-    for number, data in enumerate(sys.stdin.buffer, start=1):
-        try:
-            line = data.decode("utf-8-sig" if number == 1 else "utf-8")
-        except UnicodeDecodeError:
-            raise DataError(f"standard input:{number}: not UTF-8 text; convert it to UTF-8") from None
-        yield line.removesuffix("\n").removesuffix("\r")
+def _checked(sentence: str, number: int) -> str:
+    """Bytes of an argument that are not UTF-8 arrive as lone surrogates."""
+    if any("\ud800" <= character <= "\udfff" for character in sentence):
+        raise UsageError(f"sentence {number}: not UTF-8 text; put it into a file and give --file")
+    return sentence
+
+
+def _tell_parts(translations: "Iterator[Translation]") -> "Iterator[Translation]":
+    for number, translation in enumerate(translations, start=1):
+        if translation.parts > 1:
+            told = f"line {number}: longer than what the run was trained on; translated in {translation.parts} parts"
+            typer.echo(told, err=True)
+        yield translation
 
 
 def _write(translations: "Iterator[Translation]", out: Path | None, n_best: int) -> None:
@@ -78,9 +91,13 @@ def _write(translations: "Iterator[Translation]", out: Path | None, n_best: int)
     if out is None:
         _to_stream(lines, sys.stdout)
         return
-    from kotrans.files import new_file
+    from kotrans.files import disk_errors, new_file
 
-    with new_file(out) as scratch, scratch.open("w", encoding="utf-8", newline="\n") as stream:
+    with (
+        disk_errors(out, "nothing was written"),
+        new_file(out) as scratch,
+        scratch.open("w", encoding="utf-8", newline="\n") as stream,
+    ):
         _to_stream(lines, stream)
 
 
@@ -98,12 +115,25 @@ def _line(translation: "Translation", n_best: int) -> str:
 
 def _prompt(translator: "Translator", n_best: int) -> None:
     typer.echo("Type a Korean sentence; an empty line or Ctrl-D leaves.", err=True)
-    while True:
+    if isinstance(sys.stdin, TextIOWrapper):
+        sys.stdin.reconfigure(errors="replace")  # half a syllable, as some terminals leave after a backspace
+    with suppress(ImportError):
+        import readline  # noqa: F401  (lets `input` edit the line and remember earlier ones)
+    while line := _ask().strip():
         try:
-            line = input("> ")
-        except EOFError:
-            return
-        if not line.strip():
-            return
-        for translation in translator.translate([line], n_best):
-            typer.echo(_line(translation, n_best))
+            for translation in _tell_parts(translator.translate([line], n_best)):
+                typer.echo(_line(translation, n_best))
+        except ModelError as error:
+            typer.echo(f"error: {error}", err=True)
+
+
+def _ask() -> str:
+    """What is typed; empty at the end of the input. The prompt never goes into a file that takes the translations."""
+    terminal = sys.stdout.isatty()
+    if not terminal:
+        typer.echo("> ", nl=False, err=True)
+    try:
+        return input("> " if terminal else "")
+    except EOFError:
+        typer.echo(err=True)
+        return ""
