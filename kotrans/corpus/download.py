@@ -95,7 +95,7 @@ def _receive(response: httpx.Response, task: Download, start: int) -> None:
             task.validator.write_text(validator, encoding="ascii")
     done = start
     with task.part.open("ab") as file:
-        for chunk in response.iter_bytes(1 << 16):
+        for chunk in response.iter_bytes():  # as they come: gathered ones would be lost when it breaks off
             done += len(chunk)
             _check_size(task, done)
             file.write(chunk)

@@ -186,7 +186,6 @@ def test_what_is_no_parallel_text_does_not_enter_the_cache(plain: Entry, site: S
     with pytest.raises(FetchError, match=r"plain: what came is not what was expected .*pairs\.tsv:1: has 1 columns"):
         fetch(plain, cache=tmp_path / "cache")
     site.files["/pairs.tsv"] = "Yes.\t네.\n".encode()
-    site.tag = '"two"'
     assert fetch(plain, cache=tmp_path / "cache").is_dir()
 
 
@@ -229,6 +228,9 @@ def test_a_mirror_folder_has_the_files_in_the_corpus_or_directly(
 def test_checksums_hold_for_mirrors_too(news: Entry, site: Site, tmp_path: Path) -> None:
     (tmp_path / "korean-english-park.train.tar.gz").write_bytes(b"something else")
     with pytest.raises(FetchError, match=r"park\.train\.tar\.gz: has git blob id"):
+        fetch(news, cache=tmp_path / "cache", mirror=str(tmp_path))
+    (tmp_path / "korean-english-park.train.tar.gz").write_bytes(b"x" * 9001)
+    with pytest.raises(FetchError, match=r"park\.train\.tar\.gz: is larger than the 9,000 bytes"):
         fetch(news, cache=tmp_path / "cache", mirror=str(tmp_path))
     with pytest.raises(FetchError, match="there is no such file in the mirror; check the mirror"):
         fetch(news, cache=tmp_path / "cache", mirror=str(tmp_path / "nowhere"))
