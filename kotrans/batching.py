@@ -87,7 +87,7 @@ def plan_epoch(
     """
     random = np.random.default_rng([seed, epoch])
     pairs = random.permutation(_draw(len(source_lengths), weights, random))
-    batches = _pack(pairs, source_lengths, target_lengths, tokens, phase=random.random())
+    batches = _pack(pairs, source_lengths, target_lengths, tokens, random)
     return [batches[i] for i in random.permutation(len(batches))]
 
 
@@ -103,23 +103,30 @@ def _draw(count: int, weights: npt.ArrayLike, random: np.random.Generator) -> In
     return np.repeat(np.arange(count), whole.astype(np.int64) + extra)
 
 
-def _pack(pairs: Integers, source_lengths: Integers, target_lengths: Integers, tokens: int, phase: float = 0.0) -> Plan:
-    """Sorts by both lengths, ties as they come, and cuts where the budget is full."""
+def _pack(
+    pairs: Integers,
+    source_lengths: Integers,
+    target_lengths: Integers,
+    tokens: int,
+    random: np.random.Generator | None = None,
+) -> Plan:
+    """Sorts by both lengths, ties as they come, and cuts where the budget is full; `random` moves the cuts."""
     if not len(pairs):
         return []
     source, target = source_lengths[pairs], target_lengths[pairs]
     longest = np.maximum(source, target)
-    strip = _strips(target, longest, tokens, phase)[target]
+    strip = _strips(target, longest, tokens, random.random() if random else 0.0)[target]
     # Sources go up in one strip and down in the next, so that neighbours are alike where strips meet.
     order = np.argsort(strip * (2 * source.max() + 1) + np.where(strip % 2, -source, source), kind="stable")
     pairs, longest = pairs[order], longest[order]
-    plan, start = [], 0
+    # Rare lengths have no ties: were the first batch always full, they would meet the same pairs in every epoch.
+    plan, start, budget = [], 0, int(random.integers(tokens) + 1) if random else tokens
     while start < len(pairs):
-        reach = longest[start : start + max(1, tokens // int(longest[start]))]
+        reach = longest[start : start + max(1, budget // int(longest[start]))]
         room = np.maximum.accumulate(reach) * np.arange(1, len(reach) + 1)
-        size = max(1, int(np.searchsorted(room, tokens, side="right")))
+        size = max(1, int(np.searchsorted(room, budget, side="right")))
         plan.append(pairs[start : start + size])
-        start += size
+        start, budget = start + size, tokens
     return plan
 
 
