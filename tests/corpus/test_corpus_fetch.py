@@ -185,7 +185,7 @@ def test_what_is_no_parallel_text_does_not_enter_the_cache(plain: Entry, site: S
     site.files["/pairs.tsv"] = b"<html>Try later</html>\n"
     with pytest.raises(FetchError, match=r"plain: what came is not what was expected .*pairs\.tsv:1: has 1 columns"):
         fetch(plain, cache=tmp_path / "cache")
-    site.files["/pairs.tsv"] = "Yes.\t네.\n".encode()
+    site.files["/pairs.tsv"] = "Yes, it is.\t정말네.\n".encode()  # as long, under the same tag
     assert fetch(plain, cache=tmp_path / "cache").is_dir()
 
 

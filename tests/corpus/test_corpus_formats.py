@@ -155,6 +155,7 @@ def test_a_short_row_is_refused_with_its_line(tmp_path: Path) -> None:
 def test_csv_cells_may_hold_line_breaks_commas_and_quotes(tmp_path: Path) -> None:
     text = 'en,ko\n"one, ""two""\nthree","하나\r\n둘"\n'
     assert read_text(tmp_path, "csv", text) == [("하나 둘", 'one, "two" three')]
+    assert read_text(tmp_path, "csv", 'ko,en\n"네\r네",yes\n') == [("네\r네", "yes")]
 
 
 def test_a_csv_quote_that_does_not_end_is_refused(tmp_path: Path) -> None:
