@@ -58,6 +58,42 @@ def test_each_option_drops_something_in_training_only(option: str) -> None:
     assert not torch.allclose(logits_of(model.train(), batch), plain)
 
 
+# What each option puts zeros into: embedded source and target, the inputs of layers, the memory, the deep output.
+PLACES = {
+    "embedding": {"source", "target", "first layer"},
+    "layers": {"second layer", "memory", "upper layer"},
+    "recurrent": set(),
+    "output": {"softmax"},
+    "source_word": {"source", "first layer"},
+    "target_word": {"target"},
+}
+
+
+@pytest.mark.parametrize("option", PLACES)
+def test_each_option_drops_at_its_places_and_nowhere_else(option: str) -> None:
+    config = tiny_config(dropout={option: 0.5}, encoder={"layers": 2}, decoder={"layers": 2})
+    model, batch = tiny_model(config).train(), sentences((6,) * 20, (6,) * 20)
+    watched = {
+        "source": ("encoder", 0),
+        "target": ("decoder", 2),
+        "first layer": ("encoder.layers.0.1", 0),
+        "second layer": ("encoder.layers.1.1", 0),
+        "memory": ("decoder.attention", 2),
+        "upper layer": ("decoder.upper.0", 0),
+        "softmax": ("softmax", 0),
+    }
+    dropped = set()
+    for place, (name, position) in watched.items():
+
+        def look(module: nn.Module, inputs: tuple[Tensor, ...], place: str = place, position: int = position) -> None:
+            if (inputs[position] == 0).any():
+                dropped.add(place)
+
+        model.get_submodule(name).register_forward_pre_hook(look)
+    logits_of(model, batch)
+    assert dropped == PLACES[option]
+
+
 @pytest.mark.parametrize(("section", "score"), [("encoder", "none"), ("decoder", "additive")])
 def test_an_option_of_the_config_that_adds_no_weights_leaves_the_first_weights_alone(section: str, score: str) -> None:
     dropped = {name: share for name, share in ALL_DROPOUT.items() if name != "recurrent"}
