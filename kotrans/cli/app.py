@@ -75,9 +75,9 @@ def main() -> None:
     except OSError as error:
         if error.errno not in _NOT_OUR_FAULT:
             raise
-        _drop_output()
-        where = error.filename or "standard output"
-        _fail(f"{where}: {error.strerror}; check the place, its permissions and its free space", 1)
+        if error.filename is None:  # writing what is open fails without a name
+            _drop_output()
+        _fail(f"{error.filename or 'output'}: {error.strerror}; check the place, its permissions and its free space", 1)
 
 
 def _speak_utf8() -> None:

@@ -110,8 +110,8 @@ def _explain(problem: Any, where: str) -> str:
     key = ".".join(part for part in places if not part.isdigit())
     shown = ".".join(places) or "config"
     if problem["type"] == "extra_forbidden":
-        near = get_close_matches(key, list(known_keys()), n=1, cutoff=0.5) or _same_name(places[-1])
-        return f"{where}: {shown}: there is no such setting" + (f"; did you mean {near[0]}?" if near else "")
+        near = _nearest(key)
+        return f"{where}: {shown}: there is no such setting" + (f"; did you mean {near}?" if near else "")
     message = problem["msg"].removeprefix("Value error, ")
     if problem["type"] == "value_error":
         return f"{where}: {shown}: {message}" if places else f"{where}: {message}"
@@ -127,7 +127,12 @@ def _shown(value: object) -> str:
     return text if len(text) <= 60 else f"{text[:60]}…"
 
 
-def _same_name(name: str) -> list[str]:
-    """A key of that name, or nearly, in any section: `beam` is found in search.beam."""
-    by_name = {key.rpartition(".")[2]: key for key in known_keys()}
-    return [by_name[near] for near in get_close_matches(name, list(by_name), n=1)]
+def _nearest(key: str) -> str | None:
+    """The known key of nearly the same name: one of the same section, else `beam` is found in search.beam."""
+    section, _, name = key.rpartition(".")
+    known = list(known_keys())
+    for keys in ([near for near in known if near.rpartition(".")[0] == section], known):
+        by_name = {near.rpartition(".")[2]: near for near in keys}
+        if near := get_close_matches(name, by_name, n=1):
+            return by_name[near[0]]
+    return None
