@@ -61,6 +61,6 @@ class EnsembleStepper:
 
 def keep_rows(stepper: Stepper[State], state: State, rows: Tensor, count: int, device: torch.device) -> State:
     """The state of some of its `count` rows; nothing is copied when they are all of them in order."""
-    if rows.numel() == count and torch.equal(rows, torch.arange(count)):
+    if torch.equal(rows, torch.arange(count)):
         return state
     return stepper.select(state, rows.to(device))
