@@ -138,6 +138,18 @@ def test_each_gate_starts_with_an_orthogonal_recurrent_matrix(layer_norm: bool) 
             torch.testing.assert_close(gate @ gate.T, torch.eye(len(gate)), rtol=0, atol=1e-5)
 
 
+@pytest.mark.parametrize(("section", "cells"), [("encoder", 4), ("decoder", 2)])
+def test_layer_norm_of_a_section_reaches_every_cell_of_that_section_and_no_other(section: str, cells: int) -> None:
+    sections = {name: {"layers": 2, "layer_norm": name == section} for name in ("encoder", "decoder")}
+    model = build(tiny_config("additive", **sections))
+    normed = [
+        name.split(".")[0]
+        for name, module in model.named_modules()
+        if name.endswith("input_norm") and isinstance(module, nn.LayerNorm)
+    ]
+    assert normed == [section] * cells
+
+
 def test_embeddings_start_with_the_spread_that_their_width_asks_for() -> None:
     model = build_model(tiny_config(embeddings={"size": 100, "tie": "decoder"}), 500, 500)
     for weight in (model.source_embedding.weight, model.target_embedding.weight, model.softmax.weight):
