@@ -14,6 +14,7 @@ from random import Random
 import kinds_comparing as comparing
 import kinds_describing as describing
 import kinds_embedded as embedded
+import kinds_greetings as greetings
 import kinds_joined as joined
 import kinds_long as longer
 import kinds_numbers as numbered
@@ -40,13 +41,14 @@ SPOKEN: dict[Kind, int] = {
     simple.question: 7, simple.who_question: 2, simple.request: 4, simple.command: 4, simple.suggestion: 4,
     simple.promise: 3, simple.permission: 2, describing.person_quality_question: 2, joined.advice: 3,
     questions.what: 3, questions.where: 3, questions.when: 3, questions.why: 3, questions.how_many: 2,
-    questions.where_is: 1, questions.how_much: 1, questions.how_is: 1,
+    questions.where_is: 1, questions.how_much: 1, questions.how_is: 1, greetings.expression: 4, greetings.greeted: 4,
+    greetings.answer: 4,
 }  # fmt: skip
 ANY_STYLE: dict[Kind, int] = {
     simple.statement: 24, simple.negation: 7, simple.mood: 8, simple.ability: 5, simple.ongoing: 6,
     simple.experience: 4, describing.thing_quality: 5, describing.hall_quality: 2, describing.person_quality: 5,
     describing.job: 3, describing.pointing: 1, describing.having: 2, describing.owning_some: 2, describing.existing: 3,
-    describing.located: 3, comparing.comparison: 3, numbered.weather: 2, numbered.age: 2, numbered.price: 2,
+    describing.located: 3, comparing.comparison: 3, numbered.weather: 4, numbered.age: 2, numbered.price: 2,
     numbered.day: 2, numbered.hour: 2, numbered.floor: 1, numbered.bus: 1, numbered.gathering: 1,
     joined.reason: 6, joined.condition: 4, joined.occasion: 3, joined.contrast: 5, sequences.sequence: 4,
     sequences.before_after: 4, sequences.meanwhile: 3, sequences.errand: 4, embedded.relative: 4,

@@ -160,6 +160,9 @@ class Scene:
             return with_particle(place.ko, particle)
         noun = self._object(verb, only)
         ko, words["o"] = self.object_words(noun, verb, detail)
+        number = ko.removeprefix(f"{noun.ko} ")
+        if number != ko and self.chance(0.5):
+            return f"{with_particle(noun.ko, particle)} {number}"  # 책을 두 권 beside 책 두 권을
         return with_particle(ko, particle)
 
     def companion(self, who: Person, kind: str) -> Person:
@@ -195,7 +198,7 @@ class Scene:
                 return self._two_objects(noun, verb)
             if self.chance(0.22):
                 return self._described(noun, verb)
-            if noun.counter and verb.english in COUNTABLE_VERBS and self.chance(0.3):
+            if noun.counter and verb.english in COUNTABLE_VERBS and self.chance(0.4):
                 return some_of(self.rng, noun)
         return noun.ko, some(noun, verb)
 

@@ -11,7 +11,7 @@ import pytest
 
 STARTER = Path(__file__).resolve().parents[2] / "data" / "starter"
 SPLITS = ("train", "dev", "test", "long")
-KOREAN_LINE = re.compile(r"[가-힣0-9 .?]+")
+KOREAN_LINE = re.compile(r"[가-힣0-9 ,.?]+")
 ENGLISH_LINE = re.compile(r"[A-Za-z0-9 .,?'-]+")
 
 
