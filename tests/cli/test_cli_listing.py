@@ -1,0 +1,141 @@
+"""What the command line tells of itself, of configs, of runs and of corpora."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from kotrans import __version__, bundled
+from kotrans.cli.options import find_config
+from kotrans.config.loading import known_keys, load_config
+from tests.tiny_run import TinyRun, kotrans
+
+COMMANDS = [
+    "train",
+    "translate",
+    "eval",
+    "fetch",
+    "clean",
+    "tokenize",
+    "prepare",
+    "average",
+    "runs",
+    "corpora",
+    "config",
+]
+
+
+def test_the_version_is_the_package_s() -> None:
+    assert kotrans("--version").out == f"kotrans {__version__}\n"
+
+
+def test_help_names_every_command_in_the_order_of_use_and_cuts_none_short() -> None:
+    listed = kotrans("--help").out.split("Commands:\n")[1].rstrip("\n").split("\n")
+    assert [line.split()[0] for line in listed] == COMMANDS
+    assert all(line.endswith(".") and not line.endswith("...") for line in listed)
+
+
+@pytest.mark.parametrize("command", [*COMMANDS, "config show", "config reference"])
+def test_every_command_has_help_without_code_in_it(command: str) -> None:
+    result = kotrans(*command.split(), "--help")
+    assert result.code == 0
+    assert f"Usage: kotrans {command}" in result.out
+    assert not re.search(r"--\S+ +<", result.out)
+
+
+def test_help_without_arguments_is_wrong_usage() -> None:
+    result = kotrans()
+    assert result.code == 2
+    assert "Usage: kotrans" in result.out + result.err
+
+
+def test_the_shell_completes_commands_options_runs_and_corpora(run: TinyRun) -> None:
+    def completions(words: str) -> str:
+        asked = {"_KOTRANS_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": str(words.count(" "))}
+        program = "import sys; sys.argv = ['kotrans']; from kotrans.cli import main; main()"
+        command = [sys.executable, "-c", program]
+        return subprocess.run(command, env=os.environ | asked, capture_output=True, text=True, check=True).stdout
+
+    assert completions("kotrans tra").split() == ["train", "translate"]
+    assert "--resume" in completions("kotrans train --r").split()
+    assert completions("kotrans translate --run ti").split() == ["tiny"]
+    assert completions("kotrans eval --corpus jh").split() == ["jhe"]
+
+
+@pytest.mark.parametrize("config", sorted(bundled.configs().glob("*.yaml")), ids=lambda path: path.name)
+def test_a_shown_config_is_the_config(config: Path, tmp_path: Path) -> None:
+    shown = kotrans("config", "show", "-c", config, "--set", "search.beam=7")
+    assert (shown.code, shown.err) == (0, "")
+    (tmp_path / "again.yaml").write_text(shown.out, encoding="utf-8")
+    assert load_config(tmp_path / "again.yaml") == load_config(config, ["search.beam=7"])
+    assert kotrans("config", "show", "-c", tmp_path / "again.yaml").out == shown.out
+    sections = yaml.safe_load(shown.out)
+    assert sections["search"]["beam"] == 7
+    assert sections["name"] == config.stem
+
+
+def test_without_a_config_it_is_the_starter_wherever_one_stands(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    starter = load_config(bundled.configs() / "starter.yaml")
+    assert find_config(None, None) == starter
+    assert find_config(Path("configs/starter.yaml"), None) == find_config(Path("starter.yaml"), None) == starter
+    assert load_config(bundled.configs() / "starter.yaml").corpora[0].name == "starter"
+    (tmp_path / "starter.yaml").write_text("corpora: [{name: mine}]")
+    assert find_config(Path("starter.yaml"), None).corpora[0].name == "mine"
+    assert find_config(None, None) == starter
+
+
+def test_the_last_of_several_settings_wins_over_the_file(tmp_path: Path) -> None:
+    (tmp_path / "c.yaml").write_text("corpora: [{name: starter}]\nencoder:\nsearch: {beam: 2}\n")
+    shown = kotrans(
+        "config", "show", "-c", tmp_path / "c.yaml", "--set", "search.beam=3", "--set", "search.beam=4",
+        "--set", "encoder.layers=2", "--set", "training.max_minutes=1.5", "--set", "validation.patience=null",
+    )  # fmt: skip
+    values = yaml.safe_load(shown.out)
+    assert (values["search"]["beam"], values["encoder"]["layers"]) == (4, 2)
+    assert (values["training"]["max_minutes"], values["validation"]["patience"]) == (1.5, None)
+
+
+def test_the_reference_has_a_row_for_every_setting() -> None:
+    rows = kotrans("config", "reference").out.rstrip("\n").split("\n")[2:]
+    named = {re.sub(r"\[\]|\.\*", "", row.split("`")[1]) for row in rows}
+    settings = {key for key in known_keys() if not any(other.startswith(f"{key}.") for other in known_keys())}
+    assert settings <= named
+    assert all(row.count(" | ") == 3 for row in rows)
+    assert all(len(row.rsplit(" | ", 1)[1]) > 5 for row in rows)
+
+
+def test_runs_are_listed_with_their_figures(run: TinyRun) -> None:
+    header, row = kotrans("runs").lines
+    assert header.split()[:2] == ["run", "config"]
+    record = json.loads((run.runs / "tiny" / "run.json").read_text("utf-8"))
+    assert row.split()[:4] == ["tiny", "tiny", "finished", "160"]
+    assert f"{record['best_bleu']:.2f}" in row
+    assert " MB " in row
+
+
+def test_what_training_says_at_its_end_is_what_the_run_records(run: TinyRun) -> None:
+    record = json.loads((run.runs / "tiny" / "run.json").read_text("utf-8"))
+    best = int(record["best"].removeprefix("update-"))
+    assert f"best dev BLEU {record['best_bleu']:.2f} at update {best}\n" in run.trained.err
+
+
+def test_corpora_are_listed_with_size_licence_and_whether_they_are_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KOTRANS_CACHE", str(tmp_path))
+    lines = kotrans("corpora").lines
+    rows = {line.split()[0]: line for line in lines[1:]}
+    assert {"starter", "korean-english-news", "jhe", "ntrex", "tatoeba"} <= set(rows)
+    assert "embedded" in rows["starter"]
+    assert "test 500" in rows["starter"]
+    assert "train 94,123" in rows["korean-english-news"]
+    assert "CC-BY-SA-3.0" in rows["korean-english-news"]
+    assert "not fetched" in rows["jhe"]

@@ -1,0 +1,114 @@
+"""The stages: made once, found again, and made anew when what they depend on changes."""
+
+import re
+import threading
+from pathlib import Path
+
+import pytest
+
+from kotrans.config.loading import load_config
+from kotrans.corpus.corpus import prepare_corpus
+from kotrans.errors import DataError
+from kotrans.pipeline import stages
+from kotrans.pipeline.stages import Silent, clean, prepare
+from tests.tiny_run import kotrans, write_config, write_pairs
+
+
+@pytest.fixture
+def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("KOTRANS_RUNS", str(tmp_path / "runs"))
+    write_pairs(tmp_path)
+    return write_config(tmp_path)
+
+
+def states(config: Path, *settings: str) -> dict[str, bool]:
+    """Which stages `kotrans prepare` makes."""
+    result = kotrans("prepare", "-c", config, *(word for each in settings for word in ("--set", each)))
+    assert result.code == 0, result.err
+    told = re.findall(r"^(\w+) +\S+?((?: \(up to date\))?)$", result.err, re.MULTILINE)
+    return {name: not up_to_date for name, up_to_date in told}
+
+
+def test_a_second_time_everything_is_up_to_date_and_says_so(config: Path) -> None:
+    assert states(config) == {"corpus": True, "tokenizer": True, "dataset": True}
+    assert states(config) == {"corpus": False, "tokenizer": False, "dataset": False}
+
+
+@pytest.mark.parametrize(
+    ("setting", "made"),
+    [
+        ("cleaning.max_characters=20", "corpus tokenizer dataset"),
+        ("tokenizer.vocabulary_size=330", "tokenizer dataset"),
+        ("batches.max_pieces=9", "dataset"),
+        ("batches.tokens=500", ""),
+        ("training.learning_rate=0.5", ""),
+        ("tokenizer.sampling=0.1", ""),
+        ("encoder.hidden_size=20", ""),
+        ("name=other", ""),
+    ],
+)
+def test_a_setting_remakes_what_depends_on_it_and_no_more(setting: str, made: str, config: Path) -> None:
+    states(config)
+    assert " ".join(name for name, is_made in states(config, setting).items() if is_made) == made
+    assert not any(states(config).values())  # what was there first is there still
+
+
+def test_another_text_remakes_everything_and_moved_text_nothing(config: Path, tmp_path: Path) -> None:
+    states(config)
+    (tmp_path / "elsewhere").mkdir()
+    write_pairs(tmp_path / "elsewhere")
+    assert not any(states(write_config(tmp_path / "elsewhere")).values())
+    for side, line in (("ko", "바다가 좋습니다.\n"), ("en", "The sea is good.\n")):
+        with (tmp_path / f"train.{side}").open("a", encoding="utf-8") as file:
+            file.write(line)
+    assert all(states(config).values())
+
+
+def test_each_stage_alone_is_what_the_next_one_takes_up(config: Path) -> None:
+    cleaned = kotrans("clean", "-c", config)
+    assert cleaned.code == 0
+    assert re.search(r"^kept +480$", cleaned.out, re.MULTILINE)
+    assert re.search(r"^dropped: duplicates +0$", cleaned.out, re.MULTILINE)
+    tokenized = kotrans("tokenize", "-c", config)
+    assert (Path(tokenized.lines[-1]) / "source.model").is_file()
+    assert "(up to date)" in tokenized.err
+    prepared = kotrans("prepare", "-c", config)
+    assert (Path(prepared.lines[-1]) / "manifest.json").is_file()
+    assert prepared.err.count("(up to date)") == 2
+
+
+def test_fetching_own_files_is_nothing_and_the_starter_is_there(config: Path) -> None:
+    assert "nothing to fetch" in kotrans("fetch", "-c", config).err
+    assert kotrans("fetch", "starter").out.startswith("starter: ")
+
+
+def test_of_two_who_prepare_at_once_the_loser_takes_the_winner_s_folder(
+    config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    together = threading.Barrier(2)
+
+    def at_once(*arguments: object) -> object:
+        together.wait(60)
+        return prepare_corpus(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(stages, "prepare_corpus", at_once)
+    found: list[bool] = []
+    threads = [
+        threading.Thread(target=lambda: found.append(clean(load_config(config), Silent())[0].made)) for _ in range(2)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(found) == [False, True]
+    assert len(list((config.parent / "runs" / "prepared").iterdir())) == 1
+
+
+def test_a_disk_that_is_full_leaves_no_half_stage(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(path: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("kotrans.files._sync", full)
+    with pytest.raises(DataError, match=r"corpus-.*: the disk is full; free some space"):
+        prepare(load_config(config), Silent())
+    assert list((config.parent / "runs" / "prepared").iterdir()) == []

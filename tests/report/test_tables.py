@@ -1,0 +1,48 @@
+"""Tables that a person reads in a terminal."""
+
+from kotrans.corpus.corpus import CorpusManifest, CorpusReport
+from kotrans.evaluate import Bucket
+from kotrans.report.tables import buckets_table, cleaning_table, shown_width, table
+
+
+def test_columns_stand_under_each_other_in_korean_too() -> None:
+    lines = table(["이름", "pairs"], [["나무와 바다", "1"], ["a", "12,345"]]).split("\n")
+    assert lines == ["이름          pairs", "나무와 바다       1", "a            12,345"]
+    assert len({shown_width(line) for line in lines}) == 1
+
+
+def test_text_is_flush_left_and_figures_right_and_no_line_ends_in_blanks() -> None:
+    text = table(["a", "b", "c"], [["x", "long", "1"], ["y", "z", ""]], left=2)
+    assert text.split("\n") == ["a  b     c", "x  long  1", "y  z"]
+
+
+def test_a_table_without_rows_is_its_header() -> None:
+    assert table(["a", "b"], []) == "a  b"
+
+
+def test_hangul_is_two_columns_wide() -> None:
+    assert [shown_width(text) for text in ("", "ab", "가나", "漢a", "→")] == [0, 2, 4, 3, 1]
+
+
+def test_cleaning_has_a_column_for_each_corpus_and_a_row_for_each_reason() -> None:
+    reports = tuple(
+        CorpusReport(
+            name=name, weight=1, read=1000 + n, kept=n, dropped={"empty": 1000}, normalised={"nfc": n}, fetched=None
+        )
+        for n, name in enumerate(("first", "second"))
+    )
+    manifest = CorpusManifest(
+        key="k", inputs={}, corpora=reports, splits={"train": 1}, dropped={"empty": 2000}, normalised={"nfc": 1}
+    )
+    assert cleaning_table(manifest).split("\n") == [
+        "training pairs         first  second",
+        "read                   1,000   1,001",
+        "dropped: empty         1,000   1,000",
+        "kept                       0       1",
+        "lines normalised: nfc      0       1",
+    ]
+
+
+def test_buckets_show_their_size_beside_their_score() -> None:
+    rows = buckets_table([Bucket("up to 5", 1200, 31.256), Bucket("over 60", 3, 0.0)]).split("\n")
+    assert rows == ["source words  pairs   BLEU", "up to 5       1,200  31.26", "over 60           3   0.00"]

@@ -1,0 +1,234 @@
+"""The typed config: what it takes, what it refuses, and that it comes back as it was."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from kotrans.config.config import Config
+from kotrans.config.loading import check_config, dump_config, known_keys, load_config
+from kotrans.config.sections import CorpusConfig, SplitFiles
+from kotrans.errors import ConfigError, DataError
+
+STARTER: dict[str, Any] = {"name": "c", "corpora": [{"name": "starter"}]}
+
+
+def config(**sections: Any) -> Config:
+    return check_config(STARTER | sections, "c.yaml")
+
+
+def refusal(values: dict[Any, Any]) -> str | None:
+    try:
+        check_config(values, "c.yaml")
+    except ConfigError as error:
+        return str(error)
+    return None
+
+
+def written(folder: Path, text: str) -> Path:
+    (folder / "c.yaml").write_text(text, encoding="utf-8")
+    return folder / "c.yaml"
+
+
+def test_the_name_of_the_file_is_the_name_of_the_config(tmp_path: Path) -> None:
+    assert load_config(written(tmp_path, "corpora: [{name: starter}]")).name == "c"
+    assert load_config(written(tmp_path, "name: other\ncorpora: [{name: starter}]")).name == "other"
+
+
+def test_nothing_changes_after_loading() -> None:
+    with pytest.raises(ValidationError, match=r"frozen"):
+        config().seed = 2  # type: ignore[misc]
+    with pytest.raises(ValidationError, match=r"frozen"):
+        config().encoder.layers = 2  # type: ignore[misc]
+
+
+SETTINGS = st.fixed_dictionaries(
+    {},
+    optional={
+        "seed": st.integers(0, 2**31 - 1),
+        "search": st.fixed_dictionaries(
+            {}, optional={"beam": st.integers(1, 1000), "length_penalty": st.floats(0, 1e6)}
+        ),
+        "training": st.fixed_dictionaries(
+            {},
+            optional={
+                "learning_rate": st.floats(1e-300, 1e300),
+                "betas": st.tuples(*[st.floats(0, 1, exclude_max=True)] * 2),
+                "max_minutes": st.none() | st.floats(0.1, 1e9),
+            },
+        ),
+        "corpora": st.lists(
+            st.fixed_dictionaries({"name": st.text(min_size=1, max_size=5)}, optional={"weight": st.floats(0.01, 100)}),
+            min_size=1, max_size=3, unique_by=lambda corpus: str(corpus["name"]),
+        ),
+    },
+)  # fmt: skip
+
+
+@given(SETTINGS)
+def test_a_dumped_config_loads_as_the_same_config(settings: dict[str, Any]) -> None:
+    try:
+        made = config(**settings)
+    except ConfigError:
+        return  # a name that is no name
+    assert check_config(yaml.safe_load(dump_config(made)), "again") == made
+
+
+@given(st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5) | st.dates(),
+    lambda inner: st.lists(inner, max_size=3)
+    | st.dictionaries(st.sampled_from([*known_keys(), "x", 3, None]), inner, max_size=3),
+    max_leaves=8,
+))  # fmt: skip
+def test_whatever_yaml_can_hold_is_a_config_or_one_line_of_error(value: object) -> None:
+    for values in (value, {**STARTER, "search": value}, {**STARTER, "corpora": value}, {"corpora": [value]}):
+        if isinstance(values, dict):
+            message = refusal(values)
+            assert message is None or message.startswith("c.yaml: ")
+            assert "pydantic" not in str(message)
+
+
+@pytest.mark.parametrize(
+    ("sections", "message"),
+    [
+        ({"encodr": {}}, "encodr: there is no such setting; did you mean encoder?"),
+        (
+            {"encoder": {"hiden_size": 1}},
+            "encoder.hiden_size: there is no such setting; did you mean encoder.hidden_size?",
+        ),
+        ({"search": {"epsilon": 1}}, "search.epsilon: there is no such setting; did you mean training.epsilon?"),
+        ({"beam": 1}, "beam: there is no such setting; did you mean search.beam?"),
+        ({"qqqqqqq": 1}, "qqqqqqq: there is no such setting"),
+        (
+            {"corpora": [{"name": "a", "wieght": 2}]},
+            "corpora.0.wieght: there is no such setting; did you mean corpora.weight?",
+        ),
+        ({"encoder": None}, "encoder: should be a section with settings of its own, but it is null"),
+        (
+            {"search": {"beam": "many"}},
+            "search.beam: should be a valid integer, unable to parse string as an integer, but it is many",
+        ),
+        ({"search": {"beam": 0}}, "search.beam: should be greater than or equal to 1, but it is 0"),
+        ({"encoder": {"cell": "GRU"}}, "encoder.cell: should be 'lstm', 'gru' or 'rnn', but it is GRU"),
+        (
+            {"seed": list(range(100))},
+            "seed: should be a valid integer, but it is [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 1…",
+        ),
+        (
+            {"training": {"learning_rate": float("inf")}},
+            "training.learning_rate: should be a finite number, but it is .inf",
+        ),
+        (
+            {"attention": {"score": "additive", "scale": True}},
+            "attention: attention.scale is for `dot` and `general`, but attention.score is `additive`",
+        ),
+        ({"corpora": []}, "corpora: should not be empty, but it is []"),
+    ],
+)
+def test_a_mistake_is_said_with_its_key_and_remedy(sections: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        config(**sections)
+    assert str(caught.value) == f"c.yaml: {message}"
+
+
+def test_all_mistakes_are_said_at_once() -> None:
+    with pytest.raises(ConfigError, match=r"c.yaml: encoder.layers: .*; c.yaml: sede: "):
+        config(encoder={"layers": 0}, sede=1)
+
+
+def test_dot_wants_equal_widths_of_memory_and_decoder() -> None:
+    attention, sizes = {"score": "dot"}, {"encoder": {"hidden_size": 8}, "decoder": {"hidden_size": 16}}
+    assert config(attention=attention, **sizes).memory_size == 16
+    one_way = {"encoder": {"hidden_size": 16, "bidirectional": False}, "decoder": {"hidden_size": 16}}
+    assert config(attention=attention, **one_way).memory_size == 16
+    with pytest.raises(ConfigError, match=r"have 32.*decoder.hidden_size is 16.*decoder.hidden_size to 32"):
+        config(attention=attention, encoder={"hidden_size": 16}, decoder={"hidden_size": 16})
+    assert config(attention={"score": "general"}, encoder={"hidden_size": 16}, decoder={"hidden_size": 16})
+
+
+def test_tying_all_wants_one_vocabulary() -> None:
+    assert config(embeddings={"tie": "all"}, tokenizer={"joint": True})
+    assert config(embeddings={"tie": "decoder"})
+    with pytest.raises(ConfigError, match=r"needs tokenizer.joint: true"):
+        config(embeddings={"tie": "all"})
+
+
+def test_location_wants_a_limit() -> None:
+    assert config(attention={"score": "location", "max_source_length": 50})
+    with pytest.raises(ConfigError, match=r"needs attention.max_source_length"):
+        config(attention={"score": "location"})
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"format": "lines"},
+        {"splits": {"train": {"path": "x"}}},
+        {"format": "tsv", "splits": {"train": {"path": "x", "source": "y", "target": "z"}}},
+        {"format": "lines", "splits": {"train": {"source": "y"}}},
+        {"format": "lines", "splits": {"train": {}}},
+        {"format": "docx", "splits": {"train": {"path": "x"}}},
+        {"weight": 0},
+    ],
+)
+def test_a_corpus_of_ones_own_has_files_and_a_format_that_fit(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match=r"c.yaml: corpora.0"):
+        config(corpora=[{"name": "own"} | wrong])
+    assert config(corpora=[{"name": "own", "format": "tsv", "splits": {"train": {"path": "x"}}}])
+
+
+def test_own_files_are_paths() -> None:
+    corpus = CorpusConfig(name="own", format="tsv", splits={"train": SplitFiles(path=Path("a/b.tsv"))})
+    again = check_config(yaml.safe_load(dump_config(config(corpora=[corpus.model_dump()]))), "again")
+    assert again.corpora == (corpus,)
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("a: [", "c.yaml:1: not valid YAML"),
+        ("a: 1\nb: {c: 1, d: 2, c: 3}", "c.yaml:2: not valid YAML .c stands here twice"),
+        ("corpora: !!python/object/apply:os.system [true]", "c.yaml:1: not valid YAML .could not determine"),
+        ("words", "a mapping of sections, but this is a str"),
+        ("1: 2", "c.yaml: .*"),
+        ("? [a]\n: 1", "c.yaml:1: not valid YAML .found unhashable key"),
+        ("\x07", "c.yaml: not valid YAML .special characters are not allowed"),
+    ],
+)
+def test_a_file_that_is_no_config_is_refused_with_its_line(text: str, problem: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=problem):
+        load_config(written(tmp_path, text))
+
+
+def test_an_anchor_may_be_merged(tmp_path: Path) -> None:
+    text = "corpora: [{name: starter}]\nencoder: &small {layers: 2, hidden_size: 9}\ndecoder: {<<: *small, layers: 3}\n"
+    loaded = load_config(written(tmp_path, text))
+    assert (loaded.decoder.layers, loaded.decoder.hidden_size) == (3, 9)
+
+
+def test_a_config_of_another_encoding_or_place_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "c.yaml").write_bytes("name: 나무".encode("cp949"))
+    with pytest.raises(DataError, match=r"c.yaml:1: not UTF-8 text; it looks like cp949"):
+        load_config(tmp_path / "c.yaml")
+    with pytest.raises(DataError, match=r"no.yaml: there is no such file"):
+        load_config(tmp_path / "no.yaml")
+
+
+@pytest.mark.parametrize(
+    ("override", "problem"),
+    [
+        ("beam", "--set beam: write it as section.key=value"),
+        ("=3", "--set =3: write it as"),
+        ("search.beam=[", "--set search.beam=.: the value is not valid YAML"),
+        ("seed.x=1", "--set seed.x=1: seed is not a section"),
+        ("corpora.0.name=x", "corpora is not a section"),
+        ("search.beem=1", "search.beem: there is no such setting; did you mean search.beam"),
+    ],
+)
+def test_an_override_that_cannot_be_is_refused(override: str, problem: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=problem):
+        load_config(written(tmp_path, "seed: 1\ncorpora: [{name: starter}]"), [override])

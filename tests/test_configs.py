@@ -1,0 +1,42 @@
+"""The configs that come with kotrans."""
+
+from pathlib import Path
+
+import pytest
+
+from kotrans import bundled
+from kotrans.config.loading import load_config
+from kotrans.corpus.registry import load_registry
+
+CONFIGS = sorted(bundled.configs().glob("*.yaml"))
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.name)
+def test_every_config_loads_and_names_corpora_that_there_are(path: Path) -> None:
+    config = load_config(path)
+    assert config.name == path.stem
+    for corpus in config.corpora:
+        assert corpus.splits or corpus.name in load_registry()
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.name)
+def test_every_config_says_first_what_it_is_for_and_what_it_costs(path: Path) -> None:
+    comment = []
+    for line in path.read_text("utf-8").split("\n"):
+        if not line.startswith("#"):
+            break
+        comment.append(line.removeprefix("#").strip())
+    text = " ".join(comment)
+    assert len(text.split()) >= 10
+    assert any(unit in text for unit in ("second", "minute", "hour")), "how long does it take?"
+
+
+def test_the_promised_configs_are_there() -> None:
+    promised = {"starter", "tatoeba", "korean-english-news", "open-ko-en", "fixed-context", "tiny"}
+    assert promised <= {path.stem for path in CONFIGS}
+
+
+def test_the_fixed_context_model_differs_from_the_starter_in_its_score_alone() -> None:
+    starter, fixed = (load_config(bundled.configs() / f"{name}.yaml") for name in ("starter", "fixed-context"))
+    assert fixed.attention.score == "none"
+    assert fixed == starter.model_copy(update={"name": fixed.name, "attention": fixed.attention})

@@ -1,0 +1,80 @@
+"""The one form of a line."""
+
+import unicodedata
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kotrans.text import has_invisible, is_hangul, normalize
+
+# Also lone surrogates, and often what is special here.
+CHARACTERS = st.one_of(
+    st.characters(),
+    st.characters(categories=["Cc", "Cf", "Cs", "Zs", "Zl", "Zp", "Mn"]),
+    st.sampled_from("\u200d👩👧❤️🐈⬛↔ᄒ\u1161\u11ab가e\u0301\u115f\u1160\u3164\uffa0\x00\n\r\u2028\ufeff\u00ad"),
+)
+LINES = st.text(CHARACTERS, max_size=30)
+
+
+@given(LINES)
+def test_normalising_twice_is_normalising_once(line: str) -> None:
+    once = normalize(line)
+    assert normalize(once) == once
+    assert len(once) <= len(unicodedata.normalize("NFC", line))
+
+
+@given(LINES)
+def test_the_form_is_composed_and_shows_all_that_it_holds(line: str) -> None:
+    text = normalize(line)
+    assert unicodedata.is_normalized("NFC", text)
+    assert text == " ".join(text.split())
+    assert len(text.splitlines()) <= 1
+    for before, character in zip(" " + text, text, strict=False):
+        if character == "\u200d":  # the joiner of pictures, which may follow a variation selector
+            assert before == "\ufe0f" or unicodedata.category(before) in ("So", "Sk", "Sm", "Cn")
+        else:
+            assert unicodedata.category(character) not in ("Cc", "Cf", "Cs", "Zl", "Zp")
+    assert not has_invisible(text)
+
+
+@given(LINES)
+def test_composed_and_decomposed_text_are_one(line: str) -> None:
+    assert normalize(unicodedata.normalize("NFD", line)) == normalize(line)
+
+
+@given(st.text(st.characters(categories=["L", "N"]), min_size=1))
+def test_letters_and_digits_stay(word: str) -> None:
+    if not set("\u115f\u1160\u3164\uffa0") & set(word):  # the fillers of Hangul are letters by name only
+        assert normalize(f"  {word}\t") == unicodedata.normalize("NFC", word)
+
+
+@pytest.mark.parametrize("picture", ["👩‍👩‍👧", "❤️‍🔥", "🐈‍⬛", "🙂‍↔️", "🏳️‍🌈", "👨🏽‍⚕️"])
+def test_joined_pictures_stay_joined(picture: str) -> None:
+    assert "\u200d" in picture
+    assert normalize(f"나무 {picture}입니다") == f"나무 {picture}입니다"
+    assert not has_invisible(f"나무 {picture}")
+
+
+@pytest.mark.parametrize(
+    ("line", "text"),
+    [
+        ("나\u200d무", "나무"),
+        ("나\u200b무\ufeff", "나무"),
+        ("soft\u00adhyphen", "softhyphen"),
+        ("나무\x00바다\u2028사과\x85우유\u3000의자", "나무 바다 사과 우유 의자"),
+        ("\x1b[31m나무\x07", "[31m나무"),
+        ("\u1112\u1161\u11ab글", "한글"),
+        ("\u1100\u200b\u1161", "가"),
+        ("\ud800나무", "나무"),
+        (" \t\r\n\u200b ", ""),
+        ("", ""),
+    ],
+)
+def test_what_nobody_sees_goes(line: str, text: str) -> None:
+    assert normalize(line) == text
+
+
+def test_hangul_is_syllables_and_jamo_of_every_block() -> None:
+    assert all(map(is_hangul, "가힣ㄱㅎㅏ\u1100\u11ff\ua960\ud7b0"))
+    assert not any(map(is_hangul, "a1漢あ ⓗ"))

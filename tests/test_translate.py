@@ -1,0 +1,155 @@
+"""Text to text: what a line becomes depends on the line alone."""
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import pytest
+
+from kotrans.errors import ModelError
+from kotrans.files import read_lines
+from kotrans.pipeline.translation import load_runs
+from kotrans.search.trellis import Hypothesis
+from kotrans.text import normalize
+from kotrans.translate import Translation, Translator
+from tests.tiny_run import TinyRun, kotrans, write_config
+
+LONG = " ".join(["저는 새 나무를 봅니다."] * 9)
+
+
+@pytest.fixture(scope="module")
+def translator(tiny_run: TinyRun) -> Translator:
+    return translator_with(tiny_run)
+
+
+@pytest.fixture(scope="module")
+def sources(tiny_run: TinyRun) -> list[str]:
+    lines = read_lines(tiny_run.folder / "test.ko")[:24]
+    return [*lines[:8], "", *lines[8:], LONG, "나무", "   ", "처음 보는 낱말 zebra 🌳"]
+
+
+def translator_with(tiny_run: TinyRun, *settings: str) -> Translator:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("KOTRANS_RUNS", str(tiny_run.runs))
+        return load_runs(["tiny"], settings).translator
+
+
+def assert_same(found: Sequence[Translation], expected: Sequence[Translation]) -> None:
+    """Texts and pieces are equal; scores are, but for the rounding of sums of other shapes."""
+    assert [each.source for each in found] == [each.source for each in expected]
+    for one, other in zip(found, expected, strict=True):
+        assert [best.text for best in one.hypotheses] == [best.text for best in other.hypotheses]
+        for best, same in zip(one.hypotheses, other.hypotheses, strict=True):
+            assert best.pieces == same.pieces
+            assert best.score == pytest.approx(same.score, abs=1e-5)
+            assert best.token_log_probs == pytest.approx(same.token_log_probs, abs=1e-4)
+
+
+@pytest.mark.parametrize("beam", [1, 4])
+@pytest.mark.parametrize("batch", [1, 3])
+def test_batch_size_chunks_and_neighbours_change_nothing(
+    beam: int, batch: int, tiny_run: TinyRun, sources: list[str]
+) -> None:
+    expected = list(translator_with(tiny_run, f"search.beam={beam}").translate(sources, n_best=beam))
+    assert len({each.text for each in expected}) > 5
+    # With 16 batches read ahead, a batch of 1 cuts these lines into chunks.
+    small = translator_with(tiny_run, f"search.beam={beam}", f"search.batch={batch}")
+    assert_same(list(small.translate(sources, n_best=beam)), expected)
+    backwards = list(small.translate(reversed(sources), n_best=beam))
+    assert_same(backwards[::-1], expected)
+    assert_same(list(small.translate(sources[5:6], n_best=beam)), expected[5:6])
+
+
+def test_the_ensemble_of_a_run_with_itself_is_the_run(tiny_run: TinyRun, sources: list[str]) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("KOTRANS_RUNS", str(tiny_run.runs))
+        alone, twice = load_runs(["tiny"]).translator, load_runs(["tiny", "tiny"]).translator
+    assert_same(list(twice.translate(sources, 3)), list(alone.translate(sources, 3)))
+
+
+def test_a_blank_line_has_one_blank_translation(translator: Translator) -> None:
+    for blank in ("", " ", "\u3000\u200b", "\x00"):
+        (translation,) = translator.translate([blank], n_best=3)
+        assert (translation.source, translation.text, translation.parts) == (blank, "", 0)
+        assert len(translation.hypotheses) == 1
+
+
+def test_a_long_line_is_cut_before_words_and_nothing_is_lost(translator: Translator) -> None:
+    (ids,) = translator.tokenizer.source.encode([LONG])
+    parts = translator._parts(ids)
+    assert len(parts) > 2
+    assert [piece for part in parts for piece in part] == ids
+    for part, after in pairwise(parts):
+        assert translator.max_pieces / 2 < len(part) <= translator.max_pieces
+        assert translator.tokenizer.source.pieces(after)[0].startswith("▁")
+    (wordless,) = translator.tokenizer.source.encode(["가" * 100])
+    assert max(map(len, translator._parts(wordless))) == translator.max_pieces
+
+
+def test_a_long_line_is_one_line_of_what_its_parts_are(translator: Translator) -> None:
+    (whole,) = translator.translate([LONG])
+    (ids,) = translator.tokenizer.source.encode([LONG])
+    texts = [translator.tokenizer.source.decode(part) for part in translator._parts(ids)]
+    alone = list(translator.translate(texts))
+    assert whole.parts == len(texts) > 2
+    assert whole.text == " ".join(part.text for part in alone if part.text)
+    assert whole.hypotheses[0].score == pytest.approx(sum(part.hypotheses[0].score for part in alone) / len(alone))
+    assert whole.hypotheses[0].log_prob == pytest.approx(sum(part.hypotheses[0].log_prob for part in alone))
+
+
+def test_attention_of_a_long_line_stays_within_its_parts(translator: Translator) -> None:
+    (whole,) = translator.translate([LONG])
+    best = whole.hypotheses[0]
+    assert best.weights is not None
+    assert best.weights.shape == (len(best.pieces), len(whole.source_pieces))
+    ends = [i + 1 for i, piece in enumerate(whole.source_pieces) if piece == "</s>"]
+    assert len(ends) == whole.parts
+    assert best.weights[0, : ends[0]].sum().item() == pytest.approx(1, abs=1e-5)
+    assert best.weights[0, ends[0] :].abs().max().item() == 0
+    assert best.weights[-1, ends[-2] :].sum().item() == pytest.approx(1, abs=1e-5)
+
+
+def test_a_model_that_spells_line_ends_still_gives_one_clean_line(
+    translator: Translator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spelt = Hypothesis((5,), -1.0, -1.0, (-1.0, -1.0), None, True)
+    monkeypatch.setattr(translator.tokenizer.target, "decode", lambda ids: " a\nb\r\n\x00\x1b[31mc\u2028d\u200b ")
+    text = translator._join([spelt]).text
+    assert text == "a b [31mc d" == normalize(text)
+
+
+def test_location_refuses_what_it_has_no_positions_for_and_names_the_line(
+    tiny_run: TinyRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KOTRANS_RUNS", str(tiny_run.folder / "others"))
+    settings = ("attention.score=location", "attention.max_source_length=20", "training.max_updates=2")
+    config = write_config(tiny_run.folder, "location")
+    trained = kotrans("train", "-c", config, *(word for each in settings for word in ("--set", each)))
+    assert trained.code == 0, trained.err
+    with pytest.raises(ModelError, match=r"line 70: \d+ source pieces.*max_source_length 20; shorten the line"):
+        list(load_runs(["location"], ["search.batch=4"]).translator.translate([*["나무"] * 69, LONG]))
+    result = kotrans("translate", "나무", LONG, "--run", "location")
+    assert (result.code, result.out) == (1, "")
+    assert "error: line 2: " in result.err
+    too_short = kotrans(
+        "prepare", "-c", config, "--set", "attention.score=location", "--set", "attention.max_source_length=3"
+    )
+    assert too_short.code == 1
+    assert "attention.max_source_length 3; raise it" in too_short.err
+
+
+def test_an_ensemble_wants_one_vocabulary_and_attention_wants_a_score(
+    tiny_run: TinyRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KOTRANS_RUNS", str(tiny_run.folder / "others"))
+    for name, setting in (("none", "attention.score=none"), ("other", "tokenizer.vocabulary_size=330")):
+        trained = kotrans(
+            "train", "-c", write_config(tiny_run.folder, name), "--set", setting, "--set", "training.max_updates=2"
+        )
+        assert trained.code == 0, trained.err
+    result = kotrans("translate", "나무", "--run", "none", "--run", "other")
+    assert (result.code, result.out) == (1, "")
+    assert "error: an ensemble needs one vocabulary, but none and other have tokenizers" in result.err
+    unseen = kotrans("translate", "나무", "--run", "none", "--attention", tiny_run.folder / "a.jsonl")
+    assert (unseen.code, unseen.out) == (1, "")
+    assert "no attention weights" in unseen.err
+    assert not (tiny_run.folder / "a.jsonl").exists()
