@@ -61,7 +61,7 @@ def main() -> None:
     _speak_utf8()
     try:
         try:
-            app()
+            app(prog_name=app.info.name)
         finally:
             sys.stdout.flush()  # here, where an error is caught, and not while Python exits
     except UsageError as error:

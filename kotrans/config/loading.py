@@ -16,6 +16,7 @@ from kotrans.files import decode, read_bytes
 _IN_PLAIN_WORDS = {
     "model_type": "should be a section with settings of its own",
     "tuple_type": "should be a list",
+    "too_short": "should not be empty",
     "string_pattern_mismatch": "should be letters, digits, `.`, `_` and `-` only, a letter or digit first",
 }
 
@@ -50,7 +51,8 @@ def read_yaml(path: Path) -> dict[str, Any]:
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f"{path}:{mark.line + 1}" if mark else str(path)
-        raise ConfigError(f"{where}: not valid YAML ({getattr(error, 'problem', None) or error})") from None
+        problem = getattr(error, "problem", None) or getattr(error, "reason", None) or error
+        raise ConfigError(f"{where}: not valid YAML ({problem})") from None
     if values is None:
         return {}
     if not isinstance(values, dict):
@@ -63,7 +65,11 @@ def check_config(values: Mapping[str, Any], where: str) -> Config:
     try:
         return Config.model_validate(values)
     except ValidationError as error:
-        raise ConfigError("; ".join(_explain(problem, where) for problem in error.errors())) from None
+        problems = error.errors()
+        # A list whose entries are all refused is called empty besides.
+        refused = {problem["loc"][:-2] for problem in problems}
+        told = [each for each in problems if each["type"] != "too_short" or each["loc"] not in refused]
+        raise ConfigError("; ".join(_explain(problem, where) for problem in told)) from None
 
 
 def dump_config(config: Config) -> str:
