@@ -18,7 +18,10 @@ def evaluate(
     runs: RunNames = None,
     split: Annotated[
         str | None,
-        typer.Option(help="Split of the run's own corpora, or of --corpus; `test` if left out.", metavar="SPLIT"),
+        typer.Option(
+            help="Split of the run's own corpora (test+long is both), or of --corpus; test if left out.",
+            metavar="SPLIT",
+        ),
     ] = None,
     corpus: Annotated[
         str | None,

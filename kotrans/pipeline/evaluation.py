@@ -1,6 +1,5 @@
 """Scoring a run, or any file, against references."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -40,10 +39,12 @@ class Evaluation:
 
 
 def split_of_config(loaded: LoadedRuns, split: str, reporter: Reporter) -> TestSet:
-    """A held-out split of the run's own corpora, prepared again if it is gone."""
+    """A held-out split of the run's own corpora, prepared again if it is gone; `test+long` is both together."""
     stage, _ = clean(loaded.config, reporter)
-    text = load_split(stage.folder, split)
-    return TestSet(split, text.source, text.target)
+    texts = [load_split(stage.folder, name) for name in split.split("+")]
+    return TestSet(
+        split, [line for text in texts for line in text.source], [line for text in texts for line in text.target]
+    )
 
 
 def split_of_corpus(corpus: str, split: str, library: Library) -> TestSet:
@@ -92,15 +93,6 @@ def evaluate_file(hypothesis: Path, reference: Path) -> Scores:
     """Scores any system's output. Raises DataError if the line counts differ."""
     hypotheses, references = read_lines(hypothesis), read_lines(reference)
     return score(hypotheses, references, (str(hypothesis), str(reference)))
-
-
-def scores_by_length(parts: Sequence[Evaluation]) -> list[Bucket]:
-    """BLEU by source length over several test sets together."""
-    return by_length(
-        [line for part in parts for line in part.test_set.source],
-        [line for part in parts for line in part.hypotheses],
-        [line for part in parts for line in part.test_set.reference],
-    )
 
 
 def _figures(evaluation: Evaluation, loaded: LoadedRuns) -> dict[str, Any]:

@@ -142,3 +142,12 @@ def test_empty_files_are_refused(run: TinyRun, tmp_path: Path) -> None:
     result = kotrans("eval", "--source", tmp_path / "empty", "--reference", tmp_path / "empty")
     assert result.code == 1
     assert "no lines" in result.err
+
+
+def test_splits_joined_by_a_plus_are_scored_as_one(run: TinyRun) -> None:
+    for split in ("test", "dev", "test+dev"):
+        assert kotrans("eval", "--split", split).code == 0
+    folder = run.runs / "tiny" / "evaluation"
+    parts = [read_lines(folder / f"{split}.hypotheses.en") for split in ("test", "dev", "test+dev")]
+    assert parts[2] == parts[0] + parts[1]
+    assert figures(run, "test+dev")["pairs"] == len(parts[2])
