@@ -76,7 +76,7 @@ def kotrans(*arguments: str | Path, stdin: bytes = b"") -> Result:
             code = end.code if isinstance(end.code, int) else int(bool(end.code))
     out.flush()
     err.flush()
-    return Result(code, *(stream.buffer.getvalue().decode() for stream in (out, err)))  # type: ignore[attr-defined]
+    return Result(code, *(stream.buffer.getvalue().decode() for stream in (out, err)))
 
 
 def write_pairs(folder: Path) -> None:
