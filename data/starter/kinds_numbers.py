@@ -226,11 +226,14 @@ FAMILY_NAMES = (("김", "Kim"), ("이", "Lee"), ("박", "Park"), ("최", "Choi")
 
 
 def name(scene: Scene) -> Pair:
-    """제 이름은 김지민이에요. 선생님 성함은 박현우입니다."""
+    """저는 김지민이에요. 제 이름은 김지민이에요. 선생님 성함은 박현우입니다."""
     given = scene.rng.choice([person for person in people() if "name" in person.roles])
     family_ko, family_en = scene.rng.choice(FAMILY_NAMES)
     ko, en = f"{family_ko}{given.ko}", f"{family_en} {given.en}"
     mine = "제" if scene.style.humble else "내"
+    if scene.chance(0.4):
+        me = "저는" if scene.style.humble else "나는"
+        return _words(scene.style, me, Stem(ko, "이다", Kind.COPULA), f"I am {en}")
     whose = scene.rng.choice((
         (f"{mine} 이름", "my name"), (f"{mine} 친구 이름", "my friend's name"), ("선생님 성함", "the teacher's name"),
         ("사장님 성함", "the boss's name"),
