@@ -84,7 +84,7 @@ class Trainer:
         assert outcome is not None  # the batches never end by themselves
         status: Status = "interrupted" if outcome.reason == "signal" else "finished"
         self.run.write(replace(self.run.record(), status=status))
-        return outcome
+        return outcome._replace(progress=self.state.progress)  # with what the last validation found
 
     def _updates(self) -> Iterator[tuple[Position, list[Batch]]]:
         """For each update its batches, and the position after them."""
