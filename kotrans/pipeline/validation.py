@@ -8,7 +8,7 @@ from kotrans.batching import Batch, plan_in_order
 from kotrans.config.config import Config
 from kotrans.corpus.corpus import load_split
 from kotrans.dataset import Dataset
-from kotrans.errors import DataError
+from kotrans.errors import DataError, TrainingError
 from kotrans.evaluate import bleu
 from kotrans.loss import sequence_loss
 from kotrans.model.seq2seq import Seq2Seq
@@ -36,13 +36,19 @@ class Validation:
         self.precision = precision
 
     def __call__(self, model: Seq2Seq) -> DevFigures:
-        """Perplexity over the whole split, BLEU and samples over `validation.sentences`."""
+        """Perplexity over the whole split, BLEU and samples over `validation.sentences`.
+
+        Raises TrainingError if the perplexity is not finite: training has diverged.
+        """
+        perplexity = self.perplexity(model)
+        if not math.isfinite(perplexity):
+            raise TrainingError("the dev perplexity is not finite; lower training.learning_rate")
         translator = Translator(
             model, self.tokenizer, self.config.search.model_copy(update={"beam": self.config.validation.beam}),
             self.device, max_pieces=self.config.batches.max_pieces,
         )  # fmt: skip
         hypotheses = [translation.text for translation in translator.translate(self.sources)]
-        return DevFigures(self.perplexity(model), bleu(hypotheses, self.references), self._samples(hypotheses))
+        return DevFigures(perplexity, bleu(hypotheses, self.references), self._samples(hypotheses))
 
     def perplexity(self, model: Seq2Seq) -> float:
         """exp of the mean negative log-likelihood of a target piece, EOS counted."""
