@@ -3,19 +3,27 @@
 import json
 import os
 import random
+import resource
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors.torch import load_file
 
 from kotrans.config.config import Config
-from kotrans.config.loading import check_config
+from kotrans.config.loading import check_config, dump_config
 from kotrans.files import write_lines
-from kotrans.pipeline.stages import Silent
-from kotrans.pipeline.training import train
-from kotrans.runs import Run
-from kotrans.trainer.events import Event, Listener
-from kotrans.trainer.loop import Outcome
+from kotrans.model.build import build_model
+from kotrans.model.seq2seq import Seq2Seq
+from kotrans.pipeline.stages import Silent, prepare
+from kotrans.pipeline.training import train, training_batches
+from kotrans.runs import Run, RunRecord
+from kotrans.trainer.events import DevFigures, Event, Listener, Updated
+from kotrans.trainer.loop import Outcome, Trainer
 
 _DIGITS = "영일이삼사오육칠팔구"
 _SPLITS = {"train": 150, "dev": 10, "test": 10}
@@ -73,6 +81,16 @@ def silent(event: Event) -> None:
     """A listener that listens to nothing."""
 
 
+def stop_at(update: int) -> Listener:
+    """A listener that asks for a stop at this update, as Ctrl-C does."""
+
+    def listen(event: Event) -> None:
+        if isinstance(event, Updated) and event.update == update:
+            signal.raise_signal(signal.SIGINT)
+
+    return listen
+
+
 def train_tiny(config: Config, run: Run, listener: Listener = silent, *, resume: bool = False) -> Outcome:
     """Trains without a word."""
     return train(config, run, Silent(), listener, resume=resume)
@@ -102,3 +120,40 @@ def assert_same_training(run: Run, other: Run) -> None:
     assert one.keys() == two.keys()
     assert [name for name in one if one[name] != two[name]] == []
     assert metrics(run) == metrics(other)
+
+
+def build_trainer(
+    config: Config, run: Run, validate: Callable[[Seq2Seq], DevFigures], listener: Listener = silent
+) -> Trainer:
+    """The loop alone, in a new run's folder, with a validation of the test's own."""
+    prepared = prepare(config, Silent())
+    if not run.folder.exists():
+        with run.created(RunRecord(config.name), dump_config(config)):
+            pass
+    sizes = prepared.tokenizer.source.size, prepared.tokenizer.target.size
+    return Trainer(
+        build_model(config, *sizes), training_batches(config, prepared), prepared.tokenizer, config, run,
+        device=torch.device("cpu"), precision="fp32", validate=validate, listener=listener,
+    )  # fmt: skip
+
+
+def scripted(*, bleus: Sequence[float] = (), perplexities: Sequence[float] = ()) -> Callable[[Seq2Seq], DevFigures]:
+    """A validation that finds these figures, one after the other; what is not given stays the same."""
+    left = zip_longest(bleus, perplexities)
+
+    def validate(model: Seq2Seq) -> DevFigures:
+        bleu, perplexity = next(left)
+        return DevFigures(1.0 if perplexity is None else perplexity, 1.0 if bleu is None else bleu, ())
+
+    return validate
+
+
+@contextmanager
+def files_of_at_most(size: int) -> Iterator[None]:
+    """The system refuses to write more into any file, as a full disk does, in the middle of a write."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))

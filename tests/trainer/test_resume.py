@@ -12,8 +12,8 @@ from kotrans.errors import CheckpointError, ConfigError
 from kotrans.files import write_lines
 from kotrans.pipeline.training import resumed_config
 from kotrans.runs import Run
-from kotrans.trainer.events import Event, Listener, Updated, Validated
-from tests.tiny_training import assert_same_training, metrics, tiny_config, train_tiny
+from kotrans.trainer.events import Event, Updated, Validated
+from tests.tiny_training import assert_same_training, metrics, stop_at, tiny_config, train_tiny
 
 EVERYTHING: dict[str, Any] = {
     "tokenizer": {"vocabulary_size": 300, "sampling": 0.2},
@@ -25,16 +25,6 @@ EVERYTHING: dict[str, Any] = {
     "validation": {"every": 5, "patience": None},
     "checkpoints": {"every": 3, "keep": 1},
 }  # fmt: skip
-
-
-def stop_at(*updates: int, by: int = signal.SIGINT) -> Listener:
-    """A listener that asks for a stop at these updates, as Ctrl-C does."""
-
-    def listen(event: Event) -> None:
-        if isinstance(event, Updated) and event.update in updates:
-            signal.raise_signal(by)
-
-    return listen
 
 
 def interrupted(config: Config, run: Run, stops: Sequence[int]) -> Run:

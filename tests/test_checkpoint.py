@@ -1,0 +1,267 @@
+"""Checkpoints: what is in one, that damage is found, and that what comes back is what was put in."""
+
+import json
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors import SafetensorError
+
+from kotrans.checkpoint import (
+    Progress,
+    TrainingState,
+    load_checkpoint,
+    load_tensors,
+    restore_training,
+    save_checkpoint,
+    save_weights,
+    verify,
+)
+from kotrans.config.config import Config
+from kotrans.config.loading import dump_config
+from kotrans.errors import CheckpointError
+from kotrans.files import sha256, write_json
+from kotrans.model.build import build_model
+from kotrans.pipeline.stages import Silent, tokenize
+from kotrans.tokenizer import Tokenizer
+from kotrans.trainer.optimization import build_optimizer, start_average
+from tests.tiny_training import files_of_at_most, tiny_config, write_numbers
+
+CPU = torch.device("cpu")
+PROGRESS = Progress(update=7, epoch=1, batch=3, target_tokens=99, minutes=1.5, best_update=5, best_value=2.5)
+
+
+@pytest.fixture(scope="module")
+def config(tmp_path_factory: pytest.TempPathFactory) -> Config:
+    return tiny_config(write_numbers(tmp_path_factory.mktemp("numbers")), training={"ema": 0.9})
+
+
+@pytest.fixture(scope="module")
+def tokenizer(config: Config, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tokenizer]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("KOTRANS_RUNS", str(tmp_path_factory.mktemp("runs")))
+        yield tokenize(config, Silent())[2]
+
+
+def trained_state(config: Config, tokenizer: Tokenizer) -> TrainingState:
+    """A model after one step, and an average that is not its weights."""
+    model = build_model(config, tokenizer.source.size, tokenizer.target.size)
+    average = start_average(model, config.training)
+    optimizer = build_optimizer(model, config.training)
+    sum((parameter**2).sum() for parameter in model.parameters()).backward()  # type: ignore[union-attr]
+    optimizer.step()
+    return TrainingState(model, average, optimizer, PROGRESS)
+
+
+@pytest.fixture(scope="module")
+def saved(config: Config, tokenizer: Tokenizer, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("checkpoints") / "update-00000007"
+    save_checkpoint(folder, trained_state(config, tokenizer), config, tokenizer)
+    return folder
+
+
+@pytest.fixture
+def copy(saved: Path, tmp_path: Path) -> Path:
+    return shutil.copytree(saved, tmp_path / saved.name)
+
+
+FILES = [
+    "average.safetensors", "config.yaml", "manifest.json", "model.safetensors", "optimizer.safetensors",
+    "progress.json", "random.safetensors", "tokenizer/manifest.json", "tokenizer/source.model",
+    "tokenizer/target.model",
+]  # fmt: skip
+
+
+def test_a_checkpoint_holds_these_files_and_no_pickle(saved: Path) -> None:
+    found = sorted(path.relative_to(saved).as_posix() for path in saved.rglob("*") if path.is_file())
+    assert found == FILES
+    for path in saved.rglob("*"):
+        if path.is_file():
+            assert not path.read_bytes().startswith((b"\x80", b"PK")), path  # pickles, and torch.save's archives
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_flipped_bit_is_found_in_every_file(name: str, copy: Path) -> None:
+    data = bytearray((copy / name).read_bytes())
+    draw = np.random.default_rng(0)
+    for place in {0, len(data) - 1, *draw.integers(0, len(data), 6).tolist()}:
+        damaged = data.copy()
+        damaged[place] ^= 1 << int(draw.integers(0, 8))
+        (copy / name).write_bytes(damaged)
+        with pytest.raises(CheckpointError) as error:
+            load_checkpoint(copy, CPU)
+        assert str(error.value).startswith(f"{copy}: ")
+        assert "\n" not in str(error.value)
+    (copy / name).write_bytes(data)
+    load_checkpoint(copy, CPU)
+
+
+def test_no_flipped_bit_of_the_manifest_goes_unnoticed(copy: Path) -> None:
+    data = (copy / "manifest.json").read_bytes()
+    for place in range(len(data)):
+        damaged = bytearray(data)
+        damaged[place] ^= 1 << place % 8
+        (copy / "manifest.json").write_bytes(damaged)
+        with pytest.raises(CheckpointError):
+            verify(copy)
+
+
+@pytest.mark.parametrize("name", [name for name in FILES if name != "manifest.json"])
+def test_damage_names_the_checkpoint_and_the_file(name: str, copy: Path) -> None:
+    told = re.escape(f"{copy}: this checkpoint is damaged ({name} is missing or not what was written); take another")
+    (copy / name).write_bytes((copy / name).read_bytes()[:-1])
+    with pytest.raises(CheckpointError, match=told):
+        load_checkpoint(copy, CPU)
+    (copy / name).unlink()
+    with pytest.raises(CheckpointError, match=told):
+        load_checkpoint(copy, CPU)
+
+
+@pytest.mark.parametrize("manifest", ["", "[]", "{}", '{"format": 1}', '{"format": 1, "files": 3}', '"\udc80"'])
+def test_a_manifest_that_is_none_is_damage(manifest: str, copy: Path) -> None:
+    (copy / "manifest.json").write_text(manifest, encoding="utf-8", errors="surrogateescape")
+    with pytest.raises(CheckpointError, match=r"damaged \(manifest.json"):
+        verify(copy)
+
+
+def test_a_folder_without_a_checkpoint_is_said(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match="there is no checkpoint here; `kotrans runs` lists the runs"):
+        load_checkpoint(tmp_path, CPU)
+
+
+def rewrite(folder: Path, change: dict[str, Any]) -> None:
+    """Puts new text into files, and their hashes into the manifest, as another version would have."""
+    manifest = json.loads((folder / "manifest.json").read_text("utf-8"))
+    for name, text in change.items():
+        (folder / name).write_text(text, encoding="utf-8")
+        manifest["files"][name] = sha256(folder / name)
+    write_json(folder / "manifest.json", manifest)
+
+
+def test_another_version_s_checkpoint_is_refused_as_such(copy: Path) -> None:
+    rewrite(copy, {"config.yaml": "name: tiny\nturbo: true\n"})
+    with pytest.raises(CheckpointError, match=r"made by another version of kotrans .*turbo"):
+        load_checkpoint(copy, CPU)
+    write_json(copy / "manifest.json", {"format": 2, "files": {}})
+    with pytest.raises(CheckpointError, match=r"made by another version of kotrans \(format 2\)"):
+        load_checkpoint(copy, CPU)
+
+
+@pytest.mark.parametrize(
+    ("section", "told"),
+    [
+        ({"decoder": {"hidden_size": 9}}, "is \\(.*\\) but the config makes it \\("),
+        ({"attention": {"score": "general"}}, "its weights are another model's than its config describes \\("),
+    ],
+    ids=["shape", "names"],
+)
+def test_weights_that_do_not_fit_the_config_are_refused_and_none_is_copied(
+    section: dict[str, Any], told: str, copy: Path, config: Config, tokenizer: Tokenizer
+) -> None:
+    changed = tiny_config(Path("numbers"), training={"ema": 0.9}, **section)
+    rewrite(copy, {"config.yaml": dump_config(changed)})
+    with pytest.raises(CheckpointError, match=told):
+        load_checkpoint(copy, CPU)
+    state = trained_state(changed, tokenizer)
+    before = [parameter.detach().clone() for parameter in state.model.parameters()]
+    with pytest.raises(CheckpointError, match=told):
+        restore_training(copy, state)
+    assert all(map(torch.equal, before, state.model.parameters()))
+
+
+def test_what_was_saved_comes_back_bit_for_bit(saved: Path, config: Config, tokenizer: Tokenizer) -> None:
+    original = trained_state(config, tokenizer)
+    model = build_model(config.model_copy(update={"seed": 5}), tokenizer.source.size, tokenizer.target.size)
+    empty = TrainingState(
+        model, start_average(model, config.training), build_optimizer(model, config.training), Progress()
+    )
+    restored = restore_training(saved, empty)
+    assert restored.progress == PROGRESS
+    assert original.average is not None
+    assert restored.average is not None
+    for (name, one), two in zip(original.model.named_parameters(), restored.model.parameters(), strict=True):
+        assert torch.equal(one, two), name
+        assert torch.equal(original.average[name], restored.average[name]), name
+        one_state, two_state = original.optimizer.state[one], restored.optimizer.state[two]
+        assert one_state.keys() == two_state.keys()
+        assert all(torch.equal(one_state[key], two_state[key]) for key in one_state), name
+
+
+def test_the_random_stream_goes_on_where_it_was(config: Config, tokenizer: Tokenizer, tmp_path: Path) -> None:
+    state = trained_state(config, tokenizer)
+    torch.manual_seed(3)
+    torch.rand(5)
+    save_checkpoint(tmp_path / "one", state, config, tokenizer)
+    following = torch.rand(5)
+    torch.manual_seed(4)
+    restore_training(tmp_path / "one", state)
+    assert torch.equal(torch.rand(5), following)
+
+
+def test_averaged_weights_are_what_is_used(saved: Path, config: Config, tokenizer: Tokenizer) -> None:
+    state, loaded = trained_state(config, tokenizer), load_checkpoint(saved, CPU)
+    assert state.average is not None
+    assert not loaded.model.training
+    assert (loaded.config, loaded.progress, loaded.tokenizer.fingerprint) == (config, PROGRESS, tokenizer.fingerprint)
+    for name, parameter in loaded.model.named_parameters():
+        assert torch.equal(parameter, state.average[name])
+    assert not all(map(torch.equal, loaded.model.parameters(), state.model.parameters()))
+
+
+@pytest.mark.parametrize("tie", ["none", "decoder"])
+def test_tied_weights_are_saved_once_and_tied_after_loading(
+    tie: str, config: Config, tokenizer: Tokenizer, tmp_path: Path
+) -> None:
+    tied = config.model_copy(update={"embeddings": config.embeddings.model_copy(update={"tie": tie})})
+    save_checkpoint(tmp_path / "tied", trained_state(tied, tokenizer), tied, tokenizer)
+    names = load_tensors(tmp_path / "tied" / "model.safetensors").keys()
+    shared = ("target_embedding.weight" in names) != ("softmax.weight" in names)
+    model = load_checkpoint(tmp_path / "tied", CPU).model
+    assert shared == (tie == "decoder") == (model.softmax.weight is model.target_embedding.weight)
+    assert not list(model.buffers())  # what is no parameter is not saved
+
+
+def test_weights_alone_can_be_used_but_not_resumed(saved: Path, tokenizer: Tokenizer, tmp_path: Path) -> None:
+    checkpoint = load_checkpoint(saved, CPU)
+    weights = {name: parameter + 1 for name, parameter in checkpoint.model.named_parameters()}
+    save_weights(tmp_path / "alone", weights, checkpoint)
+    loaded = load_checkpoint(tmp_path / "alone", CPU)
+    assert all(torch.equal(parameter, weights[name]) for name, parameter in loaded.model.named_parameters())
+    with pytest.raises(CheckpointError, match="holds weights only; training can be resumed from a training checkpoint"):
+        restore_training(tmp_path / "alone", trained_state(checkpoint.config, tokenizer))
+
+
+def test_an_existing_checkpoint_is_never_overwritten(copy: Path, config: Config, tokenizer: Tokenizer) -> None:
+    before = {path: path.read_bytes() for path in copy.rglob("*") if path.is_file()}
+    with pytest.raises(CheckpointError, match=r"cannot be written \(File exists\)"):
+        save_checkpoint(copy, trained_state(config, tokenizer), config, tokenizer)
+    assert {path: path.read_bytes() for path in copy.rglob("*") if path.is_file()} == before
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "optimizer.safetensors", "tokenizer/target.model"])
+def test_a_write_that_fails_half_way_leaves_nothing(
+    name: str, saved: Path, config: Config, tokenizer: Tokenizer, tmp_path: Path
+) -> None:
+    folder = tmp_path / "update-00000001"
+    with files_of_at_most((saved / name).stat().st_size - 1), pytest.raises(CheckpointError) as error:
+        save_checkpoint(folder, trained_state(config, tokenizer), config, tokenizer)
+    assert str(error.value) == (
+        f"{folder}: cannot be written (File too large); nothing of it was kept, earlier checkpoints are whole"
+    )
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_full_disk_is_known_by_the_words_of_safetensors(
+    config: Config, tokenizer: Tokenizer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(tensors: dict[str, torch.Tensor], path: Path) -> None:
+        raise SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)")
+
+    monkeypatch.setattr("kotrans.checkpoint.save_file", fail)
+    with pytest.raises(CheckpointError, match="update-00000001: the disk is full; nothing of it was kept"):
+        save_checkpoint(tmp_path / "update-00000001", trained_state(config, tokenizer), config, tokenizer)

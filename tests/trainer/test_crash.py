@@ -1,0 +1,115 @@
+"""kill -9 at any moment, then --resume: the run ends as if nothing had happened, and nothing is left lying about."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from kotrans.config.loading import dump_config
+from kotrans.files import write_text
+from kotrans.runs import Run, find_run
+from tests.tiny_training import assert_same_training, tiny_config, train_tiny
+
+ROOT = Path(__file__).parents[2]
+
+
+def start(*arguments: str) -> "subprocess.Popen[str]":
+    """A real process of Python in the repository, its output readable."""
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    return subprocess.Popen(
+        [sys.executable, *arguments], cwd=ROOT, env=environment, text=True, encoding="utf-8",
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+
+
+def kotrans(*arguments: str) -> "subprocess.Popen[str]":
+    return start("-m", "kotrans", *arguments)
+
+
+def wait_for_update(process: "subprocess.Popen[str]", run: Run, update: int) -> None:
+    """Until the run's metrics speak of the update, or the process is at its end."""
+    while process.poll() is None:
+        lines = run.metrics.read_text("utf-8").split("\n") if run.metrics.exists() else []
+        if any(json.loads(line)["update"] >= update for line in lines[:-1]):
+            return
+        time.sleep(0.002)
+
+
+def files_of(run: Run) -> list[str]:
+    return sorted(path.relative_to(run.folder).as_posix() for path in run.folder.rglob("*"))
+
+
+def test_a_crash_at_any_touch_of_the_disk_or_any_moment_loses_nothing(runs: Path, text: Path, tmp_path: Path) -> None:
+    config = tiny_config(text, training={"max_updates": 4, "ema": 0.9}, checkpoints={"keep": 1})
+    write_text(tmp_path / "tiny.yaml", dump_config(config))
+    process = start("-m", "tests.trainer.crashing", str(tmp_path / "tiny.yaml"), "11", "6")
+    _, errors = process.communicate()
+    assert process.returncode == 0, errors
+    straight = Run(runs / "straight")
+    touched, others = sorted(runs.glob("touch-*")), sorted(runs.glob("moment-*"))
+    assert len(touched) > 10
+    assert len(others) == 6
+    for run in map(Run, [*touched, *others]):
+        assert_same_training(run, straight)
+        assert files_of(run) == files_of(straight)
+
+
+def test_the_command_killed_and_resumed_gives_the_same_weights(runs: Path, text: Path, tmp_path: Path) -> None:
+    training = {"max_updates": 30, "accumulate": 2, "ema": 0.9}
+    config = tiny_config(text, training=training, validation={"every": 10, "patience": None}, checkpoints={"every": 4})
+    write_text(tmp_path / "tiny.yaml", dump_config(config))
+    straight, run = Run(runs / "straight"), Run(runs / "killed")
+    train_tiny(config, straight)
+    process = kotrans("train", "-c", str(tmp_path / "tiny.yaml"), "--run", "killed")
+    wait_for_update(process, run, random.randrange(1, 28))
+    process.kill()
+    process.communicate()
+    assert process.returncode == -signal.SIGKILL
+    assert run.record().status == "training"
+    process = kotrans("train", "--run", "killed", "--resume")
+    output, errors = process.communicate()
+    assert process.returncode == 0, errors
+    assert "test: 10 sentences" in output
+    assert_same_training(run, straight)
+    assert find_run(None).name == "killed"
+
+
+def test_ctrl_c_and_sigterm_save_and_say_how_to_go_on(runs: Path, text: Path, tmp_path: Path) -> None:
+    config = tiny_config(text, training={"max_updates": 100_000}, validation={"every": 100_000})
+    write_text(tmp_path / "tiny.yaml", dump_config(config))
+    run, stopped_at = Run(runs / "tiny"), 0
+    resume: list[str] = []
+    for number, code in ((signal.SIGINT, 130), (signal.SIGTERM, 143)):
+        process = kotrans("train", "-c", str(tmp_path / "tiny.yaml"), *resume)
+        wait_for_update(process, run, stopped_at + 2)
+        process.send_signal(number)
+        output, errors = process.communicate(timeout=120)
+        assert process.returncode == code, errors
+        assert output == ""
+        stopped_at = run.record().updates
+        said = f"stopped and saved at update {stopped_at:,}; go on with: kotrans train --run tiny --resume"
+        assert errors.splitlines()[-1] == said
+        assert run.record().last == f"update-{stopped_at:08d}"
+        assert json.loads(run.metrics.read_text("utf-8").splitlines()[-1])["update"] == stopped_at
+        resume = ["--resume"]
+
+
+def test_a_second_ctrl_c_does_not_wait_for_the_validation(runs: Path, text: Path, tmp_path: Path) -> None:
+    # A beam as wide as this takes minutes to translate the dev split.
+    config = tiny_config(
+        text, validation={"every": 1, "beam": 900}, search={"max_length_ratio": 50, "max_length_extra": 5000}
+    )
+    write_text(tmp_path / "tiny.yaml", dump_config(config))
+    process = kotrans("train", "-c", str(tmp_path / "tiny.yaml"))
+    wait_for_update(process, Run(runs / "tiny"), 1)
+    process.send_signal(signal.SIGINT)
+    time.sleep(0.5)
+    assert process.poll() is None  # it finishes what it is at
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode == 130
+    assert "Traceback" not in errors

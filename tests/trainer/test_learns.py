@@ -1,0 +1,49 @@
+"""The whole chain learns: numbers in Korean become digits, from last to first."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from kotrans.pipeline.translation import load_runs
+from kotrans.runs import Run
+from kotrans.translate import Translation
+from tests.tiny_training import tiny_config, train_tiny, write_numbers
+
+
+@pytest.fixture
+def learned(runs: Path, tmp_path: Path) -> Path:
+    """Text on which a small model was trained."""
+    text = write_numbers(tmp_path / "text", {"train": 3000, "dev": 50, "test": 100}, longest=4)
+    config = tiny_config(
+        text,
+        batches={"tokens": 300},
+        embeddings={"size": 64},
+        encoder={"hidden_size": 64},
+        attention={"size": 32},
+        decoder={"hidden_size": 64},
+        dropout={"embedding": 0, "layers": 0, "output": 0},
+        training={"max_updates": 700, "learning_rate": 0.006, "warmup": 200, "label_smoothing": 0},
+        validation={"every": 350},
+        search={"max_length_ratio": 2},
+    )
+    train_tiny(config, Run(runs / "numbers"))
+    return text
+
+
+def test_it_learns_to_read_numbers_and_reverse_them(learned: Path, runs: Path) -> None:
+    sources = (learned / "test.ko").read_text("utf-8").splitlines()
+    references = (learned / "test.en").read_text("utf-8").splitlines()
+    assert (Run(runs / "numbers").record().best_bleu or 0) > 90
+    torch.set_num_threads(1)
+    translator = load_runs(["numbers"], ["search.beam=3", "search.batch=32"]).translator
+    together = list(translator.translate(sources))
+    right = sum(found.text == reference for found, reference in zip(together, references, strict=True))
+    assert right > 90
+    alone = [next(iter(translator.translate([source]))) for source in sources[:30]]
+    assert [found.text for found in alone] == [found.text for found in together[:30]]
+    assert scores(alone) == pytest.approx(scores(together[:30]), abs=1e-4)
+
+
+def scores(translations: list[Translation]) -> list[float]:
+    return [translation.hypotheses[0].score for translation in translations]

@@ -1,0 +1,123 @@
+"""One update: what it sums, clips, smooths and averages."""
+
+import math
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from kotrans.batching import Batch
+from kotrans.config.config import Config
+from kotrans.model.build import build_model
+from kotrans.model.seq2seq import Seq2Seq
+from kotrans.tokenizer import BOS, EOS, PAD
+from kotrans.trainer.optimization import start_average, update_average, weights_of
+from kotrans.trainer.update import UpdateResult, mixed_inputs, run_update
+from tests.tiny_training import tiny_config
+
+SOURCES = [[5, 6, 7, EOS], [8, EOS], [9, 10, 11, 12, 13, EOS], [6, EOS], [5, 5, EOS]]
+TARGETS = [[7, EOS], [8, 9, 10, EOS], [11, EOS], [5, 6, 7, 8, 9, EOS], [12, 13, EOS]]
+WITHOUT_DROPOUT = {"embedding": 0, "layers": 0, "output": 0}
+
+
+def batch(rows: slice) -> Batch:
+    return Batch.of(SOURCES[rows], TARGETS[rows])
+
+
+def small(text: Path, **training: float) -> tuple[Config, Seq2Seq]:
+    config = tiny_config(text, dropout=WITHOUT_DROPOUT, training={"clip_norm": 1e9, "label_smoothing": 0.1} | training)
+    return config, build_model(config, 20, 20).double()
+
+
+def update(model: Seq2Seq, config: Config, *batches: Batch) -> UpdateResult:
+    optimizer = torch.optim.SGD(model.parameters())
+    return run_update(model, optimizer, batches, config.training, learning_rate=0.1, precision="fp32")
+
+
+def gradients(model: Seq2Seq) -> Tensor:
+    return torch.cat([parameter.grad.flatten() for parameter in model.parameters() if parameter.grad is not None])
+
+
+def test_batches_accumulated_give_the_gradient_of_their_union(text: Path) -> None:
+    config, together = small(text)
+    _, apart = small(text)
+    one = update(together, config, batch(slice(None)))
+    three = update(apart, config, batch(slice(0, 1)), batch(slice(1, 4)), batch(slice(4, 5)))
+    torch.testing.assert_close(gradients(apart), gradients(together), rtol=1e-12, atol=1e-14)
+    assert three == pytest.approx(one, rel=1e-12)
+    assert one.target_tokens == sum(map(len, TARGETS))
+
+
+def test_a_long_gradient_is_cut_to_the_clip_norm_and_a_short_one_left_alone(text: Path) -> None:
+    config, free = small(text)
+    cut_config, cut = small(text, clip_norm=0.01)
+    found, clipped = update(free, config, batch(slice(None))), update(cut, cut_config, batch(slice(None)))
+    assert float(gradients(free).norm()) == pytest.approx(found.gradient_norm)
+    assert clipped.gradient_norm == found.gradient_norm  # reported as it was
+    torch.testing.assert_close(gradients(cut), gradients(free) * 0.01 / found.gradient_norm, rtol=1e-3, atol=0)
+
+
+def test_the_weights_move_by_the_rate_that_is_given(text: Path) -> None:
+    config, model = small(text)
+    before = [parameter.detach().clone() for parameter in model.parameters()]
+    update(model, config, batch(slice(None)))
+    for old, parameter in zip(before, model.parameters(), strict=True):
+        assert parameter.grad is not None
+        torch.testing.assert_close(parameter, old - 0.1 * parameter.grad)
+
+
+def test_label_smoothing_is_in_the_loss_and_not_in_the_perplexity(text: Path) -> None:
+    config, model = small(text, label_smoothing=0.3)
+    plain_config, plain_model = small(text, label_smoothing=0.0)
+    smoothed, plain = update(model, config, batch(slice(None))), update(plain_model, plain_config, batch(slice(None)))
+    assert smoothed.nll == pytest.approx(plain.nll, rel=1e-12)
+    assert plain.loss == plain.nll
+    assert abs(smoothed.loss - smoothed.nll) > 1e-4
+
+
+def test_scheduled_sampling_replaces_words_by_the_model_s_own_but_never_bos_or_padding(text: Path) -> None:
+    _, model = small(text)
+    model.eval()
+    whole = batch(slice(None))
+    inputs = mixed_inputs(model, whole, 0.999999)
+    logits, _ = model(whole.source, whole.source_mask, whole.inputs)  # (B, T, V)
+    best = logits.argmax(-1)[:, :-1]  # (B, T - 1)
+    real = whole.inputs[:, 1:] != PAD
+    assert bool((inputs[:, 0] == BOS).all())
+    assert torch.equal(inputs[:, 1:][real], best[real])
+    assert bool((inputs[:, 1:][~real] == PAD).all())
+    assert torch.equal(mixed_inputs(model, whole, 0.0), whole.inputs)
+
+
+def test_the_moving_average_is_its_formula(text: Path) -> None:
+    config, model = small(text, ema=0.9)
+    average = start_average(model, config.training)
+    assert average is not None
+    by_hand = {name: parameter.detach().clone() for name, parameter in model.named_parameters()}
+    for number in range(1, 101):
+        with torch.no_grad():
+            for parameter in model.parameters():
+                parameter.add_(torch.randn_like(parameter))
+        update_average(average, model, config.training.ema, number)
+        decay = min(0.9, (1 + number) / (10 + number))
+        for name, parameter in model.named_parameters():
+            by_hand[name] = decay * by_hand[name] + (1 - decay) * parameter.detach()
+    for name, value in by_hand.items():
+        torch.testing.assert_close(average[name], value)
+
+
+def test_averaged_weights_are_lent_and_the_trained_ones_come_back_bit_for_bit(text: Path) -> None:
+    _, model = small(text)
+    trained = {name: parameter.detach().clone() for name, parameter in model.named_parameters()}
+    average = {name: torch.full_like(parameter, math.pi) for name, parameter in model.named_parameters()}
+
+    def fail() -> None:
+        with weights_of(average, model):
+            assert all(bool((parameter == math.pi).all()) for parameter in model.parameters())
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):  # also if the validation fails
+        fail()
+    for name, parameter in model.named_parameters():
+        assert torch.equal(parameter, trained[name])
