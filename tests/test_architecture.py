@@ -77,6 +77,25 @@ def test_every_module_has_a_row_and_every_row_a_module() -> None:
     assert {own_name(path) for path in FILES} - {"__init__"} == set(RANK)
 
 
+@pytest.mark.parametrize(
+    ("module", "never", "because"),
+    [
+        ("search", "kotrans.model", "it is tested with lookup tables over the Stepper protocol"),
+        ("trainer", "kotrans.search", "validation comes to it as a function"),
+        ("loss", "kotrans.model", "it takes logits"),
+    ],
+)
+def test_some_rows_do_not_know_of_a_lower_one(module: str, never: str, because: str) -> None:
+    for path in FILES:
+        if own_name(path) == module:
+            assert not [name for name in imported(path) if name.startswith(never)], because
+
+
+def test_networks_take_plain_numbers_and_no_config() -> None:
+    for path in (PACKAGE / "model").glob("*.py"):
+        assert path.name == "build.py" or not [name for name in imported(path) if name.startswith("kotrans.config")]
+
+
 @pytest.mark.parametrize("module", WITHOUT_TORCH)
 def test_what_needs_no_torch_imports_none(module: str) -> None:
     for path in FILES:
