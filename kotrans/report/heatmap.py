@@ -1,6 +1,7 @@
 """Attention weights as values for JSON and as a picture."""
 
 import re
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -101,15 +102,15 @@ def _figure(columns: list[str], rows: list[str], values: NDArray[np.float64], ti
     bar = figure.add_axes((1 + 0.25 / width, 1 - bar_height / height, 0.15 / width, bar_height / height))
     figure.colorbar(image, cax=bar).set_label("attention weight α", fontsize=9)
     bar.tick_params(labelsize=8)
-    lines = [_shortened(line, most=int(max(width, 4) * 13)) for line in title]
+    lines = [part for line in title for part in _wrapped(line, most=int(max(width, 4) * 13))]
     axes.set_title("\n".join(lines), fontsize=11, loc="left", pad=12, parse_math=False)
     return figure
 
 
-def _shortened(line: str, most: int) -> str:
-    """The line, cut with … if it is wider than `most` Latin letters; a Korean letter is as wide as two."""
-    widths = np.cumsum([2 if east_asian_width(character) in "WF" else 1 for character in line])
-    return line if not line or widths[-1] <= most else line[: int((widths < most).sum())].rstrip() + "…"
+def _wrapped(line: str, most: int) -> list[str]:
+    """The line in at most three, each about as wide as `most` Latin letters; a Korean letter is as wide as two."""
+    width = sum(2 if east_asian_width(character) in "WF" else 1 for character in line)
+    return textwrap.wrap(line, max(1, most * len(line) // width), max_lines=3, placeholder=" …") if line else []
 
 
 def _checked(source_pieces: Sequence[str], target_pieces: Sequence[str], weights: ArrayLike) -> NDArray[np.float64]:
