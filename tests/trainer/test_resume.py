@@ -1,5 +1,6 @@
 """A run that was stopped and resumed ends as if it never had been, bit for bit."""
 
+import shutil
 import signal
 from collections.abc import Sequence
 from pathlib import Path
@@ -127,6 +128,20 @@ def test_a_run_that_died_before_its_first_checkpoint_starts_again(runs: Path, te
     train_tiny(config, run, resume=True)
     train_tiny(config, straight)
     assert_same_training(run, straight)
+
+
+def test_what_a_crash_while_saving_left_behind_is_removed(runs: Path, text: Path) -> None:
+    """A checkpoint that run.json does not name yet is in the way of the one that is written instead."""
+    config, run, straight = tiny_config(text), Run(runs / "killed"), Run(runs / "straight")
+    train_tiny(config, run, stop_at(3))
+    for name in ("update-00000004", ".update-00000006-0123456789abcdef"):
+        shutil.copytree(run.checkpoint("last"), run.checkpoints / name)
+    (run.folder / ".run.json-0123456789abcdef").touch()
+    train_tiny(config, run, resume=True)
+    train_tiny(config, straight)
+    assert_same_training(run, straight)
+    assert not list(run.folder.rglob(".*"))
+    assert sorted(path.name for path in run.checkpoints.iterdir()) == run.record().kept
 
 
 def test_more_updates_continue_a_finished_run(runs: Path, text: Path) -> None:
