@@ -1,7 +1,6 @@
 """Text to text: what a line becomes depends on the line alone."""
 
 from collections.abc import Sequence
-from itertools import pairwise
 
 import pytest
 
@@ -74,15 +73,18 @@ def test_a_blank_line_has_one_blank_translation(translator: Translator) -> None:
 
 
 def test_a_long_line_is_cut_before_words_and_nothing_is_lost(translator: Translator) -> None:
-    (ids,) = translator.tokenizer.source.encode([LONG])
-    parts = translator._parts(ids)
-    assert len(parts) > 2
-    assert [piece for part in parts for piece in part] == ids
-    for part, after in pairwise(parts):
-        assert translator.max_pieces / 2 < len(part) <= translator.max_pieces
-        assert translator.tokenizer.source.pieces(after)[0].startswith("▁")
-    (wordless,) = translator.tokenizer.source.encode(["가" * 100])
-    assert max(map(len, translator._parts(wordless))) == translator.max_pieces
+    source, most = translator.tokenizer.source, translator.max_pieces
+    lengths = set()
+    for before in range(5):  # so that the longest part would sometimes end inside a word
+        (ids,) = source.encode(["나무를 " * before + LONG])
+        parts = translator._parts(ids)
+        lengths |= {len(part) for part in parts[:-1]}
+        assert len(parts) > 2
+        assert [piece for part in parts for piece in part] == ids
+        assert all(source.pieces(part)[0].startswith("▁") for part in parts)
+    assert most / 2 < min(lengths) < max(lengths) <= most
+    (wordless,) = source.encode(["가" * 100])
+    assert max(map(len, translator._parts(wordless))) == most
 
 
 def test_a_long_line_is_one_line_of_what_its_parts_are(translator: Translator) -> None:

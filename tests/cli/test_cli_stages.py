@@ -29,8 +29,10 @@ def states(config: Path, *settings: str) -> dict[str, bool]:
     return {name: not up_to_date for name, up_to_date in told}
 
 
-def test_a_second_time_everything_is_up_to_date_and_says_so(config: Path) -> None:
+def test_a_second_time_everything_is_up_to_date_and_says_so(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert states(config) == {"corpus": True, "tokenizer": True, "dataset": True}
+    for name in ("prepare_corpus", "train_tokenizer", "prepare_dataset"):
+        monkeypatch.setattr(stages, name, None)  # nothing may be made again
     assert states(config) == {"corpus": False, "tokenizer": False, "dataset": False}
 
 
