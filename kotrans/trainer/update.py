@@ -75,9 +75,8 @@ def mixed_inputs(model: Seq2Seq, batch: Batch, chance: float) -> Tensor:
         return batch.inputs
     with torch.no_grad():
         logits, _ = model(batch.source, batch.source_mask, batch.inputs)  # (B, T, V)
-    predicted = torch.cat([batch.inputs[:, :1], logits.argmax(-1)[:, :-1]], dim=1)  # (B, T) shifted as inputs are
+    predicted = torch.cat([batch.inputs[:, :1], logits.argmax(-1)[:, :-1]], dim=1)  # (B, T) shifted as inputs are: BOS stays
     replaced = torch.rand(predicted.shape, device=predicted.device) < chance  # (B, T)
-    replaced[:, 0] = False  # BOS stays
     return torch.where(replaced & (batch.inputs != PAD), predicted, batch.inputs)
 
 
