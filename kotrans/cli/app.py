@@ -1,7 +1,6 @@
 """The commands in one place, and the one boundary where errors become a line and an exit code."""
 
 import errno
-import os
 import sys
 from io import TextIOWrapper
 
@@ -60,23 +59,14 @@ def main() -> None:
     """The console script: exit code 1 for a problem the user can fix, 2 for wrong usage, 130 for Ctrl-C."""
     _speak_utf8()
     try:
-        try:
-            app(prog_name=app.info.name)
-        finally:
-            sys.stdout.flush()  # here, where an error is caught, and not while Python exits
+        app(prog_name=app.info.name)
     except UsageError as error:
         _fail(str(error), 2)
     except KotransError as error:
         _fail(str(error), 1)
-    except BrokenPipeError:
-        # Whoever read our output has closed it, as `head` does.
-        _drop_output()
-        raise SystemExit(1) from None
     except OSError as error:
         if error.errno not in _NOT_OUR_FAULT:
             raise
-        if error.filename is None:  # writing what is open fails without a name
-            _drop_output()
         _fail(f"{error.filename or 'output'}: {error.strerror}; check the place, its permissions and its free space", 1)
 
 
@@ -85,11 +75,6 @@ def _speak_utf8() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(encoding=stream.encoding if stream.isatty() else "utf-8", errors="replace")
-
-
-def _drop_output() -> None:
-    """What could not be written is forgotten, or Python would try again, and complain, while it exits."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _fail(message: str, code: int) -> None:

@@ -281,7 +281,7 @@ def test_the_prompt_stays_out_of_a_file_that_takes_the_translations(run: TinyRun
 
 def test_ctrl_c_at_the_prompt_leaves_quietly(run: TinyRun) -> None:
     shown, code = on_a_terminal([], ["\x03"])
-    assert code == 130
+    assert code in (130, -2)  # -2 if the second one comes while Python is leaving already
     assert "Traceback" not in shown
 
 
