@@ -28,8 +28,13 @@ def train(
 
     At the end the best checkpoint is scored on the test splits.
     """
+    # What scores the run at its end is imported now: an upgrade while it trains must not keep the old one from it.
     from kotrans.cli.display import StageDisplay, TrainingDisplay
+    from kotrans.cli.evaluating import show
+    from kotrans.pipeline.evaluation import evaluate_run, held_out_splits, split_of_config
+    from kotrans.pipeline.stages import Silent
     from kotrans.pipeline.training import train
+    from kotrans.pipeline.translation import load_runs
     from kotrans.runs import new_run
 
     if resume:
@@ -41,7 +46,9 @@ def train(
     with TrainingDisplay() as display:
         outcome = train(resolved, run, stages, display, resume=resume, library=find_library(mirror), begin=_begin)
     _say_end(run, outcome)
-    _score(run)
+    loaded = load_runs([run.name])
+    for split in held_out_splits(loaded, Silent()):
+        show(evaluate_run(loaded, split_of_config(loaded, split, Silent())), samples=5)
 
 
 def average(
@@ -121,15 +128,3 @@ def _say_end(run: "Run", outcome: "Outcome") -> None:
         f"finished  {progress.update:,} updates in {progress.minutes:.1f} minutes ({outcome.reason} reached){best}",
         err=True,
     )
-
-
-def _score(run: "Run") -> None:
-    """Scores the best checkpoint on every split of the config that is not dev, and shows some translations."""
-    from kotrans.cli.evaluating import show
-    from kotrans.pipeline.evaluation import evaluate_run, held_out_splits, split_of_config
-    from kotrans.pipeline.stages import Silent
-    from kotrans.pipeline.translation import load_runs
-
-    loaded = load_runs([run.name])
-    for split in held_out_splits(loaded, Silent()):
-        show(evaluate_run(loaded, split_of_config(loaded, split, Silent())), samples=5)
