@@ -75,7 +75,7 @@ def mixed_inputs(model: Seq2Seq, batch: Batch, chance: float) -> Tensor:
         return batch.inputs
     with torch.no_grad():
         logits, _ = model(batch.source, batch.source_mask, batch.inputs)  # (B, T, V)
-    predicted = torch.cat([batch.inputs[:, :1], logits.argmax(-1)[:, :-1]], dim=1)  # (B, T) shifted as inputs are: BOS stays
+    predicted = torch.cat([batch.inputs[:, :1], logits.argmax(-1)[:, :-1]], dim=1)  # (B, T) shifted, BOS stays
     replaced = torch.rand(predicted.shape, device=predicted.device) < chance  # (B, T)
     return torch.where(replaced & (batch.inputs != PAD), predicted, batch.inputs)
 
