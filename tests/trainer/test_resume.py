@@ -229,6 +229,7 @@ def test_an_average_that_is_switched_on_later_starts_from_the_weights(runs: Path
 def test_two_processes_cannot_train_the_same_run(runs: Path, text: Path) -> None:
     config, run = tiny_config(text), Run(runs / "run")
     train_tiny(config, run, stop_at(3))
+    assert not Run(run.folder).is_claimed()  # training is over
     assert run.claim()
     try:
         with pytest.raises(CheckpointError, match="another process is training this run"):
