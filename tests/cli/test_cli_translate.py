@@ -247,7 +247,7 @@ def on_a_terminal(arguments: list[str], typed: list[str], stdout: Path | None = 
         os.execv(sys.executable, [*COMMAND, *arguments])
     shown, prompts, deadline = b"", 0, time.monotonic() + 120
     while time.monotonic() < deadline:
-        if not select.select([terminal], [], [], 0.5)[0]:
+        if not select.select([terminal], [], [], 10)[0]:
             if prompts == len(typed) and typed[-1:] == ["\x03"]:
                 os.write(terminal, b"\x03")  # Python may miss one that comes just before it begins to wait
             continue
