@@ -3,7 +3,7 @@ BIN := .venv/bin
 CONFIG ?= configs/starter.yaml
 TEXT ?= 저는 내일 친구하고 시장에 갈 거예요.
 SENTENCES := "제 여동생은 어제 도서관에서 책을 두 권 빌렸어요." "비가 오면 우리는 집에서 영화를 볼 거예요." \
-	"할머니께서는 아침마다 공원에서 걸으세요." "안녕하세요? 저는 학생이에요."
+	"내일 같이 영화를 볼까요?" "안녕하세요? 저는 학생이에요."
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo test check format train eval translate clean
