@@ -56,13 +56,9 @@ class Batch:
         return int((self.labels != PAD).sum())
 
     def to(self, device: torch.device) -> Self:
-        """The batch on another device; from pinned memory without waiting for the copy."""
-        source, target = (tensor.to(device, non_blocking=True) for tensor in (self.source, self.target))
+        """The batch on another device."""
+        source, target = (tensor.to(device) for tensor in (self.source, self.target))
         return replace(self, source=source, target=target)
-
-    def pin(self) -> Self:
-        """The batch in page-locked memory, from where CUDA copies on its own."""
-        return replace(self, source=self.source.pin_memory(), target=self.target.pin_memory())
 
 
 def pad(sequences: Sequence[Sequence[int] | Ids], begin: int | None = None) -> Tensor:
