@@ -4,8 +4,15 @@ from collections.abc import Iterator
 
 import pytest
 import torch
+from hypothesis import settings
 
 from tests.tiny_run import TinyRun, train_tiny_run
+
+# A test gives the same result every time; `pytest --hypothesis-profile explore` looks further, with other examples
+# each time. A busy machine breaks no law, so no example has a deadline.
+settings.register_profile("repeat", derandomize=True, deadline=None)
+settings.register_profile("explore", max_examples=1000, deadline=None)
+settings.load_profile("repeat")
 
 
 @pytest.fixture(autouse=True, scope="module")

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -70,6 +70,8 @@ SETTINGS = st.fixed_dictionaries(
 
 
 @given(SETTINGS)
+@example({"corpora": [{"name": "\x85"}]})
+@example({"corpora": [{"name": "a\u2028b\ufeff\tc\n d"}]})
 def test_a_dumped_config_loads_as_the_same_config(settings: dict[str, Any]) -> None:
     try:
         made = config(**settings)

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import sentencepiece
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from kotrans import tokenizer as tokenizer_module
@@ -28,7 +28,6 @@ from kotrans.tokenizer import (
 )
 from tests.small_corpus import sentences, small_tokenizer
 
-LAW = settings(deadline=None)  # a busy machine breaks no law
 BPE = TokenizerConfig(vocabulary_size=330)
 UNIGRAM = TokenizerConfig(vocabulary_size=330, model="unigram")
 CONFIGS = {
@@ -52,7 +51,6 @@ def text(tmp_path: Path) -> tuple[Path, Path]:
     return tmp_path / "ko", tmp_path / "en"
 
 
-@LAW
 @example("<s></s>")
 @example("</s> <pad><unk> <0x41>")
 @example("▁ a▁b \ufdd0 \ufdd00 \ufdd01")
@@ -234,7 +232,6 @@ def test_a_damaged_or_missing_file_is_named(name: str, tokenizers: dict[str, Tok
 
 
 @pytest.mark.parametrize("name", ["bpe", "unigram", "nfkc"])
-@LAW
 @given(lines=st.lists(st.text(max_size=20), max_size=5), seed=st.integers(0, 2**31))
 def test_sampling_keeps_the_text(tokenizers: dict[str, Tokenizer], name: str, lines: list[str], seed: int) -> None:
     vocabulary = tokenizers[name].source

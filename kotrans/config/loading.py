@@ -74,7 +74,22 @@ def check_config(values: Mapping[str, Any], where: str) -> Config:
 
 def dump_config(config: Config) -> str:
     """The config as YAML with every default; `load_config` reads it back to the same value."""
-    return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True, width=120)
+    return _to_yaml(config.model_dump(mode="json"), sort_keys=False, width=120)
+
+
+class _Dumper(yaml.SafeDumper):
+    """Writes Hangul as it is, and escapes what YAML would read back as another character (U+0085 as a blank)."""
+
+
+def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=None if text.isprintable() else '"')
+
+
+_Dumper.add_representer(str, _text)
+
+
+def _to_yaml(value: object, **options: Any) -> str:
+    return str(yaml.dump(value, Dumper=_Dumper, allow_unicode=True, **options))
 
 
 def known_keys(section: type[BaseModel] = Config, prefix: str = "") -> Iterator[str]:
@@ -129,7 +144,7 @@ def _explain(problem: Any, where: str) -> str:
 
 def _shown(value: object) -> str:
     """A value as YAML would have it, cut if it is long."""
-    text = yaml.safe_dump(value, default_flow_style=True, allow_unicode=True, width=1000).removesuffix("...\n").strip()
+    text = _to_yaml(value, default_flow_style=True, width=1000).removesuffix("...\n").strip()
     return text if len(text) <= 60 else f"{text[:60]}…"
 
 

@@ -55,7 +55,7 @@ def test_batch_mates_and_padding_never_change_a_translation_or_its_score(beam: i
 
 @pytest.mark.parametrize("alpha", ALPHAS)
 @given(seed=st.integers(0, 10_000), attention=st.booleans())
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_beam_of_one_is_greedy(alpha: float, seed: int, attention: bool) -> None:
     stepper, config = RecurrentStepper(seed, attention=attention), settings_of(1, alpha, beta=0.2)
     batch = padded([[6, 7, 8], [9], [10, 11, 12, 13, 14]])
@@ -105,7 +105,7 @@ def test_full_width_beam_finds_what_brute_force_finds(alpha: float, beta: float,
 @given(
     seed=st.integers(0, 10_000), beam=st.integers(1, 12), alpha=st.sampled_from(ALPHAS), beta=st.sampled_from([0, 0.5])
 )
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_stopping_early_never_loses_a_hypothesis(seed: int, beam: int, alpha: float, beta: float) -> None:
     stepper, config = RecurrentStepper(seed, sharpness=1.5), settings_of(beam, alpha, beta, extra=9)
     batch = padded([[6, 7, 8], [9]])
@@ -147,7 +147,7 @@ class CountingTable(TableStepper):
 @given(
     seed=st.integers(0, 10_000), beam=st.integers(2, 15), alpha=st.sampled_from(ALPHAS), beta=st.sampled_from([0, 0.5])
 )
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_n_best_is_sorted_distinct_and_scored_as_forced_decoding_scores_it(
     seed: int, beam: int, alpha: float, beta: float
 ) -> None:
