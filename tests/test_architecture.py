@@ -82,7 +82,6 @@ def test_every_module_has_a_row_and_every_row_a_module() -> None:
     [
         ("search", "kotrans.model", "it is tested with lookup tables over the Stepper protocol"),
         ("trainer", "kotrans.search", "validation comes to it as a function"),
-        ("loss", "kotrans.model", "it takes logits"),
     ],
 )
 def test_some_rows_do_not_know_of_a_lower_one(module: str, never: str, because: str) -> None:

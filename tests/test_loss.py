@@ -1,12 +1,16 @@
 """The training loss: numbers that can be derived, and the library's own loss."""
 
 import math
+from typing import Any
 
 import pytest
 import torch
+from torch import nn
 from torch.nn import functional
+from torch.utils._python_dispatch import TorchDispatchMode
 
-from kotrans.loss import sequence_loss
+from kotrans import loss as losses
+from kotrans.loss import Loss, sequence_loss
 
 PAD = 0
 
@@ -17,10 +21,19 @@ def example() -> tuple[torch.Tensor, torch.Tensor]:
     return logits, torch.tensor([[4, 5, 2], [6, 2, PAD]])
 
 
+def loss_of(logits: torch.Tensor, labels: torch.Tensor, smoothing: float) -> Loss:
+    """The loss of given logits (B, T, V): those that a softmax gives that leaves its input as it is."""
+    same = nn.Linear(logits.size(-1), logits.size(-1)).to(logits.dtype)
+    with torch.no_grad():
+        same.weight.copy_(torch.eye(logits.size(-1)))
+        same.bias.zero_()
+    return sequence_loss(logits, same, labels, pad_id=PAD, smoothing=smoothing)
+
+
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])
 def test_a_uniform_guess_costs_log_v_a_piece(smoothing: float) -> None:
     _, labels = example()
-    loss = sequence_loss(torch.full((2, 3, 7), 3.0), labels, pad_id=PAD, smoothing=smoothing)
+    loss = loss_of(torch.full((2, 3, 7), 3.0), labels, smoothing)
     torch.testing.assert_close(loss.smoothed / 5, torch.tensor(math.log(7)))
     torch.testing.assert_close(loss.nll / 5, torch.tensor(math.log(7)))
 
@@ -37,7 +50,7 @@ def test_smoothing_gives_every_piece_its_share_of_the_probability(smoothing: flo
         for piece, score in enumerate(scores):
             target = smoothing / len(scores) + (1 - smoothing) * (piece == label)
             smoothed -= target * (score - log_total)
-    loss = sequence_loss(logits, labels, pad_id=PAD, smoothing=smoothing)
+    loss = loss_of(logits, labels, smoothing)
     assert loss.smoothed.item() == pytest.approx(smoothed, rel=1e-12)
     assert loss.nll.item() == pytest.approx(nll, rel=1e-12)
 
@@ -46,7 +59,7 @@ def test_smoothing_gives_every_piece_its_share_of_the_probability(smoothing: flo
 def test_it_is_the_cross_entropy_of_the_library_in_value_and_gradient(smoothing: float) -> None:
     logits, labels = example()
     ours, theirs = (logits.clone().requires_grad_() for _ in range(2))
-    loss = sequence_loss(ours, labels, pad_id=PAD, smoothing=smoothing).smoothed
+    loss = loss_of(ours, labels, smoothing).smoothed
     expected = functional.cross_entropy(
         theirs.flatten(0, 1), labels.flatten(), ignore_index=PAD, reduction="sum", label_smoothing=smoothing
     )
@@ -62,8 +75,8 @@ def test_padding_costs_nothing_and_gets_no_gradient(smoothing: float) -> None:
     loud = logits.clone()
     loud[1, 2] = 1e4
     loud.requires_grad_()
-    loss = sequence_loss(loud, labels, pad_id=PAD, smoothing=smoothing)
-    quiet = sequence_loss(logits, labels, pad_id=PAD, smoothing=smoothing)
+    loss = loss_of(loud, labels, smoothing)
+    quiet = loss_of(logits, labels, smoothing)
     assert torch.equal(loss.smoothed, quiet.smoothed)
     assert torch.equal(loss.nll, quiet.nll)
     loss.smoothed.backward()
@@ -74,8 +87,8 @@ def test_padding_costs_nothing_and_gets_no_gradient(smoothing: float) -> None:
 
 def test_sums_of_parts_are_the_sum_of_the_whole() -> None:
     logits, labels = example()
-    whole = sequence_loss(logits, labels, pad_id=PAD, smoothing=0.1)
-    parts = [sequence_loss(logits[i : i + 1], labels[i : i + 1], pad_id=PAD, smoothing=0.1) for i in range(2)]
+    whole = loss_of(logits, labels, 0.1)
+    parts = [loss_of(logits[i : i + 1], labels[i : i + 1], 0.1) for i in range(2)]
     torch.testing.assert_close(parts[0].smoothed + parts[1].smoothed, whole.smoothed)
     torch.testing.assert_close(parts[0].nll + parts[1].nll, whole.nll)
 
@@ -83,7 +96,44 @@ def test_sums_of_parts_are_the_sum_of_the_whole() -> None:
 def test_the_loss_of_half_precision_logits_is_summed_in_full_precision() -> None:
     logits, labels = example()
     half = logits.bfloat16()
-    loss = sequence_loss(half, labels, pad_id=PAD, smoothing=0.1)
-    expected = sequence_loss(half.float(), labels, pad_id=PAD, smoothing=0.1)
+    loss = loss_of(half, labels, 0.1)
+    expected = loss_of(half.float(), labels, 0.1)
     assert loss.smoothed.dtype == torch.float32
     assert torch.equal(loss.smoothed, expected.smoothed)
+
+
+@pytest.mark.parametrize("rows", [1, 2, 4, 5])
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_chunks_of_any_size_give_the_loss_and_the_gradients_of_the_library(
+    rows: int, smoothing: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(losses, "_CHUNK", rows * 7 + 6)
+    torch.manual_seed(0)
+    _, labels = example()
+    output = torch.randn(2, 3, 4, dtype=torch.double, requires_grad=True)
+    softmax = nn.Linear(4, 7).double()
+    inputs = (output, softmax.weight, softmax.bias)
+    ours = sequence_loss(output, softmax, labels, pad_id=PAD, smoothing=smoothing)
+    expected = functional.cross_entropy(
+        softmax(output).flatten(0, 1), labels.flatten(), ignore_index=PAD, reduction="sum", label_smoothing=smoothing
+    )
+    torch.testing.assert_close(ours.smoothed, expected, rtol=1e-12, atol=1e-12)
+    gradients = (torch.autograd.grad(0.3 * loss, inputs) for loss in (ours.smoothed, expected))
+    for gradient, reference in zip(*gradients, strict=True):
+        torch.testing.assert_close(gradient, reference, rtol=1e-12, atol=1e-12)
+
+
+def test_scores_of_the_whole_batch_are_never_there_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(losses, "_CHUNK", 1000)
+    widths = []
+
+    class Watching(TorchDispatchMode):
+        def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            result = function(*args, **(kwargs or {}))
+            widths.append(result.numel() if isinstance(result, torch.Tensor) else 0)
+            return result
+
+    output, softmax = torch.randn(4, 50, 3, requires_grad=True), nn.Linear(3, 100)
+    with Watching():  # type: ignore[no-untyped-call]
+        sequence_loss(output, softmax, torch.ones(4, 50, dtype=torch.long), pad_id=PAD, smoothing=0.1)
+    assert 0 < max(widths) <= 1000

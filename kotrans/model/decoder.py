@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from kotrans.model.attention import Attention
+from kotrans.model.bptt.functions import attend
 from kotrans.model.cells import CELLS, CellState
 from kotrans.model.encoder import Encoded
 from kotrans.model.recurrence import recurrence, sentence_mask
@@ -41,6 +42,15 @@ class DecoderState(NamedTuple):
         return type(self)(tuple(layer.select(rows) for layer in self.layers))
 
 
+class FirstLayer(NamedTuple):
+    """What the layer that attends gives."""
+
+    hidden: Tensor  # (B, T, Q) s_1 … s_T
+    contexts: Tensor  # (B, T, H) c_1 … c_T
+    weights: Tensor | None  # (B, T, S)
+    last: CellState
+
+
 class Decoder(nn.Module):
     """s_i = f(s_{i-1}, y_{i-1}, c_i) with c_i from attention over s_{i-1}  (Bahdanau et al. 2015, appendix A.2.2).
 
@@ -55,7 +65,9 @@ class Decoder(nn.Module):
         dropout: float, recurrent_dropout: float, output_dropout: float,
     ) -> None:  # fmt: skip
         super().__init__()
+        self.plain = False  # true: train by the plain steps, too
         self.embedding_size = embedding_size
+        self.layer_norm = layer_norm
         self.attention = attention
         self.cell = CELLS[cell](embedding_size + memory_size, hidden_size, layer_norm=layer_norm)
         self.upper = nn.ModuleList(
@@ -90,26 +102,45 @@ class Decoder(nn.Module):
     ) -> tuple[Tensor, DecoderState, Tensor | None]:
         """Runs over embedded (B, T, E) = y_0 … y_{T-1}.
 
-        Returns the deep output (B, T, O), the last state, and the weights (B, T, S). Only what depends on the step
-        before is in the loop.
+        Returns the deep output (B, T, O), the last state, and the weights (B, T, S).
         """
-        first = state.layers[0]
+        mask = sentence_mask(self.recurrent_dropout, state.layers[0].hidden)  # (B, Q)
+        by_hand = torch.is_grad_enabled() and self.attention is not None and not (self.plain or self.layer_norm)
+        first_layer = self._by_hand if by_hand else self._by_steps
+        hidden, contexts, weights, first = first_layer(source, state.layers[0], embedded, mask)
+        hidden, upper = self._climb(hidden, state)
+        output = self._deep_output(hidden, embedded, contexts)  # (B, T, O)
+        return output, DecoderState((first, *upper)), weights
+
+    def _by_steps(self, source: Source, state: CellState, embedded: Tensor, mask: Tensor | None) -> FirstLayer:
+        """The readable definition, and what a search takes its steps with."""
         projected = self.cell.project(embedded)  # (B, T, G*Q)
         # Cut out and cast once: in the loop, the gradient of a slice would be a whole matrix at each step.
         columns = self.cell.weight_input[:, self.embedding_size :].to(projected.dtype)  # (G*Q, H)
-        mask = sentence_mask(self.recurrent_dropout, first.hidden)  # (B, Q)
         hiddens, contexts, weights = [], [], []
         for step in projected.unbind(1):
-            context, weight = self.context(source, first)
-            first = self.cell(step + functional.linear(context, columns), first, mask)
-            hiddens.append(first.hidden)
+            context, weight = self.context(source, state)
+            state = self.cell(step + functional.linear(context, columns), state, mask)
+            hiddens.append(state.hidden)
             contexts.append(context)
             if weight is not None:
                 weights.append(weight)
-        hidden = torch.stack(hiddens, dim=1)  # (B, T, Q)
-        hidden, upper = self._climb(hidden, state)
-        output = self._deep_output(hidden, embedded, torch.stack(contexts, dim=1))  # (B, T, O)
-        return output, DecoderState((first, *upper)), torch.stack(weights, dim=1) if weights else None
+        return FirstLayer(
+            torch.stack(hiddens, dim=1), torch.stack(contexts, dim=1),
+            torch.stack(weights, dim=1) if weights else None, state,
+        )  # fmt: skip
+
+    def _by_hand(self, source: Source, state: CellState, embedded: Tensor, mask: Tensor | None) -> FirstLayer:
+        """The same for training, where the way back is long: several times less work than a graph of small steps."""
+        assert self.attention is not None
+        assert source.keys is not None
+        assert source.memory is not None
+        columns = self.cell.weight_input.split([self.embedding_size, source.memory.size(2)], dim=1)
+        projected = functional.linear(embedded.transpose(0, 1), columns[0], self.cell.bias)  # (T, B, G*Q)
+        hidden, contexts, weights, last = attend(
+            self.cell, self.attention, projected, state, source.keys, source.memory, source.mask, columns[1], mask
+        )
+        return FirstLayer(hidden.transpose(0, 1), contexts.transpose(0, 1), weights.transpose(0, 1), last)
 
     def _climb(self, hidden: Tensor, state: DecoderState) -> tuple[Tensor, list[CellState]]:
         """The layers above the first, each adding to hidden (B, T, Q), and their last states."""

@@ -62,9 +62,14 @@ class Seq2Seq(nn.Module):
 
         source (B, S) ids ending with EOS, mask (B, S) true on real pieces, inputs (B, T) = BOS y_1 … y_{T-1}.
         """
+        output, weights = self.output(source, mask, inputs)
+        return self.softmax(output), weights
+
+    def output(self, source: Tensor, mask: Tensor, inputs: Tensor) -> tuple[Tensor, Tensor | None]:
+        """The same before the softmax: what it reads (B, T, O), and the attention weights."""
         state = self.start(source, mask)
         output, _, weights = self.decoder(state.source, state.decoder, self._embed_target(inputs))
-        return self.softmax(output), weights
+        return output, weights
 
     def start(self, source: Tensor, mask: Tensor) -> SearchState:
         """Encodes source (B, S) and gives the state before the first step."""

@@ -10,7 +10,7 @@ from kotrans.corpus.corpus import load_split
 from kotrans.dataset import Dataset
 from kotrans.errors import DataError, TrainingError
 from kotrans.evaluate import bleu
-from kotrans.loss import sequence_loss
+from kotrans.loss import TrainingLoss
 from kotrans.model.seq2seq import Seq2Seq
 from kotrans.pipeline.stages import Prepared
 from kotrans.text import normalize
@@ -54,12 +54,12 @@ class Validation:
         """exp of the mean negative log-likelihood of a target piece, EOS counted."""
         lengths = self.dataset.source_lengths, self.dataset.target_lengths
         nll, tokens = 0.0, 0
+        measure = TrainingLoss(model, pad_id=PAD, smoothing=0)
         for rows in plan_in_order(*lengths, self.config.batches.tokens):
             batch = Batch.of([self.dataset.source(i) for i in rows], [self.dataset.target(i) for i in rows])
             batch = batch.to(self.device)
             with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16"):
-                logits, _ = model(batch.source, batch.source_mask, batch.inputs)  # (B, T, V)
-            nll += sequence_loss(logits, batch.labels, pad_id=PAD, smoothing=0).nll.item()
+                nll += measure(batch.source, batch.source_mask, batch.inputs, batch.labels).nll.item()
             tokens += batch.target_tokens
         return math.exp(min(nll / tokens, 700))
 

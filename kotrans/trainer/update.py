@@ -13,7 +13,7 @@ from torch.nn.utils import clip_grad_norm_
 from kotrans.batching import Batch
 from kotrans.config.config import TrainingConfig
 from kotrans.errors import TrainingError
-from kotrans.loss import sequence_loss
+from kotrans.loss import TrainingLoss
 from kotrans.model.seq2seq import Seq2Seq
 from kotrans.tokenizer import PAD
 
@@ -59,8 +59,8 @@ def _backward(model: Seq2Seq, batch: Batch, tokens: int, config: TrainingConfig,
     batch = batch.to(model.softmax.weight.device)
     with torch.autocast(batch.source.device.type, torch.bfloat16, enabled=precision == "bf16"):
         inputs = mixed_inputs(model, batch, config.scheduled_sampling)
-        logits, _ = model(batch.source, batch.source_mask, inputs)  # (B, T, V)
-        loss = sequence_loss(logits, batch.labels, pad_id=PAD, smoothing=config.label_smoothing)
+        training_loss = TrainingLoss(model, pad_id=PAD, smoothing=config.label_smoothing)
+        loss = training_loss(batch.source, batch.source_mask, inputs, batch.labels)
     (loss.smoothed / tokens).backward()
     return loss.smoothed.item(), loss.nll.item()
 

@@ -30,14 +30,16 @@ def assert_model_is_the_reference(config: Config, batch: Sentences) -> None:
     """Logits and attention weights of every sentence, to rounding in float64."""
     model = tiny_model(config)
     weights = read_weights(config, model)
-    logits, alphas = model(batch.source, batch.mask, batch.inputs)
     for row in range(len(batch.source)):
         length = int(batch.mask[row].sum())
         expected, expected_alphas = run_model(weights, batch.source[row, :length].tolist(), batch.inputs[row].tolist())
-        assert_same(logits[row], expected)
-        assert (alphas is None) == (expected_alphas is None)
-        if alphas is not None:
-            assert_same(alphas[row, :, :length], expected_alphas)
+        for plain in (True, False):
+            model.decoder.plain = plain
+            logits, alphas = model(batch.source, batch.mask, batch.inputs)
+            assert_same(logits[row], expected)
+            assert (alphas is None) == (expected_alphas is None)
+            if alphas is not None:
+                assert_same(alphas[row, :, :length], expected_alphas)
 
 
 @pytest.mark.parametrize("decoder", CELLS)

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.autograd import gradcheck
 from torch.func import functional_call
 
-from kotrans.loss import sequence_loss
+from kotrans.loss import TrainingLoss, sequence_loss
 from kotrans.model.attention import Attention
 from kotrans.model.cells import CELLS as OWN_CELLS
 from kotrans.model.cells import CellState
@@ -75,9 +75,13 @@ def test_a_cell_has_the_right_gradients_over_two_steps(kind: str, layer_norm: bo
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.3])
 def test_the_loss_has_the_right_gradients(smoothing: float) -> None:
-    logits = torch.randn(2, 3, 5, dtype=torch.double, requires_grad=True)
+    output, softmax = torch.randn(2, 3, 4, dtype=torch.double, requires_grad=True), nn.Linear(4, 5).double()
     labels = torch.tensor([[3, 4, 1], [2, PAD, PAD]])
-    assert gradcheck(lambda x: tuple(sequence_loss(x, labels, pad_id=PAD, smoothing=smoothing)), (logits,))
+
+    def loss(output: Tensor, *weights: Tensor) -> Tensor:
+        return sequence_loss(output, softmax, labels, pad_id=PAD, smoothing=smoothing).smoothed
+
+    assert gradcheck(loss, (output, *softmax.parameters()))
 
 
 def check_model(score: str, encoder: dict[str, object], decoder: dict[str, object]) -> None:
@@ -85,8 +89,9 @@ def check_model(score: str, encoder: dict[str, object], decoder: dict[str, objec
     batch = sentences((3, 2), (2, 3))
 
     def loss() -> tuple[Tensor, ...]:
-        logits, _ = model(batch.source, batch.mask, batch.inputs)
-        return (sequence_loss(logits, batch.labels, pad_id=PAD, smoothing=0.1).smoothed,)
+        return (
+            TrainingLoss(model, pad_id=PAD, smoothing=0.1)(batch.source, batch.mask, batch.inputs, batch.labels)[0],
+        )
 
     check_parameters_and_inputs(model, loss, fast=True)
 

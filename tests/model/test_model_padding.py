@@ -30,10 +30,10 @@ def model_of(cell: str, bidirectional: bool, score: str) -> Seq2Seq:
 def run(model: Seq2Seq, batch: Sentences) -> tuple[Tensor, Tensor | None, dict[str, Tensor]]:
     """Logits, weights and the gradients of the summed loss."""
     model.zero_grad()
-    logits, weights = model(batch.source, batch.mask, batch.inputs)
-    sequence_loss(logits, batch.labels, pad_id=PAD, smoothing=0.1).smoothed.backward()
+    output, weights = model.output(batch.source, batch.mask, batch.inputs)
+    sequence_loss(output, model.softmax, batch.labels, pad_id=PAD, smoothing=0.1).smoothed.backward()
     gradients = {name: parameter.grad for name, parameter in model.named_parameters() if parameter.grad is not None}
-    return logits.detach(), weights, gradients
+    return model.softmax(output).detach(), weights, gradients
 
 
 def pad(batch: Sentences, source: int, target: int) -> Sentences:

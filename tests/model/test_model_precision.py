@@ -13,8 +13,8 @@ def train_once(config: Config, *, half: bool) -> tuple[Tensor, Tensor]:
     """The loss and all its gradients in one vector, in float32 or with bfloat16 products."""
     model, batch = tiny_model(config).float(), sentences()
     with torch.autocast("cpu", torch.bfloat16, enabled=half):
-        logits, weights = model(batch.source, batch.mask, batch.inputs)
-        loss = sequence_loss(logits, batch.labels, pad_id=PAD, smoothing=0.1).smoothed
+        output, weights = model.output(batch.source, batch.mask, batch.inputs)
+        loss = sequence_loss(output, model.softmax, batch.labels, pad_id=PAD, smoothing=0.1).smoothed
     if weights is not None:
         assert weights.dtype == torch.float32
     assert loss.dtype == torch.float32

@@ -1,0 +1,1 @@
+"""Back-propagation through time (Werbos 1990) written by hand: the decoder's steps without a graph."""

@@ -1,0 +1,107 @@
+"""The decoder's first layer over all steps of a batch, and the pass back through it, without a graph.
+
+Shape key: T steps, B sentences, S source positions, H memory width, Q state width, A width of a query, G gates.
+"""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from kotrans.model.bptt.cells import CellSteps
+from kotrans.model.bptt.scores import ScoreSteps, over_steps
+
+_softmax_backward = torch.ops.aten._softmax_backward_data.out
+
+
+class Weights(NamedTuple):
+    """What is multiplied in the loop, in the products' type."""
+
+    hidden: Tensor  # U (G*Q, Q)
+    context: Tensor  # (G*Q, H) the columns of W that belong to the context
+    query: Tensor | None  # (A, Q) W_s or W_a of a score that has one
+
+
+class AttendingSteps:
+    """alpha_i, c_i and s_i for i = 1 … T, and the gradients of all that they were made of.
+
+    In the loops is only what depends on the step before (forward) or after (backward). The gradient of a weight is one
+    product over all steps, after the loop.
+    """
+
+    def __init__(
+        self, cell: CellSteps, score: ScoreSteps, weights: Weights, memory: Tensor, mask: Tensor,
+        dropout_mask: Tensor | None,
+    ) -> None:  # fmt: skip
+        """memory (B, S, H), mask (B, S) true on real pieces, dropout_mask (B, Q) as in `Cell.forward`."""
+        steps, (batch, _, width) = len(cell.hidden) - 1, memory.shape
+        self.cell, self.score, self.weights = cell, score, weights
+        self.memory, self.padding, self.dropout_mask = memory, ~mask, dropout_mask
+        self.alphas = memory.new_empty(steps, *mask.shape, dtype=cell.precision)
+        self.contexts = memory.new_empty(steps, batch, width, dtype=weights.context.dtype)
+        self.queries = cell.hidden[:-1]
+        if weights.query is not None:
+            self.queries = memory.new_empty(steps, batch, weights.query.size(0), dtype=weights.query.dtype)
+
+    def forward(self, projected: Tensor) -> None:
+        """projected (T, B, G*Q) = W y + b, without the context's share."""
+        weights, hidden = self.weights, self.cell.hidden
+        for t, (step, query, alpha, context) in enumerate(
+            zip(projected, self.queries, self.alphas, self.contexts, strict=True)
+        ):
+            if weights.query is not None:
+                torch.mm(hidden[t], weights.query.t(), out=query)
+            scores = self.score.forward(query).to(alpha.dtype)  # (B, S)
+            torch.softmax(scores.masked_fill(self.padding, -torch.inf), 1, out=alpha)
+            context.copy_(torch.bmm(alpha.to(self.memory.dtype).unsqueeze(1), self.memory).squeeze(1))
+            gates = torch.addmm(step, context, weights.context.t())  # (B, G*Q)
+            self.cell.forward(t, gates, self._dropped(hidden[t]) @ weights.hidden.t())
+
+    def backward(
+        self, grad_hidden: Tensor, grad_contexts: Tensor, grad_alphas: Tensor | None, grad_long_term: Tensor | None
+    ) -> None:
+        """From the gradients of s (T, B, Q), c (T, B, H), alpha (T, B, S) and an LSTM's last C (B, Q)."""
+        cell, weights = self.cell, self.weights
+        cell.start_backward(grad_long_term)
+        self.score.start_backward()
+        self.grad_contexts = torch.empty_like(self.contexts)
+        self.grad_scores = torch.empty_like(self.alphas)
+        self.grad_queries = torch.empty_like(self.queries)
+        self.grad_first = torch.zeros_like(cell.hidden[0], dtype=cell.precision)  # of s_t, at last of s_0
+        for t in reversed(range(len(self.alphas))):
+            past = cell.backward(t, self.grad_first.add_(grad_hidden[t]))
+            grad_context = torch.addmm(
+                grad_contexts[t], cell.grad_projected[t], weights.context, out=self.grad_contexts[t]
+            )  # (B, H)
+            grad_alpha = torch.bmm(self.memory, grad_context.to(self.memory.dtype).unsqueeze(2)).squeeze(2)  # (B, S)
+            if grad_alphas is not None:
+                grad_alpha = grad_alpha + grad_alphas[t]
+            alpha = self.alphas[t]
+            _softmax_backward(grad_alpha.to(alpha.dtype), alpha, 1, alpha.dtype, grad_input=self.grad_scores[t])
+            self.grad_queries[t] = self.score.backward(self.queries[t], self.grad_scores[t])
+            self.grad_first = self._dropped((cell.grad_recurrent[t] @ weights.hidden).to(cell.precision))
+            asked = self.grad_queries[t] if weights.query is None else self.grad_queries[t] @ weights.query
+            self.grad_first.add_(asked)
+            if past is not None:
+                self.grad_first.add_(past)
+
+    def grad_memory(self) -> Tensor:
+        """(B, S, H)"""
+        return over_steps(self.alphas, self.grad_contexts)
+
+    def grad_weights(self) -> Weights:
+        """Each one product over all steps and sentences."""
+        hidden = self.cell.hidden[:-1]
+        return Weights(
+            hidden=_summed(self.cell.grad_recurrent, self._dropped(hidden)),
+            context=_summed(self.cell.grad_projected, self.contexts),
+            query=None if self.weights.query is None else _summed(self.grad_queries, hidden),
+        )
+
+    def _dropped(self, hidden: Tensor) -> Tensor:
+        return hidden if self.dropout_mask is None else hidden * self.dropout_mask.to(hidden.dtype)
+
+
+def _summed(grads: Tensor, inputs: Tensor) -> Tensor:
+    """sum over t and b of grads (T, B, M) times inputs (T, B, N), as an outer product: (M, N)."""
+    return grads.flatten(0, 1).t() @ inputs.flatten(0, 1)

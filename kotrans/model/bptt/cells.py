@@ -1,0 +1,159 @@
+"""The cells over all steps of a batch: the equations of `kotrans.model.cells`, their derivatives, and what to keep.
+
+Shape key: T steps, B sentences, Q state width, G number of gates (LSTM 4, GRU 3, RNN 1).
+What comes from or goes into a product of weights is in the products' type, which may be bfloat16; what is element by
+element here is in float32 at least.
+"""
+
+import torch
+from torch import Tensor
+
+_sigmoid_backward = torch.ops.aten.sigmoid_backward.grad_input
+_tanh_backward = torch.ops.aten.tanh_backward.grad_input
+
+
+class CellSteps:
+    """The steps of one cell: `forward` for t = 0 … T-1, then `backward` for t = T-1 … 0, then the gradients."""
+
+    gates: int
+
+    def __init__(self, steps: int, first: Tensor, dtype: torch.dtype) -> None:
+        """first (B, Q) is the hidden state before step 0; dtype is that of the products."""
+        batch, size = first.shape
+        self.precision = torch.promote_types(dtype, torch.float32)
+        self.hidden = first.new_empty(steps + 1, batch, size, dtype=dtype)
+        """h_0 … h_T"""
+        self.hidden[0] = first
+        self.grad_projected = first.new_empty(0)
+        """(T, B, G*Q) gradients of W x + b, made by `backward`."""
+        self.grad_recurrent = first.new_empty(0)
+        """(T, B, G*Q) gradients of U h; the same tensor where they are the same."""
+
+    def start_backward(self, grad_long_term: Tensor | None) -> None:
+        """Makes room for the gradients; grad_long_term (B, Q) is that of an LSTM's last C."""
+        steps, batch, size = self.hidden.shape
+        self.grad_projected = self.hidden.new_empty(steps - 1, batch, self.gates * size)
+        self.grad_recurrent = self.grad_projected
+
+    def forward(self, t: int, projected: Tensor, recurrent: Tensor) -> None:
+        """Makes hidden[t + 1] from W x + b and U h, each (B, G*Q)."""
+        raise NotImplementedError
+
+    def backward(self, t: int, grad: Tensor) -> Tensor | None:
+        """Makes row t of the gradients from grad (B, Q) of hidden[t + 1].
+
+        Returns what of it goes to hidden[t] past all products, if anything does.
+        """
+        raise NotImplementedError
+
+    def grad_long_term(self) -> Tensor | None:
+        """Gradient (B, Q) of an LSTM's C_0."""
+        return None
+
+    def grad_bias(self) -> Tensor | None:
+        """Gradient (Q,) of a GRU's b_n."""
+        return None
+
+
+class LSTMSteps(CellSteps):
+    """Keeps the gates, C and tanh(C) of every step; the gradient of C goes from step to step in `carried`."""
+
+    gates = 4
+
+    def __init__(self, steps: int, first: Tensor, dtype: torch.dtype, long_term: Tensor) -> None:
+        super().__init__(steps, first, dtype)
+        batch, size = first.shape
+        self.activated = first.new_empty(steps, batch, 4 * size, dtype=self.precision)  # i, f, g, o
+        self.long_term = first.new_empty(steps + 1, batch, size, dtype=self.precision)  # C_0 … C_T
+        self.long_term[0] = long_term
+        self.squashed = first.new_empty(steps, batch, size, dtype=self.precision)  # tanh(C)
+        self.carried = first.new_empty(0)
+
+    def start_backward(self, grad_long_term: Tensor | None) -> None:
+        super().start_backward(grad_long_term)
+        self.carried = torch.zeros_like(self.squashed[0])
+        if grad_long_term is not None:
+            self.carried += grad_long_term
+        self.grad_gates = torch.empty_like(self.activated[0])
+
+    def forward(self, t: int, projected: Tensor, recurrent: Tensor) -> None:
+        activated, long_term = self.activated[t], self.long_term[t + 1]
+        size = long_term.size(1)
+        torch.add(projected, recurrent, out=activated)
+        activated[:, : 2 * size].sigmoid_()
+        activated[:, 2 * size : 3 * size].tanh_()
+        activated[:, 3 * size :].sigmoid_()
+        i, f, g, o = activated.chunk(4, dim=1)  # (B, Q) each
+        torch.mul(f, self.long_term[t], out=long_term).addcmul_(i, g)
+        torch.mul(o, torch.tanh(long_term, out=self.squashed[t]), out=self.hidden[t + 1])
+
+    def backward(self, t: int, grad: Tensor) -> None:
+        activated, squashed, grad_gates = self.activated[t], self.squashed[t], self.grad_gates
+        size = squashed.size(1)
+        i, f, g, o = activated.chunk(4, dim=1)  # (B, Q) each
+        grad_i, grad_f, grad_g, grad_o = grad_gates.chunk(4, dim=1)  # (B, Q) each
+        self.carried.add_(_tanh_backward(torch.mul(grad, o, out=grad_i), squashed, grad_input=grad_i))
+        torch.mul(self.carried, g, out=grad_i)
+        torch.mul(self.carried, self.long_term[t], out=grad_f)
+        torch.mul(self.carried, i, out=grad_g)
+        torch.mul(grad, squashed, out=grad_o)
+        _sigmoid_backward(grad_gates[:, : 2 * size], activated[:, : 2 * size], grad_input=grad_gates[:, : 2 * size])
+        _tanh_backward(grad_g, g, grad_input=grad_g)
+        _sigmoid_backward(grad_o, o, grad_input=grad_o)
+        self.carried.mul_(f)
+        self.grad_projected[t] = grad_gates
+
+    def grad_long_term(self) -> Tensor:
+        return self.carried
+
+
+class GRUSteps(CellSteps):
+    """Keeps r, z, n and U h + b_n of every step."""
+
+    gates = 3
+
+    def __init__(self, steps: int, first: Tensor, dtype: torch.dtype, bias_new: Tensor) -> None:
+        super().__init__(steps, first, dtype)
+        batch, size = first.shape
+        self.bias_new = bias_new
+        self.activated = first.new_empty(steps, batch, 3 * size, dtype=self.precision)  # r, z, n
+        self.candidate = first.new_empty(steps, batch, size, dtype=self.precision)  # U h + b_n
+
+    def start_backward(self, grad_long_term: Tensor | None) -> None:
+        super().start_backward(grad_long_term)
+        self.grad_recurrent = torch.empty_like(self.grad_projected)
+
+    def forward(self, t: int, projected: Tensor, recurrent: Tensor) -> None:
+        size = self.candidate.size(2)
+        reset_update, new = self.activated[t].split([2 * size, size], dim=1)
+        torch.add(projected[:, : 2 * size], recurrent[:, : 2 * size], out=reset_update).sigmoid_()
+        reset, update = reset_update.chunk(2, dim=1)  # (B, Q) each
+        candidate = torch.add(recurrent[:, 2 * size :], self.bias_new, out=self.candidate[t])
+        torch.addcmul(projected[:, 2 * size :].to(self.precision), reset, candidate, out=new).tanh_()
+        self.hidden[t + 1] = torch.lerp(new, self.hidden[t].to(self.precision), update)
+
+    def backward(self, t: int, grad: Tensor) -> Tensor:
+        reset, update, new = self.activated[t].chunk(3, dim=1)  # (B, Q) each
+        grad_new = (grad - grad * update) * (1 - new * new)  # of what tanh is taken of
+        grad_update = grad * (self.hidden[t] - new) * (update - update * update)
+        grad_reset = grad_new * self.candidate[t] * (reset - reset * reset)
+        torch.cat([grad_reset, grad_update, grad_new], dim=1, out=self.grad_projected[t])
+        torch.cat([grad_reset, grad_update, grad_new * reset], dim=1, out=self.grad_recurrent[t])
+        return grad * update
+
+    def grad_bias(self) -> Tensor:
+        size = self.bias_new.size(0)
+        return self.grad_recurrent[:, :, 2 * size :].sum((0, 1), dtype=self.precision)
+
+
+class RNNSteps(CellSteps):
+    """Keeps nothing but the states."""
+
+    gates = 1
+
+    def forward(self, t: int, projected: Tensor, recurrent: Tensor) -> None:
+        torch.add(projected, recurrent, out=self.hidden[t + 1]).tanh_()
+
+    def backward(self, t: int, grad: Tensor) -> None:
+        hidden = self.hidden[t + 1].to(self.precision)
+        self.grad_projected[t] = torch.ops.aten.tanh_backward(grad, hidden)

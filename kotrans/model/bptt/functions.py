@@ -1,0 +1,128 @@
+"""The steps of `attending` and of a bare cell as operations that autograd knows.
+
+Shape key: T steps, B sentences, S source positions, H memory width, Q state width, A width of a key, G gates.
+"""
+
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from kotrans.model.attention import (
+    AdditiveAttention,
+    Attention,
+    CosineAttention,
+    DotAttention,
+    GeneralAttention,
+    LocationAttention,
+)
+from kotrans.model.bptt.attending import AttendingSteps, Weights
+from kotrans.model.bptt.cells import CellSteps, GRUSteps, LSTMSteps, RNNSteps
+from kotrans.model.bptt.scores import AdditiveSteps, CosineSteps, LocationSteps, ProductSteps, ScoreSteps
+from kotrans.model.cells import Cell, CellState, GRUCell
+
+
+class Attended(NamedTuple):
+    """What the first layer of the decoder gives."""
+
+    hidden: Tensor  # (T, B, Q) s_1 … s_T
+    contexts: Tensor  # (T, B, H) c_1 … c_T
+    alphas: Tensor  # (T, B, S)
+    last: CellState
+
+
+def attend(
+    cell: Cell, attention: Attention, projected: Tensor, state: CellState, keys: Tensor, memory: Tensor, mask: Tensor,
+    columns: Tensor, dropout_mask: Tensor | None,
+) -> Attended:  # fmt: skip
+    """All steps of teacher forcing from projected (T, B, G*Q) = W y + b and the state before them.
+
+    keys (B, S, A), memory (B, S, H), mask (B, S); columns (G*Q, H) of W multiply the context; dropout_mask (B, Q) as in
+    `Cell.forward`. In autocast the weights are multiplied in its type, and the rest is in float32.
+    """
+    weight_query, own = _score_weights(attention)
+    bias_new = cell.bias_new if isinstance(cell, GRUCell) else None
+    hidden, contexts, alphas, long_term = _Attend.apply(  # type: ignore[no-untyped-call]
+        attention, projected, state.hidden, state.long_term, keys, memory, mask, dropout_mask,
+        cell.weight_hidden, columns, weight_query, bias_new, own,
+    )  # fmt: skip
+    return Attended(hidden, contexts, alphas, CellState(hidden[-1], long_term))
+
+
+class _Attend(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any, attention: Attention, projected: Tensor, first: Tensor, long_term: Tensor | None, keys: Tensor,
+        memory: Tensor, mask: Tensor, dropout_mask: Tensor | None, weight_hidden: Tensor, columns: Tensor,
+        weight_query: Tensor | None, bias_new: Tensor | None, own: Tensor | None,
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:  # fmt: skip
+        dtype = projected.dtype
+        with torch.autocast(projected.device.type, enabled=False):
+            query = None if weight_query is None else weight_query.to(dtype)
+            weights = Weights(weight_hidden.to(dtype), columns.to(dtype), query)
+            cell = _cell_steps(len(projected), first, dtype, long_term, bias_new)
+            steps = AttendingSteps(cell, _score_steps(attention, keys, own), weights, memory, mask, dropout_mask)
+            steps.forward(projected)
+        ctx.set_materialize_grads(False)
+        ctx.steps = steps
+        last = cell.long_term[-1].clone() if isinstance(cell, LSTMSteps) else None
+        # Views, because an output that is kept in ctx itself would never be freed.
+        return cell.hidden[1:], steps.contexts.view_as(steps.contexts), steps.alphas.view_as(steps.alphas), last
+
+    @staticmethod
+    @once_differentiable
+    def backward(
+        ctx: Any, grad_hidden: Tensor | None, grad_contexts: Tensor | None, grad_alphas: Tensor | None,
+        grad_long_term: Tensor | None,
+    ) -> tuple[Tensor | None, ...]:  # fmt: skip
+        steps: AttendingSteps = ctx.steps
+        cell, score = steps.cell, steps.score
+        if grad_hidden is None:
+            grad_hidden = torch.zeros_like(cell.hidden[1:])
+        if grad_contexts is None:
+            grad_contexts = torch.zeros_like(steps.contexts)
+        with torch.autocast(grad_hidden.device.type, enabled=False):
+            steps.backward(grad_hidden, grad_contexts, grad_alphas, grad_long_term)
+            grad_keys, grad_own = score.gradients(steps.queries, steps.grad_scores)
+            weights = steps.grad_weights()
+            return (
+                None, cell.grad_projected, steps.grad_first, cell.grad_long_term(), grad_keys, steps.grad_memory(),
+                None, None, weights.hidden, weights.context, weights.query, cell.grad_bias(), grad_own,
+            )  # fmt: skip
+
+
+def _cell_steps(
+    steps: int, first: Tensor, dtype: torch.dtype, long_term: Tensor | None, bias_new: Tensor | None
+) -> CellSteps:
+    if long_term is not None:
+        return LSTMSteps(steps, first, dtype, long_term)
+    return RNNSteps(steps, first, dtype) if bias_new is None else GRUSteps(steps, first, dtype, bias_new)
+
+
+def _score_weights(attention: Attention) -> tuple[Tensor | None, Tensor | None]:
+    """The matrix that makes the query, and the score's own parameter."""
+    match attention:
+        case AdditiveAttention():
+            return attention.query.weight, attention.energy.weight
+        case LocationAttention():
+            return attention.position.weight, None
+        case CosineAttention():
+            return None, attention.log_beta
+    return None, None
+
+
+def _score_steps(attention: Attention, keys: Tensor, own: Tensor | None) -> ScoreSteps:
+    match attention:
+        case AdditiveAttention():
+            assert own is not None
+            return AdditiveSteps(keys, own.squeeze(0))
+        case CosineAttention():
+            return CosineSteps(keys, own)
+        case LocationAttention():
+            return LocationSteps(keys)
+        case DotAttention():
+            return ProductSteps(keys, attention.factor)
+        case GeneralAttention():
+            return ProductSteps(keys)
+    raise TypeError(attention)
