@@ -92,7 +92,7 @@ def test_a_rate_that_is_far_too_high_is_found_out_before_anything_is_saved(runs:
 
 
 @pytest.mark.parametrize("error", MEMORY_ERRORS, ids=lambda error: f"{type(error).__name__}-{error}"[:40])
-@pytest.mark.parametrize("where", ["forward", "step"])
+@pytest.mark.parametrize("where", ["output", "step"])
 def test_memory_that_runs_out_in_an_update_is_reported(
     error: BaseException, where: str, runs: Path, text: Path
 ) -> None:
@@ -100,7 +100,7 @@ def test_memory_that_runs_out_in_an_update_is_reported(
 
     def spoil(trainer: Trainer) -> None:
         before.extend(state_of(trainer))
-        target = trainer.state.model if where == "forward" else trainer.state.optimizer
+        target = trainer.state.model if where == "output" else trainer.state.optimizer
         setattr(target, where, raises(error))
 
     trainer = failing_trainer(text, run, spoil)
@@ -122,7 +122,7 @@ def test_memory_that_runs_out_in_a_validation_is_reported(runs: Path, text: Path
 
 def test_another_error_of_torch_keeps_its_traceback(runs: Path, text: Path) -> None:
     def spoil(trainer: Trainer) -> None:
-        setattr(trainer.state.model, "forward", raises(RuntimeError("a bug of ours")))  # noqa: B010
+        setattr(trainer.state.model, "output", raises(RuntimeError("a bug of ours")))  # noqa: B010
 
     with pytest.raises(RuntimeError, match="a bug of ours"):
         failing_trainer(text, Run(runs / "run"), spoil).train()
