@@ -57,8 +57,13 @@ class Batch:
 
     def to(self, device: torch.device) -> Self:
         """The batch on another device."""
-        source, target = (tensor.to(device) for tensor in (self.source, self.target))
+        source, target = (tensor.to(device, non_blocking=True) for tensor in (self.source, self.target))
         return replace(self, source=source, target=target)
+
+    def deal(self, count: int) -> Iterator[Self]:
+        """The rows in at most `count` shares of like lengths."""
+        for first in range(min(count, len(self.source))):
+            yield replace(self, source=self.source[first::count], target=self.target[first::count])
 
 
 def pad(sequences: Sequence[Sequence[int] | Ids], begin: int | None = None) -> Tensor:

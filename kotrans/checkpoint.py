@@ -1,10 +1,10 @@
-"""A checkpoint: a folder with weights, optimizer and random states, progress, config and tokenizer; no pickle anywhere.
+"""A checkpoint: a folder with weights, optimizer, progress, config and tokenizer; no pickle anywhere.
 
 | file | what |
 | --- | --- |
 | model.safetensors | the weights that are trained |
 | average.safetensors | their exponential moving average, if `training.ema` is on: what validation and translation use |
-| optimizer.safetensors, random.safetensors | the optimizer's moments and the generators' states, for an exact resume |
+| optimizer.safetensors | the optimizer's moments, for an exact resume |
 | progress.json | where training stands |
 | config.yaml, tokenizer/ | everything else that is needed to use the weights |
 | manifest.json | size and SHA-256 of each of these, written last |
@@ -16,7 +16,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from safetensors import SafetensorError
@@ -78,7 +78,6 @@ def save_checkpoint(folder: Path, state: TrainingState, config: Config, tokenize
         if state.average is not None:
             _save_tensors(state.average, scratch / "average.safetensors")
         _save_tensors(_optimizer_tensors(state), scratch / "optimizer.safetensors")
-        _save_tensors(_random_states(), scratch / "random.safetensors")
         write_json(scratch / "progress.json", asdict(state.progress))
         _write_description(scratch, config, tokenizer)
 
@@ -109,7 +108,6 @@ def restore_training(folder: Path, state: TrainingState) -> TrainingState:
     if not (folder / "optimizer.safetensors").exists():
         raise CheckpointError(f"{folder}: holds weights only; training can be resumed from a training checkpoint")
     _restore_optimizer(state, load_tensors(folder / "optimizer.safetensors"))
-    _restore_random(load_tensors(folder / "random.safetensors"))
     return TrainingState(state.model, _restore_average(folder, state), state.optimizer, _read_progress(folder))
 
 
@@ -221,16 +219,3 @@ def _restore_average(folder: Path, state: TrainingState) -> dict[str, Tensor] | 
     path = folder / "average.safetensors"
     saved = load_tensors(path) if path.exists() else dict(state.model.named_parameters())
     return {name: saved[name].detach().to(value.device, copy=True) for name, value in state.average.items()}
-
-
-def _random_states() -> dict[str, Tensor]:
-    states = {"cpu": torch.get_rng_state()}
-    if torch.cuda.is_available():
-        states["cuda"] = torch.cuda.get_rng_state()
-    return states
-
-
-def _restore_random(states: Mapping[str, Any]) -> None:
-    torch.set_rng_state(states["cpu"])
-    if "cuda" in states and torch.cuda.is_available():
-        torch.cuda.set_rng_state(states["cuda"])

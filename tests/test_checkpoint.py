@@ -72,7 +72,7 @@ def copy(saved: Path, tmp_path: Path) -> Path:
 
 FILES = [
     "average.safetensors", "config.yaml", "manifest.json", "model.safetensors", "optimizer.safetensors",
-    "progress.json", "random.safetensors", "tokenizer/manifest.json", "tokenizer/source.model",
+    "progress.json", "tokenizer/manifest.json", "tokenizer/source.model",
     "tokenizer/target.model",
 ]  # fmt: skip
 

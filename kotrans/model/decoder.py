@@ -13,8 +13,9 @@ from torch.nn import functional
 from kotrans.model.attention import Attention
 from kotrans.model.bptt.functions import attend
 from kotrans.model.cells import CELLS, CellState
+from kotrans.model.dropout import Dropout
 from kotrans.model.encoder import Encoded
-from kotrans.model.recurrence import recurrence, sentence_mask
+from kotrans.model.recurrence import recurrence
 
 
 class Source(NamedTuple):
@@ -76,9 +77,9 @@ class Decoder(nn.Module):
         )
         self.bridges = nn.ModuleList(nn.Linear(first_size, hidden_size) for _ in range(layers))
         self.deep_output = nn.Linear(hidden_size + embedding_size + memory_size, output_size)
-        self.dropout = nn.Dropout(dropout)
-        self.recurrent_dropout = nn.Dropout(recurrent_dropout)
-        self.output_dropout = nn.Dropout(output_dropout)
+        self.dropout = Dropout(dropout)
+        self.recurrent_dropout = Dropout(recurrent_dropout)
+        self.output_dropout = Dropout(output_dropout)
 
     def start(self, encoded: Encoded) -> tuple[Source, DecoderState]:
         """What each step reads of the source, and s_0 = tanh(W first + b) of every layer (an LSTM's C_0 is 0)."""
@@ -104,7 +105,7 @@ class Decoder(nn.Module):
 
         Returns the deep output (B, T, O), the last state, and the weights (B, T, S).
         """
-        mask = sentence_mask(self.recurrent_dropout, state.layers[0].hidden)  # (B, Q)
+        mask = self.recurrent_dropout.sentence_mask(state.layers[0].hidden)  # (B, Q)
         by_hand = torch.is_grad_enabled() and self.attention is not None and not (self.plain or self.layer_norm)
         first_layer = self._by_hand if by_hand else self._by_steps
         hidden, contexts, weights, first = first_layer(source, state.layers[0], embedded, mask)

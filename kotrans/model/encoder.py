@@ -8,6 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from kotrans.model.dropout import Dropout
 from kotrans.model.recurrence import recurrence
 
 
@@ -34,7 +35,7 @@ class Encoder(nn.Module):
         super().__init__()
         directions = 2 if bidirectional else 1
         self.bidirectional = bidirectional
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.layers = nn.ModuleList(
             nn.ModuleList(
                 recurrence(cell, size, hidden_size, layer_norm=layer_norm, dropout=recurrent_dropout)

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from kotrans.model.cells import CELLS, CellState
+from kotrans.model.dropout import Dropout
 
 
 class Recurrence(nn.Module):
@@ -45,22 +46,17 @@ class LoopedRecurrence(Recurrence):
     def __init__(self, cell: str, input_size: int, hidden_size: int, *, layer_norm: bool, dropout: float) -> None:
         super().__init__()
         self.cell = CELLS[cell](input_size, hidden_size, layer_norm=layer_norm)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def forward(self, inputs: Tensor, state: CellState | None = None) -> tuple[Tensor, CellState]:
         state = state or self.cell.initial(inputs.new_zeros(inputs.size(0), self.cell.hidden_size))
         projected = self.cell.project(inputs)  # (B, T, G*H)
-        mask = sentence_mask(self.dropout, state.hidden)  # (B, H)
+        mask = self.dropout.sentence_mask(state.hidden)  # (B, H)
         states = []
         for step in projected.unbind(1):
             state = self.cell(step, state, mask)
             states.append(state.hidden)
         return torch.stack(states, dim=1), state
-
-
-def sentence_mask(dropout: nn.Dropout, hidden: Tensor) -> Tensor | None:
-    """One dropout mask (B, H) for all steps of a sentence, or None when nothing is dropped."""
-    return dropout(torch.ones_like(hidden)) if dropout.training and dropout.p > 0 else None
 
 
 def recurrence(cell: str, input_size: int, hidden_size: int, *, layer_norm: bool, dropout: float) -> Recurrence:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from kotrans.model.decoder import Decoder, DecoderState, Source
+from kotrans.model.dropout import Dropout, WordDropout
 from kotrans.model.encoder import Encoder
 
 
@@ -21,21 +22,6 @@ class SearchState(NamedTuple):
     def select(self, rows: Tensor) -> Self:
         """The given rows, in their order."""
         return type(self)(self.source.select(rows), self.decoder.select(rows))
-
-
-class WordDropout(nn.Module):
-    """Zeroes whole embeddings with probability p in training (Sennrich et al. 2016, arXiv 1606.02891)."""
-
-    def __init__(self, p: float) -> None:
-        super().__init__()
-        self.p = p
-
-    def forward(self, embedded: Tensor) -> Tensor:
-        """embedded (B, T, E). Kept pieces are not scaled up: a missing word is a missing word."""
-        if not self.training or self.p == 0:
-            return embedded
-        kept = torch.rand(embedded.shape[:2], device=embedded.device) >= self.p  # (B, T)
-        return embedded * kept.unsqueeze(-1)
 
 
 class Seq2Seq(nn.Module):
@@ -53,7 +39,7 @@ class Seq2Seq(nn.Module):
         self.softmax = nn.Linear(decoder.deep_output.out_features, target_embedding.num_embeddings)
         if tie_softmax:
             self.softmax.weight = target_embedding.weight
-        self.embedding_dropout = nn.Dropout(embedding_dropout)
+        self.embedding_dropout = Dropout(embedding_dropout)
         self.source_word_dropout = WordDropout(source_word_dropout)
         self.target_word_dropout = WordDropout(target_word_dropout)
 

@@ -60,7 +60,7 @@ def train(
         model = build_model(config, prepared.tokenizer.source.size, prepared.tokenizer.target.size).to(device)
         trainer = Trainer(
             model, training_batches(config, prepared), prepared.tokenizer, config, run, device=device,
-            precision=precision, validate=Validation(prepared, config, device, precision),
+            precision=precision, threads=threads, validate=Validation(prepared, config, device, precision),
             listener=_all(*writers, listener),
         )  # fmt: skip
         _open(trainer, prepared, resume=resume)

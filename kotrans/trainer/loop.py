@@ -20,6 +20,7 @@ from kotrans.schedule import learning_rate
 from kotrans.tokenizer import Tokenizer
 from kotrans.trainer.events import DevFigures, Listener, Saved, Updated, Validated
 from kotrans.trainer.optimization import build_optimizer, start_average, update_average, weights_of
+from kotrans.trainer.shares import Shares
 from kotrans.trainer.signals import StopRequest, stop_request
 from kotrans.trainer.update import UpdateResult, memory_errors, run_update
 
@@ -40,6 +41,7 @@ class Trainer:
     def __init__(
         self, model: Seq2Seq, batches: Batches, tokenizer: Tokenizer, config: Config, run: Run,
         *, device: torch.device, precision: str, validate: Callable[[Seq2Seq], DevFigures], listener: Listener,
+        threads: int = 1,
     ) -> None:  # fmt: skip
         self.state = TrainingState(
             model, start_average(model, config.training), build_optimizer(model, config.training), Progress()
@@ -50,6 +52,7 @@ class Trainer:
         self.run = run
         self.device = device
         self.precision = precision
+        self.shares = Shares(threads if device.type == "cpu" else 1, config.batches.tokens)
         self.validate = validate
         self.listener = listener
         self._planned = (-1, 0)
@@ -68,8 +71,6 @@ class Trainer:
         The last validation and checkpoint are of the last update. Raises TrainingError naming the update and the last
         good checkpoint, CheckpointError if one cannot be written.
         """
-        if self.state.progress.update == 0:
-            torch.manual_seed(self.config.seed)
         self._started = time.monotonic() - 60 * self.state.progress.minutes
         with stop_request() as stop:
             outcome = self._finished(stop)
@@ -100,7 +101,10 @@ class Trainer:
         rate = learning_rate(update, training, progress.rate_factor)
         model.train()
         with self._last_good_checkpoint(f"update {update}"):
-            result = run_update(model, optimizer, batches, training, learning_rate=rate, precision=self.precision)
+            result = run_update(
+                model, optimizer, batches, training, learning_rate=rate, precision=self.precision, shares=self.shares,
+                seed=(self.config.seed, update),
+            )  # fmt: skip
         if average is not None:
             update_average(average, model, training.ema, update)
         progress = replace(

@@ -4,18 +4,22 @@ import math
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import NamedTuple
 
+import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.utils import clip_grad_norm_
 
 from kotrans.batching import Batch
 from kotrans.config.config import TrainingConfig
 from kotrans.errors import TrainingError
 from kotrans.loss import TrainingLoss
+from kotrans.model.dropout import draw, drawing_from
 from kotrans.model.seq2seq import Seq2Seq
 from kotrans.tokenizer import PAD
+from kotrans.trainer.shares import Shares
 
 # As the CPU, cuDNN and cuBLAS, and MPS say it; CUDA itself has an error of its own.
 _OUT_OF_MEMORY = re.compile("can't allocate memory|ALLOC_FAILED|out of memory", re.IGNORECASE)
@@ -30,39 +34,81 @@ class UpdateResult(NamedTuple):
     gradient_norm: float
 
 
+class Share(NamedTuple):
+    """Rows of a batch, and where the random numbers come from that are drawn for them."""
+
+    batch: Batch
+    seed: tuple[int, ...]
+
+
 def run_update(
     model: Seq2Seq, optimizer: torch.optim.Optimizer, batches: Sequence[Batch], config: TrainingConfig,
-    *, learning_rate: float, precision: str,
+    *, learning_rate: float, precision: str, shares: Shares, seed: tuple[int, ...],
 ) -> UpdateResult:  # fmt: skip
     """Sums the gradients of the batches, clips their norm, and steps. The batches may be on any device.
 
+    What is dropped is drawn from `seed`, the number of the batch and the number of the share.
     Raises TrainingError if the loss or the gradient is not finite, or memory runs out; the weights are unchanged then.
     """
     shapes = ", ".join(_shape(batch) for batch in batches)
     tokens = sum(batch.target_tokens for batch in batches)
-    loss = nll = 0.0
+    parameters, losses = list(model.parameters()), []
     with memory_errors(shapes, "lower batches.tokens"):
         optimizer.zero_grad(set_to_none=True)
-        for batch in batches:
-            smoothed, plain = _backward(model, batch, tokens, config, precision)
-            loss, nll = loss + smoothed, nll + plain
-        norm = float(clip_grad_norm_(model.parameters(), config.clip_norm))
-        if not math.isfinite(loss) or not math.isfinite(norm):
-            raise TrainingError(f"the loss ({loss:g}) or the gradient norm ({norm:g}) is not finite ({shapes})")
+        passes = shares.map(
+            partial(_backward, model, parameters, tokens, config, precision), _deal(batches, shares.count, seed)
+        )
+        for loss, gradients in passes:
+            losses.append(loss)
+            _add_gradients(parameters, gradients)
+        norm = clip_grad_norm_(parameters, config.clip_norm)
+        # Asked for once: a GPU stops at each number that is read.
+        smoothed, nll, norm = torch.stack([*torch.stack(losses).sum(0), norm]).tolist()
+        if not math.isfinite(smoothed) or not math.isfinite(norm):
+            raise TrainingError(f"the loss ({smoothed:g}) or the gradient norm ({norm:g}) is not finite ({shapes})")
         for group in optimizer.param_groups:
             group["lr"] = learning_rate
         optimizer.step()
-    return UpdateResult(loss / tokens, nll / tokens, tokens, norm)
+    return UpdateResult(smoothed / tokens, nll / tokens, tokens, norm)
 
 
-def _backward(model: Seq2Seq, batch: Batch, tokens: int, config: TrainingConfig, precision: str) -> tuple[float, float]:
-    batch = batch.to(model.softmax.weight.device)
-    with torch.autocast(batch.source.device.type, torch.bfloat16, enabled=precision == "bf16"):
+def _deal(batches: Sequence[Batch], count: int, seed: tuple[int, ...]) -> Iterator[Share]:
+    """The rows of each batch in at most `count` shares."""
+    for number, batch in enumerate(batches):
+        for share, rows in enumerate(batch.deal(count)):
+            yield Share(rows, (*seed, number, share))
+
+
+def _backward(
+    model: Seq2Seq, parameters: list[nn.Parameter], tokens: int, config: TrainingConfig, precision: str, share: Share
+) -> tuple[Tensor, tuple[Tensor, ...]]:
+    """The two losses of a share (2,), and the gradients of the parameters."""
+    device = parameters[0].device
+    batch = share.batch.to(device)
+    loss = TrainingLoss(model, pad_id=PAD, smoothing=config.label_smoothing)
+    # Without autocast's cache, which threads would share: every weight is cast once a pass anyway.
+    with (
+        torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16", cache_enabled=False),
+        drawing_from(_generator(share.seed, device)),
+    ):
         inputs = mixed_inputs(model, batch, config.scheduled_sampling)
-        training_loss = TrainingLoss(model, pad_id=PAD, smoothing=config.label_smoothing)
-        loss = training_loss(batch.source, batch.source_mask, inputs, batch.labels)
-    (loss.smoothed / tokens).backward()
-    return loss.smoothed.item(), loss.nll.item()
+        smoothed, nll = loss(batch.source, batch.source_mask, inputs, batch.labels)
+    gradients = torch.autograd.grad(smoothed / tokens, parameters, materialize_grads=True)
+    return torch.stack([smoothed.detach(), nll]), gradients
+
+
+def _generator(seed: tuple[int, ...], device: torch.device) -> torch.Generator:
+    state = np.random.SeedSequence(seed).generate_state(1, np.uint64)
+    return torch.Generator(device).manual_seed(int(state[0] >> 1))
+
+
+@torch.no_grad()
+def _add_gradients(parameters: list[nn.Parameter], gradients: tuple[Tensor, ...]) -> None:
+    for parameter, gradient in zip(parameters, gradients, strict=True):
+        if parameter.grad is None:
+            parameter.grad = gradient
+        else:
+            parameter.grad += gradient
 
 
 def mixed_inputs(model: Seq2Seq, batch: Batch, chance: float) -> Tensor:
@@ -76,7 +122,7 @@ def mixed_inputs(model: Seq2Seq, batch: Batch, chance: float) -> Tensor:
     with torch.no_grad():
         logits, _ = model(batch.source, batch.source_mask, batch.inputs)  # (B, T, V)
     predicted = torch.cat([batch.inputs[:, :1], logits.argmax(-1)[:, :-1]], dim=1)  # (B, T) shifted, BOS stays
-    replaced = torch.rand(predicted.shape, device=predicted.device) < chance  # (B, T)
+    replaced = draw(tuple(predicted.shape), chance, predicted.device)  # (B, T)
     return torch.where(replaced & (batch.inputs != PAD), predicted, batch.inputs)
 
 

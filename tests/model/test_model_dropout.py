@@ -18,8 +18,9 @@ from numpy_reference import run_model
 from torch import Tensor, nn
 
 from kotrans.model.cells import CellState, RNNCell
+from kotrans.model.dropout import WordDropout
 from kotrans.model.recurrence import LoopedRecurrence
-from kotrans.model.seq2seq import Seq2Seq, WordDropout
+from kotrans.model.seq2seq import Seq2Seq
 
 
 def logits_of(model: Seq2Seq, batch: Sentences) -> Tensor:

@@ -64,7 +64,7 @@ def test_the_straight_run_has_all_that_a_resume_could_lose(straight: Run) -> Non
     assert [line["update"] for line in lines if line["kind"] == "validation"] == [5, 10, 15, 17]
     assert updates[-1]["learning_rate"] < updates[2]["learning_rate"]  # the plateau was reached
     names = {path.name for path in straight.checkpoint("last").glob("*.safetensors")}
-    assert names == {"model.safetensors", "average.safetensors", "optimizer.safetensors", "random.safetensors"}
+    assert names == {"model.safetensors", "average.safetensors", "optimizer.safetensors"}
 
 
 def test_the_same_config_and_seed_give_the_same_run(straight: Run, runs: Path, text: Path) -> None:
@@ -151,7 +151,7 @@ def test_more_updates_continue_a_finished_run(runs: Path, text: Path) -> None:
     train_tiny(tiny_config(text, training={"max_updates": 6}), run, resume=True)
     train_tiny(tiny_config(text, training={"max_updates": 6}), straight)
     assert [line["update"] for line in metrics(run)] == [line["update"] for line in metrics(straight)]
-    for name in ("model", "optimizer", "random"):
+    for name in ("model", "optimizer"):
         path = f"{name}.safetensors"
         assert (run.checkpoint("last") / path).read_bytes() == (straight.checkpoint("last") / path).read_bytes()
 

@@ -13,6 +13,7 @@ from kotrans.model.build import build_model
 from kotrans.model.seq2seq import Seq2Seq
 from kotrans.tokenizer import BOS, EOS, PAD
 from kotrans.trainer.optimization import start_average, update_average, weights_of
+from kotrans.trainer.shares import Shares
 from kotrans.trainer.update import UpdateResult, mixed_inputs, run_update
 from tests.tiny_training import tiny_config
 
@@ -32,7 +33,9 @@ def small(text: Path, **training: float) -> tuple[Config, Seq2Seq]:
 
 def update(model: Seq2Seq, config: Config, *batches: Batch) -> UpdateResult:
     optimizer = torch.optim.SGD(model.parameters())
-    return run_update(model, optimizer, batches, config.training, learning_rate=0.1, precision="fp32")
+    return run_update(
+        model, optimizer, batches, config.training, learning_rate=0.1, precision="fp32", shares=Shares(1, 0), seed=(1,)
+    )
 
 
 def gradients(model: Seq2Seq) -> Tensor:
@@ -121,3 +124,63 @@ def test_averaged_weights_are_lent_and_the_trained_ones_come_back_bit_for_bit(te
         fail()
     for name, parameter in model.named_parameters():
         assert torch.equal(parameter, trained[name])
+
+
+@pytest.mark.parametrize("count", [2, 3, 9])
+def test_shares_of_a_batch_give_the_gradient_of_the_whole(text: Path, count: int) -> None:
+    config, together = small(text)
+    _, apart = small(text)
+    whole = update(together, config, batch(slice(None)))
+    optimizer = torch.optim.SGD(apart.parameters())
+    shared = run_update(
+        apart, optimizer, [batch(slice(None))], config.training, learning_rate=0.1, precision="fp32",
+        shares=Shares(count, 10_000), seed=(1,),
+    )  # fmt: skip
+    torch.testing.assert_close(gradients(apart), gradients(together), rtol=1e-12, atol=1e-14)
+    assert shared == pytest.approx(whole, rel=1e-12)
+
+
+def dropped(text: Path, *, seed: int, count: int = 2) -> Tensor:
+    """The gradient of an update with dropout."""
+    config = tiny_config(text, dropout={"embedding": 0.5, "recurrent": 0.3, "source_word": 0.2})
+    model = build_model(config, 20, 20)
+    run_update(
+        model, torch.optim.SGD(model.parameters()), [batch(slice(None))] * 2, config.training, learning_rate=0.1,
+        precision="fp32", shares=Shares(count, 10_000), seed=(seed,),
+    )  # fmt: skip
+    return gradients(model)
+
+
+def test_what_is_dropped_depends_on_the_seed_and_on_nothing_else(text: Path) -> None:
+    first = dropped(text, seed=1)
+    torch.rand(1000)
+    for _ in range(10):  # threads come in any order
+        assert torch.equal(dropped(text, seed=1), first)
+    assert not torch.equal(dropped(text, seed=2), first)
+
+
+def test_no_two_shares_or_batches_drop_the_same(text: Path) -> None:
+    masks: list[Tensor] = []
+    config = tiny_config(text, dropout={"embedding": 0.5, "layers": 0, "output": 0})
+    model = build_model(config, 20, 20)
+    model.encoder.register_forward_pre_hook(lambda module, inputs: masks.append(inputs[0] == 0))
+    same = Batch.of([SOURCES[0]] * 2, [TARGETS[0]] * 2)
+    run_update(
+        model, torch.optim.SGD(model.parameters()), [same, same], config.training, learning_rate=0.1,
+        precision="fp32", shares=Shares(2, 10_000), seed=(1,),
+    )  # fmt: skip
+    assert len(masks) == 4
+    assert len({tuple(mask.flatten().tolist()) for mask in masks}) == 4
+
+
+def test_every_share_runs_on_one_thread_and_who_asks_keeps_its_own() -> None:
+    torch.set_num_threads(2)
+    shares = Shares(2, 4096)
+    assert list(shares.map(lambda _: torch.get_num_threads(), range(4))) == [1] * 4
+    assert torch.get_num_threads() == 2
+
+
+def test_threads_that_have_no_share_help_inside_the_operations() -> None:
+    assert Shares(8, 1024).count == 2
+    assert list(Shares(8, 1024).map(lambda _: torch.get_num_threads(), range(2))) == [4, 4]
+    assert Shares(8, 100).count == 1
