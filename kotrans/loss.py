@@ -11,7 +11,7 @@ from torch.autograd.function import once_differentiable
 
 from kotrans.model.seq2seq import Seq2Seq
 
-_CHUNK = 2**22  # scores made at a time: 16 MB in float32, which a large vocabulary would pass many times over
+_CHUNK = 2**21  # scores made at a time: 8 MB in float32, near enough to the core to be passed over quickly
 
 
 class Loss(NamedTuple):
@@ -56,13 +56,16 @@ class _SoftmaxLoss(torch.autograd.Function):
         backward: bool,
     ) -> tuple[Tensor, Tensor]:  # fmt: skip
         with torch.autocast(output.device.type, enabled=False):
-            chunks = _Chunks(output, weight, bias, smoothing, backward=backward)
-            for start in range(0, len(labels), chunks.rows):
-                chunk = labels[start : start + chunks.rows]
-                chunks.add(slice(start, start + len(chunk)), chunk, chunk != pad_id)
-        ctx.mark_non_differentiable(chunks.nll)
-        ctx.gradients = chunks.gradients
-        return chunks.smoothed, chunks.nll
+            chunks = _Chunks(output, weight, bias, labels, labels != pad_id, smoothing)
+            for start in range(0, len(labels), chunks.size):
+                rows = slice(start, start + chunks.size)
+                surplus, total = chunks.add(rows)
+                if backward:
+                    chunks.add_gradients(rows, surplus, total)
+        smoothed, nll = chunks.smoothed, chunks.nll
+        ctx.mark_non_differentiable(nll)
+        ctx.gradients = chunks.gradients() if backward else ()
+        return smoothed, nll
 
     @staticmethod
     @once_differentiable
@@ -71,39 +74,56 @@ class _SoftmaxLoss(torch.autograd.Function):
 
 
 class _Chunks:
-    """The sums, and their gradients (as long as the smoothed one counts 1), chunk by chunk."""
+    """The sums and their gradients (as long as the smoothed one counts 1), chunk by chunk.
 
-    def __init__(self, output: Tensor, weight: Tensor, bias: Tensor, smoothing: float, *, backward: bool) -> None:
-        """output (N, O), weight (V, O), bias (V,)."""
-        self.output, self.smoothing = output, smoothing
-        self.weight, self.bias = weight.to(output.dtype), bias.to(output.dtype)
-        self.rows = max(1, _CHUNK // len(weight))
+    A chunk (C, V) is passed over as seldom as can be. Smoothing adds the same for every piece, so that its share comes
+    from the mean weight, and padding is taken out of the narrow factors (C, O).
+    """
+
+    def __init__(
+        self, output: Tensor, weight: Tensor, bias: Tensor, labels: Tensor, real: Tensor, smoothing: float
+    ) -> None:
+        """output (N, O), weight (V, O), bias (V,), labels (N,) and real (N,), false at padding."""
         self.precision = torch.promote_types(output.dtype, torch.float32)
+        self.output, self.weight, self.bias = output, weight.to(output.dtype), bias.to(output.dtype)
+        self.labels, self.real, self.smoothing = labels.unsqueeze(1), real.unsqueeze(1).to(output.dtype), smoothing
+        self.size = max(1, _CHUNK // len(weight))
+        self.mean_weight = weight.mean(0, dtype=self.precision).unsqueeze(1)  # (O, 1)
+        self.mean_bias = bias.mean(dtype=self.precision)
         self.smoothed, self.nll = torch.zeros(2, dtype=self.precision, device=output.device).unbind()
-        sizes = (output.shape, weight.shape, bias.shape) if backward else ()
-        self.gradients = tuple(torch.zeros(size, dtype=self.precision, device=output.device) for size in sizes)
+        self.grad_output = torch.empty_like(output)
+        self.grad_weight = torch.zeros_like(weight, dtype=self.precision)
+        self.grad_bias = torch.zeros_like(bias, dtype=self.precision)
 
-    def add(self, rows: slice, labels: Tensor, real: Tensor) -> None:
-        """labels (C,) of some rows of the output, and which of them are real (C,)."""
-        output, labels = self.output[rows], labels.unsqueeze(1)
-        log_probs = torch.addmm(self.bias, output, self.weight.t()).log_softmax(1, dtype=self.precision)  # (C, V)
-        nll = -log_probs.gather(1, labels).squeeze(1).masked_fill(~real, 0).sum()
-        self.nll += nll
-        self.smoothed += (1 - self.smoothing) * nll
-        if self.smoothing > 0:
-            self.smoothed -= self.smoothing * log_probs.mean(1).masked_fill(~real, 0).sum()
-        if self.gradients:
-            self._add_gradients(rows, self._grad_scores(log_probs, labels, real))
+    def add(self, rows: slice) -> tuple[Tensor, Tensor]:
+        """Adds the losses of some rows.
 
-    def _grad_scores(self, log_probs: Tensor, labels: Tensor, real: Tensor) -> Tensor:
-        """The probabilities (C, V) less what they should be; written over log_probs."""
-        counts = real.unsqueeze(1).to(self.precision)  # (C, 1) 1 or 0
-        share = self.smoothing / log_probs.size(1)
-        grad = torch.addcmul(-share * counts, log_probs.exp_(), counts, out=log_probs)
-        return grad.scatter_add_(1, labels, (self.smoothing - 1) * counts).to(self.output.dtype)
+        Returns surplus (C, V) and total (C, 1): surplus / total is the probabilities, less what the label's should be.
+        """
+        output, labels, real = self.output[rows], self.labels[rows], self.real[rows]
+        scores = torch.addmm(self.bias, output, self.weight.t())  # (C, V)
+        scored, highest = scores.gather(1, labels), scores.amax(1, keepdim=True)  # (C, 1)
+        powers = scores.sub_(highest).exp_()  # (C, V) the library's softmax takes several times as long
+        total = powers.sum(1, keepdim=True, dtype=self.precision)  # (C, 1)
+        log_total = highest + total.log()
+        uniform = log_total - output.to(self.precision) @ self.mean_weight - self.mean_bias  # (C, 1)
+        nll = log_total - scored
+        self.nll += (nll * real).sum()
+        self.smoothed += (((1 - self.smoothing) * nll + self.smoothing * uniform) * real).sum()
+        surplus = powers.gather(1, labels) + (self.smoothing - 1) * total  # (C, 1) of the labels
+        return powers.scatter_(1, labels, surplus.to(powers.dtype)), total
 
-    def _add_gradients(self, rows: slice, grad_scores: Tensor) -> None:
-        grad_output, grad_weight, grad_bias = self.gradients
-        grad_output[rows] = grad_scores @ self.weight
-        grad_weight += grad_scores.t() @ self.output[rows]
-        grad_bias += grad_scores.sum(0, dtype=self.precision)
+    def add_gradients(self, rows: slice, surplus: Tensor, total: Tensor) -> None:
+        """Adds the gradients of some rows."""
+        counts = (self.real[rows] / total).to(surplus.dtype)  # (C, 1)
+        torch.mul(surplus @ self.weight, counts, out=self.grad_output[rows])
+        self.grad_weight += surplus.t() @ (self.output[rows] * counts)
+        self.grad_bias += (counts.t() @ surplus).squeeze(0)
+
+    def gradients(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Of output, weight and bias, what smoothing takes from every piece taken off."""
+        share = self.smoothing / len(self.weight)
+        uniform = (self.smoothing * self.mean_weight).to(self.output.dtype).t()  # (1, O)
+        self.grad_weight -= share * (self.output * self.real).sum(0, dtype=self.precision)
+        self.grad_bias -= share * self.real.sum(dtype=self.precision)
+        return self.grad_output - uniform * self.real, self.grad_weight, self.grad_bias

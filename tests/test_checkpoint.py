@@ -192,17 +192,6 @@ def test_what_was_saved_comes_back_bit_for_bit(saved: Path, config: Config, toke
         assert all(torch.equal(one_state[key], two_state[key]) for key in one_state), name
 
 
-def test_the_random_stream_goes_on_where_it_was(config: Config, tokenizer: Tokenizer, tmp_path: Path) -> None:
-    state = trained_state(config, tokenizer)
-    torch.manual_seed(3)
-    torch.rand(5)
-    save_checkpoint(tmp_path / "one", state, config, tokenizer)
-    following = torch.rand(5)
-    torch.manual_seed(4)
-    restore_training(tmp_path / "one", state)
-    assert torch.equal(torch.rand(5), following)
-
-
 def test_averaged_weights_are_what_is_used(saved: Path, config: Config, tokenizer: Tokenizer) -> None:
     state, loaded = trained_state(config, tokenizer), load_checkpoint(saved, CPU)
     assert state.average is not None
