@@ -1,6 +1,8 @@
 """Where it runs: device, precision, threads."""
 
 import os
+import re
+from pathlib import Path
 
 import torch
 
@@ -24,10 +26,21 @@ def pick_device(config: HardwareConfig) -> torch.device:
 
 
 def pick_precision(config: HardwareConfig, device: torch.device) -> str:
-    """fp32 or bf16; `auto` is bf16 where a CUDA card computes in it, else fp32."""
+    """fp32 or bf16; `auto` is bf16 where the device multiplies matrices in it, else fp32."""
     if config.precision != "auto":
         return config.precision
-    return "bf16" if device.type == "cuda" and torch.cuda.is_bf16_supported() else "fp32"
+    if device.type == "cuda":
+        return "bf16" if torch.cuda.is_bf16_supported() else "fp32"
+    return "bf16" if device.type == "cpu" and multiplies_bf16() else "fp32"
+
+
+def multiplies_bf16(described: Path = Path("/proc/cpuinfo")) -> bool:
+    """Whether the processor multiplies matrices in bfloat16 (AMX or AVX512-BF16); elsewhere it would be slower."""
+    try:
+        flags = re.search(r"^flags\s*:(.*)$", described.read_text("utf-8"), re.MULTILINE)
+    except OSError:
+        return False  # not Linux
+    return flags is not None and not {"amx_bf16", "avx512_bf16"}.isdisjoint(flags[1].split())
 
 
 def set_threads(config: HardwareConfig) -> int:

@@ -1,0 +1,28 @@
+"""Where it runs and in what precision."""
+
+from pathlib import Path
+
+import pytest
+
+from kotrans.hardware import multiplies_bf16
+
+
+@pytest.mark.parametrize(
+    ("flags", "expected"),
+    [
+        ("fpu avx512f avx512_bf16 amx_tile", True),
+        ("fpu amx_bf16", True),
+        ("fpu avx2 avx512f", False),
+        ("fpu avx512_bf16x", False),
+    ],
+)
+def test_bfloat16_is_for_processors_that_multiply_in_it(tmp_path: Path, flags: str, expected: bool) -> None:
+    described = tmp_path / "cpuinfo"
+    described.write_text(f"processor\t: 0\nvendor_id\t: x\nflags\t\t: {flags}\nbogomips\t: 1\n", "utf-8")
+    assert multiplies_bf16(described) is expected
+
+
+def test_a_machine_that_does_not_describe_its_processor_computes_in_float32(tmp_path: Path) -> None:
+    assert not multiplies_bf16(tmp_path / "missing")
+    (tmp_path / "cpuinfo").write_text("processor : 0\nFeatures : fp asimd\n", "utf-8")
+    assert not multiplies_bf16(tmp_path / "cpuinfo")
