@@ -109,7 +109,7 @@ class HardwareConfig(Section):
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     """`auto` takes CUDA, else MPS, else the CPU."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"
-    """Of matrix products in training; weights stay fp32. `auto` is bf16 where it is quicker: CUDA, and CPUs with AMX or AVX512-BF16."""
+    """Of products in training; weights stay fp32. `auto` is bf16 on CUDA and CPUs with AMX or AVX512-BF16."""
     threads: int | None = Field(None, ge=1)
     """CPU threads; null is all cores that this process may use."""
 
