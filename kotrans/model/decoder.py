@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from kotrans.model.attention import Attention
-from kotrans.model.bptt.functions import attend
+from kotrans.model.bptt.functions import attend, recur
 from kotrans.model.cells import CELLS, CellState
 from kotrans.model.dropout import Dropout
 from kotrans.model.encoder import Encoded
@@ -106,7 +106,7 @@ class Decoder(nn.Module):
         Returns the deep output (B, T, O), the last state, and the weights (B, T, S).
         """
         mask = self.recurrent_dropout.sentence_mask(state.layers[0].hidden)  # (B, Q)
-        by_hand = torch.is_grad_enabled() and self.attention is not None and not (self.plain or self.layer_norm)
+        by_hand = torch.is_grad_enabled() and not (self.plain or self.layer_norm)
         first_layer = self._by_hand if by_hand else self._by_steps
         hidden, contexts, weights, first = first_layer(source, state.layers[0], embedded, mask)
         hidden, upper = self._climb(hidden, state)
@@ -133,13 +133,19 @@ class Decoder(nn.Module):
 
     def _by_hand(self, source: Source, state: CellState, embedded: Tensor, mask: Tensor | None) -> FirstLayer:
         """The same for training, where the way back is long: several times less work than a graph of small steps."""
-        assert self.attention is not None
+        of_input, of_context = self.cell.weight_input.tensor_split([self.embedding_size], dim=1)
+        projected = functional.linear(embedded.transpose(0, 1), of_input, self.cell.bias)  # (T, B, G*Q)
+        if self.attention is None:
+            assert source.fixed_context is not None
+            hidden, last = recur(
+                self.cell, projected + functional.linear(source.fixed_context, of_context), state, mask
+            )
+            contexts = source.fixed_context.unsqueeze(1).expand(-1, len(projected), -1)  # (B, T, H)
+            return FirstLayer(hidden.transpose(0, 1), contexts, None, last)
         assert source.keys is not None
         assert source.memory is not None
-        columns = self.cell.weight_input.split([self.embedding_size, source.memory.size(2)], dim=1)
-        projected = functional.linear(embedded.transpose(0, 1), columns[0], self.cell.bias)  # (T, B, G*Q)
         hidden, contexts, weights, last = attend(
-            self.cell, self.attention, projected, state, source.keys, source.memory, source.mask, columns[1], mask
+            self.cell, self.attention, projected, state, source.keys, source.memory, source.mask, of_context, mask
         )
         return FirstLayer(hidden.transpose(0, 1), contexts.transpose(0, 1), weights.transpose(0, 1), last)
 

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from kotrans.model.decoder import Decoder, DecoderState, Source
 from kotrans.model.dropout import Dropout, WordDropout
 from kotrans.model.encoder import Encoder
+from kotrans.model.recurrence import LoopedRecurrence
 
 
 class SearchState(NamedTuple):
@@ -56,6 +57,12 @@ class Seq2Seq(nn.Module):
         state = self.start(source, mask)
         output, _, weights = self.decoder(state.source, state.decoder, self._embed_target(inputs))
         return output, weights
+
+    def train_by_plain_steps(self, plain: bool) -> None:
+        """Whether the decoder and its like train by the readable steps instead of the pass written by hand."""
+        for module in self.modules():
+            if isinstance(module, Decoder | LoopedRecurrence):
+                module.plain = plain
 
     def start(self, source: Tensor, mask: Tensor) -> SearchState:
         """Encodes source (B, S) and gives the state before the first step."""

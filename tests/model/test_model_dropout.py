@@ -74,7 +74,7 @@ PLACES = {
 def test_each_option_drops_at_its_places_and_nowhere_else(option: str) -> None:
     config = tiny_config(dropout={option: 0.5}, encoder={"layers": 2}, decoder={"layers": 2})
     model, batch = tiny_model(config).train(), sentences((6,) * 20, (6,) * 20)
-    model.decoder.plain = True  # the other path calls no module that could be watched
+    model.train_by_plain_steps(True)  # the other path calls no module that could be watched
     watched = {
         "source": ("encoder", 0),
         "target": ("decoder", 2),
@@ -129,7 +129,7 @@ def test_recurrent_dropout_takes_one_mask_a_sentence_for_all_steps() -> None:
 @pytest.mark.parametrize("cell", CELLS)
 def test_the_decoder_takes_one_mask_a_sentence_for_all_steps(cell: str) -> None:
     model, batch = tiny_model(tiny_config(decoder={"cell": cell}, dropout={"recurrent": 0.5})).train(), sentences()
-    model.decoder.plain = True  # the other path calls no module that could be watched
+    model.train_by_plain_steps(True)  # the other path calls no module that could be watched
     masks: list[Tensor] = []
     model.decoder.cell.register_forward_pre_hook(lambda module, inputs: masks.append(inputs[2]))
     logits_of(model, batch)

@@ -34,7 +34,7 @@ def assert_model_is_the_reference(config: Config, batch: Sentences) -> None:
         length = int(batch.mask[row].sum())
         expected, expected_alphas = run_model(weights, batch.source[row, :length].tolist(), batch.inputs[row].tolist())
         for plain in (True, False):
-            model.decoder.plain = plain
+            model.train_by_plain_steps(plain)
             logits, alphas = model(batch.source, batch.mask, batch.inputs)
             assert_same(logits[row], expected)
             assert (alphas is None) == (expected_alphas is None)

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from kotrans.model.bptt.cells import CellSteps
-from kotrans.model.bptt.scores import ScoreSteps, over_steps
+from kotrans.model.bptt.products import summed, summed_by_sentence
+from kotrans.model.bptt.scores import ScoreSteps
 
 _softmax_backward = torch.ops.aten._softmax_backward_data.out
 
@@ -87,21 +88,16 @@ class AttendingSteps:
 
     def grad_memory(self) -> Tensor:
         """(B, S, H)"""
-        return over_steps(self.alphas, self.grad_contexts)
+        return summed_by_sentence(self.alphas, self.grad_contexts)
 
     def grad_weights(self) -> Weights:
         """Each one product over all steps and sentences."""
         hidden = self.cell.hidden[:-1]
         return Weights(
-            hidden=_summed(self.cell.grad_recurrent, self._dropped(hidden)),
-            context=_summed(self.cell.grad_projected, self.contexts),
-            query=None if self.weights.query is None else _summed(self.grad_queries, hidden),
+            hidden=summed(self.cell.grad_recurrent, self._dropped(hidden)),
+            context=summed(self.cell.grad_projected, self.contexts),
+            query=None if self.weights.query is None else summed(self.grad_queries, hidden),
         )
 
     def _dropped(self, hidden: Tensor) -> Tensor:
         return hidden if self.dropout_mask is None else hidden * self.dropout_mask.to(hidden.dtype)
-
-
-def _summed(grads: Tensor, inputs: Tensor) -> Tensor:
-    """sum over t and b of grads (T, B, M) times inputs (T, B, N), as an outer product: (M, N)."""
-    return grads.flatten(0, 1).t() @ inputs.flatten(0, 1)

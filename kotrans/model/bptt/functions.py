@@ -19,6 +19,7 @@ from kotrans.model.attention import (
 )
 from kotrans.model.bptt.attending import AttendingSteps, Weights
 from kotrans.model.bptt.cells import CellSteps, GRUSteps, LSTMSteps, RNNSteps
+from kotrans.model.bptt.recurring import RecurringSteps
 from kotrans.model.bptt.scores import AdditiveSteps, CosineSteps, LocationSteps, ProductSteps, ScoreSteps
 from kotrans.model.cells import Cell, CellState, GRUCell
 
@@ -42,12 +43,48 @@ def attend(
     `Cell.forward`. In autocast the weights are multiplied in its type, and the rest is in float32.
     """
     weight_query, own = _score_weights(attention)
-    bias_new = cell.bias_new if isinstance(cell, GRUCell) else None
     hidden, contexts, alphas, long_term = _Attend.apply(  # type: ignore[no-untyped-call]
         attention, projected, state.hidden, state.long_term, keys, memory, mask, dropout_mask,
-        cell.weight_hidden, columns, weight_query, bias_new, own,
+        cell.weight_hidden, columns, weight_query, _bias_new(cell), own,
     )  # fmt: skip
     return Attended(hidden, contexts, alphas, CellState(hidden[-1], long_term))
+
+
+def recur(cell: Cell, projected: Tensor, state: CellState, dropout_mask: Tensor | None) -> tuple[Tensor, CellState]:
+    """States (T, B, Q) from projected (T, B, G*Q) = W x + b and the state before them, and the last state."""
+    hidden, long_term = _Recur.apply(  # type: ignore[no-untyped-call]
+        projected, state.hidden, state.long_term, dropout_mask, cell.weight_hidden, _bias_new(cell)
+    )
+    return hidden, CellState(hidden[-1], long_term)
+
+
+class _Recur(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any, projected: Tensor, first: Tensor, long_term: Tensor | None, dropout_mask: Tensor | None,
+        weight_hidden: Tensor, bias_new: Tensor | None,
+    ) -> tuple[Tensor, Tensor | None]:  # fmt: skip
+        with torch.autocast(projected.device.type, enabled=False):
+            cell = _cell_steps(len(projected), first, projected.dtype, long_term, bias_new)
+            steps = RecurringSteps(cell, weight_hidden.to(projected.dtype), dropout_mask)
+            steps.forward(projected)
+        ctx.set_materialize_grads(False)
+        ctx.steps = steps
+        return cell.hidden[1:], _last_long_term(cell)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad_hidden: Tensor | None, grad_long_term: Tensor | None) -> tuple[Tensor | None, ...]:
+        steps: RecurringSteps = ctx.steps
+        cell = steps.cell
+        if grad_hidden is None:
+            grad_hidden = torch.zeros_like(cell.hidden[1:])
+        with torch.autocast(grad_hidden.device.type, enabled=False):
+            steps.backward(grad_hidden, grad_long_term)
+            return (
+                cell.grad_projected, steps.grad_first, cell.grad_long_term(), None, steps.grad_weight(),
+                cell.grad_bias(),
+            )  # fmt: skip
 
 
 class _Attend(torch.autograd.Function):
@@ -66,9 +103,13 @@ class _Attend(torch.autograd.Function):
             steps.forward(projected)
         ctx.set_materialize_grads(False)
         ctx.steps = steps
-        last = cell.long_term[-1].clone() if isinstance(cell, LSTMSteps) else None
         # Views, because an output that is kept in ctx itself would never be freed.
-        return cell.hidden[1:], steps.contexts.view_as(steps.contexts), steps.alphas.view_as(steps.alphas), last
+        return (
+            cell.hidden[1:],
+            steps.contexts.view_as(steps.contexts),
+            steps.alphas.view_as(steps.alphas),
+            _last_long_term(cell),
+        )
 
     @staticmethod
     @once_differentiable
@@ -98,6 +139,14 @@ def _cell_steps(
     if long_term is not None:
         return LSTMSteps(steps, first, dtype, long_term)
     return RNNSteps(steps, first, dtype) if bias_new is None else GRUSteps(steps, first, dtype, bias_new)
+
+
+def _bias_new(cell: Cell) -> Tensor | None:
+    return cell.bias_new if isinstance(cell, GRUCell) else None
+
+
+def _last_long_term(cell: CellSteps) -> Tensor | None:
+    return cell.long_term[-1].clone() if isinstance(cell, LSTMSteps) else None
 
 
 def _score_weights(attention: Attention) -> tuple[Tensor | None, Tensor | None]:

@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from kotrans.model.attention import SHORTEST
+from kotrans.model.bptt.products import summed_by_sentence
 
 
 class ScoreSteps:
@@ -82,7 +83,7 @@ class ProductSteps(ScoreSteps):
         return torch.bmm(grad.unsqueeze(1), self.keys).squeeze(1)
 
     def gradients(self, queries: Tensor, grads: Tensor) -> tuple[Tensor, None]:
-        return over_steps(grads * self.factor, queries.to(self.keys.dtype)), None
+        return summed_by_sentence(grads * self.factor, queries.to(self.keys.dtype)), None
 
 
 class CosineSteps(ScoreSteps):
@@ -105,7 +106,7 @@ class CosineSteps(ScoreSteps):
 
     def gradients(self, queries: Tensor, grads: Tensor) -> tuple[Tensor, Tensor | None]:
         directions, _ = self._direction(queries)
-        grad_products = over_steps(grads, directions)  # (B, S, A)
+        grad_products = summed_by_sentence(grads, directions)  # (B, S, A)
         return grad_products * self.beta, (grad_products * self.keys).sum() * self.beta if self.learned else None
 
     def _direction(self, query: Tensor) -> tuple[Tensor, Tensor]:
@@ -128,8 +129,3 @@ class LocationSteps(ScoreSteps):
 
     def gradients(self, queries: Tensor, grads: Tensor) -> tuple[None, None]:
         return None, None
-
-
-def over_steps(left: Tensor, right: Tensor) -> Tensor:
-    """sum over t of left (T, B, S) times right (T, B, A), as an outer product for each sentence: (B, S, A)."""
-    return torch.bmm(left.to(right.dtype).permute(1, 2, 0), right.transpose(0, 1))
