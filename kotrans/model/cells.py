@@ -49,6 +49,14 @@ class Cell(nn.Module):
         columns = self.weight_input[:, first_column : first_column + inputs.size(-1)]
         return functional.linear(inputs, columns)
 
+    def project_all(self, inputs: Tensor) -> Tensor:
+        """What all steps start from, (…, G*H) of inputs (…, n): W x for the first n columns of W, and b.
+
+        With layer normalisation b is added after it, step by step.
+        """
+        bias = self.bias if isinstance(self.input_norm, nn.Identity) else None
+        return functional.linear(inputs, self.weight_input[:, : inputs.size(-1)], bias)
+
     def forward(self, projected: Tensor, state: CellState, dropout_mask: Tensor | None = None) -> CellState:
         """The next state from projected (B, G*H) = W x.
 

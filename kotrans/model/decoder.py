@@ -68,7 +68,6 @@ class Decoder(nn.Module):
         super().__init__()
         self.plain = False  # true: train by the plain steps, too
         self.embedding_size = embedding_size
-        self.layer_norm = layer_norm
         self.attention = attention
         self.cell = CELLS[cell](embedding_size + memory_size, hidden_size, layer_norm=layer_norm)
         self.upper = nn.ModuleList(
@@ -106,7 +105,7 @@ class Decoder(nn.Module):
         Returns the deep output (B, T, O), the last state, and the weights (B, T, S).
         """
         mask = self.recurrent_dropout.sentence_mask(state.layers[0].hidden)  # (B, Q)
-        by_hand = torch.is_grad_enabled() and not (self.plain or self.layer_norm)
+        by_hand = torch.is_grad_enabled() and not self.plain
         first_layer = self._by_hand if by_hand else self._by_steps
         hidden, contexts, weights, first = first_layer(source, state.layers[0], embedded, mask)
         hidden, upper = self._climb(hidden, state)
@@ -133,8 +132,8 @@ class Decoder(nn.Module):
 
     def _by_hand(self, source: Source, state: CellState, embedded: Tensor, mask: Tensor | None) -> FirstLayer:
         """The same for training, where the way back is long: several times less work than a graph of small steps."""
-        of_input, of_context = self.cell.weight_input.tensor_split([self.embedding_size], dim=1)
-        projected = functional.linear(embedded.transpose(0, 1), of_input, self.cell.bias)  # (T, B, G*Q)
+        of_context = self.cell.weight_input[:, self.embedding_size :]  # (G*Q, H)
+        projected = self.cell.project_all(embedded.transpose(0, 1))  # (T, B, G*Q)
         if self.attention is None:
             assert source.fixed_context is not None
             hidden, last = recur(

@@ -5,7 +5,6 @@ Shape key: B sentences, T positions, I input width, H state width.
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from kotrans.model.bptt.functions import recur
 from kotrans.model.cells import CELLS, CellState
@@ -49,16 +48,14 @@ class LoopedRecurrence(Recurrence):
         super().__init__()
         self.cell = CELLS[cell](input_size, hidden_size, layer_norm=layer_norm)
         self.dropout = Dropout(dropout)
-        self.layer_norm = layer_norm
         self.plain = False  # true: train by the plain steps, too
 
     def forward(self, inputs: Tensor, state: CellState | None = None) -> tuple[Tensor, CellState]:
         state = state or self.cell.initial(inputs.new_zeros(inputs.size(0), self.cell.hidden_size))
         mask = self.dropout.sentence_mask(state.hidden)  # (B, H)
-        if self.layer_norm or self.plain or not torch.is_grad_enabled():
+        if self.plain or not torch.is_grad_enabled():
             return self._by_steps(inputs, state, mask)
-        projected = functional.linear(inputs.transpose(0, 1), self.cell.weight_input, self.cell.bias)  # (T, B, G*H)
-        states, last = recur(self.cell, projected, state, mask)
+        states, last = recur(self.cell, self.cell.project_all(inputs.transpose(0, 1)), state, mask)
         return states.transpose(0, 1), last
 
     def _by_steps(self, inputs: Tensor, state: CellState, mask: Tensor | None) -> tuple[Tensor, CellState]:

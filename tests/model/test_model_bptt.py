@@ -55,6 +55,14 @@ def test_values_and_gradients_are_those_of_the_plain_steps(score: str, cell: str
     assert_the_same(tiny_model(config).train(), sentences())
 
 
+@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("score", ["additive", "none"])
+def test_layer_normalisation_has_the_values_and_gradients_of_the_plain_steps(score: str, cell: str) -> None:
+    sections = {"cell": cell, "layer_norm": True, "layers": 2}
+    config = tiny_config(score, encoder=sections, decoder=sections, dropout={"recurrent": 0.4})
+    assert_the_same(tiny_model(config).train(), sentences())
+
+
 @given(st.data())
 def test_any_lengths_and_any_padding_give_the_values_and_gradients_of_the_plain_steps(data: st.DataObject) -> None:
     score, cell = data.draw(st.sampled_from(sorted(SCORES))), data.draw(st.sampled_from(CELLS))

@@ -5,11 +5,26 @@ What comes from or goes into a product of weights is in the products' type, whic
 element here is in float32 at least.
 """
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor
 
+from kotrans.model.bptt.norms import NormSteps
+
 _sigmoid_backward = torch.ops.aten.sigmoid_backward.grad_input
 _tanh_backward = torch.ops.aten.tanh_backward.grad_input
+
+
+class CellParameters(NamedTuple):
+    """What a cell may have besides W, U and b."""
+
+    bias_new: Tensor | None = None  # (Q,) b_n of a GRU
+    input_gain: Tensor | None = None  # (G*Q,) the rest is layer normalisation's
+    bias: Tensor | None = None  # (G*Q,) b, which is added after it
+    hidden_gain: Tensor | None = None  # (G*Q,)
+    long_term_gain: Tensor | None = None  # (Q,)
+    long_term_bias: Tensor | None = None  # (Q,)
 
 
 class CellSteps:
@@ -50,9 +65,13 @@ class CellSteps:
         """Gradient (B, Q) of an LSTM's C_0."""
         return None
 
-    def grad_bias(self) -> Tensor | None:
-        """Gradient (Q,) of a GRU's b_n."""
+    def last_long_term(self) -> Tensor | None:
+        """An LSTM's C_T (B, Q)."""
         return None
+
+    def gradients(self) -> "CellParameters":
+        """Of the cell's own parameters."""
+        return CellParameters()
 
 
 class LSTMSteps(CellSteps):
@@ -60,8 +79,12 @@ class LSTMSteps(CellSteps):
 
     gates = 4
 
-    def __init__(self, steps: int, first: Tensor, dtype: torch.dtype, long_term: Tensor) -> None:
+    def __init__(
+        self, steps: int, first: Tensor, dtype: torch.dtype, long_term: Tensor, norm: NormSteps | None
+    ) -> None:
+        """norm is of C, where tanh is taken of it."""
         super().__init__(steps, first, dtype)
+        self.norm = norm
         batch, size = first.shape
         self.activated = first.new_empty(steps, batch, 4 * size, dtype=self.precision)  # i, f, g, o
         self.long_term = first.new_empty(steps + 1, batch, size, dtype=self.precision)  # C_0 … C_T
@@ -72,6 +95,8 @@ class LSTMSteps(CellSteps):
     def start_backward(self, grad_long_term: Tensor | None) -> None:
         super().start_backward(grad_long_term)
         self.carried = torch.zeros_like(self.squashed[0])
+        if self.norm is not None:
+            self.norm.start_backward()
         if grad_long_term is not None:
             self.carried += grad_long_term
         self.grad_gates = torch.empty_like(self.activated[0])
@@ -85,14 +110,16 @@ class LSTMSteps(CellSteps):
         activated[:, 3 * size :].sigmoid_()
         i, f, g, o = activated.chunk(4, dim=1)  # (B, Q) each
         torch.mul(f, self.long_term[t], out=long_term).addcmul_(i, g)
-        torch.mul(o, torch.tanh(long_term, out=self.squashed[t]), out=self.hidden[t + 1])
+        normed = long_term if self.norm is None else self.norm.forward(long_term)
+        torch.mul(o, torch.tanh(normed, out=self.squashed[t]), out=self.hidden[t + 1])
 
     def backward(self, t: int, grad: Tensor) -> None:
         activated, squashed, grad_gates = self.activated[t], self.squashed[t], self.grad_gates
         size = squashed.size(1)
         i, f, g, o = activated.chunk(4, dim=1)  # (B, Q) each
         grad_i, grad_f, grad_g, grad_o = grad_gates.chunk(4, dim=1)  # (B, Q) each
-        self.carried.add_(_tanh_backward(torch.mul(grad, o, out=grad_i), squashed, grad_input=grad_i))
+        grad_normed = _tanh_backward(torch.mul(grad, o, out=grad_i), squashed, grad_input=grad_i)
+        self.carried.add_(grad_normed if self.norm is None else self.norm.backward(t, grad_normed))
         torch.mul(self.carried, g, out=grad_i)
         torch.mul(self.carried, self.long_term[t], out=grad_f)
         torch.mul(self.carried, i, out=grad_g)
@@ -105,6 +132,14 @@ class LSTMSteps(CellSteps):
 
     def grad_long_term(self) -> Tensor:
         return self.carried
+
+    def last_long_term(self) -> Tensor:
+        return self.long_term[-1].clone()
+
+    def gradients(self) -> CellParameters:
+        if self.norm is None:
+            return CellParameters()
+        return CellParameters(long_term_gain=self.norm.grad_gain, long_term_bias=self.norm.grad_bias)
 
 
 class GRUSteps(CellSteps):
@@ -141,9 +176,9 @@ class GRUSteps(CellSteps):
         torch.cat([grad_reset, grad_update, grad_new * reset], dim=1, out=self.grad_recurrent[t])
         return grad * update
 
-    def grad_bias(self) -> Tensor:
+    def gradients(self) -> CellParameters:
         size = self.bias_new.size(0)
-        return self.grad_recurrent[:, :, 2 * size :].sum((0, 1), dtype=self.precision)
+        return CellParameters(bias_new=self.grad_recurrent[:, :, 2 * size :].sum((0, 1), dtype=self.precision))
 
 
 class RNNSteps(CellSteps):
@@ -157,3 +192,37 @@ class RNNSteps(CellSteps):
     def backward(self, t: int, grad: Tensor) -> None:
         hidden = self.hidden[t + 1].to(self.precision)
         self.grad_projected[t] = torch.ops.aten.tanh_backward(grad, hidden)
+
+
+class NormedSteps(CellSteps):
+    """The steps of a cell with layer normalisation, around those without."""
+
+    def __init__(self, inner: CellSteps, input_norm: NormSteps, hidden_norm: NormSteps) -> None:
+        self.inner, self.input_norm, self.hidden_norm = inner, input_norm, hidden_norm
+        self.hidden, self.precision = inner.hidden, inner.precision
+
+    def start_backward(self, grad_long_term: Tensor | None) -> None:
+        self.inner.start_backward(grad_long_term)
+        self.input_norm.start_backward()
+        self.hidden_norm.start_backward()
+        self.grad_projected, self.grad_recurrent = (torch.empty_like(self.inner.grad_projected) for _ in range(2))
+
+    def forward(self, t: int, projected: Tensor, recurrent: Tensor) -> None:
+        self.inner.forward(t, self.input_norm.forward(projected), self.hidden_norm.forward(recurrent))
+
+    def backward(self, t: int, grad: Tensor) -> Tensor | None:
+        past = self.inner.backward(t, grad)
+        self.grad_projected[t] = self.input_norm.backward(t, self.inner.grad_projected[t])
+        self.grad_recurrent[t] = self.hidden_norm.backward(t, self.inner.grad_recurrent[t])
+        return past
+
+    def grad_long_term(self) -> Tensor | None:
+        return self.inner.grad_long_term()
+
+    def last_long_term(self) -> Tensor | None:
+        return self.inner.last_long_term()
+
+    def gradients(self) -> CellParameters:
+        return self.inner.gradients()._replace(
+            input_gain=self.input_norm.grad_gain, bias=self.input_norm.grad_bias, hidden_gain=self.hidden_norm.grad_gain
+        )

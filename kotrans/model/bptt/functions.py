@@ -6,7 +6,7 @@ Shape key: T steps, B sentences, S source positions, H memory width, Q state wid
 from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from kotrans.model.attention import (
@@ -18,10 +18,11 @@ from kotrans.model.attention import (
     LocationAttention,
 )
 from kotrans.model.bptt.attending import AttendingSteps, Weights
-from kotrans.model.bptt.cells import CellSteps, GRUSteps, LSTMSteps, RNNSteps
+from kotrans.model.bptt.cells import CellParameters, CellSteps, GRUSteps, LSTMSteps, NormedSteps, RNNSteps
+from kotrans.model.bptt.norms import NormSteps
 from kotrans.model.bptt.recurring import RecurringSteps
 from kotrans.model.bptt.scores import AdditiveSteps, CosineSteps, LocationSteps, ProductSteps, ScoreSteps
-from kotrans.model.cells import Cell, CellState, GRUCell
+from kotrans.model.cells import Cell, CellState, GRUCell, LSTMCell
 
 
 class Attended(NamedTuple):
@@ -45,7 +46,7 @@ def attend(
     weight_query, own = _score_weights(attention)
     hidden, contexts, alphas, long_term = _Attend.apply(  # type: ignore[no-untyped-call]
         attention, projected, state.hidden, state.long_term, keys, memory, mask, dropout_mask,
-        cell.weight_hidden, columns, weight_query, _bias_new(cell), own,
+        cell.weight_hidden, columns, weight_query, own, *_cell_parameters(cell),
     )  # fmt: skip
     return Attended(hidden, contexts, alphas, CellState(hidden[-1], long_term))
 
@@ -53,7 +54,7 @@ def attend(
 def recur(cell: Cell, projected: Tensor, state: CellState, dropout_mask: Tensor | None) -> tuple[Tensor, CellState]:
     """States (T, B, Q) from projected (T, B, G*Q) = W x + b and the state before them, and the last state."""
     hidden, long_term = _Recur.apply(  # type: ignore[no-untyped-call]
-        projected, state.hidden, state.long_term, dropout_mask, cell.weight_hidden, _bias_new(cell)
+        projected, state.hidden, state.long_term, dropout_mask, cell.weight_hidden, *_cell_parameters(cell)
     )
     return hidden, CellState(hidden[-1], long_term)
 
@@ -62,15 +63,15 @@ class _Recur(torch.autograd.Function):
     @staticmethod
     def forward(
         ctx: Any, projected: Tensor, first: Tensor, long_term: Tensor | None, dropout_mask: Tensor | None,
-        weight_hidden: Tensor, bias_new: Tensor | None,
+        weight_hidden: Tensor, *own: Tensor | None,
     ) -> tuple[Tensor, Tensor | None]:  # fmt: skip
         with torch.autocast(projected.device.type, enabled=False):
-            cell = _cell_steps(len(projected), first, projected.dtype, long_term, bias_new)
+            cell = _cell_steps(len(projected), first, projected.dtype, long_term, CellParameters(*own))
             steps = RecurringSteps(cell, weight_hidden.to(projected.dtype), dropout_mask)
             steps.forward(projected)
         ctx.set_materialize_grads(False)
         ctx.steps = steps
-        return cell.hidden[1:], _last_long_term(cell)
+        return cell.hidden[1:], cell.last_long_term()
 
     @staticmethod
     @once_differentiable
@@ -83,7 +84,7 @@ class _Recur(torch.autograd.Function):
             steps.backward(grad_hidden, grad_long_term)
             return (
                 cell.grad_projected, steps.grad_first, cell.grad_long_term(), None, steps.grad_weight(),
-                cell.grad_bias(),
+                *cell.gradients(),
             )  # fmt: skip
 
 
@@ -92,14 +93,16 @@ class _Attend(torch.autograd.Function):
     def forward(
         ctx: Any, attention: Attention, projected: Tensor, first: Tensor, long_term: Tensor | None, keys: Tensor,
         memory: Tensor, mask: Tensor, dropout_mask: Tensor | None, weight_hidden: Tensor, columns: Tensor,
-        weight_query: Tensor | None, bias_new: Tensor | None, own: Tensor | None,
+        weight_query: Tensor | None, score_parameter: Tensor | None, *own: Tensor | None,
     ) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:  # fmt: skip
         dtype = projected.dtype
         with torch.autocast(projected.device.type, enabled=False):
             query = None if weight_query is None else weight_query.to(dtype)
             weights = Weights(weight_hidden.to(dtype), columns.to(dtype), query)
-            cell = _cell_steps(len(projected), first, dtype, long_term, bias_new)
-            steps = AttendingSteps(cell, _score_steps(attention, keys, own), weights, memory, mask, dropout_mask)
+            cell = _cell_steps(len(projected), first, dtype, long_term, CellParameters(*own))
+            steps = AttendingSteps(
+                cell, _score_steps(attention, keys, score_parameter), weights, memory, mask, dropout_mask
+            )
             steps.forward(projected)
         ctx.set_materialize_grads(False)
         ctx.steps = steps
@@ -108,7 +111,7 @@ class _Attend(torch.autograd.Function):
             cell.hidden[1:],
             steps.contexts.view_as(steps.contexts),
             steps.alphas.view_as(steps.alphas),
-            _last_long_term(cell),
+            cell.last_long_term(),
         )
 
     @staticmethod
@@ -129,24 +132,34 @@ class _Attend(torch.autograd.Function):
             weights = steps.grad_weights()
             return (
                 None, cell.grad_projected, steps.grad_first, cell.grad_long_term(), grad_keys, steps.grad_memory(),
-                None, None, weights.hidden, weights.context, weights.query, cell.grad_bias(), grad_own,
+                None, None, weights.hidden, weights.context, weights.query, grad_own, *cell.gradients(),
             )  # fmt: skip
 
 
+def _cell_parameters(cell: Cell) -> CellParameters:
+    own = CellParameters(bias_new=cell.bias_new) if isinstance(cell, GRUCell) else CellParameters()
+    if not isinstance(cell.input_norm, nn.LayerNorm) or not isinstance(cell.hidden_norm, nn.LayerNorm):
+        return own
+    own = own._replace(input_gain=cell.input_norm.weight, bias=cell.bias, hidden_gain=cell.hidden_norm.weight)
+    if isinstance(cell, LSTMCell) and isinstance(cell.long_term_norm, nn.LayerNorm):
+        own = own._replace(long_term_gain=cell.long_term_norm.weight, long_term_bias=cell.long_term_norm.bias)
+    return own
+
+
 def _cell_steps(
-    steps: int, first: Tensor, dtype: torch.dtype, long_term: Tensor | None, bias_new: Tensor | None
+    steps: int, first: Tensor, dtype: torch.dtype, long_term: Tensor | None, own: CellParameters
 ) -> CellSteps:
+    cell: CellSteps
     if long_term is not None:
-        return LSTMSteps(steps, first, dtype, long_term)
-    return RNNSteps(steps, first, dtype) if bias_new is None else GRUSteps(steps, first, dtype, bias_new)
-
-
-def _bias_new(cell: Cell) -> Tensor | None:
-    return cell.bias_new if isinstance(cell, GRUCell) else None
-
-
-def _last_long_term(cell: CellSteps) -> Tensor | None:
-    return cell.long_term[-1].clone() if isinstance(cell, LSTMSteps) else None
+        norm = None if own.long_term_gain is None else NormSteps(own.long_term_gain, own.long_term_bias)
+        cell = LSTMSteps(steps, first, dtype, long_term, norm)
+    elif own.bias_new is not None:
+        cell = GRUSteps(steps, first, dtype, own.bias_new)
+    else:
+        cell = RNNSteps(steps, first, dtype)
+    if own.input_gain is None or own.hidden_gain is None:
+        return cell
+    return NormedSteps(cell, NormSteps(own.input_gain, own.bias), NormSteps(own.hidden_gain, None))
 
 
 def _score_weights(attention: Attention) -> tuple[Tensor | None, Tensor | None]:
