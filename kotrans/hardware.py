@@ -1,12 +1,12 @@
 """Where it runs: device, precision, threads."""
 
-import os
 import re
 from pathlib import Path
 
 import torch
 
 from kotrans.config.config import HardwareConfig
+from kotrans.cores import available_cores
 from kotrans.errors import ConfigError
 
 
@@ -45,7 +45,6 @@ def multiplies_bf16(described: Path = Path("/proc/cpuinfo")) -> bool:
 
 def set_threads(config: HardwareConfig) -> int:
     """Sets and gives the number of CPU threads: the configured one, or all cores this process may use."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    threads = config.threads or cores or 1
+    threads = config.threads or available_cores()
     torch.set_num_threads(threads)
     return threads

@@ -14,7 +14,7 @@ PACKAGE = Path(kotrans.__file__).parent
 FILES = sorted(PACKAGE.rglob("*.py"))
 ROWS = (
     ("errors",),
-    ("text", "files", "bundled"),
+    ("text", "files", "bundled", "cores"),
     ("config",),
     ("corpus", "hardware"),
     ("tokenizer",),
@@ -30,7 +30,19 @@ ROWS = (
     ("__main__",),
 )
 RANK = {name: rank for rank, names in enumerate(ROWS) for name in names}
-WITHOUT_TORCH = ("errors", "text", "files", "bundled", "config", "corpus", "tokenizer", "dataset", "evaluate", "runs")
+WITHOUT_TORCH = (
+    "errors",
+    "text",
+    "files",
+    "bundled",
+    "cores",
+    "config",
+    "corpus",
+    "tokenizer",
+    "dataset",
+    "evaluate",
+    "runs",
+)
 
 
 def own_name(path: Path) -> str:
