@@ -20,7 +20,7 @@ ROWS = (
     ("tokenizer",),
     ("dataset",),
     ("batching",),
-    ("model",),
+    ("model", "prefetch"),
     ("loss", "schedule", "search"),
     ("checkpoint", "runs"),
     ("trainer", "translate", "evaluate"),
