@@ -24,6 +24,7 @@ ROWS = (
     ("loss", "schedule", "search"),
     ("checkpoint", "runs"),
     ("trainer", "translate", "evaluate"),
+    ("bench",),
     ("report",),
     ("pipeline",),
     ("cli",),

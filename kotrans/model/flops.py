@@ -17,16 +17,15 @@ _BACKWARD = 2
 class FlopRates(NamedTuple):
     """Operations of the forward pass, by what they grow with; EOS counts as a piece.
 
-    Only matrix products are counted, an addition and a multiplication for each number of a matrix and each row that
-    goes through it: 2 m n for a matrix (m, n). With E, H, Q, A as in the model, G gates, V target pieces:
+    Only matrix products are counted, a multiplication and an addition for each number of a matrix and each row that
+    goes through it: 2 m n for a matrix (m, n). With H, Q, A as in the decoder:
 
-    | for each | operations |
+    | for each | operations of |
     | --- | --- |
-    | source piece | 2 of every matrix of the encoder, and of the attention's keys |
-    | target piece | 2 G Q (E + H + Q) of the cell, 2 of every matrix above it, of the deep output, of the softmax (O V), \
-and of the attention's query (Q A) or positions |
-    | source piece and target piece of a pair | 2 H of the context, and 2 A of the energy or 2 Q of the dot product |
-    | pair | 2 of the matrices that make s_0 |
+    | source piece | the matrices of the encoder, and those of the attention's keys |
+    | target piece | those of the decoder's cells, deep output and softmax, of the attention's query or positions |
+    | source and target piece of a pair | the context, 2 H, and the energy, 2 A, or dot product, 2 Q |
+    | pair | the matrices that make s_0 |
 
     Padding, element-wise functions and embeddings (which are looked up) count nothing, and neither does a product that
     an implementation chooses to compute again.

@@ -2,10 +2,10 @@
 
 import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -23,6 +23,9 @@ from kotrans.trainer.shares import Shares
 
 # As the CPU, cuDNN and cuBLAS, and MPS say it; CUDA itself has an error of its own.
 _OUT_OF_MEMORY = re.compile("can't allocate memory|ALLOC_FAILED|out of memory", re.IGNORECASE)
+
+
+Phase = Literal["forward", "backward", "gradients", "optimizer"]
 
 
 class UpdateResult(NamedTuple):
@@ -44,10 +47,12 @@ class Share(NamedTuple):
 def run_update(
     model: Seq2Seq, optimizer: torch.optim.Optimizer, batches: Sequence[Batch], config: TrainingConfig,
     *, learning_rate: float, precision: str, shares: Shares, seed: tuple[int, ...],
+    mark: Callable[[Phase], None] = lambda _: None,
 ) -> UpdateResult:  # fmt: skip
     """Sums the gradients of the batches, clips their norm, and steps. The batches may be on any device.
 
-    What is dropped is drawn from `seed`, the number of the batch and the number of the share.
+    What is dropped is drawn from `seed`, the number of the batch and the number of the share. `mark` hears when a phase
+    ends: `forward` and `backward` in the thread of each share, `gradients` when all of them are there, `optimizer`.
     Raises TrainingError if the loss or the gradient is not finite, or memory runs out; the weights are unchanged then.
     """
     shapes = ", ".join(_shape(batch) for batch in batches)
@@ -56,11 +61,12 @@ def run_update(
     with memory_errors(shapes, "lower batches.tokens"):
         optimizer.zero_grad(set_to_none=True)
         passes = shares.map(
-            partial(_backward, model, parameters, tokens, config, precision), _deal(batches, shares.count, seed)
+            partial(_backward, model, parameters, tokens, config, precision, mark), _deal(batches, shares.count, seed)
         )
         for loss, gradients in passes:
             losses.append(loss)
             _add_gradients(parameters, gradients)
+        mark("gradients")
         norm = clip_grad_norm_(parameters, config.clip_norm)
         # Asked for once: a GPU stops at each number that is read.
         smoothed, nll, norm = torch.stack([*torch.stack(losses).sum(0), norm]).tolist()
@@ -69,6 +75,7 @@ def run_update(
         for group in optimizer.param_groups:
             group["lr"] = learning_rate
         optimizer.step()
+        mark("optimizer")
     return UpdateResult(smoothed / tokens, nll / tokens, tokens, norm)
 
 
@@ -80,8 +87,9 @@ def _deal(batches: Sequence[Batch], count: int, seed: tuple[int, ...]) -> Iterat
 
 
 def _backward(
-    model: Seq2Seq, parameters: list[nn.Parameter], tokens: int, config: TrainingConfig, precision: str, share: Share
-) -> tuple[Tensor, tuple[Tensor, ...]]:
+    model: Seq2Seq, parameters: list[nn.Parameter], tokens: int, config: TrainingConfig, precision: str,
+    mark: Callable[[Phase], None], share: Share,
+) -> tuple[Tensor, tuple[Tensor, ...]]:  # fmt: skip
     """The two losses of a share (2,), and the gradients of the parameters."""
     device = parameters[0].device
     batch = share.batch.to(device)
@@ -93,7 +101,9 @@ def _backward(
     ):
         inputs = mixed_inputs(model, batch, config.scheduled_sampling)
         smoothed, nll = loss(batch.source, batch.source_mask, inputs, batch.labels)
+    mark("forward")
     gradients = torch.autograd.grad(smoothed / tokens, parameters, materialize_grads=True)
+    mark("backward")
     return torch.stack([smoothed.detach(), nll]), gradients
 
 

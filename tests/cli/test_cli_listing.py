@@ -24,6 +24,7 @@ COMMANDS = [
     "tokenize",
     "prepare",
     "average",
+    "bench",
     "runs",
     "corpora",
     "config",

@@ -1,0 +1,86 @@
+"""How fast a model translates: the search itself, greedy and by beam, in batches and one by one."""
+
+# Shape key: N rows (hypotheses) alive, B sentences, S source length, V target pieces.
+
+import math
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from kotrans.batching import pad
+from kotrans.bench.clock import Stopwatch, rounds
+from kotrans.bench.figures import Search
+from kotrans.bench.pairs import Sentence
+from kotrans.config.config import SearchConfig
+from kotrans.model.seq2seq import SearchState, Seq2Seq
+from kotrans.search.beam import search
+from kotrans.tokenizer import EOS, PAD
+
+_SORTED = 16  # batches of like lengths are made of so many sentences at a time, as in translation
+
+
+class _Rows(NamedTuple):
+    """The model's state, and for each row how many pieces are left (N,)."""
+
+    model: SearchState
+    left: Tensor
+
+
+class GivenLengths:
+    """A model whose translations have given lengths: one that was never trained would not know where to end."""
+
+    def __init__(self, model: Seq2Seq, lengths: Tensor) -> None:
+        """lengths (B,) in pieces, EOS counted."""
+        self._model = model
+        self._lengths = lengths
+
+    def start(self, source: Tensor, mask: Tensor) -> _Rows:
+        return _Rows(self._model.start(source, mask), self._lengths)
+
+    def step(self, state: _Rows, previous: Tensor) -> tuple[Tensor, _Rows, Tensor | None]:
+        log_probs, model, weights = self._model.step(state.model, previous)  # (N, V)
+        last = state.left == 1  # (N,)
+        end = log_probs[:, EOS].masked_fill(~last, -math.inf)  # (N,)
+        log_probs = log_probs.masked_fill(last.unsqueeze(1), -math.inf)  # (N, V)
+        log_probs[:, EOS] = end
+        return log_probs, _Rows(model, state.left - 1), weights
+
+    def select(self, state: _Rows, rows: Tensor) -> _Rows:
+        return _Rows(self._model.select(state.model, rows), state.left[rows])
+
+
+def measure_search(
+    model: Seq2Seq, sentences: Sequence[Sentence], config: SearchConfig, device: torch.device,
+    *, beam: int, batch: int, seconds: float, tell: Callable[[float], None],
+) -> Search:  # fmt: skip
+    """Translates batches of the sentences for so many seconds, three at least; `tell` hears the seconds spent."""
+    model.eval()
+    # No limit by the source: the lengths are given.
+    longest = max(sentence.target_length for sentence in sentences)
+    config = config.model_copy(update={"beam": beam, "max_length_ratio": 0.0, "max_length_extra": longest})
+    batches = _batches(sentences, batch)
+    translated, pieces, spent = 0, 0, 0.0
+    watch = Stopwatch(device)
+    for number in rounds(seconds, 3, tell):
+        rows = batches[number % len(batches)]
+        source = pad([sentence.source for sentence in rows])  # (B, S)
+        lengths = torch.tensor([sentence.target_length for sentence in rows])  # (B,)
+        watch.start()
+        source = source.to(device)
+        search(GivenLengths(model, lengths.to(device)), source, source != PAD, config)
+        spent += watch.passed()
+        translated += len(rows)
+        pieces += int(lengths.sum())
+    return Search(beam, batch, translated, pieces, spent, translated / spent, pieces / spent)
+
+
+def _batches(sentences: Sequence[Sentence], size: int) -> list[list[Sentence]]:
+    """Batches of like source lengths, in an order that has nothing to do with length: not all may get their turn."""
+    batches = []
+    for start in range(0, len(sentences), size * _SORTED):
+        read = sorted(sentences[start : start + size * _SORTED], key=lambda sentence: -len(sentence.source))
+        batches += [read[first : first + size] for first in range(0, len(read), size)]
+    return [batches[i] for i in np.random.default_rng(0).permutation(len(batches))]

@@ -1,0 +1,148 @@
+"""How fast a model trains: the trainer's own updates on a stream of batches, timed."""
+
+import statistics
+from collections.abc import Callable, Mapping, Sequence
+from itertools import islice
+
+import torch
+
+from kotrans.batching import Batch
+from kotrans.bench.clock import Stopwatch, rounds
+from kotrans.bench.figures import Comparison, Peak, Training
+from kotrans.config.config import Config
+from kotrans.model.flops import FlopRates, flop_rates
+from kotrans.model.seq2seq import Seq2Seq
+from kotrans.prefetch import Prefetched
+from kotrans.schedule import learning_rate
+from kotrans.tokenizer import PAD
+from kotrans.trainer.optimization import build_optimizer
+from kotrans.trainer.shares import Shares
+from kotrans.trainer.update import run_update
+
+_WARM_UP = 2  # updates that are not counted: the libraries choose and make their kernels in them
+
+
+class TrainingBench:
+    """A model in training, update after update."""
+
+    def __init__(
+        self, model: Seq2Seq, stream: Prefetched, config: Config, *, device: torch.device, precision: str, threads: int
+    ) -> None:
+        """The model is trained, so that its weights are lost; `stream` is used up as far as it is needed."""
+        self.model = model.train()
+        self.stream = stream
+        self.config = config
+        self.device = device
+        self.precision = precision
+        self.watch = Stopwatch(device)
+        self._optimizer = build_optimizer(model, config.training)
+        self._shares = Shares(threads if device.type == "cpu" else 1, config.batches.tokens)
+        self._updates = 0
+
+    def measure(self, seconds: float, tell: Callable[[float], None]) -> "Measured":
+        """Trains for so many seconds, at least three updates; `tell` hears the seconds spent."""
+        for _ in range(_WARM_UP):
+            self._update(self._group())
+        measured, waited, spent = Measured(flop_rates(self.model)), 0.0, 0.0
+        self.watch = Stopwatch(self.device)
+        for _ in rounds(seconds, 3, tell):
+            self.watch.start()
+            group = self._group()
+            waited += self.watch.passed()
+            self.watch.start()
+            self._update(group)
+            spent += self.watch.passed()
+            measured.add(group)
+        measured.phases = phases(waited, spent, self.watch.seconds)
+        return measured
+
+    def against_plain(self, seconds: float, tell: Callable[[float], None]) -> Comparison:
+        """Trains on each batch by both paths, the first one changing, for so many seconds, at least three batches."""
+        times: dict[bool, list[float]] = {False: [], True: []}
+        tokens = 0
+        for plain in (False, True):
+            self._timed(self._group(), plain=plain)
+        for number in rounds(seconds, 3, tell):
+            group = self._group()
+            tokens += sum(batch.target_tokens for batch in group)
+            for plain in (False, True) if number % 2 else (True, False):
+                times[plain].append(self._timed(group, plain=plain))
+        return compare(times[False], times[True], tokens)
+
+    def _group(self) -> list[Batch]:
+        """The batches of the next update."""
+        return [batch for _, batch in islice(self.stream, self.config.training.accumulate)]
+
+    def _timed(self, group: Sequence[Batch], *, plain: bool) -> float:
+        self.model.decoder.plain = plain
+        self.watch.start()
+        self._update(group)
+        self.model.decoder.plain = False
+        return self.watch.passed()
+
+    def _update(self, group: Sequence[Batch]) -> None:
+        self._updates += 1
+        run_update(
+            self.model, self._optimizer, group, self.config.training, mark=self.watch.mark, shares=self._shares,
+            learning_rate=learning_rate(self._updates, self.config.training, 1.0), precision=self.precision,
+            seed=(self.config.seed, self._updates),
+        )  # fmt: skip
+
+
+class Measured:
+    """Sums over updates."""
+
+    def __init__(self, rates: FlopRates) -> None:
+        self.updates = self.pairs = self.target_tokens = self.flops = 0
+        self.phases: dict[str, float] = {}
+        self._rates = rates
+
+    def add(self, group: Sequence[Batch]) -> None:
+        """One more update's batches."""
+        self.updates += 1
+        for batch in group:
+            self.pairs += len(batch.source)
+            self.target_tokens += batch.target_tokens
+            source, target = batch.source_mask.sum(1), (batch.labels != PAD).sum(1)  # (B,) each
+            self.flops += self._rates.training(source.numpy(), target.numpy())
+
+    def figures(self, peak: Peak) -> Training:
+        """What it comes to on a machine with this peak."""
+        seconds = sum(self.phases.values())
+        return Training(
+            updates=self.updates,
+            pairs=self.pairs,
+            target_tokens=self.target_tokens,
+            seconds=seconds,
+            tokens_per_second=self.target_tokens / seconds,
+            phases=self.phases,
+            shares={phase: spent / seconds for phase, spent in self.phases.items()},
+            flops=self.flops,
+            flops_per_second=self.flops / seconds,
+            share_of_peak=self.flops / seconds / peak.flops_per_second,
+        )
+
+
+def phases(waited: float, spent: float, marked: Mapping[str, float]) -> dict[str, float]:
+    """Seconds of each phase, which add up to `waited` for data and `spent` in updates.
+
+    `marked` has forward and backward in the time of all threads together; they go on at once, and what the updates
+    spent but for the optimizer is divided as theirs is.
+    """
+    passes = spent - marked["optimizer"]
+    forward = passes * marked["forward"] / (marked["forward"] + marked["backward"])
+    return {"data": waited, "forward": forward, "backward": passes - forward, "optimizer": marked["optimizer"]}
+
+
+def compare(fast: Sequence[float], plain: Sequence[float], tokens: int) -> Comparison:
+    """From the seconds of both paths on the same batches, of `tokens` target tokens together."""
+    ratios = [slow / quick for quick, slow in zip(fast, plain, strict=True)]
+    lower, _, upper = statistics.quantiles(ratios, n=4, method="inclusive")
+    return Comparison(
+        pairs=len(ratios),
+        ratio=statistics.median(plain) / statistics.median(fast),
+        lower=lower,
+        upper=upper,
+        plain_tokens_per_second=tokens / sum(plain),
+        fast_tokens_per_second=tokens / sum(fast),
+    )

@@ -1,0 +1,59 @@
+"""`kotrans bench`."""
+
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from kotrans.cli.options import ConfigPath, Settings, find_config
+
+
+class Data(StrEnum):
+    """What `--data` may ask for."""
+
+    SYNTHETIC = "synthetic"
+
+
+class Path(StrEnum):
+    """What `--against` may ask for."""
+
+    PLAIN = "plain"
+
+
+def bench(
+    config: ConfigPath = None,
+    settings: Settings = None,
+    data: Annotated[
+        Data | None,
+        typer.Option(
+            help="Random pairs, even if the config's dataset is prepared; without one they are taken anyway.",
+            show_default=False,
+        ),
+    ] = None,
+    against: Annotated[
+        Path | None,
+        typer.Option(help="Train by the plain path, too, on the same batches in turn.", show_default=False),
+    ] = None,
+    seconds: Annotated[float, typer.Option(min=1, metavar="N", help="About how long to measure.")] = 60,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
+) -> None:
+    """Measure training and translation with a config on this machine.
+
+    Nothing is kept: the model is new, and no run is written.
+    """
+    import json
+
+    from kotrans.cli.display import StageDisplay
+    from kotrans.pipeline.benchmark import bench
+    from kotrans.report.benchmark import benchmark_table, load_warning
+
+    found = bench(
+        find_config(config, settings),
+        StageDisplay(),
+        seconds=seconds,
+        synthetic=data is not None,
+        against_plain=against is not None,
+    )
+    if warning := load_warning(found):
+        typer.echo(f"warning: {warning}", err=True)
+    typer.echo(json.dumps(found.as_dict(), indent=2, ensure_ascii=False) if as_json else benchmark_table(found))

@@ -1,0 +1,133 @@
+"""Measuring a config on this machine, with its prepared dataset or without a corpus at all."""
+
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+
+import torch
+
+from kotrans import __version__
+from kotrans.batching import Position
+from kotrans.bench.figures import Benchmark, Comparison, Data, Search
+from kotrans.bench.machine import describe_machine, peak_memory
+from kotrans.bench.pairs import Sentence, SyntheticPairs
+from kotrans.bench.peak import matrix_peak
+from kotrans.bench.search import measure_search
+from kotrans.bench.training import TrainingBench
+from kotrans.config.config import Config
+from kotrans.corpus.corpus import CorpusManifest, corpus_key
+from kotrans.corpus.library import Library
+from kotrans.dataset import Dataset, dataset_key
+from kotrans.errors import DataError
+from kotrans.hardware import pick_device, pick_precision, set_threads
+from kotrans.model.build import build_model
+from kotrans.model.seq2seq import Seq2Seq
+from kotrans.pipeline.stages import Prepared, Reporter, Silent, prepare
+from kotrans.pipeline.training import training_batches
+from kotrans.prefetch import Item, Prefetched
+from kotrans.runs import now, prepared_folder
+from kotrans.tokenizer import Tokenizer, tokenizer_key
+
+_BEAMS = (1, 5)
+_SENTENCES = 1024
+# What each part gets of the time. A comparison makes training and itself share what is training's otherwise.
+_TRAINING, _PEAK = 0.5, 0.1
+_SEARCH = 1 - _TRAINING - _PEAK
+
+
+@dataclass(frozen=True)
+class Material:
+    """What is trained on and translated."""
+
+    data: Data
+    stream: Iterator[Item]
+    sentences: list[Sentence]
+
+
+def bench(
+    config: Config, reporter: Reporter, *, seconds: float, synthetic: bool = False, against_plain: bool = False
+) -> Benchmark:
+    """Measures for about so many seconds; large models take longer, as each part is done three times at least.
+
+    Raises ConfigError if the device is not there, TrainingError if memory runs out.
+    """
+    device, threads = pick_device(config.hardware), set_threads(config.hardware)
+    precision = pick_precision(config.hardware, device)
+    machine = describe_machine(device)
+    material = _material(config, synthetic=synthetic)
+    model = build_model(config, material.data.source_vocabulary, material.data.target_vocabulary).to(device)
+    training_time = seconds * _TRAINING / (1 + against_plain)
+    comparison: Comparison | None = None
+    with closing(Prefetched(material.stream, device)) as stream:
+        training = TrainingBench(model, stream, config, device=device, precision=precision, threads=threads)
+        measured = training.measure(training_time, _told(reporter, "training", training_time))
+        memory = peak_memory(device)
+        if against_plain:
+            comparison = training.against_plain(training_time, _told(reporter, "plain path", training_time))
+    peak_time = seconds * _PEAK
+    peak = matrix_peak(device, precision, peak_time, _told(reporter, "matrix product", peak_time))
+    return Benchmark(
+        kotrans=__version__, date=now(), config=config.name, machine=machine, device=str(device), precision=precision,
+        parameters=sum(parameter.numel() for parameter in model.parameters()), data=material.data,
+        training=measured.figures(peak), memory=memory, peak=peak,
+        search=_searches(model, material, config, device, seconds * _SEARCH, reporter), against_plain=comparison,
+    )  # fmt: skip
+
+
+def _searches(
+    model: Seq2Seq, material: Material, config: Config, device: torch.device, seconds: float, reporter: Reporter
+) -> tuple[Search, ...]:
+    kinds = [(beam, batch) for beam in _BEAMS for batch in (config.search.batch, 1)]
+    each = seconds / len(kinds)
+    return tuple(
+        measure_search(
+            model, material.sentences, config.search, device, beam=beam, batch=batch, seconds=each,
+            tell=_told(reporter, f"beam {beam}, {batch} at a time", each),
+        )
+        for beam, batch in kinds
+    )  # fmt: skip
+
+
+def _told(reporter: Reporter, what: str, seconds: float) -> Callable[[float], None]:
+    return lambda spent: reporter.progress(what, int(10 * spent), int(10 * seconds))
+
+
+def _material(config: Config, *, synthetic: bool) -> Material:
+    prepared = None if synthetic else find_prepared(config)
+    if prepared is None:
+        pairs = SyntheticPairs(config)
+        return Material(pairs.describe(), pairs.stream(), pairs.sentences(_SENTENCES))
+    manifest = prepared.manifest
+    data = Data(
+        "prepared", prepared.dataset.name, manifest.splits["train"].pairs, manifest.source_vocabulary,
+        manifest.target_vocabulary,
+    )  # fmt: skip
+    return Material(data, training_batches(config, prepared).start_at(Position()), _dev_sentences(prepared))
+
+
+def _dev_sentences(prepared: Prepared) -> list[Sentence]:
+    """Of dev; of train where dev has none."""
+    has_dev = "dev" in prepared.manifest.splits and prepared.manifest.splits["dev"].pairs
+    dataset = Dataset.open(prepared.dataset, "dev" if has_dev else "train")
+    return [Sentence(dataset.source(i), len(dataset.target(i))) for i in range(min(len(dataset), _SENTENCES))]
+
+
+def find_prepared(config: Config) -> Prepared | None:
+    """What training would read, if every stage of it is up to date. Fetches and makes nothing."""
+    library = Library()
+    absent = {listing.entry.name for listing in library.listings() if not listing.present}
+    if any(not corpus.splits and corpus.name in absent for corpus in config.corpora):
+        return None
+    try:
+        corpus = prepared_folder() / f"corpus-{corpus_key(config, library)}"
+    except DataError:  # files of one's own that are not there
+        return None
+    if not corpus.exists():
+        return None
+    key = tokenizer_key(config.tokenizer, corpus / "train.ko", corpus / "train.en", config.seed)
+    tokenizer = prepared_folder() / f"tokenizer-{key}"
+    if not tokenizer.exists():
+        return None
+    fingerprint = Tokenizer.load(tokenizer).fingerprint
+    key = dataset_key(CorpusManifest.read(corpus).key, fingerprint, config.batches)
+    return prepare(config, Silent(), library) if (prepared_folder() / f"dataset-{key}").exists() else None
