@@ -8,13 +8,13 @@ import typer
 from kotrans.cli.options import ConfigPath, Settings, find_config
 
 
-class Data(StrEnum):
+class DataChoice(StrEnum):
     """What `--data` may ask for."""
 
     SYNTHETIC = "synthetic"
 
 
-class Path(StrEnum):
+class Opponent(StrEnum):
     """What `--against` may ask for."""
 
     PLAIN = "plain"
@@ -24,15 +24,20 @@ def bench(
     config: ConfigPath = None,
     settings: Settings = None,
     data: Annotated[
-        Data | None,
+        DataChoice | None,
         typer.Option(
+            metavar="synthetic",
             help="Random pairs, even if the config's dataset is prepared; without one they are taken anyway.",
             show_default=False,
         ),
     ] = None,
     against: Annotated[
-        Path | None,
-        typer.Option(help="Train by the plain path, too, on the same batches in turn.", show_default=False),
+        Opponent | None,
+        typer.Option(
+            metavar="plain",
+            help="Train by the plain path, too, on the same batches in turn.",
+            show_default=False,
+        ),
     ] = None,
     seconds: Annotated[float, typer.Option(min=1, metavar="N", help="About how long to measure.")] = 60,
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,

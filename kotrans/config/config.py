@@ -111,7 +111,7 @@ class HardwareConfig(Section):
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     """Of products in training; weights stay fp32. `auto` is bf16 on CUDA and CPUs with AMX or AVX512-BF16."""
     threads: int | None = Field(None, ge=1)
-    """CPU threads; null is all cores that this process may use."""
+    """CPU threads; null is all cores that this process may use, by affinity and quota."""
 
 
 class Config(Section):

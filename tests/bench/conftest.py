@@ -1,0 +1,5 @@
+"""The numbers that training's tests use, too."""
+
+from tests.trainer.conftest import prepared, runs, text
+
+__all__ = ["prepared", "runs", "text"]

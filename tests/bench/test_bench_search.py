@@ -1,0 +1,57 @@
+"""Translating with given lengths."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from kotrans.batching import pad
+from kotrans.bench.pairs import SyntheticPairs
+from kotrans.bench.search import GivenLengths, measure_search
+from kotrans.config.config import SearchConfig
+from kotrans.model.build import build_model
+from kotrans.model.seq2seq import Seq2Seq
+from kotrans.search.beam import search
+from kotrans.tokenizer import PAD
+from tests.tiny_training import tiny_config
+
+CPU = torch.device("cpu")
+LENGTHS = [3, 1, 6, 2, 6]
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Seq2Seq:
+    return build_model(tiny_config(tmp_path), 300, 300).eval()
+
+
+@pytest.mark.parametrize("beam", [1, 4])
+def test_every_translation_ends_at_its_length_and_not_before(beam: int, model: Seq2Seq) -> None:
+    source = pad([[9, 8, 2], [5, 2], [7, 7, 7, 2], [6, 2], [4, 2]])
+    config = SearchConfig(beam=beam, max_length_ratio=0, max_length_extra=6)
+    found = search(GivenLengths(model, torch.tensor(LENGTHS)), source, source != PAD, config, n_best=beam)
+    for length, hypotheses in zip(LENGTHS, found, strict=True):
+        assert {(len(hypothesis.ids) + 1, hypothesis.finished) for hypothesis in hypotheses} == {(length, True)}
+
+
+def test_before_its_end_the_model_says_what_it_would_have_said_with_eos_forbidden(model: Seq2Seq) -> None:
+    source = pad([[9, 8, 2], [5, 2]])
+    given = GivenLengths(model, torch.tensor([5, 5]))
+    state, plain = given.start(source, source != PAD), model.start(source, source != PAD)
+    previous = torch.tensor([1, 1])
+    log_probs, _, _ = given.step(state, previous)
+    expected, _, _ = model.step(plain, previous)
+    expected[:, 2] = -torch.inf
+    assert torch.equal(log_probs, expected)
+
+
+@pytest.mark.parametrize(("beam", "batch"), [(1, 4), (2, 1)])
+def test_what_was_translated_is_counted(beam: int, batch: int, model: Seq2Seq, tmp_path: Path) -> None:
+    sentences = SyntheticPairs(tiny_config(tmp_path)).sentences(12)
+    figures = measure_search(
+        model, sentences, SearchConfig(), CPU, beam=beam, batch=batch, seconds=0, tell=lambda _: None
+    )
+    assert (figures.beam, figures.batch, figures.sentences) == (beam, batch, 3 * batch)  # three rounds at least
+    if batch == 4:  # of 12: every sentence once
+        assert figures.output_tokens == sum(sentence.target_length for sentence in sentences)
+    assert figures.tokens_per_second == figures.output_tokens / figures.seconds
+    assert figures.sentences_per_second == figures.sentences / figures.seconds
