@@ -1,5 +1,7 @@
 """Time by phase, and how long a part may take."""
 
+import threading
+
 import pytest
 import torch
 
@@ -22,7 +24,7 @@ def test_each_second_between_two_marks_belongs_to_the_phase_that_the_second_one_
         clock[0] += seconds
         watch.mark(phase)
     assert watch.seconds == {"forward": 3, "backward": 5}
-    assert watch.total == 8
+    assert watch.passed() == 8
 
 
 def test_what_passes_before_a_start_belongs_to_no_phase(clock: list[float]) -> None:
@@ -32,6 +34,29 @@ def test_what_passes_before_a_start_belongs_to_no_phase(clock: list[float]) -> N
     clock[0] += 3
     watch.mark("forward")
     assert watch.seconds == {"forward": 3}
+
+
+def test_threads_that_work_at_once_have_each_its_whole_time(clock: list[float]) -> None:
+    watch = Stopwatch(CPU)
+
+    both = threading.Barrier(2)
+
+    def work(first: float, second: float) -> None:
+        with lock:
+            for passed, phase in ((first, "forward"), (second, "backward")):
+                clock[0] = 50 + passed
+                watch.mark(phase)
+        both.wait()  # or the second thread might get the number of the first
+
+    lock = threading.Lock()
+    threads = [threading.Thread(target=work, args=times) for times in ((2.0, 6.0), (3.0, 8.0))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    clock[0] = 59
+    assert watch.seconds == {"forward": 2 + 3, "backward": 4 + 5}
+    assert watch.passed() == 9
 
 
 @pytest.mark.parametrize(("each", "expected"), [(1.0, 10), (4.0, 3), (100.0, 3)])

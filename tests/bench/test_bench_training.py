@@ -12,7 +12,7 @@ import torch
 from kotrans.batching import Batch
 from kotrans.bench.figures import Peak
 from kotrans.bench.pairs import SyntheticPairs
-from kotrans.bench.training import TrainingBench, compare
+from kotrans.bench.training import TrainingBench, compare, phases
 from kotrans.config.config import Config
 from kotrans.model.build import build_model
 from kotrans.model.flops import flop_rates
@@ -51,7 +51,7 @@ def config(tmp_path: Path) -> Config:
 def bench(config: Config) -> Iterator[TrainingBench]:
     model = build_model(config, 300, 300)
     with closing(Prefetched(SyntheticPairs(config).stream(), CPU)) as stream:
-        yield TrainingBench(model, stream, config.training, CPU, "fp32")
+        yield TrainingBench(model, stream, config, device=CPU, precision="fp32", threads=1)
 
 
 def silent(seconds: float) -> None: ...
@@ -90,7 +90,12 @@ def test_an_update_goes_through_forward_and_backward_for_each_batch_and_then_ste
     marks: list[str] = []
     monkeypatch.setattr(bench.watch, "mark", marks.append)
     bench._update(bench._group())
-    assert marks == ["forward", "backward", "forward", "backward", "optimizer"]
+    assert marks == ["forward", "backward", "forward", "backward", "gradients", "optimizer"]
+
+
+def test_forward_and_backward_divide_the_time_of_the_passes_as_the_threads_divided_theirs() -> None:
+    marked = {"forward": 6.0, "backward": 12.0, "gradients": 1.0, "optimizer": 1.0}  # of two threads at once
+    assert phases(0.5, 10.0, marked) == {"data": 0.5, "forward": 3.0, "backward": 6.0, "optimizer": 1.0}
 
 
 def test_both_paths_train_on_the_same_batches_and_take_turns_in_going_first(bench: TrainingBench, seen: Seen) -> None:
