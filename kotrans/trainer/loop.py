@@ -3,7 +3,7 @@
 import math
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from itertools import islice
 from typing import Literal, NamedTuple
@@ -15,6 +15,7 @@ from kotrans.checkpoint import Progress, TrainingState, restore_training, save_c
 from kotrans.config.config import Config
 from kotrans.errors import TrainingError
 from kotrans.model.seq2seq import Seq2Seq
+from kotrans.prefetch import Prefetched
 from kotrans.runs import Run, Status
 from kotrans.schedule import learning_rate
 from kotrans.tokenizer import Tokenizer
@@ -72,9 +73,11 @@ class Trainer:
         good checkpoint, CheckpointError if one cannot be written.
         """
         self._started = time.monotonic() - 60 * self.state.progress.minutes
-        with stop_request() as stop:
+        progress = self.state.progress
+        ahead = Prefetched(self.batches.start_at(Position(progress.epoch, progress.batch)), self.device)
+        with stop_request() as stop, closing(ahead) as stream:
             outcome = self._finished(stop)
-            for position, batches in self._updates() if outcome is None else ():
+            for position, batches in self._updates(stream) if outcome is None else ():
                 self._update(position, batches)
                 outcome = self._finished(stop)
                 if self._validate_or_save(outcome) and outcome is None:
@@ -87,10 +90,8 @@ class Trainer:
         self.run.write(replace(self.run.record(), status=status))
         return outcome._replace(progress=self.state.progress)  # with what the last validation found
 
-    def _updates(self) -> Iterator[tuple[Position, list[Batch]]]:
+    def _updates(self, stream: Iterator[tuple[Position, Batch]]) -> Iterator[tuple[Position, list[Batch]]]:
         """For each update its batches, and the position after them."""
-        progress = self.state.progress
-        stream = self.batches.start_at(Position(progress.epoch, progress.batch))
         while group := list(islice(stream, self.config.training.accumulate)):
             yield group[-1][0], [batch for _, batch in group]
 
