@@ -11,7 +11,8 @@ from kotrans.config.loading import load_config
 from kotrans.pipeline.benchmark import find_prepared
 from tests.tiny_run import TinyRun, kotrans, write_config
 
-TINY = ["--set", "hardware.threads=1", "--set", "hardware.device=cpu", "--seconds", "1"]
+FP32 = ["--set", "hardware.precision=fp32", "--seconds", "1"]
+TINY = ["--set", "hardware.threads=1", "--set", "hardware.device=cpu", *FP32]
 
 
 @pytest.fixture(scope="module")
@@ -19,7 +20,7 @@ def figures(tiny_run: TinyRun, tmp_path_factory: pytest.TempPathFactory) -> dict
     """Of the config that `tiny` was trained from."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("KOTRANS_RUNS", str(tiny_run.runs))
-        result = kotrans("bench", "-c", tiny_run.folder / "tiny.yaml", "--against", "plain", "--json", "--seconds", "1")
+        result = kotrans("bench", "-c", tiny_run.folder / "tiny.yaml", "--against", "plain", "--json", *FP32)
     assert result.code == 0, result.err
     found: dict[str, Any] = json.loads(result.out)
     return found
@@ -48,7 +49,7 @@ def test_the_dataset_of_the_config_is_taken_if_it_is_prepared(figures: dict[str,
 
 
 def test_synthetic_pairs_are_taken_where_they_are_asked_for(run: TinyRun) -> None:
-    result = kotrans("bench", "-c", run.folder / "tiny.yaml", "--data", "synthetic", "--seconds", "1")
+    result = kotrans("bench", "-c", run.folder / "tiny.yaml", "--data", "synthetic", *FP32)
     assert "pairs: random pieces, lengths log-normal" in result.out
     assert "plain path" not in result.out
 
