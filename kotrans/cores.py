@@ -17,7 +17,7 @@ def available_cores(root: Path = Path("/")) -> int:
     """
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     quotas = (math.ceil(quota) for quota in _quotas(root))
-    return max(1, min([cores, *quotas]))
+    return min([cores, *quotas])
 
 
 def _quotas(root: Path) -> Iterator[float]:
