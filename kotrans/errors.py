@@ -34,3 +34,7 @@ class CheckpointError(KotransError):
 
 class TrainingError(KotransError):
     """Training cannot go on: the loss is not finite, memory is used up, the disk is full."""
+
+
+class PeerError(TrainingError):
+    """Training cannot go on because another of its processes has ended."""

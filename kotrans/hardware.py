@@ -43,8 +43,8 @@ def multiplies_bf16(described: Path = Path("/proc/cpuinfo")) -> bool:
     return flags is not None and not {"amx_bf16", "avx512_bf16"}.isdisjoint(flags[1].split())
 
 
-def set_threads(config: HardwareConfig) -> int:
-    """Sets and gives the number of CPU threads: the configured one, or all cores this process may use."""
-    threads = config.threads or available_cores()
+def set_threads(config: HardwareConfig, processes: int = 1) -> int:
+    """Sets and gives the number of CPU threads: the configured one, or this process's part of the cores it may use."""
+    threads = config.threads or max(1, available_cores() // processes)
     torch.set_num_threads(threads)
     return threads

@@ -16,7 +16,7 @@ ROWS = (
     ("errors",),
     ("text", "files", "bundled", "cores"),
     ("config",),
-    ("corpus", "hardware"),
+    ("corpus", "hardware", "distributed"),
     ("tokenizer",),
     ("dataset",),
     ("batching",),
