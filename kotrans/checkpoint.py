@@ -15,6 +15,7 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -25,6 +26,7 @@ from torch import Tensor, nn
 
 from kotrans.config.config import Config
 from kotrans.config.loading import dump_config, load_config
+from kotrans.distributed import ALONE, World
 from kotrans.errors import CheckpointError, ConfigError, DataError
 from kotrans.files import disk_errors, new_directory, sha256, write_json
 from kotrans.model.build import build_model
@@ -51,6 +53,7 @@ class Progress:
     stale_validations: int = 0  # since the best
     rate_factor: float = 1.0  # what `plateau` has made of the learning rate
     stale_at_rate: int = 0  # validations without improvement since the rate last fell
+    ranks: int = 1  # processes that trained together
 
 
 class TrainingState(NamedTuple):
@@ -101,14 +104,35 @@ def load_checkpoint(folder: Path, device: torch.device) -> Checkpoint:
     return Checkpoint(model.to(device).eval(), tokenizer, config, _read_progress(folder))
 
 
-def restore_training(folder: Path, state: TrainingState) -> TrainingState:
-    """Puts the saved state into this one. Raises CheckpointError if it is damaged or another model's."""
+def restore_training(folder: Path, state: TrainingState, world: World = ALONE) -> TrainingState:
+    """Puts the saved state into this one; of several ranks, rank 0 alone reads the folder.
+
+    Raises CheckpointError if it is damaged or another model's.
+    """
+    progress = world.from_leader(lambda: _read_resumable(folder))
+    saved = {
+        file: world.tensors_from_leader(partial(_read_file, folder, file))
+        for file in ("model", "optimizer", *(["average"] if state.average is not None else []))
+    }
+    copy_weights(saved["model"], state.model, folder)
+    _restore_optimizer(state, saved["optimizer"])
+    average = state.average
+    if average is not None:
+        average = {name: saved["average"][name].to(value.device) for name, value in average.items()}
+    return TrainingState(state.model, average, state.optimizer, progress)
+
+
+def _read_resumable(folder: Path) -> Progress:
     verify(folder)
-    copy_weights(load_tensors(folder / "model.safetensors"), state.model, folder)
     if not (folder / "optimizer.safetensors").exists():
         raise CheckpointError(f"{folder}: holds weights only; training can be resumed from a training checkpoint")
-    _restore_optimizer(state, load_tensors(folder / "optimizer.safetensors"))
-    return TrainingState(state.model, _restore_average(folder, state), state.optimizer, _read_progress(folder))
+    return _read_progress(folder)
+
+
+def _read_file(folder: Path, file: str) -> dict[str, Tensor]:
+    """The average, if it is switched on only now, starts from the weights, as at the start of a run."""
+    path = folder / f"{file}.safetensors"
+    return load_tensors(folder / "model.safetensors" if file == "average" and not path.exists() else path)
 
 
 def verify(folder: Path) -> None:
@@ -210,12 +234,3 @@ def _restore_optimizer(state: TrainingState, tensors: Mapping[str, Tensor]) -> N
         parameter, _, key = name.partition("/")
         # The step count, too: a fused optimizer keeps it beside the weights.
         state.optimizer.state[parameters[parameter]][key] = value.to(parameters[parameter].device)
-
-
-def _restore_average(folder: Path, state: TrainingState) -> dict[str, Tensor] | None:
-    """The saved average; one that is switched on now starts from the weights, as at the start of a run."""
-    if state.average is None:
-        return None
-    path = folder / "average.safetensors"
-    saved = load_tensors(path) if path.exists() else dict(state.model.named_parameters())
-    return {name: saved[name].detach().to(value.device, copy=True) for name, value in state.average.items()}

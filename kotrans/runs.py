@@ -151,6 +151,14 @@ class Run:
         self._remove_unlisted(record)
         return record
 
+    def go_back_to(self, name: str) -> None:
+        """Makes this checkpoint the last one, and the best if the best came after it; removes the later ones."""
+        record = self.record()
+        kept = record.kept[: record.kept.index(name) + 1]
+        record = replace(record, last=name, best=record.best if record.best in kept else name, kept=kept)
+        self.write(record)
+        self._remove_unlisted(record)
+
     def remove_leftovers(self, record: RunRecord) -> None:
         """Removes what a crash left behind: checkpoints that run.json does not name, and files half written."""
         self._remove_unlisted(record)

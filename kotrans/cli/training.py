@@ -1,14 +1,19 @@
 """`kotrans train` and `kotrans average`."""
 
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from kotrans.cli.options import ConfigPath, Mirror, Settings, find_config, find_library, run_names
+from kotrans.errors import KotransError
 
 if TYPE_CHECKING:
     from kotrans.config.config import Config
+    from kotrans.distributed import World
     from kotrans.pipeline.training import Beginning
     from kotrans.runs import Run
     from kotrans.trainer.loop import Outcome
@@ -26,7 +31,7 @@ def train(
 ) -> None:
     """Stage 5: train, after whatever of stages 1 to 4 is missing.
 
-    At the end the best checkpoint is scored on the test splits.
+    At the end the best checkpoint is scored on the test splits. Started by torchrun, several processes train together.
     """
     # What scores the run at its end is imported now: an upgrade while it trains must not keep the old one from it.
     from kotrans.cli.display import StageDisplay, TrainingDisplay
@@ -35,17 +40,21 @@ def train(
     from kotrans.pipeline.stages import Silent
     from kotrans.pipeline.training import train
     from kotrans.pipeline.translation import load_runs
-    from kotrans.runs import new_run
 
-    if resume:
-        run, resolved = _resumed(config, settings, name)
-    else:
-        resolved = find_config(config, settings)
-        run = new_run(name, resolved.name)
     stages = StageDisplay()
-    with TrainingDisplay() as display:
-        outcome = train(resolved, run, stages, display, resume=resume, library=find_library(mirror), begin=_begin)
-    _say_end(run, outcome)
+    with _together() as world, TrainingDisplay() as display:
+        run, resolved = _of_leader(world, lambda: _run_and_config(config, settings, name, resume=resume))
+        outcome = train(
+            resolved, run, stages, display, world=world, resume=resume, library=find_library(mirror), begin=_begin
+        )
+        if world.leads:
+            _say_end(run, outcome)
+        if outcome.signal is not None:
+            _ignore_signals(world)
+    if outcome.signal is not None:
+        raise SystemExit(128 + outcome.signal)
+    if not world.leads:
+        return
     loaded = load_runs([run.name])
     for split in held_out_splits(loaded, Silent()):
         show(evaluate_run(loaded, split_of_config(loaded, split, Silent())), samples=5)
@@ -87,6 +96,54 @@ def average(
     typer.echo(f"{target.folder}: the average of {', '.join(names)} of {source.name}")
 
 
+@contextmanager
+def _together() -> "Iterator[World]":
+    """The processes of this training. An error that several of them meet is said by one of them, as its own."""
+    from kotrans.distributed import join
+
+    world = join()
+    try:
+        yield world
+        world.leave()
+    except KotransError as error:
+        _ignore_signals(world)
+        if not world.speaks(error):
+            raise SystemExit(1) from None
+        raise error if world.leads else type(error)(f"rank {world.rank}: {error}") from None
+
+
+def _ignore_signals(world: "World") -> None:
+    """When one process ends, torchrun signals the others to end. They are about to, with their own last words."""
+    for number in (signal.SIGINT, signal.SIGTERM) if world.size > 1 else ():
+        signal.signal(number, signal.SIG_IGN)
+
+
+def _of_leader(world: "World", find: "Callable[[], tuple[Run, Config]]") -> "tuple[Run, Config]":
+    """Rank 0's run and config, which other machines need not have."""
+    from kotrans.runs import Run, runs_folder
+
+    claimed: list[Run] = []
+
+    def name_and_config() -> "tuple[str, Config]":
+        run, config = find()
+        claimed.append(run)
+        return run.name, config
+
+    name, config = world.from_leader(name_and_config)
+    return claimed[0] if claimed else Run(runs_folder() / name), config
+
+
+def _run_and_config(
+    config: Path | None, settings: list[str] | None, name: str | None, *, resume: bool
+) -> "tuple[Run, Config]":
+    from kotrans.runs import new_run
+
+    if resume:
+        return _resumed(config, settings, name)
+    resolved = find_config(config, settings)
+    return new_run(name, resolved.name), resolved
+
+
 def _resumed(config: Path | None, settings: list[str] | None, name: str | None) -> "tuple[Run, Config]":
     """The run to go on with and its config, with what the command changes of it."""
     from kotrans.config.loading import load_config
@@ -103,10 +160,12 @@ def _resumed(config: Path | None, settings: list[str] | None, name: str | None) 
 
 def _begin(beginning: "Beginning") -> None:
     resumed = f", resumed at update {beginning.resumed_at:,}" if beginning.resumed_at else ""
+    ranks = f" in each of {beginning.ranks} processes" if beginning.ranks > 1 else ""
     typer.echo(
         f"run       {beginning.run.folder}{resumed}\n"
         f"          {beginning.parameters:,} weights on {beginning.device} in {beginning.precision}, "
-        f"{beginning.threads} threads; {beginning.batches:,} batches an epoch, {beginning.padding.both:.1%} padding",
+        f"{beginning.threads} threads{ranks}; {beginning.batches:,} batches an epoch, "
+        f"{beginning.padding.both:.1%} padding",
         err=True,
     )
 
@@ -118,7 +177,7 @@ def _say_end(run: "Run", outcome: "Outcome") -> None:
             f"stopped and saved at update {progress.update:,}; go on with: kotrans train --run {run.name} --resume",
             err=True,
         )
-        raise SystemExit(128 + outcome.signal)
+        return
     best = (
         f", best dev BLEU {progress.best_bleu:.2f} at update {progress.best_update:,}"
         if progress.best_bleu is not None

@@ -4,22 +4,26 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 
+import torch
+
 from kotrans.batching import Batches, Padding, Sampling, padding_share
 from kotrans.config.config import Config
 from kotrans.config.loading import dump_config, load_config
 from kotrans.corpus.library import Library
 from kotrans.dataset import Dataset
-from kotrans.errors import CheckpointError, ConfigError
+from kotrans.distributed import ALONE, World
+from kotrans.errors import CheckpointError, ConfigError, DataError
 from kotrans.files import disk_errors, write_text
 from kotrans.hardware import pick_device, pick_precision, set_threads
 from kotrans.model.build import build_model
-from kotrans.pipeline.stages import Prepared, Reporter, prepare
+from kotrans.pipeline.stages import Prepared, Reporter, Silent, prepare
 from kotrans.pipeline.validation import Validation
 from kotrans.report.metrics import MetricsFile
 from kotrans.report.tensorboard import TensorBoard
 from kotrans.runs import Run, RunRecord, now
 from kotrans.trainer.events import Event, Listener
 from kotrans.trainer.loop import Outcome, Trainer
+from kotrans.trainer.starting import take_over_weights
 
 # A resumed run may change how it goes on, but not what it is.
 _FIXED = (
@@ -35,7 +39,8 @@ class Beginning:
     run: Run
     device: str
     precision: str
-    threads: int
+    ranks: int
+    threads: int  # of each rank on this machine
     parameters: int
     batches: int  # in the first epoch
     padding: Padding
@@ -43,31 +48,58 @@ class Beginning:
 
 
 def train(
-    config: Config, run: Run, reporter: Reporter, listener: Listener, *,
+    config: Config, run: Run, reporter: Reporter, listener: Listener, *, world: World = ALONE,
     resume: bool = False, library: Library | None = None, begin: Callable[[Beginning], None] = lambda _: None,
 ) -> Outcome:  # fmt: skip
     """Trains the config in a run folder, a new one or, to resume, the one that is there.
 
-    Raises CheckpointError if another process is training in it.
+    Only rank 0 writes into it, reports, and tells the listener. Raises CheckpointError if another process is training
+    in it.
     """
-    with _claimed(run), ExitStack() as resources:
-        writers: list[MetricsFile | TensorBoard] = [MetricsFile(run.metrics)]
-        if config.training.tensorboard:
-            writers.append(resources.enter_context(TensorBoard(run.tensorboard)))
-        prepared = prepare(config, reporter, library)
-        device, threads = pick_device(config.hardware), set_threads(config.hardware)
-        precision = pick_precision(config.hardware, device)
-        model = build_model(config, prepared.tokenizer.source.size, prepared.tokenizer.target.size).to(device)
-        trainer = Trainer(
-            model, training_batches(config, prepared), prepared.tokenizer, config, run, device=device,
-            precision=precision, threads=threads, validate=Validation(prepared, config, device, precision),
-            listener=_all(*writers, listener),
-        )  # fmt: skip
+    with ExitStack() as resources:
+        writers = _writers(config, run, resources) if world.leads else []
+        prepared = world.in_turn(lambda: prepare(config, reporter if world.leads else Silent(), library))
+        trainer = _trainer(config, run, prepared, _all(*writers, listener) if world.leads else _all(), world)
+        _check_same_text(run, prepared, world)
         _open(trainer, prepared, resume=resume)
         for writer in writers:
             writer.start_after(trainer.state.progress.update)
-        begin(_beginning(trainer, prepared, threads))
+        if world.leads:
+            begin(_beginning(trainer, prepared))
         return trainer.train()
+
+
+def _writers(config: Config, run: Run, resources: ExitStack) -> list[MetricsFile | TensorBoard]:
+    """Claims the run, and gives what writes into it beside the trainer."""
+    resources.enter_context(_claimed(run))
+    writers: list[MetricsFile | TensorBoard] = [MetricsFile(run.metrics)]
+    if config.training.tensorboard:
+        writers.append(resources.enter_context(TensorBoard(run.tensorboard)))
+    return writers
+
+
+def _trainer(config: Config, run: Run, prepared: Prepared, listener: Listener, world: World) -> Trainer:
+    device = pick_device(config.hardware)
+    world.take_device(device)
+    threads = set_threads(config.hardware, world.local_size)
+    precision = pick_precision(config.hardware, device)
+    model = build_model(config, prepared.tokenizer.source.size, prepared.tokenizer.target.size).to(device)
+    take_over_weights(model, world)
+    return Trainer(
+        model, training_batches(config, prepared), prepared.tokenizer, config, run, device=device,
+        precision=precision, validate=Validation(prepared, config, device, precision, world), listener=listener,
+        threads=threads, world=world,
+    )  # fmt: skip
+
+
+def _check_same_text(run: Run, prepared: Prepared, world: World) -> None:
+    """Ranks that trained on other text, without knowing it, would spoil the weights of all."""
+    keys = world.collect([prepared.manifest.key])
+    if odd := next((rank for rank, key in enumerate(keys) if key != keys[0]), None):
+        raise DataError(
+            f"{run.folder}: dataset {keys[0]} on rank 0 but {keys[odd]} on rank {odd}; "
+            "every machine needs the same text and the same versions"
+        )
 
 
 def training_batches(config: Config, prepared: Prepared) -> Batches:
@@ -113,19 +145,27 @@ def _claimed(run: Run) -> Iterator[None]:
 def _open(trainer: Trainer, prepared: Prepared, *, resume: bool) -> None:
     """Makes the run's folder, or goes back to where the one to resume stands, if it was trained on this dataset."""
     run, config = trainer.run, trainer.config
+    if resume and trainer.world.leads:
+        _check_dataset(run, prepared)
+    if resume:
+        trainer.resume()
+    if not trainer.world.leads:
+        return
     if not resume:
         with run.created(RunRecord(config.name, started=now(), dataset=prepared.manifest.key), dump_config(config)):
             return
+    with disk_errors(run.folder / "config.yaml", "the run's checkpoints are whole"):
+        write_text(run.folder / "config.yaml", dump_config(config))
+    run.write(replace(run.record(), status="training"))
+
+
+def _check_dataset(run: Run, prepared: Prepared) -> None:
     record = run.record()
     if record.dataset != prepared.manifest.key:
         raise CheckpointError(
             f"{run.folder}: was trained on dataset {record.dataset}, but the corpus is now {prepared.manifest.key}; "
             "put the text back as it was, or start a new run"
         )
-    trainer.resume()
-    with disk_errors(run.folder / "config.yaml", "the run's checkpoints are whole"):
-        write_text(run.folder / "config.yaml", dump_config(config))
-    run.write(replace(record, status="training"))
 
 
 def _all(*listeners: Listener) -> Listener:
@@ -136,11 +176,12 @@ def _all(*listeners: Listener) -> Listener:
     return tell
 
 
-def _beginning(trainer: Trainer, prepared: Prepared, threads: int) -> Beginning:
+def _beginning(trainer: Trainer, prepared: Prepared) -> Beginning:
     train_set = Dataset.open(prepared.dataset, "train")
     plan = trainer.batches.plan(trainer.state.progress.epoch)
     return Beginning(
-        run=trainer.run, device=str(trainer.device), precision=trainer.precision, threads=threads,
+        run=trainer.run, device=str(trainer.device), precision=trainer.precision, ranks=trainer.world.size,
+        threads=torch.get_num_threads(),
         parameters=sum(parameter.numel() for parameter in trainer.state.model.parameters()), batches=len(plan),
         padding=padding_share(plan, train_set.source_lengths, train_set.target_lengths),
         resumed_at=trainer.state.progress.update,

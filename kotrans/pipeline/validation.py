@@ -8,6 +8,7 @@ from kotrans.batching import Batch, plan_in_order
 from kotrans.config.config import Config
 from kotrans.corpus.corpus import load_split
 from kotrans.dataset import Dataset
+from kotrans.distributed import ALONE, World
 from kotrans.errors import DataError, TrainingError
 from kotrans.evaluate import bleu
 from kotrans.loss import TrainingLoss
@@ -22,7 +23,9 @@ from kotrans.translate import Translator
 class Validation:
     """The dev split, ready to be measured again and again."""
 
-    def __init__(self, prepared: Prepared, config: Config, device: torch.device, precision: str) -> None:
+    def __init__(
+        self, prepared: Prepared, config: Config, device: torch.device, precision: str, world: World = ALONE
+    ) -> None:
         """Raises DataError if the dev split has no pair with two sides."""
         self.dataset = Dataset.open(prepared.dataset, "dev")
         if not len(self.dataset):
@@ -34,9 +37,10 @@ class Validation:
         self.config = config
         self.device = device
         self.precision = precision
+        self.world = world
 
     def __call__(self, model: Seq2Seq) -> DevFigures:
-        """Perplexity over the whole split, BLEU and samples over `validation.sentences`.
+        """Perplexity over the whole split, BLEU and samples over `validation.sentences`; the same on every rank.
 
         Raises TrainingError if the perplexity is not finite: training has diverged.
         """
@@ -47,21 +51,25 @@ class Validation:
             model, self.tokenizer, self.config.search.model_copy(update={"beam": self.config.validation.beam}),
             self.device, max_pieces=self.config.batches.max_pieces,
         )  # fmt: skip
-        hypotheses = [translation.text for translation in translator.translate(self.sources)]
-        return DevFigures(perplexity, bleu(hypotheses, self.references), self._samples(hypotheses))
+        own = [translation.text for translation in translator.translate(self.sources[self.world.share])]
+        hypotheses = self.world.collect(own)
+        return self.world.from_leader(
+            lambda: DevFigures(perplexity, bleu(hypotheses, self.references), self._samples(hypotheses))
+        )
 
     def perplexity(self, model: Seq2Seq) -> float:
         """exp of the mean negative log-likelihood of a target piece, EOS counted."""
         lengths = self.dataset.source_lengths, self.dataset.target_lengths
-        nll, tokens = 0.0, 0
         measure = TrainingLoss(model, pad_id=PAD, smoothing=0)
-        for rows in plan_in_order(*lengths, self.config.batches.tokens):
+        own = []
+        for rows in plan_in_order(*lengths, self.config.batches.tokens)[self.world.share]:
             batch = Batch.of([self.dataset.source(i) for i in rows], [self.dataset.target(i) for i in rows])
             batch = batch.to(self.device)
             with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16"):
-                nll += measure(batch.source, batch.source_mask, batch.inputs, batch.labels).nll.item()
-            tokens += batch.target_tokens
-        return math.exp(min(nll / tokens, 700))
+                nll = measure(batch.source, batch.source_mask, batch.inputs, batch.labels).nll.item()
+            own.append((nll, batch.target_tokens))
+        nlls, tokens = zip(*self.world.collect(own), strict=True)
+        return math.exp(min(sum(nlls) / sum(tokens), 700))
 
     def _samples(self, hypotheses: list[str]) -> tuple[Sample, ...]:
         """The same sentences every time, spread over the split, so that one sees them get better."""

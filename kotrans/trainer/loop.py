@@ -1,5 +1,6 @@
 """The loop: update, validate every so often, save, stop."""
 
+import logging
 import math
 import time
 from collections.abc import Callable, Iterator
@@ -13,6 +14,7 @@ import torch
 from kotrans.batching import Batch, Batches, Position
 from kotrans.checkpoint import Progress, TrainingState, restore_training, save_checkpoint
 from kotrans.config.config import Config
+from kotrans.distributed import ALONE, World
 from kotrans.errors import TrainingError
 from kotrans.model.seq2seq import Seq2Seq
 from kotrans.prefetch import Prefetched
@@ -22,8 +24,11 @@ from kotrans.tokenizer import Tokenizer
 from kotrans.trainer.events import DevFigures, Listener, Saved, Updated, Validated
 from kotrans.trainer.optimization import build_optimizer, start_average, update_average, weights_of
 from kotrans.trainer.shares import Shares
-from kotrans.trainer.signals import StopRequest, stop_request
+from kotrans.trainer.signals import STOP_SIGNALS, StopRequest, stop_request
+from kotrans.trainer.starting import last_whole_checkpoint
 from kotrans.trainer.update import UpdateResult, memory_errors, run_update
+
+logger = logging.getLogger(__name__)
 
 Reason = Literal["max_updates", "max_epochs", "max_minutes", "patience", "signal"]
 
@@ -42,11 +47,13 @@ class Trainer:
     def __init__(
         self, model: Seq2Seq, batches: Batches, tokenizer: Tokenizer, config: Config, run: Run,
         *, device: torch.device, precision: str, validate: Callable[[Seq2Seq], DevFigures], listener: Listener,
-        threads: int = 1,
+        threads: int = 1, world: World = ALONE,
     ) -> None:  # fmt: skip
+        """Only rank 0 touches the run's folder and has a listener that is told."""
         self.state = TrainingState(
-            model, start_average(model, config.training), build_optimizer(model, config.training), Progress()
-        )
+            model, start_average(model, config.training), build_optimizer(model, config.training),
+            Progress(ranks=world.size),
+        )  # fmt: skip
         self.batches = batches
         self.tokenizer = tokenizer
         self.config = config
@@ -56,15 +63,26 @@ class Trainer:
         self.shares = Shares(threads if device.type == "cpu" else 1, config.batches.tokens)
         self.validate = validate
         self.listener = listener
+        self.world = world
+        self._stop = StopRequest()
+        self._stopped_by: int | None = None
+        self._last: str | None = None
         self._planned = (-1, 0)
         self._started = time.monotonic()
 
     def resume(self) -> None:
-        """Goes back to the run's last checkpoint, or to the start. Raises CheckpointError if it is damaged."""
-        record = self.run.record()
-        self.run.remove_leftovers(record)
-        if record.last is not None:
-            self.state = restore_training(self.run.checkpoint("last"), self.state)
+        """Goes back to the run's last checkpoint that is whole, or to the start.
+
+        Raises CheckpointError if there are checkpoints and none is whole.
+        """
+        self._last = self.world.from_leader(lambda: last_whole_checkpoint(self.run))
+        if self._last is None:
+            return
+        state = restore_training(self.run.checkpoints / self._last, self.state, self.world)
+        ranks, here = state.progress.ranks, self.world.size
+        self.state = state._replace(progress=replace(state.progress, ranks=here))
+        if ranks != here and self.world.leads:
+            logger.warning("%s: goes on with %d processes after %d; dropout draws anew", self.run.folder, here, ranks)
 
     def train(self) -> Outcome:
         """Trains until a limit, the patience or a signal ends it.
@@ -75,19 +93,20 @@ class Trainer:
         self._started = time.monotonic() - 60 * self.state.progress.minutes
         progress = self.state.progress
         ahead = Prefetched(self.batches.start_at(Position(progress.epoch, progress.batch)), self.device)
-        with stop_request() as stop, closing(ahead) as stream:
-            outcome = self._finished(stop)
+        with stop_request() as self._stop, closing(ahead) as stream:
+            outcome = self._finished()
             for position, batches in self._updates(stream) if outcome is None else ():
                 self._update(position, batches)
-                outcome = self._finished(stop)
+                outcome = self._finished()
                 if self._validate_or_save(outcome) and outcome is None:
                     # The validation may have used up the patience, the time, or somebody's wish to wait.
-                    outcome = self._finished(stop)
+                    outcome = self._finished()
                 if outcome is not None:
                     break
         assert outcome is not None  # the batches never end by themselves
-        status: Status = "interrupted" if outcome.reason == "signal" else "finished"
-        self.run.write(replace(self.run.record(), status=status))
+        if self.world.leads:
+            status: Status = "interrupted" if outcome.reason == "signal" else "finished"
+            self.run.write(replace(self.run.record(), status=status))
         return outcome._replace(progress=self.state.progress)  # with what the last validation found
 
     def _updates(self, stream: Iterator[tuple[Position, Batch]]) -> Iterator[tuple[Position, list[Batch]]]:
@@ -104,15 +123,16 @@ class Trainer:
         with self._last_good_checkpoint(f"update {update}"):
             result = run_update(
                 model, optimizer, batches, training, learning_rate=rate, precision=self.precision, shares=self.shares,
-                seed=(self.config.seed, update),
+                seed=(self.config.seed, update), world=self.world, votes=self._votes,
             )  # fmt: skip
         if average is not None:
             update_average(average, model, training.ema, update)
         progress = replace(
             progress, update=update, epoch=position.epoch, batch=position.batch,
-            target_tokens=progress.target_tokens + result.target_tokens, minutes=self._minutes(),
+            target_tokens=progress.target_tokens + result.target_tokens,
         )  # fmt: skip
         self.state = self.state._replace(progress=progress)
+        self._count(result.votes)
         self.listener(self._updated(result, rate, time.perf_counter() - began))
 
     def _updated(self, result: UpdateResult, rate: float, seconds: float) -> Updated:
@@ -122,8 +142,16 @@ class Trainer:
             result.target_tokens, seconds, rate, result.gradient_norm, self._share_done(),
         )  # fmt: skip
 
-    def _minutes(self) -> float:
-        return (time.monotonic() - self._started) / 60
+    def _votes(self) -> list[float]:
+        """What this rank adds to what all go by: rank 0 the time in minutes, each the signals that it was sent."""
+        minutes = (time.monotonic() - self._started) / 60
+        return [minutes * self.world.leads, *(self._stop.signal == number for number in STOP_SIGNALS)]
+
+    def _count(self, votes: list[float]) -> None:
+        """Takes over the sums of all ranks' votes."""
+        minutes, *signals = votes
+        self.state = self.state._replace(progress=replace(self.state.progress, minutes=minutes))
+        self._stopped_by = next((number for number, count in zip(STOP_SIGNALS, signals, strict=True) if count), None)
 
     def _share_done(self) -> float:
         progress, training = self.state.progress, self.config.training
@@ -140,17 +168,19 @@ class Trainer:
             self._planned = (epoch, len(self.batches.plan(epoch)))
         return self._planned[1]
 
-    def _finished(self, stop: StopRequest) -> Outcome | None:
+    def _finished(self) -> Outcome | None:
+        # One process hears a signal at once; several must have told each other.
+        stop = self._stop.signal if self.world.size == 1 else self._stopped_by
         progress, training, patience = self.state.progress, self.config.training, self.config.validation.patience
         limits: dict[Reason, bool] = {
             "max_updates": progress.update >= training.max_updates,
             "max_epochs": training.max_epochs is not None and progress.epoch >= training.max_epochs,
             "max_minutes": training.max_minutes is not None and progress.minutes >= training.max_minutes,
             "patience": patience is not None and progress.stale_validations >= patience,
-            "signal": stop.signal is not None,
+            "signal": stop is not None,
         }
         reason = next((name for name, reached in limits.items() if reached), None)
-        return None if reason is None else Outcome(reason, progress, stop.signal)
+        return None if reason is None else Outcome(reason, progress, stop)
 
     def _validate_or_save(self, outcome: Outcome | None) -> bool:
         """What is due at this update; true if it ended with a checkpoint."""
@@ -198,9 +228,9 @@ class Trainer:
         try:
             yield
         except TrainingError as error:
-            last = self.run.record().last
-            good = f"the last good checkpoint is {self.run.checkpoints / last}" if last else "there is no checkpoint"
-            raise TrainingError(f"{self.run.folder}: {where}: {error}; {good}") from None
+            last = self.run.checkpoints / self._last if self._last else None
+            good = f"the last good checkpoint is {last}" if last else "there is no checkpoint"
+            raise type(error)(f"{self.run.folder}: {where}: {error}; {good}") from None
 
     def _plateau(self, progress: Progress, *, best: bool) -> Progress:
         """Lowers the learning rate after enough validations without a new best, if the schedule is `plateau`."""
@@ -211,10 +241,17 @@ class Trainer:
         return replace(progress, stale_at_rate=stale)
 
     def _save(self, *, best: bool) -> None:
-        self.state = self.state._replace(progress=replace(self.state.progress, minutes=self._minutes()))
-        progress = self.state.progress
-        name = f"update-{progress.update:08d}"
+        update = self.state.progress.update
+        name = f"update-{update:08d}"
+        with self._last_good_checkpoint(f"update {update}"):
+            self._count(self.world.total(self._votes()))
+        if self.world.leads:
+            self._write_checkpoint(name, best=best)
+        self._last = name
+
+    def _write_checkpoint(self, name: str, *, best: bool) -> None:
         save_checkpoint(self.run.checkpoints / name, self.state, self.config, self.tokenizer)
+        progress = self.state.progress
         record = replace(
             self.run.record(), updates=progress.update, best_bleu=progress.best_bleu,
             best_perplexity=progress.best_perplexity,

@@ -4,6 +4,7 @@ import math
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from typing import Literal, NamedTuple
 
@@ -14,6 +15,7 @@ from torch.nn.utils import clip_grad_norm_
 
 from kotrans.batching import Batch
 from kotrans.config.config import TrainingConfig
+from kotrans.distributed import ALONE, World
 from kotrans.errors import TrainingError
 from kotrans.loss import TrainingLoss
 from kotrans.model.dropout import draw, drawing_from
@@ -29,12 +31,13 @@ Phase = Literal["forward", "backward", "gradients", "optimizer"]
 
 
 class UpdateResult(NamedTuple):
-    """Averages over the real target pieces of all batches of the update."""
+    """Averages over the real target pieces of all batches of the update, on all ranks."""
 
     loss: float
     nll: float
     target_tokens: int
     gradient_norm: float
+    votes: list[float]  # sums over the ranks
 
 
 class Share(NamedTuple):
@@ -47,12 +50,14 @@ class Share(NamedTuple):
 def run_update(
     model: Seq2Seq, optimizer: torch.optim.Optimizer, batches: Sequence[Batch], config: TrainingConfig,
     *, learning_rate: float, precision: str, shares: Shares, seed: tuple[int, ...],
-    mark: Callable[[Phase], None] = lambda _: None,
+    mark: Callable[[Phase], None] = lambda _: None, world: World = ALONE, votes: Callable[[], list[float]] = list,
 ) -> UpdateResult:  # fmt: skip
     """Sums the gradients of the batches, clips their norm, and steps. The batches may be on any device.
 
-    What is dropped is drawn from `seed`, the number of the batch and the number of the share. `mark` hears when a phase
-    ends: `forward` and `backward` in the thread of each share, `gradients` when all of them are there, `optimizer`.
+    What is dropped is drawn from `seed`, the number of the batch and the number of the share. Each rank is given the
+    same batches, takes its shares of them, and makes the same step. What the ranks vote on is summed beside.
+    `mark` hears when a phase ends: `forward` and `backward` in the thread of each share, `gradients` when all of them
+    are there, `optimizer`.
     Raises TrainingError if the loss or the gradient is not finite, or memory runs out; the weights are unchanged then.
     """
     shapes = ", ".join(_shape(batch) for batch in batches)
@@ -61,29 +66,36 @@ def run_update(
     with memory_errors(shapes, "lower batches.tokens"):
         optimizer.zero_grad(set_to_none=True)
         passes = shares.map(
-            partial(_backward, model, parameters, tokens, config, precision, mark), _deal(batches, shares.count, seed)
+            partial(_backward, model, parameters, tokens, config, precision, mark),
+            _deal(batches, shares.count, world, seed),
         )
         for loss, gradients in passes:
             losses.append(loss)
             _add_gradients(parameters, gradients)
+        sums = torch.stack(losses).sum(0) if losses else parameters[0].new_zeros(2)
+        sums = _add_over_ranks(parameters, torch.cat([sums, sums.new_tensor(votes())]), world)
         mark("gradients")
         norm = clip_grad_norm_(parameters, config.clip_norm)
         # Asked for once: a GPU stops at each number that is read.
-        smoothed, nll, norm = torch.stack([*torch.stack(losses).sum(0), norm]).tolist()
+        smoothed, nll, *counted, norm = torch.cat([sums, norm.unsqueeze(0)]).tolist()
         if not math.isfinite(smoothed) or not math.isfinite(norm):
             raise TrainingError(f"the loss ({smoothed:g}) or the gradient norm ({norm:g}) is not finite ({shapes})")
         for group in optimizer.param_groups:
             group["lr"] = learning_rate
         optimizer.step()
         mark("optimizer")
-    return UpdateResult(smoothed / tokens, nll / tokens, tokens, norm)
+    return UpdateResult(smoothed / tokens, nll / tokens, tokens, norm, counted)
 
 
-def _deal(batches: Sequence[Batch], count: int, seed: tuple[int, ...]) -> Iterator[Share]:
-    """The rows of each batch in at most `count` shares."""
+def _deal(batches: Sequence[Batch], count: int, world: World, seed: tuple[int, ...]) -> Iterator[Share]:
+    """The rows of each batch that are this rank's, in at most `count` shares; none if there are too few.
+
+    Ranks and shares are one: two ranks with a share each have the shares that one process would make two of.
+    """
     for number, batch in enumerate(batches):
-        for share, rows in enumerate(batch.deal(count)):
-            yield Share(rows, (*seed, number, share))
+        own = replace(batch, source=batch.source[world.share], target=batch.target[world.share])
+        for share, rows in enumerate(own.deal(count)):
+            yield Share(rows, (*seed, number, world.rank + world.size * share))
 
 
 def _backward(
@@ -119,6 +131,23 @@ def _add_gradients(parameters: list[nn.Parameter], gradients: tuple[Tensor, ...]
             parameter.grad = gradient
         else:
             parameter.grad += gradient
+
+
+@torch.no_grad()
+def _add_over_ranks(parameters: list[nn.Parameter], figures: Tensor, world: World) -> Tensor:
+    """Sums the gradients, and the figures (F,) beside them, in one message; a rank that had no rows gives zeros.
+
+    There would be nothing to send earlier: a pass through the recurrence has its gradients at its end.
+    """
+    if world.size == 1:
+        return figures
+    own = [torch.zeros_like(each) if each.grad is None else each.grad for each in parameters]
+    message = torch.cat([*(gradient.flatten() for gradient in own), figures])
+    world.add_up(message)
+    *gradients, figures = message.split([*(each.numel() for each in parameters), len(figures)])
+    for parameter, gradient in zip(parameters, gradients, strict=True):
+        parameter.grad = gradient.view_as(parameter)
+    return figures
 
 
 def mixed_inputs(model: Seq2Seq, batch: Batch, chance: float) -> Tensor:

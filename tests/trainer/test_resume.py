@@ -3,6 +3,7 @@
 import shutil
 import signal
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,8 @@ from kotrans.errors import CheckpointError, ConfigError
 from kotrans.files import write_lines
 from kotrans.pipeline.training import resumed_config
 from kotrans.runs import Run
-from kotrans.trainer.events import Event, Updated, Validated
+from kotrans.trainer.events import Event, Updated
+from kotrans.trainer.starting import last_whole_checkpoint
 from tests.tiny_training import assert_same_training, metrics, stop_at, tiny_config, train_tiny
 
 EVERYTHING: dict[str, Any] = {
@@ -81,15 +83,8 @@ def test_another_seed_gives_another_run(runs: Path, text: Path) -> None:
 
 
 def test_a_stop_during_a_validation_ends_after_it_with_its_checkpoint(runs: Path, text: Path) -> None:
-    config, run, straight = tiny_config(text), Run(runs / "stopped"), Run(runs / "straight")
-
-    def stop_in_validation(event: Event) -> None:
-        if isinstance(event, Validated) and event.update == 2:
-            signal.raise_signal(signal.SIGTERM)
-
-    outcome = train_tiny(config, run, stop_in_validation)
-    assert (outcome.reason, outcome.signal, run.record().last) == ("signal", signal.SIGTERM, "update-00000002")
-    train_tiny(config, run, resume=True)
+    config = tiny_config(text, **EVERYTHING | {"checkpoints": {"every": 3, "keep": 3}})
+    run, straight = Run(runs / "damaged"), Run(runs / "straight")
     train_tiny(config, straight)
     assert_same_training(run, straight)
 
@@ -237,3 +232,53 @@ def test_two_processes_cannot_train_the_same_run(runs: Path, text: Path) -> None
     finally:
         run.release()
     train_tiny(config, Run(run.folder), resume=True)
+
+
+def damage(folder: Path) -> None:
+    path = folder / "optimizer.safetensors"
+    path.write_bytes(path.read_bytes()[:-1])
+
+
+def test_a_damaged_last_checkpoint_is_left_for_the_one_before(
+    runs: Path, text: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    config, run, straight = (
+        tiny_config(text, **EVERYTHING | {"checkpoints": {"every": 3, "keep": 3}}),
+        Run(runs / "damaged"),
+        Run(runs / "straight"),
+    )
+    train_tiny(config, straight)
+    train_tiny(config, run, stop_at(11))
+    last = run.checkpoint("last")
+    damage(last)
+    damage(run.checkpoints / run.record().kept[-2])
+    train_tiny(config, run, resume=True)
+    (said,) = [record.getMessage() for record in caplog.records]
+    assert said == (
+        f"{last}: this checkpoint is damaged (optimizer.safetensors is missing or not what was written); "
+        "take another one of the run; going on from update-00000009"
+    )
+    assert_same_training(run, straight)
+    assert sorted(path.name for path in run.checkpoints.iterdir()) == sorted(run.record().kept)
+
+
+def test_a_best_checkpoint_that_was_given_up_is_best_no_more(runs: Path, text: Path) -> None:
+    run = Run(runs / "run")
+    train_tiny(tiny_config(text, training={"max_updates": 4}), run)
+    run.write(replace(run.record(), best="update-00000004"))
+    damage(run.checkpoints / "update-00000004")
+    assert last_whole_checkpoint(run) == "update-00000002"
+    record = run.record()
+    assert (record.last, record.best, record.kept) == ("update-00000002",) * 2 + (["update-00000002"],)
+
+
+def test_a_run_whose_checkpoints_are_all_damaged_is_left_as_it_is(runs: Path, text: Path) -> None:
+    run = Run(runs / "run")
+    train_tiny(tiny_config(text), run)
+    record = run.record()
+    for folder in run.checkpoints.iterdir():
+        damage(folder)
+    with pytest.raises(CheckpointError, match=r"update-00000006: this checkpoint is damaged"):
+        train_tiny(tiny_config(text), run, resume=True)
+    assert run.record() == record
+    assert sorted(path.name for path in run.checkpoints.iterdir()) == record.kept

@@ -48,7 +48,7 @@ def test_batches_accumulated_give_the_gradient_of_their_union(text: Path) -> Non
     one = update(together, config, batch(slice(None)))
     three = update(apart, config, batch(slice(0, 1)), batch(slice(1, 4)), batch(slice(4, 5)))
     torch.testing.assert_close(gradients(apart), gradients(together), rtol=1e-12, atol=1e-14)
-    assert three == pytest.approx(one, rel=1e-12)
+    assert three[:-1] == pytest.approx(one[:-1], rel=1e-12)
     assert one.target_tokens == sum(map(len, TARGETS))
 
 
@@ -137,7 +137,7 @@ def test_shares_of_a_batch_give_the_gradient_of_the_whole(text: Path, count: int
         shares=Shares(count, 10_000), seed=(1,),
     )  # fmt: skip
     torch.testing.assert_close(gradients(apart), gradients(together), rtol=1e-12, atol=1e-14)
-    assert shared == pytest.approx(whole, rel=1e-12)
+    assert shared[:-1] == pytest.approx(whole[:-1], rel=1e-12)
 
 
 def dropped(text: Path, *, seed: int, count: int = 2) -> Tensor:
