@@ -19,7 +19,10 @@ BEGIN, END = "<!-- config reference: kotrans config reference -->\n", "<!-- end 
 def commands() -> list[str]:
     blocks = re.findall(r"```sh\n(.*?)```", README, re.DOTALL)
     lines = [line.split("  #")[0].strip() for block in blocks for line in block.splitlines()]
-    return sorted({line.split("| ")[-1] for line in lines if "kotrans " in line and not line.startswith("#")})
+    # What stands before the command itself: a pipe into it, or torchrun, which starts it several times.
+    return sorted(
+        {re.split(r"\| | -m -- ", line)[-1] for line in lines if "kotrans " in line and not line.startswith("#")}
+    )
 
 
 def test_the_config_reference_is_what_the_typed_config_says() -> None:
