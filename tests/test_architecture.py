@@ -14,7 +14,7 @@ PACKAGE = Path(kotrans.__file__).parent
 FILES = sorted(PACKAGE.rglob("*.py"))
 ROWS = (
     ("errors",),
-    ("text", "files", "bundled", "cores"),
+    ("text", "sentences", "files", "bundled", "cores"),
     ("config",),
     ("corpus", "hardware", "distributed"),
     ("tokenizer",),
@@ -34,6 +34,7 @@ RANK = {name: rank for rank, names in enumerate(ROWS) for name in names}
 WITHOUT_TORCH = (
     "errors",
     "text",
+    "sentences",
     "files",
     "bundled",
     "cores",
