@@ -9,6 +9,7 @@ import secrets
 import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from io import BufferedReader
 from pathlib import Path
 from typing import Any
 
@@ -121,9 +122,16 @@ def read_lines(path: Path) -> list[str]:
 
 def stream_lines(path: Path) -> Iterator[str]:
     """The lines that `read_lines` gives, one at a time, for files that need not fit into memory."""
+    with opened(path) as file:
+        yield from decode_lines(file, path)
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[BufferedReader]:
+    """The file, open for reading bytes. Raises DataError if there is no such file or it cannot be read."""
     try:
         with path.open("rb") as file:
-            yield from decode_lines(file, path)
+            yield file
     except OSError as error:
         raise _unreadable(path, error) from None
 

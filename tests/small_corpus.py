@@ -6,7 +6,7 @@ import numpy as np
 
 from kotrans.config.sections import TokenizerConfig
 from kotrans.corpus.corpus import CorpusManifest
-from kotrans.files import write_json, write_lines
+from kotrans.files import sha256, write_json, write_lines
 from kotrans.tokenizer import Tokenizer, train_tokenizer
 
 _SYLLABLES = "가나다라마바사아자차카타파하은는이을를에서고지만했습니다요"
@@ -34,7 +34,9 @@ def write_corpus(folder: Path, splits: dict[str, tuple[list[str], list[str]]], k
         write_lines(folder / f"{split}.en", target)
     pairs = {split: len(source) for split, (source, _) in splits.items()}
     np.save(folder / "train.origin.npy", np.arange(pairs.get("train", 0), dtype=np.uint16) % 2)
-    manifest = CorpusManifest(key=key, inputs={}, corpora=(), splits=pairs, dropped={}, normalised={})
+    sides = {"source": folder / "train.ko", "target": folder / "train.en"}
+    text = {side: sha256(path) for side, path in sides.items() if path.exists()}
+    manifest = CorpusManifest(key=key, inputs={}, text=text, corpora=(), splits=pairs, dropped={}, normalised={})
     write_json(folder / "manifest.json", manifest.model_dump())
     return folder
 

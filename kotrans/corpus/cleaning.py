@@ -6,11 +6,17 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from hashlib import blake2b
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
 
 from kotrans.config.sections import CleaningConfig
+from kotrans.corpus.sorting import keys_of
 from kotrans.text import has_invisible, is_hangul, normalize
 
-# In the order in which the rules are asked; a pair counts under the first that drops it.
+# In the order in which the rules are asked; a pair counts under the first that drops it. The last two come when every
+# part has been through the others.
 REASONS = (
     "empty",
     "max_characters",
@@ -39,19 +45,49 @@ class Counts:
     normalised: Counter[str] = field(default_factory=Counter)
     """Lines that normalisation changed: `nfc` not composed, `invisible` with control or zero-width characters."""
 
+    def add(self, other: "Counts") -> None:
+        """Takes the counts of another part in."""
+        self.read += other.read
+        self.kept += other.kept
+        self.dropped += other.dropped
+        self.normalised += other.normalised
+
+
+class Cleaned(NamedTuple):
+    """Pairs that every rule about one pair alone has left, normalised, as N lines of each side."""
+
+    source: bytes
+    target: bytes
+    digests: npt.NDArray[np.uint64]
+    """(N, 2), a hash of each pair."""
+    held_out: npt.NDArray[np.bool_]
+    """(N,), true where a side also stands in a held-out split."""
+    counts: Counts
+    """What was dropped so far; whatever is left counts as kept."""
+
 
 class Cleaner:
-    """Cleans the training pairs of one or several corpora; a duplicate is one across all of them."""
+    """Cleans training pairs part by part: all rules but the one about duplicates, which may be in other parts."""
 
     def __init__(self, config: CleaningConfig, held_out: Iterable[str]) -> None:
         """`held_out` is every line, of either language, of the splits that are not trained on."""
         self._config = config
-        self._seen: set[bytes] = set()
         folded = (fold(normalize(line)) for line in held_out) if config.contamination else ()
         self._held_out = {line for line in folded if _has_enough_words(line)}
 
-    def clean(self, pairs: Iterable[tuple[str, str]], counts: Counts) -> Iterator[tuple[str, str]]:
-        """The pairs that stay, normalised and in their order; `counts` is added to as they go by."""
+    def __call__(self, pairs: Iterable[tuple[str, str]]) -> Cleaned:
+        """The pairs that stay, in their order."""
+        counts = Counts()
+        kept = list(self._kept(pairs, counts))
+        return Cleaned(
+            "".join(f"{source}\n" for source, _ in kept).encode(),
+            "".join(f"{target}\n" for _, target in kept).encode(),
+            keys_of((blake2b(f"{source}\n{target}".encode(), digest_size=16).digest() for source, target in kept), 2),
+            np.array([self._is_held_out(*pair) for pair in kept], bool),
+            counts,
+        )
+
+    def _kept(self, pairs: Iterable[tuple[str, str]], counts: Counts) -> Iterator[tuple[str, str]]:
         for raw_source, raw_target in pairs:
             counts.read += 1
             source, target = _normalized(raw_source, counts), _normalized(raw_target, counts)
@@ -76,22 +112,10 @@ class Cleaner:
             return "min_hangul"
         if hangul_share(target) > config.max_hangul_target:
             return "max_hangul_target"
-        if config.duplicates and self._is_duplicate(source, target):
-            return "duplicates"
-        if self._held_out and self._is_held_out(source, target):
-            return "contamination"
         return None
 
-    def _is_duplicate(self, source: str, target: str) -> bool:
-        # Eight bytes a pair whatever its length; among ten million pairs the chance of one false match is 3e-6.
-        digest = blake2b(f"{source}\n{target}".encode(), digest_size=8).digest()
-        if digest in self._seen:
-            return True
-        self._seen.add(digest)
-        return False
-
     def _is_held_out(self, source: str, target: str) -> bool:
-        return fold(source) in self._held_out or fold(target) in self._held_out
+        return bool(self._held_out) and (fold(source) in self._held_out or fold(target) in self._held_out)
 
 
 def fold(line: str) -> str:

@@ -2,23 +2,24 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Literal, NamedTuple
 
-import numpy as np
 from pydantic import ValidationError
 
 from kotrans.config.config import Config
 from kotrans.config.sections import Section
 from kotrans.corpus.cleaning import NORMALISATIONS, REASONS, Cleaner, Counts
-from kotrans.corpus.fetch import RECORD
-from kotrans.corpus.formats.pairs import Pairs
-from kotrans.corpus.library import Corpus, Library
+from kotrans.corpus.digests import Digests
+from kotrans.corpus.fetch import RECORD, Progress
+from kotrans.corpus.library import Corpus, Library, Texts
+from kotrans.corpus.training_text import write_training_text
 from kotrans.errors import DataError
 from kotrans.files import content_key, new_directory, read_bytes, read_lines, sha256, write_json, write_lines
 
-_FORMAT_VERSION = 1  # of the prepared folder and of the rules that fill it
+_FORMAT_VERSION = 2  # of the prepared folder and of the rules that fill it
 _MANIFEST = "manifest.json"
 
 
@@ -43,6 +44,8 @@ class CorpusManifest(Section):
     """Changes with any byte of the inputs and with every setting that matters."""
     inputs: dict[str, str]
     """SHA-256 by path."""
+    text: dict[str, str]
+    """SHA-256 of the training text, `source` and `target`."""
     corpora: tuple[CorpusReport, ...]
     """In the order that `train.origin.npy` counts them."""
     splits: dict[str, int]
@@ -69,32 +72,45 @@ class Split(NamedTuple):
     origin: list[str]
 
 
-def corpus_key(config: Config, library: Library | None = None) -> str:
-    """Names what `prepare_corpus` would make now; fetches what is missing, and reads every input."""
+def corpus_key(config: Config, library: Library | None = None, digests: Digests | None = None) -> str:
+    """Names what `prepare_corpus` would make now; fetches what is missing, and reads every input it has no hash of."""
     corpora = (library or Library()).corpora(config.corpora)
-    return _key(config, corpora, _hashes(corpora))
+    return _key(config, corpora, _hashes(corpora, digests or Digests()))
 
 
-def prepare_corpus(config: Config, folder: Path, library: Library | None = None) -> CorpusManifest:
+def prepare_corpus(
+    config: Config,
+    folder: Path,
+    library: Library | None = None,
+    digests: Digests | None = None,
+    progress: Progress = lambda what, done, total: None,
+) -> CorpusManifest:
     """Makes `folder`, which must not be there, wholly or not at all, fetching what is missing.
 
     In it are train.ko and train.en (cleaned and normalised), train.origin.npy (which corpus, uint16), for every other
-    split <split>.ko, <split>.en and <split>.origin (raw lines and the corpus's name), and manifest.json.
+    split <split>.ko, <split>.en and <split>.origin (raw lines and the corpus's name), and manifest.json. Only the other
+    splits are ever in memory as a whole.
     Raises ConfigError, FetchError or DataError.
     """
     corpora = (library or Library()).corpora(config.corpora)
-    inputs = _hashes(corpora)
-    texts = [corpus.read() for corpus in corpora]
-    held_out = _held_out(corpora, texts)
-    _check_splits(config, texts, held_out)
-    with new_directory(folder) as scratch:
+    inputs = _hashes(corpora, digests or Digests())
+    processes = config.hardware.threads
+    with new_directory(folder) as scratch, TemporaryDirectory(dir=scratch) as aside:
+        texts = [corpus.texts(Path(aside) / str(number), processes) for number, corpus in enumerate(corpora)]
+        held_out = _held_out(corpora, texts)
+        _check_splits(config, corpora, held_out)
         for name, split in held_out.items():
             _write_split(scratch, name, split)
         lines = (line for split in held_out.values() for line in (*split.source, *split.target))
-        counts = _write_train(
-            scratch, [text.get("train", Pairs([], [])) for text in texts], Cleaner(config.cleaning, lines)
+        counts = write_training_text(
+            scratch,
+            [text.train for text in texts],
+            Cleaner(config.cleaning, lines),
+            duplicates=config.cleaning.duplicates,
+            processes=processes,
+            progress=lambda read: progress("clean", read, None),
         )
-        manifest = _manifest(_key(config, corpora, inputs), inputs, corpora, counts, held_out)
+        manifest = _manifest(_key(config, corpora, inputs), inputs, corpora, counts, held_out, scratch)
         if not manifest.splits["train"]:
             raise DataError(
                 f"config {config.name}: cleaning keeps no training pair ({_told(manifest)}); see `cleaning`"
@@ -111,11 +127,11 @@ def load_split(folder: Path, name: str) -> Split:
     return Split(*(read_lines(folder / f"{name}.{part}") for part in ("ko", "en", "origin")))
 
 
-def _hashes(corpora: Sequence[Corpus]) -> dict[str, str]:
+def _hashes(corpora: Sequence[Corpus], digests: Digests) -> dict[str, str]:
     for path in (path for corpus in corpora for path in corpus.files):
         if not path.is_file():
             read_bytes(path)  # raises the error that says so
-    return {str(path): sha256(path) for corpus in corpora for path in corpus.files}
+    return {str(path): digests.of(path) for corpus in corpora for path in corpus.files}
 
 
 def _key(config: Config, corpora: Sequence[Corpus], inputs: dict[str, str]) -> str:
@@ -137,21 +153,20 @@ def _key(config: Config, corpora: Sequence[Corpus], inputs: dict[str, str]) -> s
     return content_key([_FORMAT_VERSION, described, config.cleaning.model_dump()])
 
 
-def _held_out(corpora: Sequence[Corpus], texts: Sequence[dict[str, Pairs]]) -> dict[str, Split]:
+def _held_out(corpora: Sequence[Corpus], texts: Sequence[Texts]) -> dict[str, Split]:
     """All splits but train, concatenated by name over the corpora."""
     splits: dict[str, Split] = {}
     for corpus, text in zip(corpora, texts, strict=True):
-        for name, pairs in text.items():
-            if name != "train":
-                split = splits.setdefault(name, Split([], [], []))
-                split.source.extend(pairs.source)
-                split.target.extend(pairs.target)
-                split.origin.extend([corpus.name] * len(pairs.source))
+        for name, pairs in text.held_out.items():
+            split = splits.setdefault(name, Split([], [], []))
+            split.source.extend(pairs.source)
+            split.target.extend(pairs.target)
+            split.origin.extend([corpus.name] * len(pairs.source))
     return splits
 
 
-def _check_splits(config: Config, texts: Sequence[dict[str, Pairs]], held_out: dict[str, Split]) -> None:
-    if not any("train" in text for text in texts):
+def _check_splits(config: Config, corpora: Sequence[Corpus], held_out: dict[str, Split]) -> None:
+    if not any("train" in corpus.splits for corpus in corpora):
         raise DataError(f"config {config.name}: no corpus has a `train` split; name one that has, or files of your own")
     if "dev" not in held_out:
         raise DataError(
@@ -165,37 +180,20 @@ def _write_split(folder: Path, name: str, split: Split) -> None:
         write_lines(folder / f"{name}.{part}", lines)
 
 
-def _write_train(folder: Path, trains: Sequence[Pairs], cleaner: Cleaner) -> list[Counts]:
-    counts = [Counts() for _ in trains]
-    with (
-        (folder / "train.ko").open("w", encoding="utf-8", newline="\n") as source_file,
-        (folder / "train.en").open("w", encoding="utf-8", newline="\n") as target_file,
-    ):
-        for source, target in _cleaned(trains, cleaner, counts):
-            source_file.write(source + "\n")
-            target_file.write(target + "\n")
-    origin = np.repeat(np.arange(len(counts), dtype=np.uint16), [count.kept for count in counts])
-    np.save(folder / "train.origin.npy", origin, allow_pickle=False)
-    return counts
-
-
-def _cleaned(trains: Sequence[Pairs], cleaner: Cleaner, counts: Sequence[Counts]) -> Iterator[tuple[str, str]]:
-    for pairs, count in zip(trains, counts, strict=True):
-        yield from cleaner.clean(zip(pairs.source, pairs.target, strict=True), count)
-
-
 def _manifest(
     key: str,
     inputs: dict[str, str],
     corpora: Sequence[Corpus],
     counts: Sequence[Counts],
     held_out: dict[str, Split],
+    folder: Path,
 ) -> CorpusManifest:
     reports = tuple(_report(corpus, count) for corpus, count in zip(corpora, counts, strict=True))
     kept = sum(count.kept for count in counts)
     return CorpusManifest(
         key=key,
         inputs=inputs,
+        text={side: sha256(folder / f"train.{language}") for side, language in (("source", "ko"), ("target", "en"))},
         corpora=reports,
         splits={"train": kept} | {name: len(split.source) for name, split in held_out.items()},
         dropped=_by_reason(REASONS, sum((count.dropped for count in counts), Counter())),

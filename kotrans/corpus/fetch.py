@@ -16,7 +16,7 @@ from filelock import FileLock
 
 from kotrans import bundled
 from kotrans.corpus.download import Download, download
-from kotrans.corpus.formats.reading import read_pairs
+from kotrans.corpus.formats.reading import stream_pairs
 from kotrans.corpus.registry import Entry, RemoteFile
 from kotrans.corpus.unpack import unpack
 from kotrans.errors import DataError, FetchError
@@ -88,7 +88,7 @@ def _record(entry: Entry, folder: Path, files: list[Path]) -> dict[str, Any]:
     """What came, and when: all there is to tell one version from another where upstream has none."""
     splits = entry.files_of_splits(folder).items()
     try:
-        pairs = {split: len(read_pairs(named, entry.format, entry.fields).source) for split, named in splits}
+        pairs = {split: sum(1 for _ in stream_pairs(named, entry.format, entry.fields)) for split, named in splits}
     except DataError as error:
         raise FetchError(f"{entry.name}: what came is not what was expected ({error})") from None
     return {

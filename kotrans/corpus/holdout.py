@@ -1,82 +1,194 @@
-"""Taking dev and test out of a corpus that has none, the same way every time."""
+"""Taking dev and test out of a corpus that has none, the same way every time, in memory that does not grow with it."""
 
-from collections.abc import Mapping
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from hashlib import blake2b
+from itertools import compress
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
 
 from kotrans.corpus.cleaning import fold
-from kotrans.corpus.formats.pairs import Pairs
+from kotrans.corpus.duplicates import Flags
+from kotrans.corpus.formats.pairs import Pair, Pairs, in_parts
+from kotrans.corpus.sorting import IN_MEMORY, Records, Sorter, keys_of
 from kotrans.errors import DataError
+from kotrans.processes import PAIRS_IN_A_PART, ordered_map
 from kotrans.text import normalize
 
 _FULL_ENOUGH = 0.9  # a corpus with two translations of everything cannot give 401 pairs
+_RECORD = [("key", "<u8"), ("row", "<i8")]
+
+Keys = npt.NDArray[np.uint64]
 
 
-def hold_out(pairs: Pairs, wanted: Mapping[str, int], where: str) -> dict[str, Pairs]:
-    """`train` and the wanted splits, with as many pairs as asked for (a few less if no group fills the last places).
+class HeldOut(NamedTuple):
+    """The splits that were taken out, and what is left."""
+
+    splits: dict[str, Pairs]
+    train: Iterator[Pair]
+    """In the order of the corpus; read from the scratch folder, once."""
+
+
+def hold_out(
+    pairs: Iterable[Pair],
+    wanted: Mapping[str, int],
+    where: str,
+    scratch: Path,
+    processes: int | None = None,
+    in_memory: int = IN_MEMORY,
+) -> HeldOut:
+    """The wanted splits, with as many pairs as asked for (a few less if no group fills the last places), and the rest.
 
     Pairs that share a sentence on either side, directly or through others, stay together. Which of these groups are
     taken is decided by a hash of their English: the order of the pairs does not matter, and when upstream adds some,
-    a split changes by about their share of the whole.
+    a split changes by about their share of the whole. `scratch` is a new folder for a copy of the pairs and for what
+    is too much for memory.
     Raises DataError if there are too few pairs.
     """
-    groups = _groups(pairs)
-    result: dict[str, Pairs] = {}
+    scratch.mkdir(parents=True)
+    copy = _Copy(scratch)
+    index = _Index(scratch, sorted(wanted), in_memory)
+    for sentences, ranks in ordered_map(_Hasher(tuple(sorted(wanted))), copy.written(pairs), processes):
+        index.add(sentences, ranks)
+    taken = np.zeros(index.rows, bool)
+    rows: dict[str, list[list[int]]] = {}
+    groups = index.groups()
     for split in sorted(wanted):
-        taken = _take(groups, wanted[split], split, pairs)
-        if taken is None:
+        rows[split] = _take(index.ranked(split), groups, wanted[split], taken)
+        if sum(map(len, rows[split])) < _FULL_ENOUGH * wanted[split]:
             raise DataError(
                 f"{where}: holdout wants {wanted[split]:,} pairs for {split}, but that many cannot be set apart from "
-                f"{len(pairs.source):,} without sharing a sentence; ask for fewer"
+                f"{index.rows:,} without sharing a sentence; ask for fewer"
             )
-        result[split] = Pairs([pairs.source[i] for i in taken], [pairs.target[i] for i in taken])
-    rest = sorted(index for group in groups for index in group)
-    result["train"] = Pairs([pairs.source[i] for i in rest], [pairs.target[i] for i in rest])
-    return result
+    texts = dict(zip(np.flatnonzero(taken).tolist(), compress(copy, taken), strict=True))
+    splits = {split: _in_order(split, [[texts[row] for row in group] for group in rows[split]]) for split in rows}
+    return HeldOut(splits, compress(copy, ~taken))
 
 
-def _groups(pairs: Pairs) -> list[list[int]]:
-    """Indices of pairs that are connected by equal sentences (disjoint sets with path halving)."""
-    parent: list[int] = []
-
-    def root(node: int) -> int:
-        while parent[node] != node:
-            parent[node] = parent[parent[node]]
-            node = parent[node]
-        return node
-
-    nodes: dict[tuple[str, str], int] = {}
-    ends = []
-    for source, target in zip(pairs.source, pairs.target, strict=True):
-        left, right = (nodes.setdefault(side, len(nodes)) for side in (("ko", _same(source)), ("en", _same(target))))
-        parent.extend(range(len(parent), len(nodes)))
-        parent[root(left)] = root(right)
-        ends.append(left)
-    groups: dict[int, list[int]] = {}
-    for index, node in enumerate(ends):
-        groups.setdefault(root(node), []).append(index)
-    return list(groups.values())
+def _take(ranked: Iterator[int], groups: "_Groups", count: int, taken: Flags) -> list[list[int]]:
+    """The groups of lowest rank that fit, as rows, which are then marked in `taken` (rows,)."""
+    chosen: list[list[int]] = []
+    room = count
+    closed = taken.copy()  # taken, or in a group that is too large
+    for row in ranked:
+        if not room:
+            break
+        if not closed[row]:
+            group, whole = groups.of(row, room, closed)
+            closed[group] = True
+            if whole:
+                taken[group] = True
+                chosen.append(group)
+                room -= len(group)
+    return chosen
 
 
-def _take(groups: list[list[int]], count: int, split: str, pairs: Pairs) -> list[int] | None:
-    """Removes the groups of lowest rank that fit from `groups` and gives their pairs in an order of their own.
+def _in_order(split: str, groups: list[list[Pair]]) -> Pairs:
+    return Pairs.of(pair for group in groups for pair in sorted(group, key=lambda pair: (_rank(split, pair[1]), *pair)))
 
-    None if they are too few.
-    """
 
-    def rank(index: int) -> bytes:
-        # Each split has ranks of its own, so a pair pushed out of one by upstream's additions goes back to train.
-        return blake2b(f"{split}\n{_same(pairs.target[index])}".encode(), digest_size=16).digest()
+class _Copy:
+    """The corpus once more, in two files of lines, which are quick to read in any part."""
 
-    ranked = sorted(groups, key=lambda group: min(map(rank, group)))
-    taken: list[int] = []
-    rest = []
-    for group in ranked:
-        if len(taken) + len(group) <= count:
-            taken += sorted(group, key=lambda index: (rank(index), pairs.source[index], pairs.target[index]))
-        else:
-            rest.append(group)
-    groups[:] = rest
-    return taken if len(taken) >= _FULL_ENOUGH * count else None
+    def __init__(self, folder: Path) -> None:
+        self._paths = [folder / "copy.ko", folder / "copy.en"]
+
+    def written(self, pairs: Iterable[Pair]) -> Iterator[list[Pair]]:
+        """The pairs in parts, each written before it is given."""
+        with self._paths[0].open("wb") as source_file, self._paths[1].open("wb") as target_file:
+            for part in in_parts(pairs, PAIRS_IN_A_PART):
+                for side, file in enumerate((source_file, target_file)):
+                    file.write("".join(f"{pair[side]}\n" for pair in part).encode())
+                yield part
+
+    def __iter__(self) -> Iterator[Pair]:
+        with self._paths[0].open("rb") as source_file, self._paths[1].open("rb") as target_file:
+            for source, target in zip(source_file, target_file, strict=True):
+                yield source[:-1].decode(), target[:-1].decode()
+
+
+@dataclass(frozen=True)
+class _Hasher:
+    """Hashes the sentences of a part of the pairs: (N, 2), and the rank of each pair for each split: (N, splits)."""
+
+    splits: tuple[str, ...]
+
+    def __call__(self, pairs: Sequence[Pair]) -> tuple[Keys, Keys]:
+        same = [(_same(source), _same(target)) for source, target in pairs]
+        sentences = keys_of((_digest(line) for pair in same for line in pair), 2)
+        ranks = keys_of(
+            (_digest(f"{split}\n{target}") for _, target in same for split in self.splits), len(self.splits)
+        )
+        return sentences, ranks
+
+
+class _Index:
+    """Rows by sentence and by rank, sorted in bounded memory."""
+
+    def __init__(self, folder: Path, splits: Sequence[str], in_memory: int) -> None:
+        self.rows = 0
+        self._sentences = folder / "sentences"
+        self._sides = [Sorter(folder / f"side-{side}", _RECORD, in_memory) for side in ("ko", "en")]
+        self._ranks = {split: Sorter(folder / f"rank-{split}", _RECORD, in_memory) for split in splits}
+        self._sentences.touch()
+
+    def add(self, sentences: Keys, ranks: Keys) -> None:
+        """The hashes of the next rows."""
+        rows = np.arange(self.rows, self.rows + len(sentences))
+        self.rows += len(sentences)
+        with self._sentences.open("ab") as file:
+            sentences.tofile(file)
+        for keys, sorter in zip((*sentences.T, *ranks.T), (*self._sides, *self._ranks.values()), strict=True):
+            sorter.add(keys, rows)
+
+    def ranked(self, split: str) -> Iterator[int]:
+        """Every row, the lowest rank first."""
+        for records in self._ranks[split].sorted():
+            yield from records["row"].tolist()
+
+    def groups(self) -> "_Groups":
+        sentences = np.zeros((0, 2), np.uint64)
+        if self.rows:
+            sentences = np.asarray(np.memmap(self._sentences, np.uint64, "r", shape=(self.rows, 2)))
+        return _Groups(sentences, [side.array() for side in self._sides])
+
+
+class _Groups:
+    """Pairs that are connected by equal sentences, found from any one of them."""
+
+    def __init__(self, sentences: Keys, sides: Sequence[Records]) -> None:
+        self._sentences = sentences
+        self._sides = sides
+
+    def of(self, row: int, most: int, closed: Flags) -> tuple[list[int], bool]:
+        """The rows of a group, and true; some of them, and false, if they are more than `most` or one is closed."""
+        group, ahead = {row}, [row]
+        while ahead:
+            for side, key in zip(self._sides, self._sentences[ahead.pop()], strict=True):
+                begin = bisect_left(side["key"], key)
+                end = bisect_right(side["key"], key, lo=begin)
+                if end - begin > most:
+                    return list(group), False
+                found = [other for other in side["row"][begin:end].tolist() if other not in group]
+                group.update(found)
+                ahead += found
+                if len(group) > most or closed[found].any():
+                    return list(group), False
+        return list(group), True
+
+
+def _rank(split: str, target: str) -> bytes:
+    # Each split has ranks of its own, so a pair pushed out of one by upstream's additions goes back to train.
+    return _digest(f"{split}\n{_same(target)}")
+
+
+def _digest(line: str) -> bytes:
+    # Eight bytes: among ten million sentences, the chance that two different ones are taken for one is 3e-6.
+    return blake2b(line.encode(), digest_size=16).digest()[:8]
 
 
 def _same(line: str) -> str:

@@ -2,20 +2,29 @@
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import NamedTuple
 
 from kotrans.config.sections import CorpusConfig, Fields, Format, SplitFiles
 from kotrans.corpus.fetch import RECORD, Progress, cache_folder, default_mirror, entry_folder, fetch
-from kotrans.corpus.formats.pairs import Pairs
-from kotrans.corpus.formats.reading import read_pairs
+from kotrans.corpus.formats.pairs import Pair, Pairs
+from kotrans.corpus.formats.reading import read_pairs, stream_pairs
 from kotrans.corpus.holdout import hold_out
 from kotrans.corpus.registry import Entry, load_registry
 from kotrans.errors import ConfigError, FetchError
 
 _SPLIT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
+
+
+class Texts(NamedTuple):
+    """A corpus's pairs: those to train on, one at a time and once, and the other splits."""
+
+    train: Iterator[Pair]
+    held_out: dict[str, Pairs]
 
 
 @dataclass(frozen=True)
@@ -31,12 +40,21 @@ class Corpus:
     folder: Path | None
     """Where a listed corpus lies; None for your own files."""
 
-    def read(self) -> dict[str, Pairs]:
-        """Every split, those that are taken out of train included. Raises DataError."""
-        texts = {split: read_pairs(files, self.format, self.fields) for split, files in self.splits.items()}
+    def texts(self, scratch: Path, processes: int | None = None) -> Texts:
+        """Every split, those that are taken out of train included. Raises DataError, for train when it is read.
+
+        `scratch` is a folder that does not exist yet, for what is needed to take splits out of train.
+        """
+        splits = {split: self._stream(split) for split in self.splits}
+        train = splits.pop("train", iter(()))
+        held_out = {split: Pairs.of(pairs) for split, pairs in splits.items()}
         if self.holdout:
-            texts |= hold_out(texts["train"], self.holdout, self.name)
-        return texts
+            taken, train = hold_out(train, self.holdout, self.name, scratch, processes)
+            held_out |= taken
+        return Texts(train, held_out)
+
+    def _stream(self, split: str) -> Iterator[Pair]:
+        return stream_pairs(self.splits[split], self.format, self.fields)
 
     @property
     def files(self) -> list[Path]:
@@ -90,9 +108,11 @@ class Library:
         corpus = self._listed(CorpusConfig(name=name))
         if split not in (known := {*corpus.splits, *corpus.holdout}):
             raise ConfigError(f"corpus {name!r}: has no split {split!r}, but {', '.join(sorted(known))}")
-        if split in corpus.holdout or (split == "train" and corpus.holdout):
-            return corpus.read()[split]
-        return read_pairs(corpus.splits[split], corpus.format, corpus.fields)
+        if split not in corpus.holdout and not (split == "train" and corpus.holdout):
+            return read_pairs(corpus.splits[split], corpus.format, corpus.fields)
+        with TemporaryDirectory() as folder:
+            texts = corpus.texts(Path(folder) / "scratch")
+            return Pairs.of(texts.train) if split == "train" else texts.held_out[split]
 
     def _listed(self, wanted: CorpusConfig) -> Corpus:
         entry = self.entry(wanted.name)
@@ -119,7 +139,9 @@ def _listing(entry: Entry, folder: Path) -> Listing:
     present = all(path.is_file() for path in _paths(splits))
     pairs = entry.pairs
     if present and entry.bundled:
-        pairs = {split: len(read_pairs(files, entry.format, entry.fields).source) for split, files in splits.items()}
+        pairs = {
+            split: sum(1 for _ in stream_pairs(files, entry.format, entry.fields)) for split, files in splits.items()
+        }
     elif present:
         pairs = json.loads((folder / RECORD).read_bytes())["pairs"]
     return Listing(entry, folder, present, pairs)

@@ -1,4 +1,7 @@
 import unicodedata
+from collections.abc import Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from hypothesis import given
@@ -6,6 +9,8 @@ from hypothesis import strategies as st
 
 from kotrans.config.sections import CleaningConfig
 from kotrans.corpus.cleaning import REASONS, Cleaner, Counts, fold, hangul_share
+from kotrans.corpus.training_text import write_training_text
+from kotrans.files import read_lines
 
 GOOD = ("나는 어제 학교에 갔어요.", "I went to school yesterday.")
 
@@ -13,9 +18,20 @@ GOOD = ("나는 어제 학교에 갔어요.", "I went to school yesterday.")
 def clean(
     *pairs: tuple[str, str], config: CleaningConfig | None = None, held_out: tuple[str, ...] = ()
 ) -> tuple[list[tuple[str, str]], Counts]:
-    counts = Counts()
-    kept = list(Cleaner(config or CleaningConfig(), held_out).clean(pairs, counts))
+    kept, (counts,) = clean_corpora([pairs], config, held_out)
     return kept, counts
+
+
+def clean_corpora(
+    corpora: Sequence[Sequence[tuple[str, str]]], config: CleaningConfig | None = None, held_out: tuple[str, ...] = ()
+) -> tuple[list[tuple[str, str]], list[Counts]]:
+    config = config or CleaningConfig()
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        counts = write_training_text(folder, corpora, Cleaner(config, held_out), duplicates=config.duplicates)
+        for count in counts:
+            count.dropped = +count.dropped  # without the reasons that dropped nothing
+        return list(zip(*(read_lines(folder / f"train.{side}") for side in ("ko", "en")), strict=True)), counts
 
 
 BAD_PAIRS = {
@@ -88,9 +104,9 @@ def test_a_korean_character_counts_as_two_english_ones() -> None:
 
 
 def test_duplicates_are_found_across_corpora() -> None:
-    cleaner = Cleaner(CleaningConfig(), ())
-    assert list(cleaner.clean([GOOD], Counts())) == [GOOD]
-    assert list(cleaner.clean([GOOD], Counts())) == []
+    kept, counts = clean_corpora([[GOOD], [GOOD]])
+    assert kept == [GOOD]
+    assert [(count.kept, count.dropped) for count in counts] == [(1, {}), (0, {"duplicates": 1})]
 
 
 @pytest.mark.parametrize(

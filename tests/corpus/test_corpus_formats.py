@@ -100,9 +100,19 @@ def test_unequal_numbers_of_lines_are_refused_with_both(tmp_path: Path) -> None:
     assert str(caught.value) == message
 
 
-@pytest.mark.parametrize("format", ["lines", "tsv", "csv", "jsonl", "json", "po"])
+FIRST_LINES: dict[Format, str] = {
+    "lines": "yes",
+    "tsv": "ko\ten",
+    "csv": "ko,en",
+    "jsonl": '{"ko": "1", "en": "1"}',
+    "json": "[",
+    "po": "# Korean",
+}
+
+
+@pytest.mark.parametrize("format", FIRST_LINES)
 def test_cp949_is_named_with_file_and_line(tmp_path: Path, format: Format) -> None:
-    text = "ko\ten\n안녕하세요.\tHello.\n".encode("cp949")
+    text = f"{FIRST_LINES[format]}\n안녕하세요.\tHello.\n".encode("cp949")
     path = tmp_path / "file.any"
     path.write_bytes(text)
     files = SplitFiles(source=path, target=path) if format == "lines" else SplitFiles(path=path)

@@ -1,12 +1,22 @@
 import random
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kotrans.corpus import holdout
 from kotrans.corpus.formats.pairs import Pairs
-from kotrans.corpus.holdout import hold_out
 from kotrans.errors import DataError
+
+
+def hold_out(pairs: Pairs, wanted: dict[str, int], where: str, in_memory: int = 1_000_000) -> dict[str, Pairs]:
+    """All splits, the rest called `train`."""
+    with TemporaryDirectory() as folder:
+        pairs_of = zip(pairs.source, pairs.target, strict=True)
+        splits, train = holdout.hold_out(pairs_of, wanted, where, Path(folder) / "scratch", in_memory=in_memory)
+        return splits | {"train": Pairs.of(train)}
 
 
 def corpus_of(count: int) -> Pairs:

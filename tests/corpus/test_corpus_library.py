@@ -95,9 +95,11 @@ def test_unknown_corpora_and_splits_are_said_with_those_there_are(library: Libra
         library.read_split("toy", "dev")
 
 
-def test_a_config_may_hold_out_other_numbers(library: Library) -> None:
+def test_a_config_may_hold_out_other_numbers(library: Library, tmp_path: Path) -> None:
     (corpus,) = library.corpora([CorpusConfig(name="toy", holdout={"dev": 7})])
-    assert {split: len(pairs.source) for split, pairs in corpus.read().items()} == {"train": 23, "long": 30, "dev": 7}
+    texts = corpus.texts(tmp_path / "scratch")
+    assert {split: len(pairs.source) for split, pairs in texts.held_out.items()} == {"long": 30, "dev": 7}
+    assert len(list(texts.train)) == 23
 
 
 def test_a_file_gone_from_the_cache_is_said(library: Library) -> None:

@@ -1,24 +1,43 @@
 """What every format reader gives, and the rule that one side is one line."""
 
 import re
+from collections.abc import Iterable, Iterator
+from itertools import islice
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 from kotrans.errors import DataError
 
 _SURROGATES = re.compile("[\ud800-\udfff]")
 
 
+Pair = tuple[str, str]
+"""Korean and English; neither holds "\\n"."""
+
+
 class Pairs(NamedTuple):
-    """Korean and English, line N of one translating line N of the other; no line holds "\\n"."""
+    """Korean and English, line N of one translating line N of the other."""
 
     source: list[str]
     target: list[str]
 
-    def add(self, source: str, target: str) -> None:
-        """Appends a pair; a line break inside a side becomes a space, half a surrogate pair the sign for unknown."""
-        self.source.append(_one_line(source))
-        self.target.append(_one_line(target))
+    @classmethod
+    def of(cls, pairs: Iterable[Pair]) -> Self:
+        """A stream of pairs, all in memory."""
+        both = list(pairs)
+        return cls([source for source, _ in both], [target for _, target in both])
+
+
+def one_line_each(source: str, target: str) -> Pair:
+    """A pair; a line break inside a side becomes a space, half a surrogate pair the sign for unknown."""
+    return _one_line(source), _one_line(target)
+
+
+def in_parts(pairs: Iterable[Pair], size: int) -> Iterator[list[Pair]]:
+    """The pairs, so many at a time."""
+    pairs = iter(pairs)
+    while part := list(islice(pairs, size)):
+        yield part
 
 
 def cell_text(value: object, where: str) -> str:

@@ -1,30 +1,27 @@
 """Objects with named fields: JSON Lines, and JSON as AI-Hub has it."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from kotrans.config.sections import Fields
-from kotrans.corpus.formats.pairs import Pairs, cell_text, missing_field
+from kotrans.corpus.formats.pairs import Pair, cell_text, missing_field, one_line_each
 from kotrans.errors import DataError
-from kotrans.files import decode, read_bytes, read_lines
+from kotrans.files import decode, read_bytes, stream_lines
 
 
-def read_jsonl(path: Path, fields: Fields) -> Pairs:
+def read_jsonl(path: Path, fields: Fields) -> Iterator[Pair]:
     """One object a line; blank lines are passed over."""
-    pairs = Pairs([], [])
-    for number, line in enumerate(read_lines(path), 1):
+    for number, line in enumerate(stream_lines(path), 1):
         if line.strip():
-            _add(pairs, _parse(line, path, number), fields, path, number, f"{path}:{number}")
-    return pairs
+            yield _pair(_parse(line, path, number), fields, path, number, f"{path}:{number}")
 
 
-def read_json(path: Path, fields: Fields) -> Pairs:
+def read_json(path: Path, fields: Fields) -> Iterator[Pair]:
     """A list of objects, or an object with one such list in it (AI-Hub calls it `data`)."""
-    pairs = Pairs([], [])
     for number, record in enumerate(_records(_parse(decode(read_bytes(path), path), path, 1), path), 1):
-        _add(pairs, record, fields, path, None, f"{path}: object {number}")
-    return pairs
+        yield _pair(record, fields, path, None, f"{path}: object {number}")
 
 
 def _parse(text: str, path: Path, line: int) -> Any:
@@ -48,14 +45,14 @@ def _records(value: Any, path: Path) -> list[Any]:
     return next(iter(lists.values()))
 
 
-def _add(pairs: Pairs, record: Any, fields: Fields, path: Path, line: int | None, where: str) -> None:
+def _pair(record: Any, fields: Fields, path: Path, line: int | None, where: str) -> Pair:
     if not isinstance(record, dict):
         raise DataError(f"{where}: is a {type(record).__name__}, not an object with named fields")
     found = {name: _lookup(record, name) for name in (fields.source, fields.target)}
     if missing := [name for name, values in found.items() if not values]:
         raise missing_field(Path(where) if line is None else path, line, missing, list(record))
     source, target = found[fields.source][0], found[fields.target][0]
-    pairs.add(cell_text(source, f"{where}: {fields.source}"), cell_text(target, f"{where}: {fields.target}"))
+    return one_line_each(cell_text(source, f"{where}: {fields.source}"), cell_text(target, f"{where}: {fields.target}"))
 
 
 def _lookup(record: dict[str, Any], name: str) -> list[Any]:

@@ -1,0 +1,60 @@
+"""SHA-256 of large files, remembered for as long as the files stay as they are."""
+
+import json
+import logging
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+from kotrans.files import sha256, write_json
+
+logger = logging.getLogger(__name__)
+
+_MOST = 1000  # files that are remembered; the last ones asked for
+# A file that was changed a moment ago may be changed again within the same tick of its clock.
+_SETTLED = 2_000_000_000  # nanoseconds
+
+
+class Digests:
+    """SHA-256 by file. What is remembered counts only while size, times and inode are those of the hashed file."""
+
+    def __init__(self, memory: Path | None = None) -> None:
+        """`memory` is the file to remember in; one that is missing or damaged is as good as empty."""
+        self._memory = memory
+        self._known = _read(memory)
+
+    def of(self, path: Path) -> str:
+        """The file's SHA-256. Raises OSError if it cannot be read."""
+        name, state = os.path.realpath(path), _state(path)
+        match self._known.get(name):
+            case [digest, *known] if known == state and isinstance(digest, str):
+                return digest
+        digest = sha256(path)
+        if _state(path) == state and time.time_ns() - max(state[1:3]) > _SETTLED:
+            self._known.pop(name, None)
+            self._known[name] = [digest, *state]
+            self._remember()
+        return digest
+
+    def _remember(self) -> None:
+        self._known = dict(list(self._known.items())[-_MOST:])
+        if self._memory is None:
+            return
+        try:
+            write_json(self._memory, self._known)
+        except OSError as error:  # it only costs time
+            logger.info("%s: cannot be written (%s)", self._memory, error)
+
+
+def _read(memory: Path | None) -> dict[str, list[Any]]:
+    try:
+        known = json.loads(memory.read_bytes()) if memory else {}
+    except (OSError, ValueError):
+        return {}
+    return known if isinstance(known, dict) else {}
+
+
+def _state(path: Path) -> list[int]:
+    state = path.stat()
+    return [state.st_size, state.st_mtime_ns, state.st_ctime_ns, state.st_ino]

@@ -1,0 +1,94 @@
+"""The training text of all corpora: cleaned in parts, by several processes, in memory that does not grow with it."""
+
+import os
+import shutil
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import compress
+from pathlib import Path
+
+import numpy as np
+
+from kotrans.corpus.cleaning import Cleaned, Cleaner, Counts
+from kotrans.corpus.duplicates import Duplicates, Flags
+from kotrans.corpus.formats.pairs import Pair, in_parts
+from kotrans.processes import PAIRS_IN_A_PART, ordered_map
+
+
+def write_training_text(
+    folder: Path,
+    corpora: Sequence[Iterable[Pair]],
+    cleaner: Cleaner,
+    *,
+    duplicates: bool,
+    processes: int | None = None,
+    progress: Callable[[int], None] = lambda read: None,
+) -> list[Counts]:
+    """Writes train.ko, train.en and train.origin.npy (which corpus, uint16), and counts what became of each corpus.
+
+    With `duplicates`, of equal pairs only the first stays, whichever corpora they are in. `progress` is told how many
+    pairs have been read.
+    """
+    text = _Text(folder, len(corpora))
+    origins: deque[int] = deque()
+
+    def parts() -> Iterator[list[Pair]]:
+        for origin, pairs in enumerate(corpora):
+            for part in in_parts(pairs, PAIRS_IN_A_PART):
+                origins.append(origin)
+                yield part
+
+    for cleaned in ordered_map(cleaner, parts(), processes):
+        text.add(cleaned, origins.popleft())
+        progress(sum(count.read for count in text.counts))
+    text.finish(duplicates=duplicates)
+    return text.counts
+
+
+class _Text:
+    """The files as they grow, and what is to go from them when all is there."""
+
+    def __init__(self, folder: Path, corpora: int) -> None:
+        self.counts = [Counts() for _ in range(corpora)]
+        self._files = [folder / "train.ko", folder / "train.en"]
+        self._origins = folder / "train.origin.npy"
+        self._spilled = folder / "duplicates"
+        self._duplicates = Duplicates(self._spilled)
+        self._held_out: list[Flags] = []
+        for path in self._files:
+            path.touch()
+
+    def add(self, cleaned: Cleaned, origin: int) -> None:
+        for path, lines in zip(self._files, (cleaned.source, cleaned.target), strict=True):
+            with path.open("ab") as file:
+                file.write(lines)
+        self.counts[origin].add(cleaned.counts)
+        self._duplicates.add(cleaned.digests)
+        self._held_out.append(cleaned.held_out)
+
+    def finish(self, *, duplicates: bool) -> None:
+        """Takes out what the two rules about other pairs drop; the files are read again only if that is something."""
+        held_out = np.concatenate([np.zeros(0, bool), *self._held_out])
+        repeated = self._duplicates.found() if duplicates else np.zeros(len(held_out), bool)
+        held_out &= ~repeated
+        shutil.rmtree(self._spilled, ignore_errors=True)
+        self._count(repeated, held_out)
+        kept = ~(repeated | held_out)
+        for path in () if kept.all() else self._files:
+            _keep_lines(path, kept)
+        origins = np.repeat(np.arange(len(self.counts), dtype=np.uint16), [count.kept for count in self.counts])
+        np.save(self._origins, origins, allow_pickle=False)
+
+    def _count(self, repeated: Flags, held_out: Flags) -> None:
+        ends = np.cumsum([count.kept for count in self.counts])[:-1]
+        for reason, flags in (("duplicates", repeated), ("contamination", held_out)):
+            for count, rows in zip(self.counts, np.split(flags, ends), strict=True):
+                count.dropped[reason] += int(rows.sum())
+                count.kept -= int(rows.sum())
+
+
+def _keep_lines(path: Path, kept: Flags) -> None:
+    scratch = path.with_suffix(".kept")
+    with path.open("rb") as lines, scratch.open("wb") as file:
+        file.writelines(compress(lines, kept))
+    os.replace(scratch, path)
