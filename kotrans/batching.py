@@ -78,22 +78,22 @@ def pad(sequences: Sequence[Sequence[int] | Ids], begin: int | None = None) -> T
     return torch.from_numpy(rows)
 
 
-def plan_epoch(
-    source_lengths: Integers, target_lengths: Integers, tokens: int, seed: int, epoch: int, weights: npt.ArrayLike = 1.0
+def plan_block(
+    source_lengths: Integers, target_lengths: Integers, tokens: int, seed: Sequence[int], weights: npt.ArrayLike = 1.0
 ) -> Plan:
-    """The batches of one epoch, in order: a pure function of its arguments.
+    """The batches of one epoch's part in one block, in order: a pure function of its arguments.
 
     A batch of B pairs has B × (longest target) and B × (longest source) of at most `tokens`, unless it is one long
     pair alone. A pair of weight w occurs floor(w) times and once more with the probability of the rest.
     """
-    random = np.random.default_rng([seed, epoch])
+    random = np.random.default_rng(seed)
     pairs = random.permutation(_draw(len(source_lengths), weights, random))
     batches = _pack(pairs, source_lengths, target_lengths, tokens, random)
     return [batches[i] for i in random.permutation(len(batches))]
 
 
 def plan_in_order(source_lengths: Integers, target_lengths: Integers, tokens: int) -> Plan:
-    """Every pair once, in batches of like lengths, always the same: for measuring. The budget is as in `plan_epoch`."""
+    """Every pair once, in batches of like lengths, always the same: for measuring. The budget is as in `plan_block`."""
     return _pack(np.arange(len(source_lengths)), source_lengths, target_lengths, tokens)
 
 
@@ -165,11 +165,22 @@ def padding_share(plan: Plan, source_lengths: Integers, target_lengths: Integers
 
 
 @dataclass(frozen=True)
+class Outline:
+    """What to expect of an epoch."""
+
+    batches: int
+    padding: Padding
+
+
+@dataclass(frozen=True)
 class Position:
-    """Where training stands in the stream: the next batch. Both count from 0."""
+    """Where training stands in the stream: the next batch. All count from 0."""
 
     epoch: int = 0
+    block: int = 0
+    """In the epoch's own order of blocks."""
     batch: int = 0
+    """Of the block."""
 
 
 @dataclass(frozen=True)
@@ -201,29 +212,56 @@ class Batches:
         self._seed = seed
         self._weights = None if weights is None else np.asarray(weights, dtype=np.float64)
         self._sampling = sampling
+        self._planned: dict[tuple[int, int], int] = {}  # batches by epoch and block
 
-    def plan(self, epoch: int) -> Plan:
-        """The pairs of each batch of an epoch."""
-        weights = 1.0 if self._weights is None else self._weights[self._dataset.origins]
-        lengths = self._dataset.source_lengths, self._dataset.target_lengths
-        return plan_epoch(*lengths, self._config.tokens, self._seed, epoch, weights)
+    def plan(self, epoch: int, block: int = 0) -> Plan:
+        """The pairs of each batch of a block; which block of the dataset that is differs from epoch to epoch."""
+        number = self._order(epoch)[block]
+        pairs = self._dataset.block(number)
+        weights = 1.0 if self._weights is None else self._weights[pairs.origins]
+        seed = self._seed, epoch, number
+        plan = plan_block(pairs.source_lengths, pairs.target_lengths, self._config.tokens, seed, weights)
+        self._planned[epoch, block] = len(plan)
+        return [batch + self._dataset.begin(number) for batch in plan]
+
+    def outline(self, epoch: int) -> Outline:
+        """An epoch in figures, from its first block: exact where that is all, an estimate where there are more."""
+        number = self._order(epoch)[0]
+        pairs, begin = self._dataset.block(number), self._dataset.begin(number)
+        plan = [batch - begin for batch in self.plan(epoch)]
+        batches = round(len(plan) * len(self._dataset) / len(pairs))
+        return Outline(batches, padding_share(plan, pairs.source_lengths, pairs.target_lengths))
+
+    def share_done(self, position: Position) -> float:
+        """How much of the epoch is done at a position, the blocks taken as equal."""
+        epoch, block, batch = position.epoch, position.block, position.batch
+        of_block = batch / (self._planned.get((epoch, block)) or len(self.plan(epoch, block))) if batch else 0.0
+        return (block + of_block) / self._dataset.blocks
 
     def start_at(self, position: Position) -> Iterator[tuple[Position, Batch]]:
         """From `position` on for ever: each batch with the position after it, from where the rest can be had again."""
-        epoch, first = position.epoch, position.batch
+        epoch, block, first = position.epoch, position.block, position.batch
         while True:
-            plan = self.plan(epoch)
+            plan = self.plan(epoch, block)
+            last = block + 1 == self._dataset.blocks
+            following = Position(epoch + 1) if last else Position(epoch, block + 1)
             for number in range(first, len(plan)):
-                after = Position(epoch, number + 1) if number + 1 < len(plan) else Position(epoch + 1)
-                yield after, self._batch(plan[number], Position(epoch, number))
-            epoch, first = epoch + 1, 0
+                after = Position(epoch, block, number + 1) if number + 1 < len(plan) else following
+                yield after, self._batch(plan[number], Position(epoch, block, number))
+            epoch, block, first = following.epoch, following.block, 0
+
+    def _order(self, epoch: int) -> list[int]:
+        """The dataset's blocks in the order of an epoch."""
+        blocks = self._dataset.blocks
+        return np.random.default_rng([self._seed, epoch, blocks]).permutation(blocks).tolist()
 
     def _batch(self, pairs: Integers, position: Position) -> Batch:
         sources = [self._dataset.source(i) for i in pairs]
         targets = [self._dataset.target(i) for i in pairs]
         if self._sampling is None:
             return Batch.of(sources, targets)
-        seeds = np.random.SeedSequence([self._seed, position.epoch, position.batch]).generate_state(2) >> 1
+        entropy = [self._seed, position.epoch, position.batch, position.block]
+        seeds = np.random.SeedSequence(entropy).generate_state(2) >> 1
         counts, tokenizer, strength = self._dataset.counts, self._sampling.tokenizer, self._sampling.strength
         return Batch.of(
             _resample(sources, tokenizer.source, strength, int(seeds[0]), counts.longest_source),

@@ -24,6 +24,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from kotrans.batching import Position
 from kotrans.config.config import Config
 from kotrans.config.loading import dump_config, load_config
 from kotrans.distributed import ALONE, World
@@ -43,7 +44,8 @@ class Progress:
 
     update: int = 0
     epoch: int = 0
-    batch: int = 0  # batches of this epoch that have been trained on
+    block: int = 0  # blocks of this epoch that have been trained on
+    batch: int = 0  # batches of the block after them that have been trained on
     target_tokens: int = 0
     minutes: float = 0.0
     best_update: int | None = None
@@ -54,6 +56,16 @@ class Progress:
     rate_factor: float = 1.0  # what `plateau` has made of the learning rate
     stale_at_rate: int = 0  # validations without improvement since the rate last fell
     ranks: int = 1  # processes that trained together
+
+    @property
+    def position(self) -> Position:
+        """The next batch."""
+        return Position(self.epoch, self.block, self.batch)
+
+    @property
+    def is_within_epoch(self) -> bool:
+        """True if some of the epoch's batches have been trained on."""
+        return self.block > 0 or self.batch > 0
 
 
 class TrainingState(NamedTuple):

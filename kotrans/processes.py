@@ -12,6 +12,7 @@ from itertools import chain, islice
 from multiprocessing.connection import wait
 from typing import Any, TypeVar
 
+from kotrans.cores import available_cores
 from kotrans.errors import DataError
 
 Part = TypeVar("Part")
@@ -21,12 +22,6 @@ PAIRS_IN_A_PART = 25_000
 """Pairs worked on at once; some megabytes, and some tenths of a second."""
 _FEWEST_PARTS = 3  # starting processes costs more than they save on less
 _MOST_PROCESSES = 8  # more would wait for the one that reads and writes; each takes some 70 MB
-
-
-def available_cores() -> int:
-    """Cores that this process may use."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return cores or 1
 
 
 def ordered_map(

@@ -2,8 +2,9 @@
 
 import re
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from io import BytesIO
+from itertools import chain
 from pathlib import Path
 from typing import Literal, Self
 
@@ -12,16 +13,17 @@ import sentencepiece
 from pydantic import ValidationError
 
 from kotrans.config.sections import Section, TokenizerConfig
+from kotrans.corpus.sample import LineSample
 from kotrans.errors import ConfigError, DataError
-from kotrans.files import content_key, new_directory, read_bytes, sha256, stream_lines, write_json
+from kotrans.files import content_key, new_directory, read_bytes, sha256, write_json
 from kotrans.text import normalize
 
 PAD, BOS, EOS, UNK = range(4)
 
-_FORMAT = 1  # part of the key: raise it when the same input and settings come to give another model
+_FORMAT = 2  # part of the key: raise it when the same input and settings come to give another model
 # Lines of each side; more text costs minutes (unigram is some ten times slower) and changes few pieces.
 _TRAINING_LINES = {"bpe": 1_000_000, "unigram": 150_000}
-_STATISTICS_LINES = 20_000
+_TRAINING_BYTES = 128 * 2**20  # of each side; sentencepiece takes up to seven times that
 _THREADS = 4  # fixed, because unigram's sums, and so its pieces, depend on it
 _LONGEST_LINE = 1_000_000  # bytes; sentencepiece leaves longer lines out of training, 4192 by default
 _TOO_HIGH = re.compile(r"Vocabulary size too high \(\d+\)\. Please set it to a value <= (\d+)")
@@ -82,17 +84,12 @@ class TokenizerManifest(Section):
         )
 
 
-def tokenizer_key(config: TokenizerConfig, source_lines_file: Path, target_lines_file: Path, seed: int) -> str:
-    """Names the tokenizer that these files and settings give; `sampling` has no part in it."""
-    return _key(config, _hashes(source_lines_file, target_lines_file), seed)
+def tokenizer_key(config: TokenizerConfig, inputs: Mapping[str, str], seed: int) -> str:
+    """Names the tokenizer that these settings give with this text, `inputs` being the SHA-256 of `source` and `target`.
 
-
-def _hashes(source_lines_file: Path, target_lines_file: Path) -> dict[str, str]:
-    return {"source": sha256(source_lines_file), "target": sha256(target_lines_file)}
-
-
-def _key(config: TokenizerConfig, inputs: dict[str, str], seed: int) -> str:
-    return content_key([_FORMAT, config.model_dump(exclude={"sampling"}), inputs, seed])
+    `sampling` has no part in it.
+    """
+    return content_key([_FORMAT, config.model_dump(exclude={"sampling"}), dict(inputs), seed])
 
 
 def train_tokenizer(
@@ -103,20 +100,18 @@ def train_tokenizer(
     The same text and settings give the same bytes. `seed` picks the lines where there are too many for sentencepiece.
     Raises ConfigError if the vocabulary size does not suit the text.
     """
-    most = _TRAINING_LINES[config.model]
+    files = {"source": source_lines_file, "target": target_lines_file}
     texts = {
-        "source": _sample_lines(source_lines_file, most, seed),
-        "target": _sample_lines(target_lines_file, most, seed),
+        side: LineSample(path, _TRAINING_LINES[config.model], _TRAINING_BYTES, seed) for side, path in files.items()
     }
-    trained = {"joint": texts["source"] + texts["target"]} if config.joint else texts
-    models = _train_all(config, trained)
+    models = _train_all(config, {"joint": [*texts.values()]} if config.joint else {s: [t] for s, t in texts.items()})
     vocabularies = {name: Vocabulary(model) for name, model in models.items()}
+    inputs = {side: sha256(path) for side, path in files.items()}
     with new_directory(folder) as scratch:
         for name, model in models.items():
             (scratch / f"{name}.model").write_bytes(model)
-        inputs = _hashes(source_lines_file, target_lines_file)
         manifest = TokenizerManifest(
-            key=_key(config, inputs, seed),
+            key=tokenizer_key(config, inputs, seed),
             inputs=inputs,
             settings=config,
             seed=seed,
@@ -128,25 +123,12 @@ def train_tokenizer(
     return manifest
 
 
-def _sample_lines(path: Path, most: int, seed: int) -> list[str]:
-    """The lines that are not blank, normalised; a fixed choice of them where there are too many."""
-    count = sum(1 for _ in stream_lines(path))
-    kept = np.ones(count, dtype=bool)
-    if count > most:
-        left_out = np.random.default_rng(seed).choice(count, count - most, replace=False)
-        kept[left_out] = False
-    lines = [normalize(line) for line, keep in zip(stream_lines(path), kept, strict=True) if keep]
-    if not any(lines):
-        raise DataError(f"{path}: no text to train a tokenizer on; check the corpus")
-    return [line for line in lines if line]
-
-
-def _train_all(config: TokenizerConfig, texts: dict[str, list[str]]) -> dict[str, bytes]:
-    """One model for each text. A size that does not suit them is refused with one that suits all."""
+def _train_all(config: TokenizerConfig, texts: Mapping[str, Sequence[Iterable[str]]]) -> dict[str, bytes]:
+    """One model for the texts under each name. A size that does not suit them is refused with one that suits all."""
     models, highest, lowest = {}, [], []
-    for name, lines in texts.items():
+    for name, parts in texts.items():
         try:
-            models[name] = _train(config, lines)
+            models[name] = _train(config, chain.from_iterable(parts))
         except RuntimeError as error:
             if high := _TOO_HIGH.search(str(error)):
                 highest.append(int(high[1]))
@@ -173,7 +155,7 @@ def _too_high(config: TokenizerConfig, largest: int) -> str:
     )
 
 
-def _train(config: TokenizerConfig, lines: list[str]) -> bytes:
+def _train(config: TokenizerConfig, lines: Iterable[str]) -> bytes:
     model = BytesIO()
     sentencepiece.SentencePieceTrainer.train(
         sentence_iterator=(_escape(line) for line in lines),
@@ -194,14 +176,12 @@ def _train(config: TokenizerConfig, lines: list[str]) -> bytes:
     return model.getvalue()
 
 
-def _measure(vocabulary: "Vocabulary", lines: list[str]) -> SideStatistics:
-    step = -(-len(lines) // _STATISTICS_LINES)
-    measured = lines[::step]
-    ids = np.concatenate([np.asarray(line, dtype=np.int64) for line in vocabulary.encode(measured)])
+def _measure(vocabulary: "Vocabulary", text: LineSample) -> SideStatistics:
+    ids = np.concatenate([np.asarray(line, dtype=np.int64) for line in vocabulary.encode(text.measured)])
     return SideStatistics(
         vocabulary_size=vocabulary.size,
-        lines=len(lines),
-        pieces_per_word=len(ids) / sum(line.count(" ") + 1 for line in measured),
+        lines=text.lines,
+        pieces_per_word=len(ids) / sum(line.count(" ") + 1 for line in text.measured),
         byte_share=float(vocabulary.is_byte[ids].mean()),
     )
 

@@ -10,6 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kotrans import encoding
 from kotrans.batching import (
     Batch,
     Batches,
@@ -18,11 +19,12 @@ from kotrans.batching import (
     Sampling,
     pad,
     padding_share,
-    plan_epoch,
+    plan_block,
     plan_in_order,
 )
 from kotrans.config.sections import BatchConfig, TokenizerConfig
-from kotrans.dataset import Dataset, prepare_dataset
+from kotrans.dataset import Dataset
+from kotrans.encoding import prepare_dataset
 from kotrans.tokenizer import BOS, EOS, PAD, Tokenizer
 from tests.small_corpus import sentences, small_tokenizer, write_corpus
 
@@ -36,12 +38,27 @@ def tokenizer(tmp_path_factory: pytest.TempPathFactory) -> Tokenizer:
     return small_tokenizer(tmp_path_factory.mktemp("tokenizer"), TokenizerConfig(vocabulary_size=400))
 
 
-@pytest.fixture(scope="module")
-def dataset(tokenizer: Tokenizer, tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+@pytest.fixture(scope="module", params=[1, 4], ids=["one block", "four blocks"])
+def dataset(request: pytest.FixtureRequest, tokenizer: Tokenizer, tmp_path_factory: pytest.TempPathFactory) -> Dataset:
     folder = tmp_path_factory.mktemp("dataset")
     corpus = write_corpus(folder / "corpus", {"train": sentences(60, seed=5), "dev": sentences(5, seed=6)})
-    prepare_dataset(corpus, tokenizer, CONFIG, folder / "made")
-    return Dataset.open(folder / "made", "train")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(encoding, "_MOST_IN_A_BLOCK", 60 // request.param)
+        prepare_dataset(corpus, tokenizer, CONFIG, folder / "made")
+    made = Dataset.open(folder / "made", "train")
+    assert made.blocks == request.param
+    return made
+
+
+def plan_of(batches: Batches, dataset: Dataset, epoch: int = 0) -> Plan:
+    """All batches of an epoch."""
+    return [batch for block in range(dataset.blocks) for batch in batches.plan(epoch, block)]
+
+
+def positions_of(batches: Batches, dataset: Dataset, epoch: int) -> list[Position]:
+    """Where each batch of an epoch stands."""
+    sizes = [len(batches.plan(epoch, block)) for block in range(dataset.blocks)]
+    return [Position(epoch, block, batch) for block, size in enumerate(sizes) for batch in range(size)]
 
 
 def sides(pairs: list[tuple[int, int]]) -> tuple[Integers, Integers]:
@@ -63,7 +80,7 @@ def same(first: Plan, second: Plan) -> bool:
 
 @given(LENGTHS, st.integers(16, 400), st.integers(0, 2**31 - 1), st.integers(0, 1000))
 def test_an_epoch_holds_every_pair_once(pairs: list[tuple[int, int]], tokens: int, seed: int, epoch: int) -> None:
-    plan = plan_epoch(*sides(pairs), tokens, seed, epoch)
+    plan = plan_block(*sides(pairs), tokens, [seed, epoch])
     assert sorted(np.concatenate(plan).tolist()) == list(range(len(pairs)))
     in_order = plan_in_order(*sides(pairs), tokens)
     assert sorted(np.concatenate(in_order).tolist()) == list(range(len(pairs)))
@@ -74,7 +91,7 @@ def test_a_batch_fits_the_budget_unless_it_is_one_long_pair(
     pairs: list[tuple[int, int]], tokens: int, seed: int
 ) -> None:
     source, target = sides(pairs)
-    for batch in [*plan_epoch(source, target, tokens, seed, 0), *plan_in_order(source, target, tokens)]:
+    for batch in [*plan_block(source, target, tokens, [seed]), *plan_in_order(source, target, tokens)]:
         assert len(batch) > 0
         longest = max(source[batch].max(), target[batch].max())
         assert len(batch) * longest <= tokens or len(batch) == 1
@@ -89,23 +106,23 @@ def test_a_batch_takes_as_many_pairs_as_the_budget_holds() -> None:
 def test_the_plan_is_a_pure_function_of_its_arguments(
     pairs: list[tuple[int, int]], tokens: int, seed: int, epoch: int
 ) -> None:
-    first = plan_epoch(*sides(pairs), tokens, seed, epoch, np.full(len(pairs), 1.5))
+    first = plan_block(*sides(pairs), tokens, [seed, epoch], np.full(len(pairs), 1.5))
     np.random.default_rng().random()
-    plan_epoch(*sides(pairs), tokens, seed + 1, epoch)
-    assert same(first, plan_epoch(*sides(pairs), tokens, seed, epoch, np.full(len(pairs), 1.5)))
+    plan_block(*sides(pairs), tokens, [seed + 1, epoch])
+    assert same(first, plan_block(*sides(pairs), tokens, [seed, epoch], np.full(len(pairs), 1.5)))
 
 
 def test_epochs_and_seeds_differ_in_order_and_in_who_goes_with_whom() -> None:
     lengths = realistic_lengths(2000)
-    first = plan_epoch(*lengths, 512, seed=1, epoch=0)
-    for other in (plan_epoch(*lengths, 512, seed=1, epoch=1), plan_epoch(*lengths, 512, seed=2, epoch=0)):
+    first = plan_block(*lengths, 512, seed=[1, 0])
+    for other in (plan_block(*lengths, 512, seed=[1, 1]), plan_block(*lengths, 512, seed=[2, 0])):
         together = {frozenset(batch.tolist()) for batch in first} & {frozenset(batch.tolist()) for batch in other}
         assert len(together) < 0.1 * len(first)
 
 
 def test_batches_do_not_come_in_order_of_length() -> None:
     source, target = realistic_lengths(5000)
-    means = [target[batch].mean() for batch in plan_epoch(source, target, 1024, seed=1, epoch=0)]
+    means = [target[batch].mean() for batch in plan_block(source, target, 1024, seed=[1])]
     assert abs(np.corrcoef(means, np.arange(len(means)))[0, 1]) < 0.2
 
 
@@ -114,14 +131,14 @@ def test_batches_do_not_come_in_order_of_length() -> None:
 )
 def test_little_is_padding_on_realistic_lengths(count: int, tokens: int, most: float) -> None:
     lengths = realistic_lengths(count)
-    shares = padding_share(plan_epoch(*lengths, tokens, seed=1, epoch=0), *lengths)
+    shares = padding_share(plan_block(*lengths, tokens, seed=[1]), *lengths)
     assert shares.both < most
     assert shares.target < shares.source  # the target's costs more
 
 
 def test_the_padding_share_is_that_of_the_tensors(dataset: Dataset) -> None:
     batches = Batches(dataset, CONFIG, seed=1)
-    plan = batches.plan(0)
+    plan = plan_of(batches, dataset)
     tensors = [batch for _, batch in islice(batches.start_at(Position()), len(plan))]
     shares = padding_share(plan, dataset.source_lengths, dataset.target_lengths)
     source = torch.cat([batch.source_mask.flatten() for batch in tensors])
@@ -135,7 +152,7 @@ def test_the_padding_share_is_that_of_the_tensors(dataset: Dataset) -> None:
 @given(st.lists(st.sampled_from([0.25, 0.5, 1.0, 1.75, 2.0, 3.0]), min_size=1, max_size=50), st.integers(0, 1000))
 def test_a_pair_of_weight_w_occurs_w_times_rounded_down_or_up(weights: list[float], epoch: int) -> None:
     lengths = np.full(len(weights), 5)
-    plan = plan_epoch(lengths, lengths, 64, seed=1, epoch=epoch, weights=np.array(weights))
+    plan = plan_block(lengths, lengths, 64, seed=[1, epoch], weights=np.array(weights))
     counts = np.bincount(np.concatenate([np.zeros(0, np.int64), *plan]), minlength=len(weights))
     assert all(np.floor(weight) <= count <= np.ceil(weight) for weight, count in zip(weights, counts, strict=True))
 
@@ -143,7 +160,7 @@ def test_a_pair_of_weight_w_occurs_w_times_rounded_down_or_up(weights: list[floa
 def test_the_rest_of_a_weight_is_the_chance_of_one_more_drawn_anew_each_epoch() -> None:
     lengths = np.full(4000, 5)
     drawn = [
-        np.bincount(np.concatenate(plan_epoch(lengths, lengths, 4096, 1, epoch, weights=1.3)), minlength=4000)
+        np.bincount(np.concatenate(plan_block(lengths, lengths, 4096, [1, epoch], weights=1.3)), minlength=4000)
         for epoch in range(2)
     ]
     assert 1.25 < drawn[0].mean() < 1.35
@@ -151,7 +168,7 @@ def test_the_rest_of_a_weight_is_the_chance_of_one_more_drawn_anew_each_epoch() 
 
 
 def test_the_weight_of_a_pair_is_that_of_its_corpus(dataset: Dataset) -> None:
-    plan = Batches(dataset, CONFIG, seed=1, weights=[3.0, 1.0]).plan(0)
+    plan = plan_of(Batches(dataset, CONFIG, seed=1, weights=[3.0, 1.0]), dataset)
     counts = np.bincount(np.concatenate(plan))
     assert counts.tolist() == [3 if origin == 0 else 1 for origin in dataset.origins]
 
@@ -163,7 +180,7 @@ def test_resuming_after_any_batch_gives_exactly_the_rest(
     dataset: Dataset, tokenizer: Tokenizer, strength: float, skipped: int, data: st.DataObject
 ) -> None:
     sampling = Sampling(tokenizer, strength) if strength else None
-    start = Position(data.draw(st.integers(0, 5)), data.draw(st.integers(0, 3)))
+    start = data.draw(st.sampled_from(positions_of(Batches(dataset, CONFIG, seed=3, weights=[1.0, 0.5]), dataset, 2)))
 
     def stream(position: Position, count: int) -> list[tuple[Position, Batch]]:
         batches = Batches(dataset, CONFIG, seed=3, weights=[1.0, 0.5], sampling=sampling)
@@ -177,16 +194,61 @@ def test_resuming_after_any_batch_gives_exactly_the_rest(
         assert torch.equal(batch.target, expected.target)
 
 
-def test_positions_count_batches_and_go_over_to_the_next_epoch(dataset: Dataset) -> None:
+def test_positions_count_batches_block_by_block_and_go_over_to_the_next_epoch(dataset: Dataset) -> None:
     batches = Batches(dataset, CONFIG, seed=1)
-    count = len(batches.plan(0))
-    positions = [position for position, _ in islice(batches.start_at(Position()), count + 1)]
-    assert positions == [*(Position(0, number) for number in range(1, count)), Position(1, 0), Position(1, 1)]
+    expected = [*positions_of(batches, dataset, 0), *positions_of(batches, dataset, 1)]
+    after = [position for position, _ in islice(batches.start_at(Position()), len(expected) - 1)]
+    assert after == expected[1:]
+
+
+def test_an_epoch_of_blocks_holds_every_pair_once_and_takes_the_blocks_in_an_order_of_its_own(dataset: Dataset) -> None:
+    batches = Batches(dataset, CONFIG, seed=1)
+    orders = set()
+    for epoch in range(20):
+        assert sorted(np.concatenate(plan_of(batches, dataset, epoch))) == list(range(len(dataset)))
+        blocks = [np.concatenate(batches.plan(epoch, block)) for block in range(dataset.blocks)]
+        orders.add(tuple(int(pairs.min()) for pairs in blocks))
+    assert len(orders) > 10 or dataset.blocks == 1
+
+
+def test_going_on_in_a_block_looks_at_no_other(dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    looked_at: list[int] = []
+    block = Dataset.block
+
+    def recorded(self: Dataset, number: int) -> Dataset:
+        looked_at.append(number)
+        return block(self, number)
+
+    monkeypatch.setattr(Dataset, "block", recorded)
+    position = Position(3, dataset.blocks - 1, 1)
+    next(Batches(dataset, CONFIG, seed=1).start_at(position))
+    assert len(looked_at) == 1
+
+
+def test_the_share_that_is_done_of_an_epoch_goes_from_nothing_to_all_in_steps_of_a_batch(dataset: Dataset) -> None:
+    batches = Batches(dataset, CONFIG, seed=1)
+    positions = positions_of(batches, dataset, 2)
+    shares = [Batches(dataset, CONFIG, seed=1).share_done(position) for position in positions]
+    assert shares[0] == 0
+    assert np.all(np.diff([*shares, 1.0]) > 0)
+    for block in range(dataset.blocks):
+        steps = np.diff([share for share, position in zip(shares, positions, strict=True) if position.block == block])
+        assert steps == pytest.approx(1 / len(batches.plan(2, block)) / dataset.blocks)
+
+
+def test_the_outline_of_an_epoch_is_exact_for_one_block_and_near_for_more(dataset: Dataset) -> None:
+    batches = Batches(dataset, CONFIG, seed=1)
+    outline, plan = batches.outline(0), plan_of(batches, dataset)
+    padding = padding_share(plan, dataset.source_lengths, dataset.target_lengths)
+    if dataset.blocks == 1:
+        assert (outline.batches, outline.padding) == (len(plan), padding)
+    assert outline.batches == pytest.approx(len(plan), rel=0.5)
+    assert outline.padding.both == pytest.approx(padding.both, abs=0.2)
 
 
 def test_batches_hold_the_dataset_s_pairs(dataset: Dataset) -> None:
     batches = Batches(dataset, CONFIG, seed=1)
-    plan = batches.plan(0)
+    plan = plan_of(batches, dataset)
     for pairs, (_, batch) in zip(plan, batches.start_at(Position()), strict=False):
         for row, pair in enumerate(pairs):
             source, target = dataset.source(pair).tolist(), dataset.target(pair).tolist()
@@ -220,7 +282,7 @@ def test_sampled_batches_say_the_same_in_other_pieces(dataset: Dataset, tokenize
         rows = zip(batch.source.tolist(), batch.target.tolist(), strict=True)
         return [(tokenizer.source.decode(source), tokenizer.target.decode(target)) for source, target in rows]
 
-    pairs = list(zip(plain.plan(0), plain.start_at(Position()), sampled.start_at(Position()), strict=False))
+    pairs = list(zip(plan_of(plain, dataset), plain.start_at(Position()), sampled.start_at(Position()), strict=False))
     for _, (_, stored), (_, other) in pairs:
         assert texts(other) == texts(stored)
         assert (other.source == EOS).sum() == len(other.source)

@@ -5,9 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kotrans import dataset as dataset_module
+from kotrans import encoding
 from kotrans.config.sections import BatchConfig, TokenizerConfig
-from kotrans.dataset import Dataset, DatasetManifest, dataset_key, prepare_dataset
+from kotrans.dataset import Dataset, DatasetManifest, dataset_key
+from kotrans.encoding import prepare_dataset
 from kotrans.errors import DataError
 from kotrans.files import write_lines
 from kotrans.tokenizer import EOS, Tokenizer
@@ -73,7 +74,7 @@ def test_dev_keeps_its_long_pairs_and_loses_only_those_with_a_blank_side(tokeniz
 def test_the_number_of_pairs_encoded_at_once_changes_nothing(
     corpus: Path, prepared: Path, tokenizer: Tokenizer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(dataset_module, "_CHUNK", 7)
+    monkeypatch.setattr(encoding, "PAIRS_IN_A_PART", 7)
     told: list[tuple[int, int]] = []
     prepare_dataset(corpus, tokenizer, CONFIG, tmp_path / "small", lambda done, total: told.append((done, total)))
     for path in prepared.iterdir():

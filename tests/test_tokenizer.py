@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from kotrans import tokenizer as tokenizer_module
 from kotrans.config.sections import TokenizerConfig
 from kotrans.errors import ConfigError, DataError
-from kotrans.files import write_lines
+from kotrans.files import sha256, write_lines
 from kotrans.text import normalize
 from kotrans.tokenizer import (
     BOS,
@@ -126,14 +126,23 @@ def test_too_much_text_is_trained_on_in_part_always_the_same(
     assert first.models == again.models != other.models
 
 
+def test_lines_that_are_too_much_text_are_trained_on_in_part_too(
+    text: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tokenizer_module, "_TRAINING_BYTES", text[0].stat().st_size * 3 // 4)
+    assert train_tokenizer(BPE, *text, tmp_path / "made", seed=1).source.lines in (299, 300)
+
+
 def test_the_key_follows_text_settings_and_seed_but_not_sampling(text: tuple[Path, Path], tmp_path: Path) -> None:
-    key = tokenizer_key(BPE, *text, seed=1)
+    source, target = map(sha256, text)
+    inputs = {"source": source, "target": target}
+    key = tokenizer_key(BPE, inputs, seed=1)
     assert key == train_tokenizer(BPE, *text, tmp_path / "made", seed=1).key
-    assert key == tokenizer_key(BPE.model_copy(update={"sampling": 0.1}), *text, seed=1)
+    assert key == tokenizer_key(BPE.model_copy(update={"sampling": 0.1}), inputs, seed=1)
     others = {
-        tokenizer_key(UNIGRAM, *text, seed=1),
-        tokenizer_key(BPE, *text, seed=2),
-        tokenizer_key(BPE, *text[::-1], seed=1),
+        tokenizer_key(UNIGRAM, inputs, seed=1),
+        tokenizer_key(BPE, inputs, seed=2),
+        tokenizer_key(BPE, {"source": target, "target": source}, seed=1),
     }
     assert len(others | {key}) == 4
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from kotrans.batching import Batch, Integers, Position, plan_epoch
+from kotrans.batching import Batch, Integers, Position, plan_block
 from kotrans.bench.figures import Data
 from kotrans.config.config import Config
 from kotrans.dataset import Ids
@@ -53,12 +53,12 @@ class SyntheticPairs:
         """Batches without end, planned as those of a dataset are."""
         for epoch in count():
             tokens, seed = self._config.batches.tokens, self._config.seed
-            plan = plan_epoch(self.source_lengths, self.target_lengths, tokens, seed, epoch)
+            plan = plan_block(self.source_lengths, self.target_lengths, tokens, [seed, epoch])
             random = np.random.default_rng([seed, epoch])
             for number, rows in enumerate(plan):
                 sources = [self._draw(length, random) for length in self.source_lengths[rows]]
                 targets = [self._draw(length, random) for length in self.target_lengths[rows]]
-                yield Position(epoch, number), Batch.of(sources, targets)
+                yield Position(epoch, batch=number), Batch.of(sources, targets)
 
     def sentences(self, number: int) -> list[Sentence]:
         """The first so many, to translate."""

@@ -8,11 +8,15 @@ from typing import Literal, Protocol
 
 from kotrans.config.config import Config
 from kotrans.corpus.corpus import CorpusManifest, corpus_key, prepare_corpus
+from kotrans.corpus.digests import Digests
 from kotrans.corpus.library import Library
-from kotrans.dataset import DatasetManifest, dataset_key, prepare_dataset
+from kotrans.dataset import DatasetManifest, dataset_key
+from kotrans.encoding import prepare_dataset
 from kotrans.errors import ConfigError, DataError
 from kotrans.runs import prepared_folder
 from kotrans.tokenizer import Tokenizer, TokenizerManifest, tokenizer_key, train_tokenizer
+
+_DIGESTS = ".digests.json"  # in the prepared folder
 
 
 @dataclass(frozen=True)
@@ -48,8 +52,9 @@ class Silent:
 def clean(config: Config, reporter: Reporter, library: Library | None = None) -> tuple[Stage, CorpusManifest]:
     """The config's corpora, fetched where missing, cleaned and split into a prepared corpus."""
     library = replace(library or Library(), progress=reporter.progress)
-    folder = prepared_folder() / f"corpus-{corpus_key(config, library)}"
-    made = _make(folder, lambda: prepare_corpus(config, folder, library))
+    digests = Digests(prepared_folder() / _DIGESTS)
+    folder = prepared_folder() / f"corpus-{corpus_key(config, library, digests)}"
+    made = _make(folder, lambda: prepare_corpus(config, folder, library, digests, reporter.progress))
     manifest = CorpusManifest.read(folder)
     splits = ", ".join(f"{name} {pairs:,}" for name, pairs in manifest.splits.items())
     summary = f"{splits} pairs; {sum(manifest.dropped.values()):,} dropped"
@@ -60,9 +65,9 @@ def clean(config: Config, reporter: Reporter, library: Library | None = None) ->
 
 def tokenize(config: Config, reporter: Reporter, library: Library | None = None) -> tuple[Stage, Stage, Tokenizer]:
     """The corpus stage, and the tokenizer trained on its training text."""
-    corpus, _ = clean(config, reporter, library)
+    corpus, manifest = clean(config, reporter, library)
     texts = corpus.folder / "train.ko", corpus.folder / "train.en"
-    folder = prepared_folder() / f"tokenizer-{tokenizer_key(config.tokenizer, *texts, config.seed)}"
+    folder = prepared_folder() / f"tokenizer-{tokenizer_key(config.tokenizer, manifest.text, config.seed)}"
     made = _make(folder, lambda: train_tokenizer(config.tokenizer, *texts, folder, config.seed))
     stage = Stage("tokenizer", folder, made, TokenizerManifest.read(folder).summary)
     reporter.stage(stage)
@@ -96,6 +101,7 @@ def prepare(config: Config, reporter: Reporter, library: Library | None = None) 
             config.batches,
             folder,
             lambda done, total: reporter.progress("encode", done, total),
+            config.hardware.threads,
         ),
     )
     manifest = DatasetManifest.read(folder)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from kotrans.batching import Batches, Padding, Sampling, padding_share
+from kotrans.batching import Batches, Padding, Sampling
 from kotrans.config.config import Config
 from kotrans.config.loading import dump_config, load_config
 from kotrans.corpus.library import Library
@@ -42,7 +42,7 @@ class Beginning:
     ranks: int
     threads: int  # of each rank on this machine
     parameters: int
-    batches: int  # in the first epoch
+    batches: int  # in an epoch, about
     padding: Padding
     resumed_at: int  # update
 
@@ -65,7 +65,7 @@ def train(
         for writer in writers:
             writer.start_after(trainer.state.progress.update)
         if world.leads:
-            begin(_beginning(trainer, prepared))
+            begin(_beginning(trainer))
         return trainer.train()
 
 
@@ -176,13 +176,12 @@ def _all(*listeners: Listener) -> Listener:
     return tell
 
 
-def _beginning(trainer: Trainer, prepared: Prepared) -> Beginning:
-    train_set = Dataset.open(prepared.dataset, "train")
-    plan = trainer.batches.plan(trainer.state.progress.epoch)
+def _beginning(trainer: Trainer) -> Beginning:
+    outline = trainer.batches.outline(trainer.state.progress.epoch)
     return Beginning(
         run=trainer.run, device=str(trainer.device), precision=trainer.precision, ranks=trainer.world.size,
         threads=torch.get_num_threads(),
-        parameters=sum(parameter.numel() for parameter in trainer.state.model.parameters()), batches=len(plan),
-        padding=padding_share(plan, train_set.source_lengths, train_set.target_lengths),
+        parameters=sum(parameter.numel() for parameter in trainer.state.model.parameters()),
+        batches=outline.batches, padding=outline.padding,
         resumed_at=trainer.state.progress.update,
     )  # fmt: skip

@@ -67,7 +67,6 @@ class Trainer:
         self._stop = StopRequest()
         self._stopped_by: int | None = None
         self._last: str | None = None
-        self._planned = (-1, 0)
         self._started = time.monotonic()
 
     def resume(self) -> None:
@@ -92,7 +91,7 @@ class Trainer:
         """
         self._started = time.monotonic() - 60 * self.state.progress.minutes
         progress = self.state.progress
-        ahead = Prefetched(self.batches.start_at(Position(progress.epoch, progress.batch)), self.device)
+        ahead = Prefetched(self.batches.start_at(progress.position), self.device)
         with stop_request() as self._stop, closing(ahead) as stream:
             outcome = self._finished()
             for position, batches in self._updates(stream) if outcome is None else ():
@@ -128,7 +127,7 @@ class Trainer:
         if average is not None:
             update_average(average, model, training.ema, update)
         progress = replace(
-            progress, update=update, epoch=position.epoch, batch=position.batch,
+            progress, update=update, epoch=position.epoch, block=position.block, batch=position.batch,
             target_tokens=progress.target_tokens + result.target_tokens,
         )  # fmt: skip
         self.state = self.state._replace(progress=progress)
@@ -138,7 +137,7 @@ class Trainer:
     def _updated(self, result: UpdateResult, rate: float, seconds: float) -> Updated:
         progress = self.state.progress
         return Updated(
-            progress.update, progress.epoch + (progress.batch > 0), result.loss, math.exp(min(result.nll, 700)),
+            progress.update, progress.epoch + progress.is_within_epoch, result.loss, math.exp(min(result.nll, 700)),
             result.target_tokens, seconds, rate, result.gradient_norm, self._share_done(),
         )  # fmt: skip
 
@@ -157,16 +156,10 @@ class Trainer:
         progress, training = self.state.progress, self.config.training
         shares = [progress.update / training.max_updates]
         if training.max_epochs:
-            shares.append((progress.epoch + progress.batch / self._batches_in(progress.epoch)) / training.max_epochs)
+            shares.append((progress.epoch + self.batches.share_done(progress.position)) / training.max_epochs)
         if training.max_minutes:
             shares.append(progress.minutes / training.max_minutes)
         return min(max(shares), 1.0)
-
-    def _batches_in(self, epoch: int) -> int:
-        """Batches of an epoch, planned once: the loop asks at every update."""
-        if epoch != self._planned[0]:
-            self._planned = (epoch, len(self.batches.plan(epoch)))
-        return self._planned[1]
 
     def _finished(self) -> Outcome | None:
         # One process hears a signal at once; several must have told each other.

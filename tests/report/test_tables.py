@@ -32,7 +32,13 @@ def test_cleaning_has_a_column_for_each_corpus_and_a_row_for_each_reason() -> No
         for n, name in enumerate(("first", "second"))
     )
     manifest = CorpusManifest(
-        key="k", inputs={}, text={}, corpora=reports, splits={"train": 1}, dropped={"empty": 2000}, normalised={"nfc": 1}
+        key="k",
+        inputs={},
+        text={},
+        corpora=reports,
+        splits={"train": 1},
+        dropped={"empty": 2000},
+        normalised={"nfc": 1},
     )
     assert cleaning_table(manifest).split("\n") == [
         "training pairs         first  second",
