@@ -15,6 +15,8 @@ from typing import Any
 
 from kotrans.errors import CheckpointError, DataError
 
+_PART = 2**20  # bytes of a text that is read in parts
+
 
 @contextmanager
 def new_directory(final: Path) -> Iterator[Path]:
@@ -124,6 +126,24 @@ def stream_lines(path: Path) -> Iterator[str]:
     """The lines that `read_lines` gives, one at a time, for files that need not fit into memory."""
     with opened(path) as file:
         yield from decode_lines(file, path)
+
+
+def stream_text(path: Path) -> Iterator[str]:
+    """The text of a UTF-8 file without its byte order mark, in parts. Raises DataError with the line number."""
+    decoder = codecs.getincrementaldecoder("utf-8-sig")()
+    lines = 0
+    with opened(path) as file:
+        while True:
+            data = file.read(_PART)
+            try:
+                yield decoder.decode(data, final=not data)
+            except UnicodeDecodeError as error:
+                line = lines + error.object.count(b"\n", 0, error.start) + 1
+                odd = error.object[error.object.rfind(b"\n", 0, error.start) + 1 :].split(b"\n")[0]
+                raise DataError(f"{path}:{line}: not UTF-8 text{_encoding_hint(odd)}") from None
+            if not data:
+                return
+            lines += data.count(b"\n")
 
 
 @contextmanager

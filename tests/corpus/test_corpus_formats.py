@@ -3,17 +3,22 @@
 import csv
 import io
 import json
+import tracemalloc
 from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import openpyxl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kotrans import files
 from kotrans.config.sections import Fields, Format, SplitFiles
-from kotrans.corpus.formats.reading import read_pairs
+from kotrans.corpus.formats import exchange
+from kotrans.corpus.formats.json_text import read_elements
+from kotrans.corpus.formats.reading import read_pairs, stream_pairs
 from kotrans.errors import ConfigError, DataError
 
 AI_HUB = Fields(source="원문", target="번역문")
@@ -74,6 +79,89 @@ def test_what_is_written_is_read(sides: list[tuple[str, str]], format: Format) -
         text = json.dumps(records) if format == "json" else "".join(json.dumps(record) + "\n" for record in records)
     with TemporaryDirectory() as folder:
         assert read_text(Path(folder), format, text) == sides
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(JSON, st.sampled_from([None, 1]), st.integers(1, 9))
+def test_the_lists_of_a_json_file_are_read_whole_whatever_is_around_them(
+    value: Any, indent: int | None, part: int
+) -> None:
+    lists = {name: inner for name, inner in value.items() if isinstance(inner, list)} if isinstance(value, dict) else {}
+    lists = {"": value} if isinstance(value, list) else lists
+    with TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(files, "_PART", part)  # so that it is cut everywhere
+        path = Path(folder) / "any.json"
+        path.write_text("\ufeff" + json.dumps(value, indent=indent, ensure_ascii=False) + "\n", "utf-8")
+        read: dict[str, list[Any]] = {}
+        for element in read_elements(path):
+            assert element.number == len(read.setdefault(element.list, [])) + (element.number > 0)
+            read[element.list] += [element.value] * (element.number > 0)
+        assert read == lists
+
+
+@given(JSON.filter(lambda value: isinstance(value, list | dict)), st.data())
+def test_a_json_file_that_is_cut_is_refused(value: Any, data: st.DataObject) -> None:
+    text = json.dumps(value)
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "cut.json"
+        path.write_text(text[: data.draw(st.integers(0, len(text) - 1))])
+        with pytest.raises(DataError, match=r"cut\.json:1: not valid JSON"):
+            list(read_elements(path))
+        path.write_text(text + data.draw(st.sampled_from([",", "]", "}", "1", "x"])))
+        with pytest.raises(DataError, match=r"cut\.json:1: not valid JSON \(there is more after its end\)"):
+            list(read_elements(path))
+
+
+def test_json_that_is_not_is_refused_without_reading_on_and_with_its_line(tmp_path: Path) -> None:
+    path = tmp_path / "long.json"
+    path.write_text('[{"ko": "네"},\n{"ko": nonsense' + " " * 2**21)
+    with pytest.raises(DataError, match=r"long\.json:2: not valid JSON \(Expecting value\)"):
+        list(read_elements(path))
+
+
+BODIES: dict[Format, tuple[str, str, str]] = {  # what stands before, for each pair, and after
+    "tsv": ("ko\ten\n", "문장 {n}\tSentence {n}\n", ""),
+    "csv": ("ko,en\n", '"문장 {n}","Sentence {n}"\n', ""),
+    "jsonl": ("", '{{"ko": "문장 {n}", "en": "Sentence {n}"}}\n', ""),
+    "json": ('{{"data": [1', ', {{"ko": "문장 {n}", "en": "Sentence {n}"}}', "]}}"),
+    "tmx": (
+        "<tmx><body>",
+        '<tu><tuv xml:lang="ko"><seg>문장 {n}</seg></tuv><tuv xml:lang="en"><seg>Sentence {n}</seg></tuv></tu>\n',
+        "</body></tmx>",
+    ),
+    "po": ("", 'msgid "Sentence {n}"\nmsgstr "문장 {n}"\n\n', ""),
+    "lines": ("", "문장 {n}\n", ""),
+}
+
+
+def memory_of_reading(folder: Path, format: Format, pairs: int) -> int:
+    """Most bytes that were in memory at once while reading so many pairs, none of which is kept."""
+    path = folder / f"{pairs}.{format}"
+    before, each, after = BODIES[format]
+    text = "".join(each.format(n=n) for n in range(pairs))
+    text = text.removeprefix(", ") if format == "json" else text
+    path.write_text(before.replace("[1", "[").format() + text + after.format(), "utf-8")
+    wanted = SplitFiles(source=path, target=path) if format == "lines" else SplitFiles(path=path)
+    tracemalloc.start()
+    assert sum(1 for _ in stream_pairs(wanted, format, Fields())) == pairs
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    return most
+
+
+@pytest.mark.parametrize("format", BODIES)
+def test_a_file_is_read_in_memory_that_does_not_grow_with_it(
+    format: Format, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(files, "_PART", 10_000)
+    monkeypatch.setattr(exchange, "_PO_LINES", 100)
+    assert memory_of_reading(tmp_path, format, 8000) < 3 * memory_of_reading(tmp_path, format, 1000)
 
 
 @settings(max_examples=50)

@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from kotrans.config.sections import Fields
+from kotrans.corpus.formats.json_text import read_elements
 from kotrans.corpus.formats.pairs import Pair, cell_text, missing_field, one_line_each
 from kotrans.errors import DataError
-from kotrans.files import decode, read_bytes, stream_lines
+from kotrans.files import stream_lines
 
 
 def read_jsonl(path: Path, fields: Fields) -> Iterator[Pair]:
@@ -20,8 +21,10 @@ def read_jsonl(path: Path, fields: Fields) -> Iterator[Pair]:
 
 def read_json(path: Path, fields: Fields) -> Iterator[Pair]:
     """A list of objects, or an object with one such list in it (AI-Hub calls it `data`)."""
-    for number, record in enumerate(_records(_parse(decode(read_bytes(path), path), path, 1), path), 1):
-        yield _pair(record, fields, path, None, f"{path}: object {number}")
+    name = _list_name(path)
+    for element in read_elements(path):
+        if element.list == name and element.number:
+            yield _pair(element.value, fields, path, None, f"{path}: object {element.number}")
 
 
 def _parse(text: str, path: Path, line: int) -> Any:
@@ -33,16 +36,18 @@ def _parse(text: str, path: Path, line: int) -> Any:
         raise DataError(f"{path}:{line}: JSON that cannot be read ({error})") from None
 
 
-def _records(value: Any, path: Path) -> list[Any]:
-    if isinstance(value, list):
-        return value
-    lists = {name: inner for name, inner in value.items() if isinstance(inner, list)} if isinstance(value, dict) else {}
-    if len(lists) > 1:
-        lists = {name: inner for name, inner in lists.items() if name == "data"} or lists
-    if len(lists) != 1:
-        shown = f"{len(lists)} lists ({', '.join(lists)})" if lists else "none"
+def _list_name(path: Path) -> str:
+    """Which list of a JSON file holds the pairs; "" if it is the file."""
+    names = []
+    for element in read_elements(path):
+        if element.number == 0:
+            names.append(element.list)
+        if names == [""] or "data" in names:
+            return names[-1]
+    if len(names) != 1:
+        shown = f"{len(names)} lists ({', '.join(names)})" if names else "none"
         raise DataError(f"{path}: needs a list of objects, at the top or as `data` in one object, but has {shown}")
-    return next(iter(lists.values()))
+    return names[0]
 
 
 def _pair(record: Any, fields: Fields, path: Path, line: int | None, where: str) -> Pair:
