@@ -1,5 +1,6 @@
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -8,7 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kotrans.config.sections import CleaningConfig
-from kotrans.corpus.cleaning import REASONS, Cleaner, Counts, fold, hangul_share
+from kotrans.corpus import training_text
+from kotrans.corpus.cleaning import REASONS, Cleaned, Cleaner, Counts, fold, hangul_share
+from kotrans.corpus.duplicates import Duplicates
 from kotrans.corpus.training_text import write_training_text
 from kotrans.files import read_lines
 
@@ -144,3 +147,74 @@ def test_every_pair_is_kept_or_counted_and_cleaning_again_keeps_all(pairs: list[
     kept, counts = clean(*pairs)
     assert counts.read == len(pairs) == counts.kept + counts.dropped.total()
     assert clean(*kept)[0] == kept
+
+
+def simple_definition(
+    corpora: Sequence[Sequence[tuple[str, str]]], config: CleaningConfig, held_out: tuple[str, ...]
+) -> tuple[list[tuple[str, str]], list[dict[str, int]]]:
+    """One pair after the other, all in memory."""
+    cleaner, seen = Cleaner(config, held_out), set()
+    kept: list[tuple[str, str]] = []
+    dropped = [dict.fromkeys(REASONS, 0) for _ in corpora]
+    for number, pairs in enumerate(corpora):
+        for pair in pairs:
+            cleaned = cleaner([pair])
+            text = cleaned.source.decode().removesuffix("\n"), cleaned.target.decode().removesuffix("\n")
+            if not cleaned.counts.kept:
+                (reason,) = cleaned.counts.dropped
+            elif config.duplicates and text in seen:
+                reason = "duplicates"
+            else:
+                reason = "contamination" if cleaned.held_out[0] else "kept"
+            seen.add(text)
+            if reason == "kept":
+                kept.append(text)
+            else:
+                dropped[number][reason] += 1
+    return kept, dropped
+
+
+SIDE = st.sampled_from(
+    ["", "가", "나다 라마 바사 아자", "나다  라마 바사 아자", "한 마디", "One two three four", "a b", "c"]
+)
+CORPORA = st.lists(st.lists(st.tuples(SIDE, SIDE), max_size=12), min_size=1, max_size=3)
+
+
+@given(CORPORA, st.booleans(), st.integers(1, 5), st.integers(0, 5))
+def test_parts_and_files_drop_what_the_simple_definition_drops(
+    corpora: list[list[tuple[str, str]]], duplicates: bool, part: int, in_memory: int
+) -> None:
+    config = CleaningConfig(duplicates=duplicates)
+    held_out = ("one, two three FOUR", "나다 라마 바사 아자!")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(training_text, "PAIRS_IN_A_PART", part)
+        patch.setattr(training_text, "Duplicates", partial(Duplicates, in_memory=in_memory))
+        patch.setattr(training_text, "ordered_map", map_here)
+        kept, counts = clean_corpora(corpora, config, held_out)
+    expected, dropped = simple_definition(corpora, config, held_out)
+    assert kept == expected
+    assert [dict.fromkeys(REASONS, 0) | count.dropped for count in counts] == dropped
+    assert [count.read for count in counts] == [len(pairs) for pairs in corpora]
+    assert sum(count.kept for count in counts) == len(kept)
+
+
+def map_here(work: Cleaner, parts: Iterator[list[tuple[str, str]]], processes: int | None) -> Iterator[Cleaned]:
+    return map(work, parts)
+
+
+def test_several_processes_leave_the_same_files_as_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(training_text, "PAIRS_IN_A_PART", 10)
+    corpora = [
+        [(f"문장 {n % 40}번입니다.", f"This is sentence {n % 40}.") for n in range(base, base + 45)] for base in (0, 7)
+    ]
+    told: list[int] = []
+    for processes in (1, 2):
+        folder = tmp_path / str(processes)
+        folder.mkdir()
+        cleaner = Cleaner(CleaningConfig(), ["This is sentence 5!"])
+        write_training_text(folder, corpora, cleaner, duplicates=True, processes=processes, progress=told.append)
+    assert sorted(path.name for path in folder.iterdir()) == ["train.en", "train.ko", "train.origin.npy"]
+    for path in folder.iterdir():
+        assert path.read_bytes() == (tmp_path / "1" / path.name).read_bytes()
+    assert len(read_lines(folder / "train.ko")) == 39
+    assert told == [10, 20, 30, 40, 45, 55, 65, 75, 85, 90] * 2

@@ -1,4 +1,5 @@
 import random
+from hashlib import blake2b
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -81,3 +82,54 @@ def test_where_everything_has_two_translations_a_split_is_nearly_full() -> None:
 def test_too_few_pairs_are_said() -> None:
     with pytest.raises(DataError, match=r"own: holdout wants 30 pairs for dev, but .* set apart from 20 "):
         hold_out(corpus_of(20), {"dev": 30}, "own")
+
+
+def simple_definition(pairs: Pairs, wanted: dict[str, int]) -> dict[str, list[tuple[str, str]]] | None:
+    """All groups in memory, ordered by rank, and taken where they fit; None if a split stays too small."""
+    rows = list(zip(*pairs, strict=True))
+    same = [(holdout._same(source), holdout._same(target)) for source, target in rows]
+    groups: list[list[int]] = []
+    for row in range(len(rows)):
+        near = [
+            group for group in groups if any(a == b for i in group for a, b in zip(same[i], same[row], strict=True))
+        ]
+        groups = [group for group in groups if group not in near] + [[row, *(i for group in near for i in group)]]
+    splits = {}
+    for split in sorted(wanted):
+
+        def rank(row: int, split: str = split) -> bytes:
+            return blake2b(f"{split}\n{same[row][1]}".encode(), digest_size=16).digest()
+
+        taken: list[int] = []
+        for group in sorted(groups, key=lambda group: min(map(rank, group))):
+            if len(taken) + len(group) <= wanted[split]:
+                taken += sorted(group, key=lambda row: (rank(row), rows[row]))
+                groups.remove(group)
+        if len(taken) < 0.9 * wanted[split]:
+            return None
+        splits[split] = [rows[row] for row in taken]
+    return splits | {"train": [rows[row] for row in sorted(row for group in groups for row in group)]}
+
+
+LINKS = st.lists(st.tuples(st.integers(0, 25), st.integers(0, 25)), min_size=1, max_size=50)
+
+
+@given(LINKS, st.integers(1, 9), st.integers(1, 9), st.integers(0, 60))
+def test_groups_that_are_looked_up_in_files_are_those_of_the_simple_definition(
+    links: list[tuple[int, int]], dev: int, test: int, in_memory: int
+) -> None:
+    pairs = Pairs([f"문장 {a}" for a, _ in links], [f"Sentence {b}" for _, b in links])
+    wanted = {"dev": dev, "test": test}
+    expected = simple_definition(pairs, wanted)
+    if expected is None:
+        with pytest.raises(DataError, match="holdout wants"):
+            hold_out(pairs, wanted, "own", in_memory)
+    else:
+        splits = hold_out(pairs, wanted, "own", in_memory)
+        assert {name: list(zip(*split, strict=True)) for name, split in splits.items()} == expected
+
+
+def test_the_text_comes_back_as_it_was(tmp_path: Path) -> None:
+    odd = [("\ufeff가\r", " a\u2028b\x00 "), ("나\x1c\x85", "c\r"), ("", "\ufeff"), ("다", "d")]
+    splits, train = holdout.hold_out(odd, {"dev": 1}, "own", tmp_path / "scratch")
+    assert sorted([*train, *zip(*splits["dev"], strict=True)]) == sorted(odd)

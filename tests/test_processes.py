@@ -1,0 +1,101 @@
+"""Work in several processes: the same results in the same order, and nobody left behind."""
+
+import multiprocessing
+import operator
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from functools import partial
+
+import pytest
+
+from kotrans.errors import DataError
+from kotrans.processes import ordered_map
+
+
+def uneven(part: int) -> tuple[int, int]:
+    """Takes the longer the earlier it is asked for, so that results come in another order than parts."""
+    time.sleep(0.3 / (1 + part))
+    return part, os.getpid()
+
+
+def refuse(part: int) -> int:
+    if part == 3:
+        raise DataError("part 3: is no good")
+    return part
+
+
+def die(part: int) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_results_come_in_the_order_of_the_parts_from_several_processes_with_few_parts_on_their_way() -> None:
+    taken: list[int] = []
+
+    def parts() -> Iterator[int]:
+        for part in range(20):
+            taken.append(part)
+            yield part
+
+    processes = set()
+    for number, (part, process) in enumerate(ordered_map(uneven, parts(), processes=2)):
+        assert part == number
+        assert len(taken) <= number + 5
+        processes.add(process)
+    assert len(taken) == 20
+    assert len(processes) == 2
+    assert os.getpid() not in processes
+    assert not multiprocessing.active_children()
+
+
+@pytest.mark.parametrize(("parts", "processes"), [(0, 2), (2, 2), (20, 1)])
+def test_little_work_or_one_process_stays_here(parts: int, processes: int) -> None:
+    here = list(ordered_map(lambda part: (part, os.getpid()), range(parts), processes))  # could not be sent elsewhere
+    assert here == [(part, os.getpid()) for part in range(parts)]
+
+
+def test_an_error_in_a_process_comes_as_it_is_and_ends_all() -> None:
+    with pytest.raises(DataError, match=r"^part 3: is no good$"):
+        list(ordered_map(refuse, range(20), processes=2))
+    assert not multiprocessing.active_children()
+
+
+def test_whoever_stops_asking_leaves_no_process_behind() -> None:
+    results = ordered_map(partial(operator.add, 1), range(20), processes=2)
+    assert next(results) == 1
+    results.close()  # type: ignore[attr-defined]
+    assert not multiprocessing.active_children()
+
+
+def test_a_process_that_is_killed_is_said() -> None:
+    with pytest.raises(DataError, match="a process that was preparing data was killed; free some memory"):
+        list(ordered_map(die, range(20), processes=2))
+
+
+def test_processes_end_with_a_parent_that_is_killed() -> None:
+    script = """
+import multiprocessing, time
+from kotrans.processes import ordered_map
+
+if __name__ == "__main__":
+    for _ in ordered_map(time.sleep, [0, 0, *[600] * 9], processes=2):
+        print(*[child.pid for child in multiprocessing.active_children()], flush=True)
+"""
+    with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout is not None
+        children = [int(pid) for pid in parent.stdout.readline().split()]
+        parent.kill()
+    assert children
+    while any(map(is_running, children)):
+        time.sleep(0.05)  # the test's own time limit ends it
+
+
+def is_running(pid: int) -> bool:
+    try:
+        with open(f"/proc/{pid}/stat") as file:
+            return file.read().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
