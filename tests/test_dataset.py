@@ -10,11 +10,12 @@ from kotrans.config.sections import BatchConfig, TokenizerConfig
 from kotrans.dataset import Dataset, DatasetManifest, dataset_key
 from kotrans.encoding import prepare_dataset
 from kotrans.errors import DataError
-from kotrans.files import write_lines
+from kotrans.files import write_json, write_lines
 from kotrans.tokenizer import EOS, Tokenizer
 from tests.small_corpus import sentences, small_tokenizer, write_corpus
 
 CONFIG = BatchConfig(max_pieces=12)
+LONG = BatchConfig(max_pieces=100)
 TRAIN = sentences(300, seed=2)
 DEV = sentences(40, seed=3)
 
@@ -135,6 +136,66 @@ def test_a_corpus_with_lines_lost_is_refused(name: str, corpus: Path, tokenizer:
     with pytest.raises(DataError, match=f"{name}: damaged"):
         prepare_dataset(corpus, tokenizer, CONFIG, tmp_path / "dataset")
     assert not (tmp_path / "dataset").exists()
+
+
+@pytest.fixture
+def in_blocks(corpus: Path, tokenizer: Tokenizer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    prepare_dataset(corpus, tokenizer, LONG, tmp_path / "whole")
+    monkeypatch.setattr(encoding, "_MOST_IN_A_BLOCK", 60)
+    prepare_dataset(corpus, tokenizer, LONG, tmp_path / "blocks")
+    return tmp_path / "blocks"
+
+
+def texts(dataset: Dataset) -> list[tuple[bytes, bytes, int]]:
+    return [(dataset.source(i).tobytes(), dataset.target(i).tobytes(), dataset.origins[i]) for i in range(len(dataset))]
+
+
+def test_blocks_hold_every_pair_once_and_each_is_a_sample_in_the_order_of_the_corpus(in_blocks: Path) -> None:
+    whole, train = Dataset.open(in_blocks.with_name("whole"), "train"), Dataset.open(in_blocks, "train")
+    assert (whole.blocks, train.blocks) == (1, 5)
+    assert texts(whole.block(0)) == texts(whole)
+    pairs = texts(whole)
+    assert len(set(pairs)) == len(pairs)
+    places = [[pairs.index(text) for text in texts(train.block(number))] for number in range(5)]
+    assert sorted(place for block in places for place in block) == list(range(len(pairs)))
+    for number, block in enumerate(places):
+        assert block == sorted(block)
+        # Four standard deviations: about 60 pairs each, and from all over the corpus.
+        assert len(block) == train.counts.blocks[number] == pytest.approx(len(pairs) / 5, rel=0.46)
+        assert np.mean(block) == pytest.approx(len(pairs) / 2, rel=0.3)
+    assert texts(train) == [text for number in range(5) for text in texts(train.block(number))]
+
+
+def test_blocks_have_the_lengths_of_their_pairs_and_the_counts_of_the_whole(in_blocks: Path) -> None:
+    train, whole = Dataset.open(in_blocks, "train"), Dataset.open(in_blocks.with_name("whole"), "train")
+    block = train.block(3)
+    assert block.source_lengths.tolist() == [len(block.source(i)) for i in range(len(block))]
+    assert block.target_lengths.tolist() == [len(block.target(i)) for i in range(len(block))]
+    assert train.begin(3) == sum(len(train.block(number)) for number in range(3))
+    counts = block.counts.model_dump(exclude={"blocks"})
+    assert counts == whole.counts.model_dump(exclude={"blocks"})
+    assert Dataset.open(in_blocks, "dev").blocks == 1
+
+
+def test_the_number_of_processes_changes_nothing_and_leaves_nothing(
+    in_blocks: Path, corpus: Path, tokenizer: Tokenizer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(encoding, "PAIRS_IN_A_PART", 40)
+    prepare_dataset(corpus, tokenizer, LONG, tmp_path / "two", processes=2)
+    names = {path.name for path in in_blocks.iterdir()}
+    assert names == {path.name for path in (tmp_path / "two").iterdir()}
+    assert names == {"manifest.json", *(f"{split}.{array}" for split in ("train", "dev") for array in ARRAYS)}
+    for name in names:
+        assert (tmp_path / "two" / name).read_bytes() == (in_blocks / name).read_bytes(), name
+
+
+def test_blocks_that_do_not_make_up_the_split_are_damage(in_blocks: Path) -> None:
+    manifest = DatasetManifest.read(in_blocks)
+    train = manifest.splits["train"]
+    wrong = train.model_copy(update={"blocks": train.blocks[1:]})
+    write_json(in_blocks / "manifest.json", manifest.model_copy(update={"splits": {"train": wrong}}).model_dump())
+    with pytest.raises(DataError, match=r"manifest\.json: damaged"):
+        Dataset.open(in_blocks, "train")
 
 
 ARRAYS = [f"{side}.{what}.npy" for side in ("source", "target") for what in ("ids", "offsets")] + ["origin.npy"]

@@ -29,11 +29,27 @@ def states(config: Path, *settings: str) -> dict[str, bool]:
     return {name: not up_to_date for name, up_to_date in told}
 
 
+def made(config: Path) -> list[Path]:
+    """The prepared folders, without what is remembered of the inputs."""
+    return list((config.parent / "runs" / "prepared").glob("[!.]*"))
+
+
 def test_a_second_time_everything_is_up_to_date_and_says_so(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert states(config) == {"corpus": True, "tokenizer": True, "dataset": True}
     for name in ("prepare_corpus", "train_tokenizer", "prepare_dataset"):
         monkeypatch.setattr(stages, name, None)  # nothing may be made again
     assert states(config) == {"corpus": False, "tokenizer": False, "dataset": False}
+
+
+def test_a_start_reads_neither_the_input_nor_the_prepared_text_again(
+    config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kotrans.corpus.digests._SETTLED", -1)
+    states(config)
+    for text in (config.parent / "runs" / "prepared").glob("corpus-*/train.*"):
+        text.unlink()
+    monkeypatch.setattr("kotrans.corpus.digests.sha256", None)
+    assert not any(states(config).values())
 
 
 @pytest.mark.parametrize(
@@ -103,7 +119,7 @@ def test_of_two_who_prepare_at_once_the_loser_takes_the_winner_s_folder(
     for thread in threads:
         thread.join()
     assert sorted(found) == [False, True]
-    assert len(list((config.parent / "runs" / "prepared").iterdir())) == 1
+    assert len(made(config)) == 1
 
 
 def test_a_disk_that_is_full_leaves_no_half_stage(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -113,4 +129,4 @@ def test_a_disk_that_is_full_leaves_no_half_stage(config: Path, monkeypatch: pyt
     monkeypatch.setattr("kotrans.files._sync", full)
     with pytest.raises(DataError, match=r"corpus-.*: the disk is full; free some space"):
         prepare(load_config(config), Silent())
-    assert list((config.parent / "runs" / "prepared").iterdir()) == []
+    assert made(config) == []
