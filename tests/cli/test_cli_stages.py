@@ -1,7 +1,12 @@
 """The stages: made once, found again, and made anew when what they depend on changes."""
 
+import os
 import re
+import signal
+import subprocess
+import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -9,6 +14,7 @@ import pytest
 from kotrans.config.loading import load_config
 from kotrans.corpus.corpus import prepare_corpus
 from kotrans.errors import DataError
+from kotrans.files import write_lines
 from kotrans.pipeline import stages
 from kotrans.pipeline.stages import Silent, clean, prepare
 from tests.tiny_run import kotrans, write_config, write_pairs
@@ -130,3 +136,35 @@ def test_a_disk_that_is_full_leaves_no_half_stage(config: Path, monkeypatch: pyt
     with pytest.raises(DataError, match=r"corpus-.*: the disk is full; free some space"):
         prepare(load_config(config), Silent())
     assert made(config) == []
+
+
+def test_ctrl_c_ends_all_processes_of_a_stage_without_a_trace(tmp_path: Path) -> None:
+    for split, pairs in (("train", 150_000), ("dev", 5), ("test", 5)):
+        write_lines(tmp_path / f"{split}.ko", [f"{split}의 문장 {number}번입니다." for number in range(pairs)])
+        write_lines(tmp_path / f"{split}.en", [f"Of {split}, sentence {number}." for number in range(pairs)])
+    runs = tmp_path / "runs"
+    command = [
+        sys.executable,
+        "-m",
+        "kotrans",
+        "clean",
+        "-c",
+        str(write_config(tmp_path)),
+        "--set",
+        "hardware.threads=2",
+    ]
+    process = subprocess.Popen(
+        command,
+        env={**os.environ, "KOTRANS_RUNS": str(runs)},
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    while not any(path.stat().st_size for path in runs.glob("prepared/.corpus-*/train.ko")):
+        assert process.poll() is None
+        time.sleep(0.01)
+    os.killpg(process.pid, signal.SIGINT)
+    _, told = process.communicate()  # which waits for all who could still write to it
+    assert process.returncode == 130
+    assert "Traceback" not in told
+    assert list((runs / "prepared").glob(".corpus-*")) == []
