@@ -178,15 +178,17 @@ def test_blocks_have_the_lengths_of_their_pairs_and_the_counts_of_the_whole(in_b
 
 
 def test_the_number_of_processes_changes_nothing_and_leaves_nothing(
-    in_blocks: Path, corpus: Path, tokenizer: Tokenizer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    corpus: Path, tokenizer: Tokenizer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(encoding, "_MOST_IN_A_BLOCK", 60)
+    prepare_dataset(corpus, tokenizer, CONFIG, tmp_path / "one", processes=1)
     monkeypatch.setattr(encoding, "PAIRS_IN_A_PART", 40)
-    prepare_dataset(corpus, tokenizer, LONG, tmp_path / "two", processes=2)
-    names = {path.name for path in in_blocks.iterdir()}
+    prepare_dataset(corpus, tokenizer, CONFIG, tmp_path / "two", processes=2)
+    names = {path.name for path in (tmp_path / "one").iterdir()}
     assert names == {path.name for path in (tmp_path / "two").iterdir()}
     assert names == {"manifest.json", *(f"{split}.{array}" for split in ("train", "dev") for array in ARRAYS)}
     for name in names:
-        assert (tmp_path / "two" / name).read_bytes() == (in_blocks / name).read_bytes(), name
+        assert (tmp_path / "two" / name).read_bytes() == (tmp_path / "one" / name).read_bytes(), name
 
 
 def test_blocks_that_do_not_make_up_the_split_are_damage(in_blocks: Path) -> None:

@@ -176,7 +176,7 @@ class _Groups:
                 found = [other for other in side["row"][begin:end].tolist() if other not in group]
                 group.update(found)
                 ahead += found
-                if len(group) > most or closed[found].any():
+                if len(group) > most or closed[found].any():  # so a large group is not looked through twice
                     return list(group), False
         return list(group), True
 

@@ -204,6 +204,7 @@ def map_here(work: Cleaner, parts: Iterator[list[tuple[str, str]]], processes: i
 
 def test_several_processes_leave_the_same_files_as_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(training_text, "PAIRS_IN_A_PART", 10)
+    monkeypatch.setattr(training_text, "Duplicates", partial(Duplicates, in_memory=20))
     corpora = [
         [(f"문장 {n % 40}번입니다.", f"This is sentence {n % 40}.") for n in range(base, base + 45)] for base in (0, 7)
     ]
