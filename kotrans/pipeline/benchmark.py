@@ -22,7 +22,7 @@ from kotrans.errors import DataError
 from kotrans.hardware import pick_device, pick_precision, set_threads
 from kotrans.model.build import build_model
 from kotrans.model.seq2seq import Seq2Seq
-from kotrans.pipeline.stages import Prepared, Reporter, Silent, prepare
+from kotrans.pipeline.stages import Prepared, Reporter, Silent, input_digests, prepare
 from kotrans.pipeline.training import training_batches
 from kotrans.prefetch import Item, Prefetched
 from kotrans.runs import now, prepared_folder
@@ -119,15 +119,15 @@ def find_prepared(config: Config) -> Prepared | None:
     if any(not corpus.splits and corpus.name in absent for corpus in config.corpora):
         return None
     try:
-        corpus = prepared_folder() / f"corpus-{corpus_key(config, library)}"
+        corpus = prepared_folder() / f"corpus-{corpus_key(config, library, input_digests())}"
     except DataError:  # files of one's own that are not there
         return None
     if not corpus.exists():
         return None
-    key = tokenizer_key(config.tokenizer, corpus / "train.ko", corpus / "train.en", config.seed)
-    tokenizer = prepared_folder() / f"tokenizer-{key}"
+    manifest = CorpusManifest.read(corpus)
+    tokenizer = prepared_folder() / f"tokenizer-{tokenizer_key(config.tokenizer, manifest.text, config.seed)}"
     if not tokenizer.exists():
         return None
     fingerprint = Tokenizer.load(tokenizer).fingerprint
-    key = dataset_key(CorpusManifest.read(corpus).key, fingerprint, config.batches)
+    key = dataset_key(manifest.key, fingerprint, config.batches)
     return prepare(config, Silent(), library) if (prepared_folder() / f"dataset-{key}").exists() else None

@@ -16,8 +16,6 @@ from kotrans.errors import ConfigError, DataError
 from kotrans.runs import prepared_folder
 from kotrans.tokenizer import Tokenizer, TokenizerManifest, tokenizer_key, train_tokenizer
 
-_DIGESTS = ".digests.json"  # in the prepared folder
-
 
 @dataclass(frozen=True)
 class Stage:
@@ -49,10 +47,15 @@ class Silent:
     def stage(self, stage: Stage) -> None: ...
 
 
+def input_digests() -> Digests:
+    """Hashes of input files, remembered beside what was made of them."""
+    return Digests(prepared_folder() / ".digests.json")
+
+
 def clean(config: Config, reporter: Reporter, library: Library | None = None) -> tuple[Stage, CorpusManifest]:
     """The config's corpora, fetched where missing, cleaned and split into a prepared corpus."""
     library = replace(library or Library(), progress=reporter.progress)
-    digests = Digests(prepared_folder() / _DIGESTS)
+    digests = input_digests()
     folder = prepared_folder() / f"corpus-{corpus_key(config, library, digests)}"
     made = _make(folder, lambda: prepare_corpus(config, folder, library, digests, reporter.progress))
     manifest = CorpusManifest.read(folder)
