@@ -25,7 +25,7 @@ from kotrans.batching import (
 from kotrans.config.sections import BatchConfig, TokenizerConfig
 from kotrans.dataset import Dataset
 from kotrans.encoding import prepare_dataset
-from kotrans.tokenizer import BOS, EOS, PAD, Tokenizer
+from kotrans.tokenizer import BOS, EOS, PAD, Tokenizer, Vocabulary
 from tests.small_corpus import sentences, small_tokenizer, write_corpus
 
 Integers = npt.NDArray[np.int64]
@@ -297,6 +297,21 @@ def test_sampled_batches_say_the_same_in_other_pieces(dataset: Dataset, tokenize
         assert texts(other) == texts(stored)
         assert (other.source == EOS).sum() == len(other.source)
     assert any(not torch.equal(stored.source, other.source) for _, (_, stored), (_, other) in pairs)
+
+
+def test_every_batch_is_sampled_with_a_seed_of_its_own(
+    dataset: Dataset, tokenizer: Tokenizer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seeds: list[int] = []
+
+    def record(self: Vocabulary, ids: list[list[int]], strength: float, seed: int) -> list[list[int]]:
+        seeds.append(seed)
+        return ids
+
+    monkeypatch.setattr(Vocabulary, "sample", record)
+    batches = Batches(dataset, CONFIG, seed=1, sampling=Sampling(tokenizer, 0.3))
+    list(islice(batches.start_at(Position()), 40))
+    assert len(set(seeds)) == len(seeds) == 80
 
 
 def test_sampling_is_drawn_anew_each_epoch(tokenizer: Tokenizer, tmp_path: Path) -> None:
