@@ -4,7 +4,7 @@ import csv
 import io
 import json
 import tracemalloc
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -16,10 +16,11 @@ from hypothesis import strategies as st
 
 from kotrans import files
 from kotrans.config.sections import Fields, Format, SplitFiles
-from kotrans.corpus.formats import exchange
+from kotrans.corpus.formats import exchange, json_text
 from kotrans.corpus.formats.json_text import read_elements
 from kotrans.corpus.formats.reading import read_pairs, stream_pairs
 from kotrans.errors import ConfigError, DataError
+from kotrans.files import stream_text
 
 AI_HUB = Fields(source="원문", target="번역문")
 PAIRS = [("안녕하세요.", "Hello."), ('그는 "네"라고 했다.', 'He said, "Yes".'), ("쉼표, 그리고 탭", "Comma, and so on")]
@@ -118,11 +119,23 @@ def test_a_json_file_that_is_cut_is_refused(value: Any, data: st.DataObject) -> 
             list(read_elements(path))
 
 
-def test_json_that_is_not_is_refused_without_reading_on_and_with_its_line(tmp_path: Path) -> None:
+def test_json_that_is_not_is_refused_without_reading_on_and_with_its_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(files, "_PART", 100)
+    taken: list[str] = []
+
+    def recorded(path: Path) -> Iterator[str]:
+        for part in stream_text(path):
+            taken.append(part)
+            yield part
+
+    monkeypatch.setattr(json_text, "stream_text", recorded)
     path = tmp_path / "long.json"
-    path.write_text('[{"ko": "네"},\n{"ko": nonsense' + " " * 2**21)
+    path.write_text('[{"ko": "네"},\n{"ko": nonsense' + " " * 10_000)
     with pytest.raises(DataError, match=r"long\.json:2: not valid JSON \(Expecting value\)"):
         list(read_elements(path))
+    assert len(taken) == 1
 
 
 BODIES: dict[Format, tuple[str, str, str]] = {  # what stands before, for each pair, and after
