@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kotrans.config.sections import Fields, Format, SplitFiles
+from kotrans.corpus.formats import exchange
 from kotrans.corpus.formats.reading import read_pairs
 from kotrans.errors import DataError
 
@@ -98,6 +99,40 @@ def test_what_is_written_as_tmx_is_read(sides: list[tuple[str, str]]) -> None:
 
 def test_po_gives_finished_messages_alone(tmp_path: Path) -> None:
     assert read_text(tmp_path, "po", PO) == [("파일을 여세요", "Open the file"), ("두  줄", "two lines")]
+
+
+PO_BETWEEN = """
+#, fuzzy
+
+msgid "A comment before a blank line"
+msgstr "주석과 빈 줄"
+
+msgid "A blank line inside"
+
+msgstr ""
+"안에 "
+"빈 줄"
+# of the next one
+#| msgid "What it was before"
+msgctxt "a context"
+msgid "No line between"
+msgstr "사이에 줄이 없음"
+#~ msgid ""
+#~ "Old"
+#~ msgstr ""
+#~ "옛것"
+"""
+
+
+@pytest.mark.parametrize("lines", range(12))
+def test_po_reads_the_same_in_parts_of_any_length(lines: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(exchange, "_PO_LINES", lines)
+    expected = [("파일을 여세요", "Open the file"), ("두  줄", "two lines")]
+    expected += [("안에 빈 줄", "A blank line inside"), ("사이에 줄이 없음", "No line between")]
+    assert read_text(tmp_path, "po", PO + PO_BETWEEN) == expected
+    line = (PO + PO_BETWEEN).count("\n") + 1
+    with pytest.raises(DataError, match=rf"file\.po: not a gettext PO file that can be read \(line {line}\)"):
+        read_text(tmp_path, "po", PO + PO_BETWEEN + "nonsense\n")
 
 
 def test_po_may_have_korean_messages(tmp_path: Path) -> None:

@@ -114,9 +114,11 @@ def _messages(path: Path) -> Iterator[tuple[int, str]]:
     before, translated = 0, False  # in a message, what can follow a translation is another message
     for number, raw in enumerate(stream_lines(path)):
         line = raw.translate(_NO_LINE_ENDS)
-        if translated and len(part) >= _PO_LINES and _PO_BEGINNING.match(line):
-            yield before, "\n".join(part)
-            part, before, translated = [], number, False
+        if translated and _PO_BEGINNING.match(line):
+            translated = False
+            if len(part) >= _PO_LINES:
+                yield before, "\n".join(part)
+                part, before = [], number
         if keyword := _PO_KEYWORD.match(line):
             translated = keyword[1].startswith("msgstr")
         part.append(line)
