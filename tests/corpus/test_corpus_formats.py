@@ -1,6 +1,7 @@
 """Every format, as people's files have it."""
 
 import csv
+import gc
 import io
 import json
 import tracemalloc
@@ -162,7 +163,10 @@ def memory_of_reading(folder: Path, format: Format, pairs: int) -> int:
     path.write_text(before.replace("[1", "[").format() + text + after.format(), "utf-8")
     wanted = SplitFiles(source=path, target=path) if format == "lines" else SplitFiles(path=path)
     tracemalloc.start()
-    assert sum(1 for _ in stream_pairs(wanted, format, Fields())) == pairs
+    for read, _ in enumerate(stream_pairs(wanted, format, Fields()), 1):
+        if read % 500 == 0:
+            gc.collect()  # polib's objects hold one another
+    assert read == pairs
     _, most = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     return most
@@ -174,7 +178,7 @@ def test_a_file_is_read_in_memory_that_does_not_grow_with_it(
 ) -> None:
     monkeypatch.setattr(files, "_PART", 10_000)
     monkeypatch.setattr(exchange, "_PO_LINES", 100)
-    assert memory_of_reading(tmp_path, format, 8000) < 3 * memory_of_reading(tmp_path, format, 1000)
+    assert memory_of_reading(tmp_path, format, 8000) < 1.5 * memory_of_reading(tmp_path, format, 1000)
 
 
 @settings(max_examples=50)
