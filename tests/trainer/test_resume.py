@@ -15,7 +15,7 @@ from kotrans.errors import CheckpointError, ConfigError
 from kotrans.files import write_lines
 from kotrans.pipeline.training import resumed_config
 from kotrans.runs import Run
-from kotrans.trainer.events import Event, Updated
+from kotrans.trainer.events import Event, Updated, Validated
 from kotrans.trainer.starting import last_whole_checkpoint
 from tests.tiny_training import assert_same_training, metrics, stop_at, tiny_config, train_tiny
 
@@ -107,8 +107,15 @@ def test_another_seed_gives_another_run(runs: Path, text: Path) -> None:
 
 
 def test_a_stop_during_a_validation_ends_after_it_with_its_checkpoint(runs: Path, text: Path) -> None:
-    config = tiny_config(text, **EVERYTHING | {"checkpoints": {"every": 3, "keep": 3}})
-    run, straight = Run(runs / "damaged"), Run(runs / "straight")
+    config, run, straight = tiny_config(text), Run(runs / "stopped"), Run(runs / "straight")
+
+    def stop_in_validation(event: Event) -> None:
+        if isinstance(event, Validated) and event.update == 2:
+            signal.raise_signal(signal.SIGTERM)
+
+    outcome = train_tiny(config, run, stop_in_validation)
+    assert (outcome.reason, outcome.signal, run.record().last) == ("signal", signal.SIGTERM, "update-00000002")
+    train_tiny(config, run, resume=True)
     train_tiny(config, straight)
     assert_same_training(run, straight)
 
