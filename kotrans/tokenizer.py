@@ -1,11 +1,12 @@
 """Subword vocabularies: trained with sentencepiece (Kudo and Richardson 2018), text to ids and back."""
 
 import re
-import threading
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
 from io import BytesIO
 from itertools import chain
 from pathlib import Path
+from random import Random
 from typing import Literal, Self
 
 import numpy as np
@@ -16,6 +17,7 @@ from kotrans.config.sections import Section, TokenizerConfig
 from kotrans.corpus.sample import LineSample
 from kotrans.errors import ConfigError, DataError
 from kotrans.files import content_key, new_directory, read_bytes, sha256, write_json
+from kotrans.segmentation import Segmenter
 from kotrans.text import normalize
 
 PAD, BOS, EOS, UNK = range(4)
@@ -35,8 +37,6 @@ _ESCAPES = {"▁": "\ufdd00", "\ufdd0": "\ufdd01"}
 _ESCAPED = {escape: character for character, escape in _ESCAPES.items()}
 _ESCAPE = re.compile("[▁\ufdd0]")
 _UNESCAPE = re.compile("\ufdd0[01]")
-
-_sampling = threading.Lock()  # sentencepiece's seed belongs to the process
 
 
 class SideStatistics(Section):
@@ -212,29 +212,30 @@ class Vocabulary:
         """The pieces as sentencepiece writes them: "▁" for a space, "<0xE2>" for a byte."""
         return [self._processor.id_to_piece(int(i)) for i in ids]
 
-    def sample(self, ids: Sequence[list[int]], strength: float, seed: int) -> list[list[int]]:
-        """The same lines in other pieces, a pure function of the arguments; `seed` is below 2 ** 32 - 1.
+    def sample(self, ids: Sequence[Sequence[int]], strength: float, seed: int) -> list[list[int]]:
+        """The same lines in other pieces of a bpe model, a pure function of the arguments; see `Segmenter`.
 
-        With bpe, merges are left out with probability `strength` (BPE-dropout, Provilkov et al. 2020); with unigram,
-        a segmentation is drawn with smoothing `strength` (Kudo 2018). A line with an unknown piece stays as it is.
+        A line with an unknown piece stays as it is.
         """
-        texts = self._processor.decode([[int(i) for i in line] for line in ids])
-        sampled: list[list[int]] = []
+        random = Random(seed)
+        return [list(line) if UNK in line else self._sample(line, strength, random) for line in ids]
 
-        def draw() -> None:
-            sampled.extend(
-                self._processor.encode(
-                    texts, out_type=int, enable_sampling=True, alpha=strength, nbest_size=-1, num_threads=1
-                )
-            )
+    def _sample(self, line: Sequence[int], strength: float, random: Random) -> list[int]:
+        drawn = self._segmenter.draw([self._pieces[i] for i in line], strength, random)
+        return [self._ids[piece] for piece in drawn]
 
-        # Sentencepiece gives each thread a generator, which starts from the process's seed when first used.
-        with _sampling:
-            sentencepiece.set_random_generator_seed(seed)
-            thread = threading.Thread(target=draw)
-            thread.start()
-            thread.join()
-        return [list(old) if UNK in old else new for old, new in zip(ids, sampled, strict=True)]
+    @cached_property
+    def _pieces(self) -> list[str]:
+        return self.pieces(range(self.size))
+
+    @cached_property
+    def _ids(self) -> dict[str, int]:
+        return {piece: i for i, piece in enumerate(self._pieces)}
+
+    @cached_property
+    def _segmenter(self) -> Segmenter:
+        learned = (i for i in range(UNK + 1, self.size) if not self.is_byte[i])
+        return Segmenter({self._pieces[i]: self._processor.get_score(i) for i in learned})
 
 
 def _escape(line: str) -> str:

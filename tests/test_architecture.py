@@ -17,6 +17,7 @@ ROWS = (
     ("text", "sentences", "files", "bundled", "cores"),
     ("config", "processes"),
     ("corpus", "hardware", "distributed"),
+    ("segmentation",),
     ("tokenizer",),
     ("dataset",),
     ("batching", "encoding"),

@@ -105,7 +105,13 @@ class TokenizerConfig(Section):
     normalization: Literal["nfkc", "identity"] = "identity"
     """Sentencepiece's own normalisation, after ours."""
     sampling: Share = 0.0
-    """Subword regularisation in training: BPE-dropout probability (bpe) or smoothing alpha (unigram); 0 is off."""
+    """BPE-dropout: probability of leaving a merge out, other ones in every epoch (Provilkov et al. 2020); 0 is off."""
+
+    @model_validator(mode="after")
+    def sampling_leaves_out_merges(self) -> Self:
+        if self.sampling and self.model != "bpe":
+            raise ValueError("tokenizer.sampling is BPE-dropout, which needs tokenizer.model: bpe")
+        return self
 
 
 class BatchConfig(Section):
