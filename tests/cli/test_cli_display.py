@@ -115,7 +115,7 @@ def test_a_log_of_training_is_plain_text_from_the_first_stage_to_the_end(tiny_ru
         r"update 160: dev BLEU",
     ):
         assert re.search(line, log, re.MULTILINE)
-    assert re.search(r"[\d,]+ weights on cpu in fp32, 1 threads; \d+ batches an epoch, [\d.]+% padding", log)
+    assert re.search(r"[\d,]+ weights on cpu in (fp32|bf16), 1 threads; \d+ batches an epoch, [\d.]+% padding", log)
     assert "finished  160 updates" in log
 
 
