@@ -1,19 +1,16 @@
 """Work on many parts in several processes: results in the order of the parts, and few of either in memory."""
 
 import multiprocessing
-import os
 import signal
-import threading
+import traceback
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from itertools import chain, islice
-from multiprocessing.connection import wait
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain, cycle, islice
+from multiprocessing.connection import Connection
 from typing import Any, TypeVar
 
 from kotrans.cores import available_cores
-from kotrans.errors import DataError
+from kotrans.errors import DataError, KotransError
 
 Part = TypeVar("Part")
 Result = TypeVar("Result")
@@ -21,7 +18,7 @@ Result = TypeVar("Result")
 PAIRS_IN_A_PART = 25_000
 """Pairs worked on at once; some megabytes, and some tenths of a second."""
 _FEWEST_PARTS = 3  # starting processes costs more than they save on less
-_MOST_PROCESSES = 8  # more would wait for the one that reads and writes; each takes some 70 MB
+_MOST_PROCESSES = 8  # more would wait for the one that reads and writes; each takes some 80 MB
 
 
 def ordered_map(
@@ -39,44 +36,86 @@ def ordered_map(
     if processes == 1 or len(first) < _FEWEST_PARTS:
         yield from map(work, chain(first, parts))
         return
-    # Spawned, because a fork of a process with threads (torch's, a progress bar's) may hang.
-    pool = ProcessPoolExecutor(processes, multiprocessing.get_context("spawn"), _begin, (work,))
+    workers: list[_Worker] = []
     try:
-        yield from _in_order(pool, chain(first, parts), 2 * processes)
-    except BrokenProcessPool:
-        raise DataError("a process that was preparing data was killed; free some memory, and run it again") from None
+        for _ in range(processes):
+            workers.append(_Worker(work))
+        yield from _in_order(workers, chain(first, parts))
     finally:
-        pool.shutdown(cancel_futures=True)
+        for worker in workers:
+            worker.end()
 
 
-def _in_order(pool: ProcessPoolExecutor, parts: Iterable[Any], most: int) -> Iterator[Any]:
-    """Results, with at most so many parts on their way."""
-    waiting: deque[Future[Any]] = deque()
-    for part in parts:
-        waiting.append(pool.submit(_do, part))
-        if len(waiting) == most:
-            yield waiting.popleft().result()
-    while waiting:
-        yield waiting.popleft().result()
+class _Worker:
+    """A process that works on one part at a time.
+
+    Not one of a ProcessPoolExecutor, which waits for ever if a process is killed while a large part is on its way.
+    """
+
+    def __init__(self, work: Callable[[Any], Any]) -> None:
+        # Spawned, because a fork of a process with threads (torch's, a progress bar's) may hang.
+        context = multiprocessing.get_context("spawn")
+        self._connection, theirs = context.Pipe()
+        self._process = context.Process(target=_serve, args=(theirs, work), daemon=True)
+        self._process.start()
+        theirs.close()  # so that its end is noticed
+
+    def give(self, part: Any) -> None:
+        """A part to work on; the result of the one before has been taken."""
+        try:
+            self._connection.send(part)
+        except OSError:
+            raise _killed() from None
+
+    def take(self) -> Any:
+        """The result of the part, waited for; what the work raised is raised here."""
+        try:
+            result, error = self._connection.recv()
+        except (EOFError, OSError):
+            raise _killed() from None
+        if error is not None:
+            raise error
+        return result
+
+    def end(self) -> None:
+        self._connection.close()
+        self._process.terminate()
+        self._process.join()
 
 
-_work: Callable[[Any], Any]  # of a process of the pool, which does nothing else
+def _in_order(workers: Sequence[_Worker], parts: Iterable[Any]) -> Iterator[Any]:
+    """Results; each worker gets its next part before its last result is given away."""
+    waiting: deque[_Worker] = deque()
+    for worker, part in zip(cycle(workers), parts, strict=False):
+        if len(waiting) < len(workers):
+            worker.give(part)
+        else:
+            result = waiting.popleft().take()  # this worker's
+            worker.give(part)
+            yield result
+        waiting.append(worker)
+    for worker in waiting:
+        yield worker.take()
 
 
-def _begin(work: Callable[[Any], Any]) -> None:
-    global _work
-    _work = work
+def _serve(connection: Connection, work: Callable[[Any], Any]) -> None:
+    """A worker's life, which ends with the other side of the connection."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to all; the one that asked for the work answers it
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    try:
+        while True:
+            connection.send(_answer(work, connection.recv()))
+    except (EOFError, OSError):
+        return
 
 
-def _end_with_parent() -> None:
-    """A parent that is killed cannot say so, and its processes would wait for work for ever."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        wait([parent.sentinel])
-        os._exit(1)
+def _answer(work: Callable[[Any], Any], part: Any) -> tuple[Any, Exception | None]:
+    try:
+        return work(part), None
+    except Exception as error:
+        if not isinstance(error, KotransError):
+            error.add_note(traceback.format_exc())  # its traceback is not sent
+        return None, error
 
 
-def _do(part: Any) -> Any:
-    return _work(part)
+def _killed() -> DataError:
+    return DataError("a process that was preparing data was killed; free some memory, and run it again")

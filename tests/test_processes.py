@@ -28,8 +28,13 @@ def refuse(part: int) -> int:
     return part
 
 
-def die(part: int) -> None:
+def die(part: bytes) -> bytes:
     os.kill(os.getpid(), signal.SIGKILL)
+    return part
+
+
+def fail(part: int) -> float:
+    return 1 / part
 
 
 def test_results_come_in_the_order_of_the_parts_from_several_processes_with_few_parts_on_their_way() -> None:
@@ -43,7 +48,7 @@ def test_results_come_in_the_order_of_the_parts_from_several_processes_with_few_
     processes = set()
     for number, (part, process) in enumerate(ordered_map(uneven, parts(), processes=2)):
         assert part == number
-        assert len(taken) <= number + 5
+        assert len(taken) <= number + 4
         processes.add(process)
     assert len(taken) == 20
     assert len(processes) == 2
@@ -70,9 +75,17 @@ def test_whoever_stops_asking_leaves_no_process_behind() -> None:
     assert not multiprocessing.active_children()
 
 
-def test_a_process_that_is_killed_is_said() -> None:
+@pytest.mark.parametrize("size", [1, 10_000_000])
+def test_a_process_that_is_killed_is_said_also_while_a_large_part_is_on_its_way(size: int) -> None:
     with pytest.raises(DataError, match="a process that was preparing data was killed; free some memory"):
-        list(ordered_map(die, range(20), processes=2))
+        list(ordered_map(die, [bytes(size)] * 20, processes=2))
+    assert not multiprocessing.active_children()
+
+
+def test_a_mistake_of_ours_keeps_the_place_where_it_happened() -> None:
+    with pytest.raises(ZeroDivisionError) as caught:
+        list(ordered_map(fail, [1, 0, 1], processes=2))
+    assert "in fail\n    return 1 / part" in "".join(caught.value.__notes__)
 
 
 def test_processes_end_with_a_parent_that_is_killed() -> None:
@@ -81,7 +94,7 @@ import multiprocessing, time
 from kotrans.processes import ordered_map
 
 if __name__ == "__main__":
-    for _ in ordered_map(time.sleep, [0, 0, *[600] * 9], processes=2):
+    for _ in ordered_map(time.sleep, [0, 0, 0, *[1] * 999], processes=2):
         print(*[child.pid for child in multiprocessing.active_children()], flush=True)
 """
     with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True) as parent:
