@@ -18,7 +18,7 @@ from numpy_reference import run_model
 from torch import Tensor, nn
 
 from kotrans.model.cells import CellState, RNNCell
-from kotrans.model.dropout import WordDropout
+from kotrans.model.dropout import Dropout, WordDropout, drawing_from
 from kotrans.model.recurrence import LoopedRecurrence
 from kotrans.model.seq2seq import Seq2Seq
 
@@ -177,3 +177,37 @@ def test_word_dropout_of_a_side_reaches_that_side_only(side: str) -> None:
         assert gone.any() == (name == side)
         assert torch.equal(gone, (embedded == 0).any(-1))
         assert not gone.all()
+
+
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.999_999])
+def test_dropout_drops_its_share_and_scales_the_rest_so_that_the_sum_stays(share: float) -> None:
+    inputs = torch.ones(101, 103, 7, dtype=torch.double)
+    outputs = Dropout(share).train()(inputs)
+    kept = (outputs != 0).double().mean().item()
+    assert kept == pytest.approx(1 - share, abs=0.01)
+    assert outputs.unique().numel() <= 2
+    assert outputs.max() == 0 or outputs.max().item() == pytest.approx(
+        1 / (1 - share), rel=0.5 if share > 0.9 else 1e-4
+    )
+    assert share > 0.9 or outputs.mean().item() == pytest.approx(1, abs=0.02)
+    assert torch.equal(Dropout(share).eval()(inputs), inputs)
+
+
+def test_neighbours_are_dropped_independently() -> None:
+    kept = (Dropout(0.5).train()(torch.ones(400, 400)) != 0).flatten()
+    for distance in (1, 2, 3, 4, 400):
+        both = (kept[distance:] & kept[:-distance]).double().mean().item()
+        assert both == pytest.approx(0.25, abs=0.01)
+
+
+def test_what_is_dropped_is_drawn_from_the_thread_s_generator() -> None:
+    dropout, inputs = Dropout(0.5).train(), torch.ones(5, 7)
+
+    def drawn(seed: int) -> Tensor:
+        with drawing_from(torch.Generator().manual_seed(seed)):
+            return torch.stack([dropout(inputs), dropout(inputs)])
+
+    first = drawn(1)
+    assert torch.equal(drawn(1), first)
+    assert not torch.equal(drawn(2), first)
+    assert not torch.equal(first[0], first[1])
