@@ -179,18 +179,19 @@ def test_word_dropout_of_a_side_reaches_that_side_only(side: str) -> None:
         assert not gone.all()
 
 
-@pytest.mark.parametrize("share", [0.1, 0.5, 0.999_999])
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.9])
 def test_dropout_drops_its_share_and_scales_the_rest_so_that_the_sum_stays(share: float) -> None:
     inputs = torch.ones(101, 103, 7, dtype=torch.double)
     outputs = Dropout(share).train()(inputs)
     kept = (outputs != 0).double().mean().item()
     assert kept == pytest.approx(1 - share, abs=0.01)
-    assert outputs.unique().numel() <= 2
-    assert outputs.max() == 0 or outputs.max().item() == pytest.approx(
-        1 / (1 - share), rel=0.5 if share > 0.9 else 1e-4
-    )
-    assert share > 0.9 or outputs.mean().item() == pytest.approx(1, abs=0.02)
+    assert outputs.max().item() == pytest.approx(1 / (1 - share), rel=1e-3)
+    assert outputs.mean().item() == pytest.approx(1, abs=0.05)
     assert torch.equal(Dropout(share).eval()(inputs), inputs)
+
+
+def test_almost_certain_dropout_stays_finite() -> None:
+    assert Dropout(1 - 1e-9).train()(torch.ones(1000)).isfinite().all()
 
 
 def test_neighbours_are_dropped_independently() -> None:
