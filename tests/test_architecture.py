@@ -14,7 +14,7 @@ PACKAGE = Path(kotrans.__file__).parent
 FILES = sorted(PACKAGE.rglob("*.py"))
 ROWS = (
     ("errors",),
-    ("text", "sentences", "files", "bundled", "cores"),
+    ("text", "sentences", "files", "bundled", "cores", "shares"),
     ("config", "processes"),
     ("corpus", "hardware", "distributed"),
     ("segmentation",),

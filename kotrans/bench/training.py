@@ -14,9 +14,9 @@ from kotrans.model.flops import FlopRates, flop_rates
 from kotrans.model.seq2seq import Seq2Seq
 from kotrans.prefetch import Prefetched
 from kotrans.schedule import learning_rate
+from kotrans.shares import Shares
 from kotrans.tokenizer import PAD
 from kotrans.trainer.optimization import build_optimizer
-from kotrans.trainer.shares import Shares
 from kotrans.trainer.update import run_update
 
 _WARM_UP = 2  # updates that are not counted: the libraries choose and make their kernels in them
@@ -36,7 +36,7 @@ class TrainingBench:
         self.precision = precision
         self.watch = Stopwatch(device)
         self._optimizer = build_optimizer(model, config.training)
-        self._shares = Shares(threads if device.type == "cpu" else 1, config.batches.tokens)
+        self._shares = Shares.of_batches(threads if device.type == "cpu" else 1, config.batches.tokens)
         self._updates = 0
 
     def measure(self, seconds: float, tell: Callable[[float], None]) -> "Measured":

@@ -20,10 +20,10 @@ from kotrans.model.seq2seq import Seq2Seq
 from kotrans.prefetch import Prefetched
 from kotrans.runs import Run, Status
 from kotrans.schedule import learning_rate
+from kotrans.shares import Shares
 from kotrans.tokenizer import Tokenizer
 from kotrans.trainer.events import DevFigures, Listener, Saved, Updated, Validated
 from kotrans.trainer.optimization import build_optimizer, start_average, update_average, weights_of
-from kotrans.trainer.shares import Shares
 from kotrans.trainer.signals import STOP_SIGNALS, StopRequest, stop_request
 from kotrans.trainer.starting import last_whole_checkpoint
 from kotrans.trainer.update import UpdateResult, memory_errors, run_update
@@ -60,7 +60,7 @@ class Trainer:
         self.run = run
         self.device = device
         self.precision = precision
-        self.shares = Shares(threads if device.type == "cpu" else 1, config.batches.tokens)
+        self.shares = Shares.of_batches(threads if device.type == "cpu" else 1, config.batches.tokens)
         self.validate = validate
         self.listener = listener
         self.world = world

@@ -20,8 +20,8 @@ from kotrans.errors import TrainingError
 from kotrans.loss import TrainingLoss
 from kotrans.model.dropout import draw, drawing_from
 from kotrans.model.seq2seq import Seq2Seq
+from kotrans.shares import Shares
 from kotrans.tokenizer import PAD
-from kotrans.trainer.shares import Shares
 
 # As the CPU, cuDNN and cuBLAS, and MPS say it; CUDA itself has an error of its own.
 _OUT_OF_MEMORY = re.compile("can't allocate memory|ALLOC_FAILED|out of memory", re.IGNORECASE)
@@ -67,7 +67,7 @@ def run_update(
         optimizer.zero_grad(set_to_none=True)
         passes = shares.map(
             partial(_backward, model, parameters, tokens, config, precision, mark),
-            _deal(batches, shares.count, world, seed),
+            list(_deal(batches, shares.count, world, seed)),
         )
         for loss, gradients in passes:
             losses.append(loss)

@@ -13,8 +13,8 @@ from kotrans.config.config import Config
 from kotrans.distributed import ALONE, World
 from kotrans.errors import TrainingError
 from kotrans.model.build import build_model
+from kotrans.shares import Shares
 from kotrans.tokenizer import EOS
-from kotrans.trainer.shares import Shares
 from kotrans.trainer.starting import take_over_weights
 from kotrans.trainer.update import run_update
 from tests.distributed.ranks import in_ranks
@@ -54,7 +54,7 @@ def train_updates(world: World, config: Config, groups: list[list[Batch]], count
     results = [
         run_update(
             model, optimizer, batches, config.training, learning_rate=0.05, precision="fp32",
-            shares=Shares(count, 10_000), seed=(1, number), world=world, votes=lambda: [float(world.rank), 1.0],
+            shares=Shares(count), seed=(1, number), world=world, votes=lambda: [float(world.rank), 1.0],
         )
         for number, batches in enumerate(groups)
     ]  # fmt: skip
@@ -93,7 +93,7 @@ def train_on_nan(world: World) -> str:
     with pytest.raises(TrainingError) as error:
         run_update(
             model, torch.optim.Adam(model.parameters()), [batch], CONFIG.training, learning_rate=1, precision="fp32",
-            shares=Shares(1, 10_000), seed=(1,), world=world,
+            shares=Shares(1), seed=(1,), world=world,
         )  # fmt: skip
     for old, parameter in zip(before, model.parameters(), strict=True):
         assert torch.equal(old.nan_to_num(), parameter.nan_to_num())
