@@ -12,13 +12,17 @@ from kotrans.batching import pad
 from kotrans.checkpoint import Checkpoint
 from kotrans.config.config import SearchConfig
 from kotrans.errors import ModelError
+from kotrans.model.stepping import SearchModel
 from kotrans.search.beam import search
 from kotrans.search.stepper import EnsembleStepper, Stepper
 from kotrans.search.trellis import Hypothesis
+from kotrans.shares import Shares
 from kotrans.text import normalize
 from kotrans.tokenizer import EOS, PAD, Tokenizer
 
-_BATCHES_SORTED = 16  # how many batches of lines are read ahead and sorted by length
+# How many batches of lines are read ahead and sorted by length: some for each thread, so that none waits long at the end.
+_BATCHES_SORTED = 16
+_BATCHES_A_THREAD = 4
 
 
 @dataclass(frozen=True)
@@ -68,14 +72,16 @@ class Translator:
         self.device = device
         self.max_pieces = max_pieces
         self.max_source_length = max_source_length
+        self._shares = Shares(torch.get_num_threads() if device.type == "cpu" else 1)
 
     def translate(self, lines: Iterable[str], n_best: int = 1) -> Iterator[Translation]:
-        """One Translation for each line, in order; reads ahead some hundred lines at most.
+        """One Translation for each line, in order; reads ahead a number of lines that does not grow with the text.
 
-        Raises ModelError if a line is too long for a model with `attention.score: location`.
+        The batches of the lines read are divided among the threads, each batch on one core. Raises ModelError if a line is too long for a model with `attention.score: location`.
         """
         remaining, first = iter(lines), 1
-        while chunk := list(islice(remaining, self.config.batch * _BATCHES_SORTED)):
+        ahead = self.config.batch * max(_BATCHES_SORTED, _BATCHES_A_THREAD * self._shares.count)
+        while chunk := list(islice(remaining, ahead)):
             yield from self._translate_chunk(chunk, n_best, first)
             first += len(chunk)
 
@@ -84,17 +90,26 @@ class Translator:
         self._check_lengths(encoded, first)
         cut = [self._parts(ids) for ids in encoded]
         parts = [(row, part) for row, parts_of_line in enumerate(cut) for part in parts_of_line]
-        order = sorted(range(len(parts)), key=lambda i: -len(parts[i][1]))
         found: list[list[list[Hypothesis]]] = [[] for _ in lines]
-        hypotheses: dict[int, list[Hypothesis]] = {}
-        for start in range(0, len(order), self.config.batch):
-            batch = order[start : start + self.config.batch]
-            source = pad([[*parts[i][1], EOS] for i in batch]).to(self.device)  # (B, S)
-            hypotheses.update(zip(batch, search(self.stepper, source, source != PAD, self.config, n_best), strict=True))
-        for i, (row, _) in enumerate(parts):
-            found[row].append(hypotheses[i])
+        for (row, _), hypotheses in zip(parts, self._search([part for _, part in parts], n_best), strict=True):
+            found[row].append(hypotheses)
         for line, sources, n_bests in zip(lines, cut, found, strict=True):
             yield self._translation(line, sources, n_bests)
+
+    def _search(self, sources: Sequence[Sequence[int]], n_best: int) -> Iterator[list[Hypothesis]]:
+        """The n best of each source, in order, found in batches of like lengths, the longest first."""
+        order = sorted(range(len(sources)), key=lambda i: -len(sources[i]))
+        size = min(self.config.batch, -(-len(order) // self._shares.count))
+        batches = [order[start : start + size] for start in range(0, len(order), size or 1)]
+
+        def translated(batch: Sequence[int]) -> list[list[Hypothesis]]:
+            source = pad([[*sources[i], EOS] for i in batch]).to(self.device)  # (B, S)
+            return search(self.stepper, source, source != PAD, self.config, n_best)
+
+        found = {}
+        for batch, hypotheses in zip(batches, self._shares.map(translated, batches), strict=True):
+            found.update(zip(batch, hypotheses, strict=True))
+        return (found[i] for i in range(len(sources)))
 
     def _check_lengths(self, encoded: Sequence[Sequence[int]], first: int) -> None:
         limit = self.max_source_length
@@ -156,7 +171,7 @@ def translator_of(checkpoints: Sequence[Checkpoint], search: SearchConfig, devic
                 f"an ensemble needs one vocabulary, but {first.config.name} and {other.config.name} have tokenizers "
                 f"{first.tokenizer.fingerprint} and {other.tokenizer.fingerprint}"
             )
-    models = [checkpoint.model for checkpoint in checkpoints]
+    models = [SearchModel(checkpoint.model) for checkpoint in checkpoints]
     limits = [
         checkpoint.config.attention.max_source_length
         for checkpoint in checkpoints

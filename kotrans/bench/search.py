@@ -15,8 +15,10 @@ from kotrans.bench.clock import Stopwatch, rounds
 from kotrans.bench.figures import Search
 from kotrans.bench.pairs import Sentence
 from kotrans.config.config import SearchConfig
-from kotrans.model.seq2seq import SearchState, Seq2Seq
+from kotrans.model.seq2seq import Seq2Seq
+from kotrans.model.stepping import SearchModel, SearchState
 from kotrans.search.beam import search
+from kotrans.shares import Shares
 from kotrans.tokenizer import EOS, PAD
 
 _SORTED = 16  # batches of like lengths are made of so many sentences at a time, as in translation
@@ -32,7 +34,7 @@ class _Rows(NamedTuple):
 class GivenLengths:
     """A model whose translations have given lengths: one that was never trained would not know where to end."""
 
-    def __init__(self, model: Seq2Seq, lengths: Tensor) -> None:
+    def __init__(self, model: SearchModel, lengths: Tensor) -> None:
         """lengths (B,) in pieces, EOS counted."""
         self._model = model
         self._lengths = lengths
@@ -41,12 +43,12 @@ class GivenLengths:
         return _Rows(self._model.start(source, mask), self._lengths)
 
     def step(self, state: _Rows, previous: Tensor) -> tuple[Tensor, _Rows, Tensor | None]:
-        log_probs, model, weights = self._model.step(state.model, previous)  # (N, V)
+        logits, model, weights = self._model.step(state.model, previous)  # (N, V)
         last = state.left == 1  # (N,)
-        end = log_probs[:, EOS].masked_fill(~last, -math.inf)  # (N,)
-        log_probs = log_probs.masked_fill(last.unsqueeze(1), -math.inf)  # (N, V)
-        log_probs[:, EOS] = end
-        return log_probs, _Rows(model, state.left - 1), weights
+        end = logits[:, EOS].masked_fill(~last, -math.inf)  # (N,)
+        logits = logits.masked_fill(last.unsqueeze(1), -math.inf)  # (N, V)
+        logits[:, EOS] = end
+        return logits, _Rows(model, state.left - 1), weights
 
     def select(self, state: _Rows, rows: Tensor) -> _Rows:
         return _Rows(self._model.select(state.model, rows), state.left[rows])
@@ -56,24 +58,30 @@ def measure_search(
     model: Seq2Seq, sentences: Sequence[Sentence], config: SearchConfig, device: torch.device,
     *, beam: int, batch: int, seconds: float, tell: Callable[[float], None],
 ) -> Search:  # fmt: skip
-    """Translates batches of the sentences for so many seconds, three at least; `tell` hears the seconds spent."""
+    """Translates batches for so many seconds, three rounds at least of one for each thread; `tell` hears the seconds."""
     model.eval()
     # No limit by the source: the lengths are given.
     longest = max(sentence.target_length for sentence in sentences)
     config = config.model_copy(update={"beam": beam, "max_length_ratio": 0.0, "max_length_extra": longest})
     batches = _batches(sentences, batch)
     translated, pieces, spent = 0, 0, 0.0
+    stepper = SearchModel(model)
     watch = Stopwatch(device)
+    shares = Shares(torch.get_num_threads() if device.type == "cpu" and batch > 1 else 1)
+
+    def translate(rows: list[Sentence]) -> None:
+        source = pad([sentence.source for sentence in rows]).to(device)  # (B, S)
+        lengths = torch.tensor([sentence.target_length for sentence in rows], device=device)  # (B,)
+        search(GivenLengths(stepper, lengths), source, source != PAD, config)
+
     for number in rounds(seconds, 3, tell):
-        rows = batches[number % len(batches)]
-        source = pad([sentence.source for sentence in rows])  # (B, S)
-        lengths = torch.tensor([sentence.target_length for sentence in rows])  # (B,)
+        together = [batches[(number * shares.count + i) % len(batches)] for i in range(shares.count)]
         watch.start()
-        source = source.to(device)
-        search(GivenLengths(model, lengths.to(device)), source, source != PAD, config)
+        for _ in shares.map(translate, together):
+            pass
         spent += watch.passed()
-        translated += len(rows)
-        pieces += int(lengths.sum())
+        translated += sum(map(len, together))
+        pieces += sum(sentence.target_length for rows in together for sentence in rows)
     return Search(beam, batch, translated, pieces, spent, translated / spent, pieces / spent)
 
 

@@ -1,7 +1,7 @@
 """Where a target step looks: five score functions over the encoder's states, or one fixed context.
 
-Shape key: B sentences, S source positions, H width of an encoder state (memory), Q width of the decoder state,
-A width of a key.
+Shape key: B sentences, K decoder states that look at one sentence, S source positions, H width of an encoder state
+(memory), Q width of the decoder state, A width of a key.
 """
 
 import math
@@ -15,6 +15,7 @@ from kotrans.errors import ModelError
 # The gradient of a direction grows as its vector shrinks. The first state of a one-way encoder is 0 when its piece was
 # dropped; without a floor under the length the gradient was 1e11 there.
 SHORTEST = 1e-3
+_BLOCK = 2**18  # elements: 1 MiB in float32, half the cache of a core
 
 
 class Attention(nn.Module):
@@ -29,17 +30,16 @@ class Attention(nn.Module):
         return memory
 
     def scores(self, query: Tensor, keys: Tensor) -> Tensor:
-        """e_ij (B, S) of the states query (B, Q) with keys (B, S, A)."""
+        """e_ij (B, K, S) of the states query (B, K, Q) with keys (B, S, A)."""
         raise NotImplementedError
 
     def forward(self, query: Tensor, keys: Tensor, memory: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-        """Context (B, H) and weights (B, S); mask (B, S) is true on real pieces."""
-        scores = self.scores(query, keys)  # (B, S)
+        """Contexts (B, K, H) and weights (B, K, S) of query (B, K, Q); mask (B, S) is true on real pieces."""
+        scores = self.scores(query, keys)  # (B, K, S)
         # In float32 at least: autocast on the CPU would let weights of bfloat16 sum to 1 only roughly.
         precision = torch.promote_types(scores.dtype, torch.float32)
-        weights = scores.masked_fill(~mask, -math.inf).softmax(-1, dtype=precision)  # (B, S)
-        context = torch.bmm(weights.to(memory.dtype).unsqueeze(1), memory).squeeze(1)  # (B, H)
-        return context, weights
+        weights = scores.masked_fill(~mask.unsqueeze(1), -math.inf).softmax(-1, dtype=precision)  # (B, K, S)
+        return torch.bmm(weights.to(memory.dtype), memory), weights
 
 
 class AdditiveAttention(Attention):
@@ -55,8 +55,17 @@ class AdditiveAttention(Attention):
         return self.key(memory)  # (B, S, A)
 
     def scores(self, query: Tensor, keys: Tensor) -> Tensor:
-        hidden = torch.tanh(self.query(query).unsqueeze(1) + keys)  # (B, S, A)
-        return self.energy(hidden).squeeze(-1)  # (B, S)
+        asked = self.query(query).unsqueeze(2)  # (B, K, 1, A)
+        if torch.is_grad_enabled() or not keys.is_cpu:
+            return self._energies(asked, keys.unsqueeze(1))
+        # A few sentences at a time, so that what is made for them stays in the core's cache.
+        rows = max(1, _BLOCK // max(1, asked.size(1) * keys[:1].numel()))
+        blocks = zip(asked.split(rows), keys.unsqueeze(1).split(rows), strict=True)
+        return torch.cat([self._energies(*block) for block in blocks])  # (B, K, S)
+
+    def _energies(self, asked: Tensor, keys: Tensor) -> Tensor:
+        """(B, K, S) of asked (B, K, 1, A) and keys (B, 1, S, A)."""
+        return self.energy((asked + keys).tanh_()).squeeze(-1)
 
 
 class CosineAttention(Attention):
@@ -76,8 +85,8 @@ class CosineAttention(Attention):
         return functional.normalize(self.key(memory), dim=-1, eps=SHORTEST)  # (B, S, Q)
 
     def scores(self, query: Tensor, keys: Tensor) -> Tensor:
-        direction = functional.normalize(query, dim=-1, eps=SHORTEST).to(keys.dtype)  # (B, Q)
-        cosine = torch.bmm(keys, direction.unsqueeze(-1)).squeeze(-1)  # (B, S)
+        direction = functional.normalize(query, dim=-1, eps=SHORTEST).to(keys.dtype)  # (B, K, Q)
+        cosine = torch.bmm(direction, keys.mT)  # (B, K, S)
         return cosine if self.log_beta is None else self.log_beta.exp() * cosine
 
 
@@ -99,7 +108,7 @@ class LocationAttention(Attention):
         return memory
 
     def scores(self, query: Tensor, keys: Tensor) -> Tensor:
-        return self.position(query)[:, : keys.size(1)]  # (B, S)
+        return self.position(query)[..., : keys.size(1)]  # (B, K, S)
 
 
 class GeneralAttention(Attention):
@@ -114,7 +123,7 @@ class GeneralAttention(Attention):
         return self.key(memory) * self.factor  # (B, S, Q)
 
     def scores(self, query: Tensor, keys: Tensor) -> Tensor:
-        return torch.bmm(keys, query.to(keys.dtype).unsqueeze(-1)).squeeze(-1)  # (B, S)
+        return torch.bmm(query.to(keys.dtype), keys.mT)  # (B, K, S)
 
 
 class DotAttention(Attention):
@@ -125,4 +134,4 @@ class DotAttention(Attention):
         self.factor = size**-0.5 if scale else 1.0
 
     def scores(self, query: Tensor, keys: Tensor) -> Tensor:
-        return torch.bmm(keys, query.to(keys.dtype).unsqueeze(-1)).squeeze(-1) * self.factor  # (B, S)
+        return torch.bmm(query.to(keys.dtype), keys.mT) * self.factor  # (B, K, S)

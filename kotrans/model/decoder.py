@@ -88,14 +88,23 @@ class Decoder(nn.Module):
         keys = self.attention.keys(encoded.memory)  # (B, S, A)
         return Source(encoded.memory, keys, encoded.mask, None), DecoderState(states)
 
-    def context(self, source: Source, state: CellState) -> tuple[Tensor, Tensor | None]:
-        """c_i (B, H) and its weights (B, S), which the fixed context has not."""
+    def look(self, source: Source, queries: Tensor) -> tuple[Tensor, Tensor | None]:
+        """c_i (B, K, H) for s_{i-1} in queries (B, K, Q), and its weights (B, K, S), which the fixed context has not.
+
+        Training has one state s_{i-1} for each sentence, a search as many as there are hypotheses of it.
+        """
         if self.attention is None:
             assert source.fixed_context is not None
-            return source.fixed_context, None
+            return source.fixed_context.unsqueeze(1).expand(-1, queries.size(1), -1), None
         assert source.keys is not None
         assert source.memory is not None
-        return self.attention(state.hidden, source.keys, source.memory, source.mask)
+        return self.attention(queries, source.keys, source.memory, source.mask)
+
+    def step(self, state: DecoderState, embedded: Tensor, context: Tensor) -> tuple[Tensor, DecoderState]:
+        """One step of a search: the deep output (B, O) from embedded (B, E) and context (B, H), and the next state."""
+        first = self.cell(self.cell.project(torch.cat([embedded, context], dim=-1)), state.layers[0])
+        hidden, upper = self._climb(first.hidden.unsqueeze(1), state)  # (B, 1, Q)
+        return self._deep_output(hidden.squeeze(1), embedded, context), DecoderState((first, *upper))
 
     def forward(
         self, source: Source, state: DecoderState, embedded: Tensor
@@ -113,18 +122,19 @@ class Decoder(nn.Module):
         return output, DecoderState((first, *upper)), weights
 
     def _by_steps(self, source: Source, state: CellState, embedded: Tensor, mask: Tensor | None) -> FirstLayer:
-        """The readable definition, and what a search takes its steps with."""
+        """The readable definition."""
         projected = self.cell.project(embedded)  # (B, T, G*Q)
         # Cut out and cast once: in the loop, the gradient of a slice would be a whole matrix at each step.
         columns = self.cell.weight_input[:, self.embedding_size :].to(projected.dtype)  # (G*Q, H)
         hiddens, contexts, weights = [], [], []
         for step in projected.unbind(1):
-            context, weight = self.context(source, state)
+            looked, weight = self.look(source, state.hidden.unsqueeze(1))  # (B, 1, H), (B, 1, S)
+            context = looked.squeeze(1)
             state = self.cell(step + functional.linear(context, columns), state, mask)
             hiddens.append(state.hidden)
             contexts.append(context)
             if weight is not None:
-                weights.append(weight)
+                weights.append(weight.squeeze(1))
         return FirstLayer(
             torch.stack(hiddens, dim=1), torch.stack(contexts, dim=1),
             torch.stack(weights, dim=1) if weights else None, state,

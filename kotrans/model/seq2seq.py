@@ -1,11 +1,8 @@
 """Source in, target out: embeddings, encoder, decoder and softmax together.
 
-Shape key: B sentences, S source positions, T target steps, E embedding width, V target pieces, N rows of a search.
+Shape key: B sentences, S source positions, T target steps, E embedding width, V target pieces.
 """
 
-from typing import NamedTuple, Self
-
-import torch
 from torch import Tensor, nn
 
 from kotrans.model.decoder import Decoder, DecoderState, Source
@@ -14,19 +11,8 @@ from kotrans.model.encoder import Encoder
 from kotrans.model.recurrence import LoopedRecurrence
 
 
-class SearchState(NamedTuple):
-    """What a search carries between steps, a row for each hypothesis."""
-
-    source: Source
-    decoder: DecoderState
-
-    def select(self, rows: Tensor) -> Self:
-        """The given rows, in their order."""
-        return type(self)(self.source.select(rows), self.decoder.select(rows))
-
-
 class Seq2Seq(nn.Module):
-    """p(y_i | y_<i, x) for every step, in training all at once, in a search step by step."""
+    """p(y_i | y_<i, x) for every step at once; a search takes the steps one by one with `SearchModel`."""
 
     def __init__(
         self, source_embedding: nn.Embedding, target_embedding: nn.Embedding, encoder: Encoder, decoder: Decoder,
@@ -54,8 +40,7 @@ class Seq2Seq(nn.Module):
 
     def output(self, source: Tensor, mask: Tensor, inputs: Tensor) -> tuple[Tensor, Tensor | None]:
         """The same before the softmax: what it reads (B, T, O), and the attention weights."""
-        state = self.start(source, mask)
-        output, _, weights = self.decoder(state.source, state.decoder, self._embed_target(inputs))
+        output, _, weights = self.decoder(*self.start(source, mask), self._embed_target(inputs))
         return output, weights
 
     def train_by_plain_steps(self, plain: bool) -> None:
@@ -64,23 +49,10 @@ class Seq2Seq(nn.Module):
             if isinstance(module, Decoder | LoopedRecurrence):
                 module.plain = plain
 
-    def start(self, source: Tensor, mask: Tensor) -> SearchState:
-        """Encodes source (B, S) and gives the state before the first step."""
+    def start(self, source: Tensor, mask: Tensor) -> tuple[Source, DecoderState]:
+        """Encodes source (B, S): what each step reads of it, and the state before the first step."""
         embedded = self.source_word_dropout(self.embedding_dropout(self.source_embedding(source)))  # (B, S, E)
-        return SearchState(*self.decoder.start(self.encoder(embedded, mask)))
-
-    def step(self, state: SearchState, previous: Tensor) -> tuple[Tensor, SearchState, Tensor | None]:
-        """One step after the pieces previous (N,): log probabilities (N, V), the next state, weights (N, S)."""
-        embedded = self._embed_target(previous.unsqueeze(1))  # (N, 1, E)
-        output, decoder, weights = self.decoder(state.source, state.decoder, embedded)
-        logits = self.softmax(output.squeeze(1))  # (N, V)
-        # In float32 at least, because a search adds them up over many steps.
-        log_probs = logits.log_softmax(-1, dtype=torch.promote_types(logits.dtype, torch.float32))  # (N, V)
-        return log_probs, state._replace(decoder=decoder), None if weights is None else weights.squeeze(1)
-
-    def select(self, state: SearchState, rows: Tensor) -> SearchState:
-        """The given rows of the state, in their order."""
-        return state.select(rows)
+        return self.decoder.start(self.encoder(embedded, mask))
 
     def _embed_target(self, ids: Tensor) -> Tensor:
         return self.target_word_dropout(self.embedding_dropout(self.target_embedding(ids)))  # (B, T, E)

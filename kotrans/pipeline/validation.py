@@ -13,6 +13,7 @@ from kotrans.errors import DataError, TrainingError
 from kotrans.evaluate import bleu
 from kotrans.loss import TrainingLoss
 from kotrans.model.seq2seq import Seq2Seq
+from kotrans.model.stepping import SearchModel
 from kotrans.pipeline.stages import Prepared
 from kotrans.text import normalize
 from kotrans.tokenizer import PAD
@@ -48,8 +49,8 @@ class Validation:
         if not math.isfinite(perplexity):
             raise TrainingError("the dev perplexity is not finite; lower training.learning_rate")
         translator = Translator(
-            model, self.tokenizer, self.config.search.model_copy(update={"beam": self.config.validation.beam}),
-            self.device, max_pieces=self.config.batches.max_pieces,
+            SearchModel(model), self.tokenizer,
+            self.config.search.model_copy(update={"beam": self.config.validation.beam}), self.device, max_pieces=self.config.batches.max_pieces,
         )  # fmt: skip
         own = [translation.text for translation in translator.translate(self.sources[self.world.share])]
         hypotheses = self.world.collect(own)

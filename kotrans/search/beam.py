@@ -44,13 +44,13 @@ def beam_search(
     length = 0
     state = stepper.start(source, mask)
     while parents.numel():
-        log_probs, state, weights = stepper.step(state, previous.to(source.device))  # (N, V), (N, S)
+        logits, state, weights = stepper.step(state, previous.to(source.device))  # (N, V), (N, S)
         places = torch.tensor([sentence.places for sentence in sentences])  # (B,)
-        rows, previous, chosen = _continue(log_probs, trellis.owners[parents], trellis.totals[parents], places)
+        rows, previous, chosen = _continue(logits, trellis.owners[parents], trellis.totals[parents], places)
         trellis.grow(parents[rows], previous, chosen, None if weights is None else weights.cpu()[rows])
         length += 1
         parents = _settle(sentences, trellis, previous, length)
-        state = keep_rows(stepper, state, rows[parents], len(log_probs), source.device)
+        state = keep_rows(stepper, state, rows[parents], len(logits))
         previous = previous[parents]
     return _collect(sentences, trellis)
 
@@ -89,26 +89,28 @@ class _Sentence:
         return sorted(self.ends)[: self._n_best]
 
 
-def _continue(log_probs: Tensor, owners: Tensor, totals: Tensor, places: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def _continue(logits: Tensor, owners: Tensor, totals: Tensor, places: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """The most probable continuations for the free places: row, piece and log-probability (M,) of each.
 
-    log_probs (N, V), owners (N,) and totals (N,) of the rows, places (B,). The continuations of a sentence lie
+    logits (N, V), owners (N,) and totals (N,) of the rows, places (B,). The continuations of a sentence lie
     together, best first; of equal ones, the better parent's and then the smaller id comes first.
     """
     width = int(places.max())
-    forbid_special(log_probs)
-    best, pieces = (chosen.cpu() for chosen in largest(log_probs, min(width, log_probs.size(1))))  # (N, k)
+    total = logits.logsumexp(1, keepdim=True).cpu().double()  # (N, 1)
+    forbid_special(logits)
+    best, pieces = (chosen.cpu() for chosen in largest(logits, min(width, logits.size(1))))  # (N, k)
+    log_probs = best.double() - total  # (N, k)
     counts = owners.bincount(minlength=len(places))  # (B,)
     first = counts.cumsum(0) - counts  # (B,) first row of each sentence
     slot = torch.arange(len(owners)) - first[owners]  # (N,)
     grid = totals.new_full((len(places), int(counts.max()), best.size(1)), -torch.inf)  # (B, slots, k)
-    grid[owners, slot] = totals.unsqueeze(1) + best.double()
+    grid[owners, slot] = totals.unsqueeze(1) + log_probs
     sums, flat = largest(grid.flatten(1), min(width, grid[0].numel()))  # (B, width)
     check_possible(sums[counts > 0, 0])
     taken = (torch.arange(sums.size(1)) < places.unsqueeze(1)) & (sums > -torch.inf)  # (B, width)
     row = (first.unsqueeze(1) + flat // best.size(1))[taken]  # (M,)
     choice = (flat % best.size(1))[taken]  # (M,)
-    return row, pieces[row, choice], best[row, choice]
+    return row, pieces[row, choice], log_probs[row, choice]
 
 
 def _settle(sentences: list[_Sentence], trellis: Trellis, tokens: Tensor, length: int) -> Tensor:

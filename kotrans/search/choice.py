@@ -1,4 +1,4 @@
-"""Choosing pieces by log-probability, so that equal ones are told apart by their ids alone."""
+"""Choosing pieces by probability, so that equal ones are told apart by their ids alone."""
 
 import torch
 from torch import Tensor
@@ -9,9 +9,10 @@ from kotrans.tokenizer import BOS, PAD, UNK
 # Shape key: N rows, V vocabulary, k choices.
 
 
-def forbid_special(log_probs: Tensor) -> None:
-    """Takes away, in place, the pieces that a translation never holds; the others of log_probs (N, V) stay."""
-    log_probs[:, [PAD, BOS, UNK]] = -torch.inf
+def forbid_special(logits: Tensor) -> None:
+    """Takes away, in place, the pieces that a translation never holds; the others of logits (N, V) stay."""
+    for piece in (PAD, BOS, UNK):
+        logits[:, piece] = -torch.inf
 
 
 def largest(values: Tensor, k: int) -> tuple[Tensor, Tensor]:

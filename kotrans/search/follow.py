@@ -12,18 +12,19 @@ from kotrans.search.trellis import End, Hypothesis, Trellis, length_limits
 from kotrans.tokenizer import BOS, EOS
 
 # Shape key: B sentences, N rows alive, S source length, V target vocabulary.
-Choose = Callable[[Tensor, Tensor, int], Tensor]
-"""Takes log-probabilities (N, V), sentences (N,) and how many pieces stand already; gives the next pieces (N,)."""
+Choose = Callable[[Tensor, Tensor, int], tuple[Tensor, Tensor]]
+"""Takes logits (N, V), sentences (N,) and how many pieces stand; gives the next pieces and their logits, (N,) each."""
 
 
 @torch.no_grad()
 def greedy_search(stepper: Stepper[State], source: Tensor, mask: Tensor, config: SearchConfig) -> list[Hypothesis]:
     """The most probable next piece, again and again, until EOS or the maximum length; source and mask (B, S)."""
 
-    def most_probable(log_probs: Tensor, owners: Tensor, length: int) -> Tensor:
-        forbid_special(log_probs)
-        check_possible(log_probs.amax(1))
-        return log_probs.argmax(1).cpu()  # (N,) of equal ones the first
+    def most_probable(logits: Tensor, owners: Tensor, length: int) -> tuple[Tensor, Tensor]:
+        forbid_special(logits)
+        best, pieces = logits.max(1)  # (N,) of equal ones the first
+        check_possible(best)
+        return pieces.cpu(), best
 
     return _follow(stepper, source, mask, config, length_limits(mask, config), most_probable)
 
@@ -37,7 +38,12 @@ def score_targets(
     wanted = torch.full((len(targets), max(limits, default=0)), EOS)  # (B, T)
     for row, target in zip(wanted, targets, strict=True):
         row[: len(target)] = torch.tensor(target, dtype=torch.long)
-    return _follow(stepper, source, mask, config, limits, lambda log_probs, owners, length: wanted[owners, length])
+
+    def given(logits: Tensor, owners: Tensor, length: int) -> tuple[Tensor, Tensor]:
+        pieces = wanted[owners, length]  # (N,)
+        return pieces, logits.gather(1, pieces.to(logits.device).unsqueeze(1)).squeeze(1)
+
+    return _follow(stepper, source, mask, config, limits, given)
 
 
 def _follow(
@@ -51,10 +57,11 @@ def _follow(
     length = 0
     state = stepper.start(source, mask)
     while parents.numel():
-        log_probs, state, weights = stepper.step(state, previous.to(source.device))  # (N, V), (N, S)
-        previous = choose(log_probs, trellis.owners[parents], length)
-        chosen = log_probs.gather(1, previous.to(log_probs.device).unsqueeze(1)).squeeze(1)  # (N,)
-        trellis.grow(parents, previous, chosen.cpu(), None if weights is None else weights.cpu())
+        logits, state, weights = stepper.step(state, previous.to(source.device))  # (N, V), (N, S)
+        total = logits.logsumexp(1)  # (N,)
+        previous, chosen = choose(logits, trellis.owners[parents], length)
+        log_probs = chosen.cpu().double() - total.cpu().double()  # (N,)
+        trellis.grow(parents, previous, log_probs, None if weights is None else weights.cpu())
         length += 1
         stops = (previous == EOS) | (longest[trellis.owners] == length)  # (N,)
         scores = trellis.scores()
@@ -62,6 +69,6 @@ def _follow(
             cut = int(previous[node]) != EOS
             ends[int(trellis.owners[node])] = End(cut, -float(scores[node]), length, node)
         parents = (~stops).nonzero().flatten()
-        state = keep_rows(stepper, state, parents, len(previous), source.device)
+        state = keep_rows(stepper, state, parents, len(previous))
         previous = previous[parents]
     return trellis.hypotheses(sorted(ends), [ends[sentence] for sentence in sorted(ends)])

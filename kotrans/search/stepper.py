@@ -22,14 +22,15 @@ class Stepper(Protocol[State]):
         ...
 
     def step(self, state: State, previous: Tensor) -> tuple[Tensor, State, Tensor | None]:
-        """Log-probabilities (N, V) after `previous` (N,), the new state, attention weights (N, S) or None.
+        """Logits (N, V) after `previous` (N,), the new state, attention weights (N, S) or None.
 
-        The log-probabilities are the caller's: they may be written into.
+        Logits are log-probabilities but for a number that a row's may all lack; `logsumexp` tells it. They are the
+        caller's: they may be written into.
         """
         ...
 
     def select(self, state: State, rows: Tensor) -> State:
-        """The state of the rows (M,) in that order; a row may occur several times or not at all."""
+        """The state of the rows (M,), on the CPU, in that order; a row may occur several times or not at all."""
         ...
 
 
@@ -47,7 +48,7 @@ class EnsembleStepper:
 
     def step(self, state: list[Any], previous: Tensor) -> tuple[Tensor, list[Any], Tensor | None]:
         outputs = [stepper.step(part, previous) for stepper, part in zip(self.steppers, state, strict=True)]
-        log_probs = torch.stack([output[0] for output in outputs])  # (models, N, V)
+        log_probs = torch.stack([output[0].log_softmax(1) for output in outputs])  # (models, N, V)
         weights = [output[2] for output in outputs if output[2] is not None]
         return (
             log_probs.logsumexp(0) - math.log(len(outputs)),  # (N, V)
@@ -59,8 +60,8 @@ class EnsembleStepper:
         return [stepper.select(part, rows) for stepper, part in zip(self.steppers, state, strict=True)]
 
 
-def keep_rows(stepper: Stepper[State], state: State, rows: Tensor, count: int, device: torch.device) -> State:
+def keep_rows(stepper: Stepper[State], state: State, rows: Tensor, count: int) -> State:
     """The state of some of its `count` rows; nothing is copied when they are all of them in order."""
     if torch.equal(rows, torch.arange(count)):
         return state
-    return stepper.select(state, rows.to(device))
+    return stepper.select(state, rows)

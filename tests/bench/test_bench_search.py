@@ -11,6 +11,7 @@ from kotrans.bench.search import GivenLengths, measure_search
 from kotrans.config.config import SearchConfig
 from kotrans.model.build import build_model
 from kotrans.model.seq2seq import Seq2Seq
+from kotrans.model.stepping import SearchModel
 from kotrans.search.beam import search
 from kotrans.tokenizer import PAD
 from tests.tiny_training import tiny_config
@@ -28,20 +29,21 @@ def model(tmp_path: Path) -> Seq2Seq:
 def test_every_translation_ends_at_its_length_and_not_before(beam: int, model: Seq2Seq) -> None:
     source = pad([[9, 8, 2], [5, 2], [7, 7, 7, 2], [6, 2], [4, 2]])
     config = SearchConfig(beam=beam, max_length_ratio=0, max_length_extra=6)
-    found = search(GivenLengths(model, torch.tensor(LENGTHS)), source, source != PAD, config, n_best=beam)
+    found = search(GivenLengths(SearchModel(model), torch.tensor(LENGTHS)), source, source != PAD, config, n_best=beam)
     for length, hypotheses in zip(LENGTHS, found, strict=True):
         assert {(len(hypothesis.ids) + 1, hypothesis.finished) for hypothesis in hypotheses} == {(length, True)}
 
 
 def test_before_its_end_the_model_says_what_it_would_have_said_with_eos_forbidden(model: Seq2Seq) -> None:
     source = pad([[9, 8, 2], [5, 2]])
-    given = GivenLengths(model, torch.tensor([5, 5]))
-    state, plain = given.start(source, source != PAD), model.start(source, source != PAD)
+    given = GivenLengths(SearchModel(model), torch.tensor([5, 5]))
+    plain = SearchModel(model)
+    state, start = given.start(source, source != PAD), plain.start(source, source != PAD)
     previous = torch.tensor([1, 1])
-    log_probs, _, _ = given.step(state, previous)
-    expected, _, _ = model.step(plain, previous)
+    logits, _, _ = given.step(state, previous)
+    expected, _, _ = plain.step(start, previous)
     expected[:, 2] = -torch.inf
-    assert torch.equal(log_probs, expected)
+    assert torch.equal(logits, expected)
 
 
 @pytest.mark.parametrize(("beam", "batch"), [(1, 4), (2, 1)])

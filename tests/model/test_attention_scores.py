@@ -34,7 +34,7 @@ def test_a_source_longer_than_the_positions_of_location_is_refused_with_both_num
 
 def test_location_weighs_positions_whatever_stands_there() -> None:
     attention = LocationAttention(4, 7).double()
-    query, mask = random(2, 4), torch.ones(2, 5, dtype=torch.bool)
+    query, mask = random(2, 3, 4), torch.ones(2, 5, dtype=torch.bool)
     weights = [
         attention(query, attention.keys(memory), memory, mask)[1] for memory in (random(2, 5, 3), random(2, 5, 3))
     ]
@@ -54,16 +54,16 @@ def test_location_weighs_positions_whatever_stands_there() -> None:
 )
 def test_a_score_that_reads_the_memory_follows_it_when_it_moves(attention: Attention) -> None:
     attention.double()
-    query, memory, order = random(2, 4), random(2, 5, 4), torch.tensor([3, 0, 4, 1, 2])
+    query, memory, order = random(2, 3, 4), random(2, 5, 4), torch.tensor([3, 0, 4, 1, 2])
     scores = attention.scores(query, attention.keys(memory))
     moved = attention.scores(query, attention.keys(memory[:, order]))
-    torch.testing.assert_close(moved, scores[:, order], rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close(moved, scores[..., order], rtol=1e-12, atol=1e-12)
 
 
 @pytest.mark.parametrize("memory_size", [4, 6])
 def test_cosine_reads_directions_and_beta_bounds_it(memory_size: int) -> None:
     attention = CosineAttention(memory_size, 4, learned_beta=True).double()
-    query, memory = random(2, 4), random(2, 5, memory_size)
+    query, memory = random(2, 3, 4), random(2, 5, memory_size)
     scores = attention.scores(query, attention.keys(memory))
     louder = attention.scores(7 * query, attention.keys(3 * memory))
     torch.testing.assert_close(louder, scores, rtol=1e-12, atol=1e-12)
@@ -79,7 +79,7 @@ def test_cosine_of_a_vector_of_zeros_is_zero_and_its_gradient_bounded() -> None:
     nothing = torch.zeros(2, 4, dtype=torch.double)
     for query, memory in ((random(2, 4), nothing), (nothing, random(2, 4))):
         query, memory = (vectors.clone().requires_grad_() for vectors in (query, memory))
-        scores = attention.scores(query, attention.keys(memory.unsqueeze(1)))
+        scores = attention.scores(query.unsqueeze(1), attention.keys(memory.unsqueeze(1)))
         scores.sum().backward()
         assert scores.abs().sum() == 0
         for vectors in (query, memory):
@@ -94,7 +94,7 @@ def test_scale_divides_by_the_square_root_of_the_width(kind: str) -> None:
         for scale in (False, True)
     )
     scaled.load_state_dict(plain.state_dict())
-    query, memory = torch.randn(2, 4), torch.randn(2, 5, 4 if kind == "dot" else 6)
+    query, memory = torch.randn(2, 3, 4), torch.randn(2, 5, 4 if kind == "dot" else 6)
     halves = [attention.scores(query, attention.keys(memory)) for attention in (scaled, plain)]
     torch.testing.assert_close(halves[0] * 2, halves[1])
 

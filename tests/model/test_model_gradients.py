@@ -53,7 +53,7 @@ def test_attention_has_the_right_gradients(score: str) -> None:
         return attention(query, attention.keys(memory), memory, mask)
 
     query_size = model.decoder.cell.hidden_size
-    query, memory = torch.randn(2, query_size, dtype=torch.double), torch.randn(2, 3, 6, dtype=torch.double)
+    query, memory = torch.randn(2, 2, query_size, dtype=torch.double), torch.randn(2, 3, 6, dtype=torch.double)
     check_parameters_and_inputs(attention, attend, query, memory)
 
 

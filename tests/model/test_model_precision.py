@@ -7,6 +7,7 @@ from torch import Tensor
 
 from kotrans.config.config import Config
 from kotrans.loss import sequence_loss
+from kotrans.model.stepping import SearchModel
 
 
 def train_once(config: Config, *, half: bool) -> tuple[Tensor, Tensor]:
@@ -49,11 +50,14 @@ def test_bfloat16_steps_give_what_bfloat16_teacher_forcing_gives(score: str) -> 
     model, batch = tiny_model(tiny_config(score)).float(), sentences()
     with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
         logits, _ = model(batch.source, batch.mask, batch.inputs)
-        state, log_probs = model.start(batch.source, batch.mask), []
-        for previous in batch.inputs.unbind(1):
-            log_prob, state, _ = model.step(state, previous)
-            log_probs.append(log_prob)
-    torch.testing.assert_close(torch.stack(log_probs, dim=1), logits.float().log_softmax(-1), rtol=0.05, atol=0.05)
+    stepper, steps = SearchModel(model, torch.bfloat16), []
+    state = stepper.start(batch.source, batch.mask)
+    for previous in batch.inputs.unbind(1):
+        step, state, _ = stepper.step(state, previous)
+        steps.append(step)
+    assert {step.dtype for step in steps} == {torch.float32}
+    assert {weight.dtype for weight in model.parameters()} == {torch.float32}
+    torch.testing.assert_close(torch.stack(steps, dim=1), logits.float(), rtol=0.05, atol=0.05)
 
 
 @pytest.mark.parametrize("score", SCORES)

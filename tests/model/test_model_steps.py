@@ -5,19 +5,19 @@ import torch
 from model_examples import CELLS, ENCODERS, SCORES, TARGET_SIZE, sentences, tiny_config, tiny_model
 from torch import Tensor, nn
 
-from kotrans.model.seq2seq import SearchState, Seq2Seq
+from kotrans.model.stepping import SearchModel, SearchState
 
 
 def assert_close(ours: Tensor, expected: Tensor) -> None:
     torch.testing.assert_close(ours, expected, rtol=1e-12, atol=1e-12)
 
 
-def force(model: Seq2Seq, state: SearchState, inputs: Tensor) -> tuple[SearchState, Tensor, Tensor | None]:
+def force(model: SearchModel, state: SearchState, inputs: Tensor) -> tuple[SearchState, Tensor, Tensor | None]:
     """Steps through inputs (N, T): the last state, log probabilities (N, T, V) and weights (N, T, S)."""
     log_probs, weights = [], []
     for previous in inputs.unbind(1):
-        log_prob, state, weight = model.step(state, previous)
-        log_probs.append(log_prob)
+        logits, state, weight = model.step(state, previous)
+        log_probs.append(logits.log_softmax(-1))
         if weight is not None:
             weights.append(weight)
     return state, torch.stack(log_probs, dim=1), torch.stack(weights, dim=1) if weights else None
@@ -29,7 +29,8 @@ def force(model: Seq2Seq, state: SearchState, inputs: Tensor) -> tuple[SearchSta
 def test_steps_give_what_teacher_forcing_gives(score: str, cell: str, layers: int) -> None:
     model, batch = tiny_model(tiny_config(score, decoder={"cell": cell, "layers": layers})), sentences()
     logits, weights = model(batch.source, batch.mask, batch.inputs)
-    _, log_probs, step_weights = force(model, model.start(batch.source, batch.mask), batch.inputs)
+    stepper = SearchModel(model)
+    _, log_probs, step_weights = force(stepper, stepper.start(batch.source, batch.mask), batch.inputs)
     assert_close(log_probs, logits.log_softmax(-1))
     assert_close(log_probs.exp().sum(-1), torch.ones(batch.inputs.shape, dtype=torch.double))
     assert (step_weights is None) == (weights is None) == (score == "none")
@@ -48,14 +49,16 @@ def test_steps_give_what_teacher_forcing_gives_for_every_encoder(
     )
     batch = sentences()
     logits, _ = model(batch.source, batch.mask, batch.inputs)
-    _, log_probs, _ = force(model, model.start(batch.source, batch.mask), batch.inputs)
+    stepper = SearchModel(model)
+    _, log_probs, _ = force(stepper, stepper.start(batch.source, batch.mask), batch.inputs)
     assert_close(log_probs, logits.log_softmax(-1))
 
 
 @pytest.mark.parametrize("cell", CELLS)
 @pytest.mark.parametrize("score", SCORES)
 def test_selected_rows_go_on_as_if_they_had_been_alone(score: str, cell: str) -> None:
-    model, batch = tiny_model(tiny_config(score, decoder={"cell": cell, "layers": 2})), sentences()
+    model = SearchModel(tiny_model(tiny_config(score, decoder={"cell": cell, "layers": 2})))
+    batch = sentences()
     state, _, _ = force(model, model.start(batch.source, batch.mask), batch.inputs[:, :2])
     rows = torch.tensor([3, 0, 0, 2])  # reordered, repeated, one dropped
     further = torch.randint(TARGET_SIZE, (4, 2))
@@ -72,7 +75,7 @@ def test_selected_rows_go_on_as_if_they_had_been_alone(score: str, cell: str) ->
 
 
 def test_a_step_leaves_the_state_before_it_as_it_was() -> None:
-    model, batch = tiny_model(tiny_config(decoder={"layers": 2})), sentences()
+    model, batch = SearchModel(tiny_model(tiny_config(decoder={"layers": 2}))), sentences()
     state = model.start(batch.source, batch.mask)
     first, _, _ = model.step(state, batch.inputs[:, 0])
     again, _, _ = model.step(state, batch.inputs[:, 0])
@@ -88,7 +91,8 @@ def test_keys_are_made_once_a_sentence(score: str) -> None:
     key = attention.get_submodule("key")
     key.register_forward_hook(lambda module, inputs, output: calls.append(1))
     assert isinstance(key, nn.Linear)
-    force(model, model.start(batch.source, batch.mask), batch.inputs)
+    stepper = SearchModel(model)
+    force(stepper, stepper.start(batch.source, batch.mask), batch.inputs)
     assert len(calls) == 1
     model(batch.source, batch.mask, batch.inputs)
     assert len(calls) == 2

@@ -50,8 +50,7 @@ def test_members_without_attention_do_not_thin_out_the_weights_of_the_others(att
 def test_keeping_every_row_in_order_copies_nothing() -> None:
     stepper, batch = RecurrentStepper(1), padded([[6], [7], [8]])
     state = stepper.start(*batch)
-    cpu = torch.device("cpu")
-    assert keep_rows(stepper, state, torch.tensor([0, 1, 2]), 3, cpu) is state
-    assert torch.equal(keep_rows(stepper, state, torch.tensor([0, 2, 1]), 3, cpu).hidden, state.hidden[[0, 2, 1]])
-    assert torch.equal(keep_rows(stepper, state, torch.tensor([0, 1]), 3, cpu).hidden, state.hidden[:2])
-    assert keep_rows(TableStepper(torch.ones(4, 4)), 3, torch.tensor([0, 0, 1, 1]), 3, cpu) == 4
+    assert keep_rows(stepper, state, torch.tensor([0, 1, 2]), 3) is state
+    assert torch.equal(keep_rows(stepper, state, torch.tensor([0, 2, 1]), 3).hidden, state.hidden[[0, 2, 1]])
+    assert torch.equal(keep_rows(stepper, state, torch.tensor([0, 1]), 3).hidden, state.hidden[:2])
+    assert keep_rows(TableStepper(torch.ones(4, 4)), 3, torch.tensor([0, 0, 1, 1]), 3) == 4
