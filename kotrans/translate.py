@@ -20,7 +20,7 @@ from kotrans.shares import Shares
 from kotrans.text import normalize
 from kotrans.tokenizer import EOS, PAD, Tokenizer
 
-# How many batches of lines are read ahead and sorted by length: some for each thread, so that none waits long at the end.
+# Batches of lines read ahead and sorted by length: some for each thread, so that none waits long at the end.
 _BATCHES_SORTED = 16
 _BATCHES_A_THREAD = 4
 
@@ -77,7 +77,8 @@ class Translator:
     def translate(self, lines: Iterable[str], n_best: int = 1) -> Iterator[Translation]:
         """One Translation for each line, in order; reads ahead a number of lines that does not grow with the text.
 
-        The batches of the lines read are divided among the threads, each batch on one core. Raises ModelError if a line is too long for a model with `attention.score: location`.
+        The batches of the lines read are divided among the threads, each batch on one core.
+        Raises ModelError if a line is too long for a model with `attention.score: location`.
         """
         remaining, first = iter(lines), 1
         ahead = self.config.batch * max(_BATCHES_SORTED, _BATCHES_A_THREAD * self._shares.count)
@@ -106,7 +107,7 @@ class Translator:
             source = pad([[*sources[i], EOS] for i in batch]).to(self.device)  # (B, S)
             return search(self.stepper, source, source != PAD, self.config, n_best)
 
-        found = {}
+        found: dict[int, list[Hypothesis]] = {}
         for batch, hypotheses in zip(batches, self._shares.map(translated, batches), strict=True):
             found.update(zip(batch, hypotheses, strict=True))
         return (found[i] for i in range(len(sources)))

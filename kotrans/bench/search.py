@@ -45,9 +45,11 @@ class GivenLengths:
     def step(self, state: _Rows, previous: Tensor) -> tuple[Tensor, _Rows, Tensor | None]:
         logits, model, weights = self._model.step(state.model, previous)  # (N, V)
         last = state.left == 1  # (N,)
-        end = logits[:, EOS].masked_fill(~last, -math.inf)  # (N,)
-        logits = logits.masked_fill(last.unsqueeze(1), -math.inf)  # (N, V)
-        logits[:, EOS] = end
+        ends = last.nonzero().flatten()
+        end = logits[ends, EOS]
+        logits[ends] = -math.inf
+        logits[:, EOS] = -math.inf
+        logits[ends, EOS] = end
         return logits, _Rows(model, state.left - 1), weights
 
     def select(self, state: _Rows, rows: Tensor) -> _Rows:
@@ -58,7 +60,10 @@ def measure_search(
     model: Seq2Seq, sentences: Sequence[Sentence], config: SearchConfig, device: torch.device,
     *, beam: int, batch: int, seconds: float, tell: Callable[[float], None],
 ) -> Search:  # fmt: skip
-    """Translates batches for so many seconds, three rounds at least of one for each thread; `tell` hears the seconds."""
+    """Translates batches for so many seconds, three rounds at least; `tell` hears the seconds spent.
+
+    A round is one batch for each thread, as in translation; sentences one by one are translated by all threads.
+    """
     model.eval()
     # No limit by the source: the lengths are given.
     longest = max(sentence.target_length for sentence in sentences)

@@ -65,7 +65,8 @@ class AdditiveAttention(Attention):
 
     def _energies(self, asked: Tensor, keys: Tensor) -> Tensor:
         """(B, K, S) of asked (B, K, 1, A) and keys (B, 1, S, A)."""
-        return self.energy((asked + keys).tanh_()).squeeze(-1)
+        hidden = (asked + keys).tanh_()  # (B, K, S, A)
+        return functional.linear(hidden, self.energy.weight.to(hidden.dtype)).squeeze(-1)
 
 
 class CosineAttention(Attention):

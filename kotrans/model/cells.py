@@ -67,6 +67,12 @@ class Cell(nn.Module):
         recurrent = self.hidden_norm(functional.linear(hidden, self.weight_hidden))  # (B, G*H)
         return self.advance(self.input_norm(projected) + self.bias, recurrent, state)
 
+    def step(self, inputs: Tensor, state: CellState) -> CellState:
+        """The next state from inputs (B, I), for a search: without the pass over the gates that adds b."""
+        if isinstance(self.input_norm, nn.LayerNorm):
+            return self(self.project(inputs), state)
+        return self.advance(self.project_all(inputs), functional.linear(state.hidden, self.weight_hidden), state)
+
     def advance(self, projected: Tensor, recurrent: Tensor, state: CellState) -> CellState:
         """The next state from W x + b and U h, each (B, G*H)."""
         raise NotImplementedError

@@ -102,7 +102,7 @@ class Decoder(nn.Module):
 
     def step(self, state: DecoderState, embedded: Tensor, context: Tensor) -> tuple[Tensor, DecoderState]:
         """One step of a search: the deep output (B, O) from embedded (B, E) and context (B, H), and the next state."""
-        first = self.cell(self.cell.project(torch.cat([embedded, context], dim=-1)), state.layers[0])
+        first = self.cell.step(torch.cat([embedded, context], dim=-1), state.layers[0])
         hidden, upper = self._climb(first.hidden.unsqueeze(1), state)  # (B, 1, Q)
         return self._deep_output(hidden.squeeze(1), embedded, context), DecoderState((first, *upper))
 

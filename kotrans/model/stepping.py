@@ -9,7 +9,6 @@ from typing import NamedTuple, Self
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from kotrans.model.decoder import DecoderState, Source
 from kotrans.model.seq2seq import Seq2Seq
@@ -63,22 +62,27 @@ class SearchState(NamedTuple):
 class SearchModel:
     """p(y_i | y_<i, x) one step at a time for rows that share their sentences' memory and attention keys.
 
-    The weights are those of the model when this was made: in another precision they are a copy.
+    The weights are a copy of those that the model had when this was made, laid out for the products of a search.
     """
 
     def __init__(self, model: Seq2Seq, precision: torch.dtype | None = None) -> None:
-        """precision is what products are computed in, but for the softmax, which the model's own precision keeps.
+        """precision is what products are computed in; None is the model's own.
 
-        Logits in bfloat16 would make equals of pieces that are not; None is the model's own precision throughout.
+        The scores of attention and the softmax stay in the model's own: logits in bfloat16 would make equals of pieces
+        that are not, and it has no fast tanh.
         """
-        own = model.softmax.weight.dtype
-        self._model = model if precision in (None, own) else copy.deepcopy(model).to(precision)
-        self._softmax: nn.Linear = model.softmax
+        self._own = model.softmax.weight.dtype
+        self._softmax = copy.deepcopy(model.softmax)
+        self._model = copy.deepcopy(model).to(precision or self._own)
+        decoder = self._model.decoder
+        _lay_out(self._softmax, *decoder.modules())
 
     @torch.no_grad()
     def start(self, source: Tensor, mask: Tensor) -> SearchState:
         """Encodes source (B, S), mask (B, S) true on real pieces; one row a sentence."""
         encoded, decoder = self._model.start(source, mask)
+        if encoded.keys is not None:
+            encoded = encoded._replace(keys=encoded.keys.to(self._own))
         return SearchState(encoded, decoder, Places.of(torch.arange(len(source)), len(source), source.device))
 
     @torch.no_grad()
@@ -88,7 +92,7 @@ class SearchModel:
         embedded = self._model.target_embedding(previous)  # (N, E)
         context, weights = self._look(state)
         output, after = decoder.step(state.decoder, embedded, context)  # (N, O)
-        logits = functional.linear(output.to(self._softmax.weight.dtype), self._softmax.weight, self._softmax.bias)
+        logits = self._softmax(output.to(self._own))  # (N, V)
         return logits, state._replace(decoder=after), None if weights is None else places.gather(weights)
 
     def select(self, state: SearchState, rows: Tensor) -> SearchState:
@@ -110,3 +114,11 @@ class SearchModel:
         queries = state.places.spread(state.decoder.layers[0].hidden)  # (B, K, Q)
         contexts, weights = self._model.decoder.look(state.source, queries)  # (B, K, H)
         return state.places.gather(contexts), weights
+
+
+def _lay_out(*modules: nn.Module) -> None:
+    """Stores the float32 matrices of the modules by columns: products of few rows with them read memory as it lies."""
+    for module in modules:
+        for weight in module.parameters(recurse=False):
+            if weight.dim() == 2 and weight.dtype == torch.float32 and not isinstance(module, nn.RNNBase):
+                weight.data = weight.data.t().contiguous().t()

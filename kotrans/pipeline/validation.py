@@ -48,10 +48,10 @@ class Validation:
         perplexity = self.perplexity(model)
         if not math.isfinite(perplexity):
             raise TrainingError("the dev perplexity is not finite; lower training.learning_rate")
+        config = self.config.search.model_copy(update={"beam": self.config.validation.beam})
         translator = Translator(
-            SearchModel(model), self.tokenizer,
-            self.config.search.model_copy(update={"beam": self.config.validation.beam}), self.device, max_pieces=self.config.batches.max_pieces,
-        )  # fmt: skip
+            SearchModel(model), self.tokenizer, config, self.device, max_pieces=self.config.batches.max_pieces
+        )
         own = [translation.text for translation in translator.translate(self.sources[self.world.share])]
         hypotheses = self.world.collect(own)
         return self.world.from_leader(
