@@ -10,6 +10,7 @@ import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from io import BufferedReader
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +61,45 @@ def new_file(final: Path) -> Iterator[Path]:
     except BaseException:
         scratch.unlink(missing_ok=True)
         raise
+
+
+def partial_of(final: Path) -> Path:
+    """Where the lines of `final` stand until all of them are there."""
+    return final.with_name(f"{final.name}.partial")
+
+
+@contextmanager
+def growing_file(final: Path) -> Iterator[Path]:
+    """Gives `partial_of(final)`, which replaces `final`, durably, if the block succeeds, and else stays unless empty.
+
+    Links, devices and pipes are treated as by `new_file`.
+    """
+    final = Path(os.path.realpath(final))
+    if final.exists() and not final.is_file():
+        yield final
+        return
+    final.parent.mkdir(parents=True, exist_ok=True)
+    partial = partial_of(final)
+    partial.touch()
+    try:
+        yield partial
+        _sync(partial)
+        os.replace(partial, final)
+        _sync(final.parent)
+    finally:
+        if partial.exists() and not partial.stat().st_size:
+            partial.unlink()
+
+
+def keep_lines(path: Path, multiple: int) -> int:
+    """Cuts a file after as many whole lines as a multiple of a number allows, and gives how many; 0 without a file."""
+    if not path.exists():
+        return 0
+    with path.open("rb+") as file:
+        kept = sum(line.endswith(b"\n") for line in file) // multiple * multiple
+        file.seek(0)
+        file.truncate(sum(len(line) for line in islice(file, kept)))
+    return kept
 
 
 def _scratch(final: Path) -> Path:

@@ -74,15 +74,19 @@ class Translator:
         self.max_source_length = max_source_length
         self._shares = Shares(torch.get_num_threads() if device.type == "cpu" else 1)
 
-    def translate(self, lines: Iterable[str], n_best: int = 1) -> Iterator[Translation]:
-        """One Translation for each line, in order; reads ahead a number of lines that does not grow with the text.
+    @property
+    def lines_ahead(self) -> int:
+        """How many lines are read, sorted by length and translated before the first of them is given."""
+        return self.config.batch * max(_BATCHES_SORTED, _BATCHES_A_THREAD * self._shares.count)
+
+    def translate(self, lines: Iterable[str], n_best: int = 1, *, first: int = 1) -> Iterator[Translation]:
+        """One Translation for each line, in order; reads `lines_ahead` at most. `first` numbers them in messages.
 
         The batches of the lines read are divided among the threads, each batch on one core.
         Raises ModelError if a line is too long for a model with `attention.score: location`.
         """
-        remaining, first = iter(lines), 1
-        ahead = self.config.batch * max(_BATCHES_SORTED, _BATCHES_A_THREAD * self._shares.count)
-        while chunk := list(islice(remaining, ahead)):
+        remaining = iter(lines)
+        while chunk := list(islice(remaining, self.lines_ahead)):
             yield from self._translate_chunk(chunk, n_best, first)
             first += len(chunk)
 
@@ -163,8 +167,13 @@ class Translator:
         )  # fmt: skip
 
 
-def translator_of(checkpoints: Sequence[Checkpoint], search: SearchConfig, device: torch.device) -> Translator:
-    """A translator of one checkpoint, or of an ensemble. Raises ModelError if their vocabularies differ."""
+def translator_of(
+    checkpoints: Sequence[Checkpoint], search: SearchConfig, device: torch.device, precision: str = "fp32"
+) -> Translator:
+    """A translator of one checkpoint, or of an ensemble, that multiplies in fp32 or bf16.
+
+    Raises ModelError if their vocabularies differ.
+    """
     first = checkpoints[0]
     for other in checkpoints[1:]:
         if other.tokenizer.fingerprint != first.tokenizer.fingerprint:
@@ -172,7 +181,8 @@ def translator_of(checkpoints: Sequence[Checkpoint], search: SearchConfig, devic
                 f"an ensemble needs one vocabulary, but {first.config.name} and {other.config.name} have tokenizers "
                 f"{first.tokenizer.fingerprint} and {other.tokenizer.fingerprint}"
             )
-    models = [SearchModel(checkpoint.model) for checkpoint in checkpoints]
+    products = torch.bfloat16 if precision == "bf16" else None
+    models = [SearchModel(checkpoint.model, products) for checkpoint in checkpoints]
     limits = [
         checkpoint.config.attention.max_source_length
         for checkpoint in checkpoints

@@ -4,6 +4,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from io import TextIOWrapper
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TextIO
 
@@ -22,8 +23,12 @@ def translate(
     ] = None,
     file: Annotated[Path | None, typer.Option(metavar="FILE", help="Translate the lines of this file.")] = None,
     out: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Write the translations here, wholly or not at all.")
+        Path | None,
+        typer.Option(metavar="FILE", help="Write the translations here when all are done; until then to FILE.partial."),
     ] = None,
+    go_on: Annotated[
+        bool, typer.Option("--continue", help="Go on after the lines of an interrupted --out, kept in FILE.partial.")
+    ] = False,
     runs: RunNames = None,
     beam: Annotated[int | None, typer.Option(metavar="N", help="Beam; search.beam of the run if left out.")] = None,
     n_best: Annotated[
@@ -41,18 +46,47 @@ def translate(
     prompted = not sentences and not file and sys.stdin.isatty()
     if prompted and (out or attention):
         raise UsageError("--out and --attention want text: give sentences, --file, or pipe it in")
-    if out and out.is_dir():
-        raise UsageError(f"--out {out}: is a folder; name a file")
+    _check_out(out, go_on, attention)
     translator = _load(runs, [*(settings or []), *([f"search.beam={beam}"] if beam is not None else [])])
     if prompted:
         _prompt(translator, n_best)
         return
-    translations = _tell_parts(translator.translate(_lines(sentences, file), n_best))
+    done = _done(out, translator.lines_ahead) if out and go_on else 0
+    remaining = islice(_lines(sentences, file), done, None)
+    translations = _tell_parts(translator.translate(remaining, n_best, first=done + 1), done + 1)
     if attention:
         from kotrans.report.attention import write_attention
 
         translations = write_attention(attention, translations)
     _write(translations, out, n_best)
+
+
+def _check_out(out: Path | None, go_on: bool, attention: Path | None) -> None:
+    from kotrans.files import partial_of
+
+    if go_on and (attention or not out):
+        raise UsageError("--continue: goes on with --out, and cannot with --attention, of which nothing was kept")
+    if out and out.is_dir():
+        raise UsageError(f"--out {out}: is a folder; name a file")
+    if out and not go_on and (partial := partial_of(out.resolve())).exists():
+        raise UsageError(
+            f"--out {out}: {partial.name} is there from an interrupted translation; "
+            "go on after its lines with --continue, or delete it"
+        )
+
+
+def _done(out: Path, ahead: int) -> int:
+    """How many lines an interrupted translation has left. What is read ahead together is translated again together.
+
+    A sentence has the same translation beside any others but for rounding; this way its bytes are the same as well.
+    """
+    from kotrans.files import disk_errors, keep_lines, partial_of
+
+    partial = partial_of(out.resolve())
+    with disk_errors(partial, "nothing was changed"):
+        done = keep_lines(partial, ahead)
+    typer.echo(f"going on after line {done}", err=True)
+    return done
 
 
 def _load(runs: list[str] | None, settings: list[str]) -> "Translator":
@@ -78,8 +112,8 @@ def _checked(sentence: str, number: int) -> str:
     return sentence
 
 
-def _tell_parts(translations: "Iterator[Translation]") -> "Iterator[Translation]":
-    for number, translation in enumerate(translations, start=1):
+def _tell_parts(translations: "Iterator[Translation]", first: int = 1) -> "Iterator[Translation]":
+    for number, translation in enumerate(translations, first):
         if translation.parts > 1:
             told = f"line {number}: longer than what the run was trained on; translated in {translation.parts} parts"
             typer.echo(told, err=True)
@@ -91,14 +125,19 @@ def _write(translations: "Iterator[Translation]", out: Path | None, n_best: int)
     if out is None:
         _to_stream(lines, sys.stdout)
         return
-    from kotrans.files import disk_errors, new_file
+    from kotrans.files import disk_errors, growing_file, partial_of
 
-    with (
-        disk_errors(out, "nothing was written"),
-        new_file(out) as scratch,
-        scratch.open("w", encoding="utf-8", newline="\n") as stream,
-    ):
-        _to_stream(lines, stream)
+    try:
+        with (
+            disk_errors(out, "it is as it was before"),
+            growing_file(out) as growing,
+            growing.open("a", encoding="utf-8", newline="\n", buffering=1) as stream,
+        ):
+            _to_stream(lines, stream)
+    except BaseException:
+        if (partial := partial_of(out.resolve())).exists():
+            typer.echo(f"{partial}: has the lines that are done; the same command with --continue goes on", err=True)
+        raise
 
 
 def _to_stream(lines: Iterable[str], stream: TextIO) -> None:

@@ -109,7 +109,8 @@ class HardwareConfig(Section):
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     """`auto` takes CUDA, else MPS, else the CPU."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"
-    """Of products in training; weights stay fp32. `auto` is bf16 on CUDA and CPUs with AMX or AVX512-BF16."""
+    """Of products; weights stay fp32. `auto` is bf16 on CUDA and CPUs with AMX or AVX512-BF16. `kotrans translate` and
+    `eval` take fp32 unless `--set` says otherwise."""
     threads: int | None = Field(None, ge=1)
     """CPU threads; null is all cores that this process may use, by affinity and quota."""
 

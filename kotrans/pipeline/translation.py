@@ -7,9 +7,12 @@ from kotrans.checkpoint import load_checkpoint
 from kotrans.config.config import Config
 from kotrans.config.loading import load_config
 from kotrans.errors import ConfigError
-from kotrans.hardware import pick_device, set_threads
+from kotrans.hardware import pick_device, pick_precision, set_threads
 from kotrans.runs import Run, find_run
 from kotrans.translate import Translator, translator_of
+
+# Whatever a model was trained in, so that translations compare; a setting may ask for another.
+_PRECISION = "hardware.precision=fp32"
 
 
 @dataclass(frozen=True)
@@ -32,12 +35,12 @@ def load_runs(names: Sequence[str], settings: Sequence[str] = ()) -> LoadedRuns:
     _check_settings(settings)
     found = [_find(name) for name in names or [""]]
     folders = [run.checkpoint(which) for run, which in found]
-    config = load_config(found[0][0].folder / "config.yaml", settings)
+    config = load_config(found[0][0].folder / "config.yaml", [_PRECISION, *settings])
     set_threads(config.hardware)
     device = pick_device(config.hardware)
     checkpoints = [load_checkpoint(folder, device) for folder in folders]
     labels = tuple(f"{run.name}/{folder.name}" for (run, _), folder in zip(found, folders, strict=True))
-    translator = translator_of(checkpoints, config.search, device)
+    translator = translator_of(checkpoints, config.search, device, pick_precision(config.hardware, device))
     return LoadedRuns(translator, config, found[0][0], labels, _label(names, labels))
 
 

@@ -184,7 +184,8 @@ def test_a_failure_in_the_middle_leaves_the_old_output_as_it_was(run: TinyRun, t
     assert "in.txt:1601: not UTF-8" in result.err
     assert (tmp_path / "out.txt").read_text() == "from before\n"
     assert (tmp_path / "a.jsonl").read_text() == "from before\n"
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.jsonl", "in.txt", "out.txt"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.jsonl", "in.txt", "out.txt", "out.txt.partial"]
+    assert len(read_lines(tmp_path / "out.txt.partial")) == 1024  # all that was read before
 
 
 def test_a_whole_translation_replaces_the_named_file_and_may_read_it(run: TinyRun, tmp_path: Path) -> None:
@@ -199,7 +200,7 @@ def test_a_whole_translation_replaces_the_named_file_and_may_read_it(run: TinyRu
 def test_a_full_disk_is_told_in_one_line_wherever_the_output_goes(run: TinyRun, tmp_path: Path) -> None:
     result = kotrans("translate", KOREAN, "--out", "/dev/full")
     assert result.code == 1
-    assert result.err.endswith("\nerror: /dev/full: the disk is full; nothing was written\n")
+    assert result.err.endswith("\nerror: /dev/full: the disk is full; it is as it was before\n")
     with Path("/dev/full").open("w") as full:
         ended = subprocess.run([*COMMAND, KOREAN], stdout=full, stderr=subprocess.PIPE, check=False)
     assert ended.returncode == 1
