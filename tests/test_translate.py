@@ -1,8 +1,11 @@
 """Text to text: what a line becomes depends on the line alone."""
 
+import threading
 from collections.abc import Sequence
 
 import pytest
+import torch
+from torch import Tensor
 
 from kotrans.errors import ModelError
 from kotrans.files import read_lines
@@ -56,6 +59,36 @@ def test_batch_size_chunks_and_neighbours_change_nothing(
     backwards = list(small.translate(reversed(sources), n_best=beam))
     assert_same(backwards[::-1], expected)
     assert_same(list(small.translate(sources[5:6], n_best=beam)), expected[5:6])
+
+
+def test_threads_divide_the_batches_and_change_nothing(tiny_run: TinyRun, sources: list[str]) -> None:
+    expected = list(translator_with(tiny_run, "search.batch=3").translate(sources * 2, n_best=2))
+    threads: set[tuple[int, int]] = set()
+    divided = translator_with(tiny_run, "search.batch=3", "hardware.threads=3")
+    whole = divided.stepper.start
+
+    def start(source: Tensor, mask: Tensor) -> object:
+        threads.add((threading.get_ident(), torch.get_num_threads()))
+        return whole(source, mask)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(divided.stepper, "start", start)
+        assert_same(list(divided.translate(sources * 2, n_best=2)), expected)
+    assert len(threads) > 1
+    assert {inside for _, inside in threads} == {1}
+
+
+def test_bfloat16_is_taken_only_when_told_and_hardly_moves_a_score(tiny_run: TinyRun, sources: list[str]) -> None:
+    exact = [each.hypotheses[0] for each in translator_with(tiny_run).translate(sources)]
+    told = [each.hypotheses[0] for each in translator_with(tiny_run, "hardware.precision=bf16").translate(sources)]
+    assert [best.score for best in told] != [best.score for best in exact]
+    near = [
+        best.token_log_probs[0] == pytest.approx(other.token_log_probs[0], abs=0.1)
+        for best, other in zip(told, exact, strict=True)
+        if best.pieces and best.pieces == other.pieces
+    ]
+    assert len(near) > len(sources) / 2
+    assert all(near)
 
 
 def test_the_ensemble_of_a_run_with_itself_is_the_run(tiny_run: TinyRun, sources: list[str]) -> None:

@@ -96,3 +96,63 @@ def test_keys_are_made_once_a_sentence(score: str) -> None:
     assert len(calls) == 1
     model(batch.source, batch.mask, batch.inputs)
     assert len(calls) == 2
+
+
+@pytest.mark.parametrize("score", SCORES)
+def test_hypotheses_of_a_sentence_in_any_number_and_order_go_on_as_if_alone(score: str) -> None:
+    model, batch = SearchModel(tiny_model(tiny_config(score))), sentences()
+    state = model.start(batch.source, batch.mask)
+    owners = list(range(len(batch.source)))
+    pieces = [[piece] for piece in batch.inputs[:, 0].tolist()]
+    random = torch.Generator().manual_seed(1)
+    for rows in ([0, 0, 0, 1, 2, 2, 3], [0, 1, 2, 3, 4, 6], [5, 0, 2, 0], [1, 1, 0], [2, 1, 0]):
+        _, state, _ = model.step(state, torch.tensor([history[-1] for history in pieces]))
+        state = model.select(state, torch.tensor(rows))
+        owners, pieces = [owners[row] for row in rows], [pieces[row] for row in rows]
+        further = torch.randint(TARGET_SIZE, (len(rows),), generator=random).tolist()
+        pieces = [[*history, piece] for history, piece in zip(pieces, further, strict=True)]
+    logits, _, weights = model.step(state, torch.tensor([history[-1] for history in pieces]))
+    for row, (owner, history) in enumerate(zip(owners, pieces, strict=True)):
+        alone = model.start(batch.source[owner : owner + 1], batch.mask[owner : owner + 1])
+        _, expected, expected_weights = force(model, alone, torch.tensor([history]))
+        assert_close(logits[row].log_softmax(-1), expected[0, -1])
+        if weights is not None and expected_weights is not None:
+            assert_close(weights[row], expected_weights[0, -1])
+
+
+def test_what_a_sentence_is_encoded_to_is_held_once_and_leaves_with_its_last_hypothesis() -> None:
+    model = SearchModel(tiny_model(tiny_config()))
+    source = torch.full((8, 5), 6)
+    state = model.start(source, source > 0)
+    memory = state.source.memory
+    many = model.select(state, torch.arange(8).repeat_interleave(30))
+    assert many.source.memory is memory  # not copied for 240 hypotheses
+    seven = model.select(many, torch.arange(30, 240))
+    assert seven.source.memory is memory  # nor for one sentence that left
+    six = model.select(seven, torch.arange(30, 210))
+    assert six.source.memory is not None
+    assert len(six.source.memory) == 6
+    assert len(six.decoder.layers[0].hidden) == 180
+
+
+def test_energies_of_a_few_sentences_at_a_time_are_those_of_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    attention = tiny_model(tiny_config()).decoder.attention
+    assert attention is not None
+    query_size, memory_size = (attention.get_submodule(name).weight.size(1) for name in ("query", "key"))  # type: ignore[operator]
+    query, memory = (torch.randn(5, rows, size).double() for rows, size in ((3, query_size), (4, memory_size)))
+    whole = attention.scores(query, attention.keys(memory))
+    for block in (1, 150, 10**6):
+        monkeypatch.setattr("kotrans.model.attention._BLOCK", block)
+        with torch.no_grad():
+            assert_close(attention.scores(query, attention.keys(memory)), whole)
+
+
+def test_a_search_keeps_the_weights_that_the_model_had() -> None:
+    model, batch = tiny_model(tiny_config()), sentences()
+    stepper = SearchModel(model)
+    before, _, _ = stepper.step(stepper.start(batch.source, batch.mask), batch.inputs[:, 0])
+    with torch.no_grad():
+        for weight in model.parameters():
+            weight.zero_()
+    after, _, _ = stepper.step(stepper.start(batch.source, batch.mask), batch.inputs[:, 0])
+    assert torch.equal(before, after)
