@@ -46,8 +46,7 @@ class RecurrentStepper:
         weights = scores.masked_fill(~state.mask, -torch.inf).softmax(1)
         context = torch.einsum("ns,nsh->nh", weights, state.memory)
         hidden = torch.tanh(state.hidden @ self.recurrent + self.target[previous] + context)
-        log_probs = (hidden @ self.output).log_softmax(1)
-        return log_probs, state._replace(hidden=hidden), weights if self.attention else None
+        return hidden @ self.output, state._replace(hidden=hidden), weights if self.attention else None
 
     def select(self, state: Recurrent, rows: Tensor) -> Recurrent:
         return Recurrent(*(part[rows] for part in state))

@@ -76,7 +76,8 @@ def brute_force(
             state, previous, total = stepper.start(*padded([source])), 1, 0.0
             attended = [0.0] * len(source)
             for piece in (*words, EOS):
-                log_probs, state, weights = stepper.step(state, torch.tensor([previous]))
+                logits, state, weights = stepper.step(state, torch.tensor([previous]))
+                log_probs = logits.log_softmax(1)
                 total, previous = total + float(log_probs[0, piece]), piece
                 if weights is not None:
                     attended = [a + w for a, w in zip(attended, weights[0].tolist(), strict=True)]
