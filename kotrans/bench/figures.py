@@ -84,7 +84,7 @@ class Peak:
 
 @dataclass(frozen=True)
 class Search:
-    """Translating, tokenizing left out, as `kotrans translate` searches (in fp32)."""
+    """Translating, tokenizing left out, as `kotrans translate` searches in fp32."""
 
     beam: int
     batch: int
