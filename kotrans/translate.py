@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -16,6 +16,7 @@ from kotrans.model.stepping import SearchModel
 from kotrans.search.beam import search
 from kotrans.search.stepper import EnsembleStepper, Stepper
 from kotrans.search.trellis import Hypothesis
+from kotrans.sentences import split_sentences
 from kotrans.shares import Shares
 from kotrans.text import normalize
 from kotrans.tokenizer import EOS, PAD, Tokenizer
@@ -45,7 +46,8 @@ class Translation:
     source: str
     source_pieces: tuple[str, ...]  # with "</s>" at the end of each part
     hypotheses: tuple[TranslatedText, ...]
-    parts: int  # more than one if the line is longer than what the model saw in training, 0 if it is blank
+    parts: int  # sentences, and pieces of those that are longer than what the model saw in training; 0 if it is blank
+    cut: bool = False  # true if there is such a long sentence
 
     @property
     def text(self) -> str:
@@ -53,6 +55,13 @@ class Translation:
 
 
 _BLANK = TranslatedText("", 0.0, 0.0, (), (), None, finished=True)
+
+
+class _Part(NamedTuple):
+    """What of a line is translated by itself."""
+
+    ids: Sequence[int]
+    space: str  # between it and the next part
 
 
 class Translator:
@@ -91,15 +100,15 @@ class Translator:
             first += len(chunk)
 
     def _translate_chunk(self, lines: Sequence[str], n_best: int, first: int) -> Iterator[Translation]:
-        encoded = self.tokenizer.source.encode(lines)
-        self._check_lengths(encoded, first)
-        cut = [self._parts(ids) for ids in encoded]
-        parts = [(row, part) for row, parts_of_line in enumerate(cut) for part in parts_of_line]
-        found: list[list[list[Hypothesis]]] = [[] for _ in lines]
-        for (row, _), hypotheses in zip(parts, self._search([part for _, part in parts], n_best), strict=True):
-            found[row].append(hypotheses)
-        for line, sources, n_bests in zip(lines, cut, found, strict=True):
-            yield self._translation(line, sources, n_bests)
+        sentences = [[part for part in split_sentences(line) if part[0].strip()] for line in lines]
+        encoded = iter(self.tokenizer.source.encode([text for of_line in sentences for text, _ in of_line]))
+        cut = [
+            [part for _, space in of_line for part in self._parts(self._checked(next(encoded), number), _blanks(space))]
+            for number, of_line in enumerate(sentences, first)
+        ]
+        found = self._search([part.ids for parts in cut for part in parts], n_best)
+        for line, of_line, parts in zip(lines, sentences, cut, strict=True):
+            yield self._translation(line, parts, list(islice(found, len(parts))), cut=len(parts) > len(of_line))
 
     def _search(self, sources: Sequence[Sequence[int]], n_best: int) -> Iterator[list[Hypothesis]]:
         """The n best of each source, in order, found in batches of like lengths, the longest first."""
@@ -116,45 +125,49 @@ class Translator:
             found.update(zip(batch, hypotheses, strict=True))
         return (found[i] for i in range(len(sources)))
 
-    def _check_lengths(self, encoded: Sequence[Sequence[int]], first: int) -> None:
+    def _checked(self, ids: Sequence[int], line: int) -> Sequence[int]:
         limit = self.max_source_length
-        for row, ids in enumerate(encoded):
-            if limit is not None and len(ids) >= limit:
-                raise ModelError(
-                    f"line {first + row}: {len(ids) + 1} source pieces, but attention.score `location` was trained "
-                    f"for attention.max_source_length {limit}; shorten the line"
-                )
+        if limit is not None and len(ids) >= limit:
+            raise ModelError(
+                f"line {line}: {len(ids) + 1} source pieces, but attention.score `location` was trained "
+                f"for attention.max_source_length {limit}; shorten the line"
+            )
+        return ids
 
-    def _parts(self, ids: Sequence[int]) -> list[Sequence[int]]:
-        """The whole source, or pieces of it cut before a word where there is one in reach."""
+    def _parts(self, ids: Sequence[int], space: str = "") -> list[_Part]:
+        """The whole sentence, or pieces of it cut before a word where there is one in reach."""
         if len(ids) <= self.max_pieces:
-            return [ids] if ids else []
+            return [_Part(ids, space)] if ids else []
         begins = [piece.startswith("▁") for piece in self.tokenizer.source.pieces(ids)]
         parts, start = [], 0
         while len(ids) - start > self.max_pieces:
             most = start + self.max_pieces
             cut = next((i for i in range(most, start + self.max_pieces // 2, -1) if begins[i]), most)
-            parts.append(ids[start:cut])
+            parts.append(_Part(ids[start:cut], " "))
             start = cut
-        return [*parts, ids[start:]]
+        return [*parts, _Part(ids[start:], space)]
 
     def _translation(
-        self, line: str, sources: Sequence[Sequence[int]], n_bests: Sequence[list[Hypothesis]]
+        self, line: str, parts: Sequence[_Part], n_bests: Sequence[list[Hypothesis]], *, cut: bool
     ) -> Translation:
         """The translation of a line from its parts and the n best of each."""
-        if not sources:
+        if not parts:
             return Translation(line, (), (_BLANK,), 0)
-        pieces = [piece for ids in sources for piece in (*self.tokenizer.source.pieces(ids), "</s>")]
+        pieces = [piece for part in parts for piece in (*self.tokenizer.source.pieces(part.ids), "</s>")]
+        spaces = [part.space for part in parts]
         ranked = zip(*n_bests, strict=False)  # a part may have fewer hypotheses than the others
-        return Translation(line, tuple(pieces), tuple(self._join(parts) for parts in ranked), len(sources))
+        return Translation(line, tuple(pieces), tuple(self._join(each, spaces) for each in ranked), len(parts), cut)
 
-    def _join(self, parts: Sequence[Hypothesis]) -> TranslatedText:
+    def _join(self, parts: Sequence[Hypothesis], spaces: Sequence[str]) -> TranslatedText:
         """One translation from those of the parts; no part looked at another's source, so those weights are 0."""
         vocabulary = self.tokenizer.target
         weights = [part.weights for part in parts if part.weights is not None]
         return TranslatedText(
             # A model that spells bytes may spell a line end or a control character, too.
-            text=" ".join(text for part in parts if (text := normalize(vocabulary.decode(part.ids)))),
+            text="".join(
+                text + space for part, space in zip(parts, spaces, strict=True)
+                if (text := normalize(vocabulary.decode(part.ids)))
+            ).strip(" "),
             score=sum(part.score for part in parts) / len(parts),
             log_prob=sum(part.log_prob for part in parts),
             pieces=tuple(
@@ -165,6 +178,11 @@ class Translator:
             weights=torch.block_diag(*weights) if weights else None,  # (pieces, source pieces)
             finished=all(part.finished for part in parts),
         )  # fmt: skip
+
+
+def _blanks(space: str) -> str:
+    """The blanks between two sentences, as they stood; another white space is one blank, for a line stays a line."""
+    return space if set(space) <= {" "} else " "
 
 
 def translator_of(

@@ -15,7 +15,7 @@ from kotrans.text import normalize
 from kotrans.translate import Translation, Translator
 from tests.tiny_run import TinyRun, kotrans, write_config
 
-LONG = " ".join(["저는 새 나무를 봅니다."] * 9)
+LONG = " ".join(["저는 새 나무를 보고"] * 9)  # one sentence
 
 
 @pytest.fixture(scope="module")
@@ -111,24 +111,37 @@ def test_a_long_line_is_cut_before_words_and_nothing_is_lost(translator: Transla
     for before in range(5):  # so that the longest part would sometimes end inside a word
         (ids,) = source.encode(["나무를 " * before + LONG])
         parts = translator._parts(ids)
-        lengths |= {len(part) for part in parts[:-1]}
+        lengths |= {len(part.ids) for part in parts[:-1]}
         assert len(parts) > 2
-        assert [piece for part in parts for piece in part] == ids
-        assert all(source.pieces(part)[0].startswith("▁") for part in parts)
+        assert [piece for part in parts for piece in part.ids] == ids
+        assert all(source.pieces(part.ids)[0].startswith("▁") for part in parts)
     assert most / 2 < min(lengths) < max(lengths) <= most
     (wordless,) = source.encode(["가" * 100])
-    assert max(map(len, translator._parts(wordless))) == most
+    assert max(len(part.ids) for part in translator._parts(wordless)) == most
 
 
 def test_a_long_line_is_one_line_of_what_its_parts_are(translator: Translator) -> None:
     (whole,) = translator.translate([LONG])
     (ids,) = translator.tokenizer.source.encode([LONG])
-    texts = [translator.tokenizer.source.decode(part) for part in translator._parts(ids)]
+    texts = [translator.tokenizer.source.decode(part.ids) for part in translator._parts(ids)]
     alone = list(translator.translate(texts))
     assert whole.parts == len(texts) > 2
+    assert whole.cut
     assert whole.text == " ".join(part.text for part in alone if part.text)
     assert whole.hypotheses[0].score == pytest.approx(sum(part.hypotheses[0].score for part in alone) / len(alone))
     assert whole.hypotheses[0].log_prob == pytest.approx(sum(part.hypotheses[0].log_prob for part in alone))
+
+
+def test_sentences_of_a_line_are_translated_one_by_one_and_stand_as_far_apart_as_they_did(
+    translator: Translator, sources: list[str]
+) -> None:
+    alone = list(translator.translate(sources[:3]))
+    (whole,) = translator.translate([f"  {sources[0]}   {sources[1]} {sources[2]}\n"])
+    assert whole.parts == 3
+    assert not whole.cut
+    assert whole.text == f"{alone[0].text}   {alone[1].text} {alone[2].text}"
+    (odd,) = translator.translate([f"{sources[0]}\u2028{sources[1]}\t\t{sources[2]}"])
+    assert odd.text == " ".join(translation.text for translation in alone)
 
 
 def test_attention_of_a_long_line_stays_within_its_parts(translator: Translator) -> None:
@@ -148,7 +161,7 @@ def test_a_model_that_spells_line_ends_still_gives_one_clean_line(
 ) -> None:
     spelt = Hypothesis((5,), -1.0, -1.0, (-1.0, -1.0), None, True)
     monkeypatch.setattr(translator.tokenizer.target, "decode", lambda ids: " a\nb\r\n\x00\x1b[31mc\u2028d\u200b ")
-    text = translator._join([spelt]).text
+    text = translator._join([spelt], [""]).text
     assert text == "a b [31mc d" == normalize(text)
 
 

@@ -114,8 +114,8 @@ def _checked(sentence: str, number: int) -> str:
 
 def _tell_parts(translations: "Iterator[Translation]", first: int = 1) -> "Iterator[Translation]":
     for number, translation in enumerate(translations, first):
-        if translation.parts > 1:
-            told = f"line {number}: longer than what the run was trained on; translated in {translation.parts} parts"
+        if translation.cut:
+            told = f"line {number}: has a sentence longer than what the run was trained on; it is translated in parts"
             typer.echo(told, err=True)
         yield translation
 

@@ -88,7 +88,7 @@ def test_messages_count_the_lines_of_the_whole_input_when_it_goes_on(source: Pat
     source.with_name("out.en.partial").write_text("done\n" * 33)
     result = kotrans(*COMMAND, "--file", source, "--out", out, "--continue")
     assert "going on after line 32\n" in result.err
-    assert "\nline 41: longer than what the run was trained on" in result.err
+    assert "\nline 41: has a sentence longer than what the run was trained on" in result.err
     assert read_lines(out)[:32] == ["done"] * 32
     assert len(read_lines(out)) == 64
 

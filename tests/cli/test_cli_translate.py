@@ -59,7 +59,7 @@ def strange_result(strange_lines: list[str], tiny_run: TinyRun) -> list[str]:
         patch.setenv("KOTRANS_RUNS", str(tiny_run.runs))
         result = kotrans("translate", "--file", source, "--out", target, "--beam", "1")
     assert (result.code, result.out) == (0, ""), result.err
-    assert "line 701: longer than what the run was trained on; translated in" in result.err
+    assert "line 701: has a sentence longer than what the run was trained on" in result.err
     assert "\r" not in target.read_bytes().decode()
     return read_lines(target)
 
