@@ -1,9 +1,9 @@
 """Text to text: tokenize, batch, search, detokenize, and keep the order of the lines."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor
@@ -14,6 +14,7 @@ from kotrans.config.config import SearchConfig
 from kotrans.errors import ModelError
 from kotrans.model.stepping import SearchModel
 from kotrans.search.beam import search
+from kotrans.search.follow import score_targets
 from kotrans.search.stepper import EnsembleStepper, Stepper
 from kotrans.search.trellis import Hypothesis
 from kotrans.sentences import split_sentences
@@ -54,6 +55,7 @@ class Translation:
         return self.hypotheses[0].text
 
 
+Found = TypeVar("Found")
 _BLANK = TranslatedText("", 0.0, 0.0, (), (), None, finished=True)
 
 
@@ -99,6 +101,31 @@ class Translator:
             yield from self._translate_chunk(chunk, n_best, first)
             first += len(chunk)
 
+    def score(self, pairs: Iterable[tuple[str, str]]) -> Iterator[Translation]:
+        """Each source with the translation given for it as its one hypothesis, scored as a search scores its own.
+
+        A source is read as one sentence. A pair with a blank side is blank. Raises ModelError as `translate` does.
+        """
+        remaining, first = iter(pairs), 1
+        while chunk := list(islice(remaining, self.lines_ahead)):
+            yield from self._score_chunk(chunk, first)
+            first += len(chunk)
+
+    def _score_chunk(self, pairs: Sequence[tuple[str, str]], first: int) -> Iterator[Translation]:
+        encoded = self.tokenizer.source.encode([source for source, _ in pairs])
+        sources = [self._checked(ids, line) for line, ids in enumerate(encoded, first)]
+        targets = self.tokenizer.target.encode([target for _, target in pairs])
+        rows = [i for i, ids in enumerate(sources) if ids and targets[i]]
+
+        def scored(batch: Sequence[int]) -> list[Hypothesis]:
+            source = pad([[*sources[i], EOS] for i in batch]).to(self.device)  # (B, S)
+            return score_targets(self.stepper, source, source != PAD, [targets[i] for i in batch], self.config)
+
+        found = self._by_length(rows, lambda i: len(sources[i]), scored)
+        for i, (line, _) in enumerate(pairs):
+            parts = [_Part(sources[i], "")] if i in found else []
+            yield self._translation(line, parts, [[found[i]]] if i in found else [], cut=False)
+
     def _translate_chunk(self, lines: Sequence[str], n_best: int, first: int) -> Iterator[Translation]:
         sentences = [[part for part in split_sentences(line) if part[0].strip()] for line in lines]
         encoded = iter(self.tokenizer.source.encode([text for of_line in sentences for text, _ in of_line]))
@@ -112,18 +139,25 @@ class Translator:
 
     def _search(self, sources: Sequence[Sequence[int]], n_best: int) -> Iterator[list[Hypothesis]]:
         """The n best of each source, in order, found in batches of like lengths, the longest first."""
-        order = sorted(range(len(sources)), key=lambda i: -len(sources[i]))
-        size = min(self.config.batch, -(-len(order) // self._shares.count))
-        batches = [order[start : start + size] for start in range(0, len(order), size or 1)]
 
         def translated(batch: Sequence[int]) -> list[list[Hypothesis]]:
             source = pad([[*sources[i], EOS] for i in batch]).to(self.device)  # (B, S)
             return search(self.stepper, source, source != PAD, self.config, n_best)
 
-        found: dict[int, list[Hypothesis]] = {}
-        for batch, hypotheses in zip(batches, self._shares.map(translated, batches), strict=True):
-            found.update(zip(batch, hypotheses, strict=True))
+        found = self._by_length(range(len(sources)), lambda i: len(sources[i]), translated)
         return (found[i] for i in range(len(sources)))
+
+    def _by_length(
+        self, rows: Sequence[int], length: Callable[[int], int], run: Callable[[Sequence[int]], list[Found]]
+    ) -> dict[int, Found]:
+        """What `run` finds for each row, run for batches of like lengths, the longest first, on all threads."""
+        order = sorted(rows, key=lambda i: -length(i))
+        size = min(self.config.batch, -(-len(order) // self._shares.count))
+        batches = [order[start : start + size] for start in range(0, len(order), size or 1)]
+        found: dict[int, Found] = {}
+        for batch, results in zip(batches, self._shares.map(run, batches), strict=True):
+            found.update(zip(batch, results, strict=True))
+        return found
 
     def _checked(self, ids: Sequence[int], line: int) -> Sequence[int]:
         limit = self.max_source_length

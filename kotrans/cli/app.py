@@ -6,7 +6,7 @@ from io import TextIOWrapper
 
 import typer
 
-from kotrans.cli import benchmarking, evaluating, listing, preparing, training, translating
+from kotrans.cli import benchmarking, evaluating, listing, preparing, scoring, training, translating
 from kotrans.errors import KotransError, UsageError
 
 # What the machine says no to, whatever was being written or read; anything else is a bug and keeps its traceback.
@@ -29,6 +29,7 @@ app = typer.Typer(
 app.command()(training.train)
 app.command()(translating.translate)
 app.command(name="eval")(evaluating.evaluate)
+app.command()(scoring.score)
 app.command()(preparing.fetch)
 app.command()(preparing.clean)
 app.command()(preparing.tokenize)

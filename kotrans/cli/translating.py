@@ -1,5 +1,6 @@
 """`kotrans translate`: sentences, files, pipes and a prompt; stdout holds translations only, a line for each line."""
 
+import json
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
@@ -36,8 +37,14 @@ def translate(
     ] = 1,
     attention: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Write attention weights here: .jsonl, or a heat map as .png or .svg."),
+        typer.Option(
+            metavar="FILE",
+            help="Write attention weights here: .jsonl, or a heat map as .png or .svg, or word alignments as .pharaoh.",
+        ),
     ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Write an object a line: every translation with its scores, piece by piece.")
+    ] = False,
     settings: Settings = None,
 ) -> None:
     """Translate sentences, a file, piped text, or what you type."""
@@ -47,18 +54,15 @@ def translate(
     if prompted and (out or attention):
         raise UsageError("--out and --attention want text: give sentences, --file, or pipe it in")
     _check_out(out, go_on, attention)
-    translator = _load(runs, [*(settings or []), *([f"search.beam={beam}"] if beam is not None else [])])
+    translator = load_translator(runs, [*(settings or []), *([f"search.beam={beam}"] if beam is not None else [])])
     if prompted:
         _prompt(translator, n_best)
         return
     done = _done(out, translator.lines_ahead) if out and go_on else 0
     remaining = islice(_lines(sentences, file), done, None)
     translations = _tell_parts(translator.translate(remaining, n_best, first=done + 1), done + 1)
-    if attention:
-        from kotrans.report.attention import write_attention
-
-        translations = write_attention(attention, translations)
-    _write(translations, out, n_best)
+    told = write_attention_on_the_way(attention, translations)
+    _write((to_json(each) if as_json else _line(each, n_best) for each in told), out)
 
 
 def _check_out(out: Path | None, go_on: bool, attention: Path | None) -> None:
@@ -89,12 +93,22 @@ def _done(out: Path, ahead: int) -> int:
     return done
 
 
-def _load(runs: list[str] | None, settings: list[str]) -> "Translator":
+def load_translator(runs: list[str] | None, settings: list[str]) -> "Translator":
+    """The translator of some runs, whose names are told."""
     from kotrans.pipeline.translation import load_runs
 
     loaded = load_runs(runs or [], settings)
     typer.echo(f"run {' + '.join(loaded.names)}", err=True)
     return loaded.translator
+
+
+def write_attention_on_the_way(path: Path | None, translations: "Iterator[Translation]") -> "Iterator[Translation]":
+    """Passes the translations on, writing their attention if a path is given."""
+    if path is None:
+        return translations
+    from kotrans.report.attention import write_attention
+
+    return write_attention(path, translations)
 
 
 def _lines(sentences: list[str] | None, file: Path | None) -> Iterable[str]:
@@ -120,8 +134,7 @@ def _tell_parts(translations: "Iterator[Translation]", first: int = 1) -> "Itera
         yield translation
 
 
-def _write(translations: "Iterator[Translation]", out: Path | None, n_best: int) -> None:
-    lines = (_line(translation, n_best) for translation in translations)
+def _write(lines: Iterable[str], out: Path | None) -> None:
     if out is None:
         _to_stream(lines, sys.stdout)
         return
@@ -150,6 +163,13 @@ def _line(translation: "Translation", n_best: int) -> str:
     if n_best == 1:
         return translation.text
     return "\t".join(f"{found.text}\t{found.score:.4f}" for found in translation.hypotheses)
+
+
+def to_json(translation: "Translation") -> str:
+    """A line of JSON."""
+    from kotrans.report.records import translation_record
+
+    return json.dumps(translation_record(translation), ensure_ascii=False)
 
 
 def _prompt(translator: "Translator", n_best: int) -> None:

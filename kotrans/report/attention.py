@@ -1,7 +1,7 @@
 """Attention weights of translations, written while they pass by."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike
 
 from kotrans.errors import ModelError, UsageError
 from kotrans.files import new_file
+from kotrans.report.alignment import pharaoh
 from kotrans.report.heatmap import attention_record, draw, numbered
 from kotrans.translate import Translation
 
@@ -18,26 +19,32 @@ _MOST_PICTURES = 20
 def write_attention(path: Path, translations: Iterator[Translation]) -> Iterator[Translation]:
     """Passes the translations on and writes their weights: .jsonl a record a line, .png and .svg a picture each.
 
+    .pharaoh has the word alignment of each line instead.
+
     Raises UsageError for another kind of file or too many pictures, ModelError if the model has no attention.
     """
     kind = path.suffix.lower()
     if kind == ".jsonl":
-        return _write_records(path, translations)
+        return _write_lines(path, translations, lambda each: json.dumps(_record(each), ensure_ascii=False))
+    if kind == ".pharaoh":
+        return _write_lines(path, translations, pharaoh)
     if kind not in (".png", ".svg"):
-        raise UsageError(f"{path}: attention is written as .jsonl, .png or .svg; change the file name")
+        raise UsageError(f"{path}: attention is written as .jsonl, .pharaoh, .png or .svg; change the file name")
     return _draw_all(path, translations)
 
 
-def _write_records(path: Path, translations: Iterator[Translation]) -> Iterator[Translation]:
+def _write_lines(
+    path: Path, translations: Iterator[Translation], line: Callable[[Translation], str]
+) -> Iterator[Translation]:
     with new_file(path) as scratch, scratch.open("w", encoding="utf-8", newline="\n") as file:
         for translation in translations:
-            file.write(json.dumps(_record(translation), ensure_ascii=False) + "\n")
+            _check(translation)
+            file.write(line(translation) + "\n")
             yield translation
 
 
 def _record(translation: Translation) -> dict[str, object]:
     best = translation.hypotheses[0]
-    _check(translation)
     weights: ArrayLike = np.zeros((0, 0)) if best.weights is None else best.weights.tolist()
     return attention_record(translation.source, best.text, translation.source_pieces, best.pieces, weights)
 

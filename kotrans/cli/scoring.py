@@ -1,0 +1,63 @@
+"""`kotrans score`: what a run thinks of translations that are given."""
+
+import sys
+from collections.abc import Iterator
+from itertools import zip_longest
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from kotrans.cli.options import RunNames, Settings
+from kotrans.cli.translating import load_translator, to_json, write_attention_on_the_way
+from kotrans.errors import UsageError
+
+if TYPE_CHECKING:
+    from kotrans.translate import Translation
+
+
+def score(
+    pair: Annotated[
+        list[str] | None, typer.Argument(metavar="[SENTENCE TRANSLATION]", help="One pair.", show_default=False)
+    ] = None,
+    source: Annotated[Path | None, typer.Option(metavar="FILE", help="Korean lines.")] = None,
+    target: Annotated[Path | None, typer.Option(metavar="FILE", help="A translation for each of them.")] = None,
+    runs: RunNames = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print an object a line, with every piece.")] = False,
+    attention: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Write attention weights here, as `kotrans translate --attention` does."),
+    ] = None,
+    settings: Settings = None,
+) -> None:
+    """Score given translations: normalised score, log-probability and pieces, tab-separated, a line for each pair."""
+    pairs = _pairs(pair, source, target)
+    scored = write_attention_on_the_way(attention, load_translator(runs, settings or []).score(pairs))
+    for translation in scored:
+        sys.stdout.write(to_json(translation) + "\n" if as_json else _line(translation))
+    sys.stdout.flush()
+
+
+def _pairs(pair: list[str] | None, source: Path | None, target: Path | None) -> Iterator[tuple[str, str]]:
+    if pair and not source and not target:
+        if len(pair) != 2:
+            raise UsageError(f"give one sentence and one translation, not {len(pair)} texts; put several into files")
+        return iter([(pair[0], pair[1])])
+    if pair or not source or not target:
+        raise UsageError("give either a sentence and its translation, or --source and --target")
+    return _lines(source, target)
+
+
+def _lines(source: Path, target: Path) -> Iterator[tuple[str, str]]:
+    from kotrans.files import stream_lines
+
+    for number, (left, right) in enumerate(zip_longest(stream_lines(source), stream_lines(target)), start=1):
+        if left is None or right is None:
+            shorter = source if left is None else target
+            raise UsageError(f"{shorter}: ends before line {number}; both files must have the same number of lines")
+        yield left, right
+
+
+def _line(translation: "Translation") -> str:
+    best = translation.hypotheses[0]
+    return f"{best.score:.4f}\t{best.log_prob:.4f}\t{len(best.pieces)}\n" if best.pieces else "\n"
