@@ -16,7 +16,7 @@ ROWS = (
     ("errors",),
     ("text", "sentences", "files", "bundled", "cores"),
     ("config", "processes"),
-    ("corpus", "hardware", "distributed"),
+    ("corpus", "hardware", "distributed", "precision", "sealed"),
     ("segmentation",),
     ("tokenizer",),
     ("dataset",),
