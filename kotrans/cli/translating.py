@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
 
-from kotrans.cli.options import RunNames, Settings
+from kotrans.cli.options import Models, RunNames, Settings
 from kotrans.errors import ModelError, UsageError
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ def translate(
         Path | None, typer.Option(metavar="FILE", help="Write the translations here, wholly or not at all.")
     ] = None,
     runs: RunNames = None,
+    models: Models = None,
     beam: Annotated[int | None, typer.Option(metavar="N", help="Beam; search.beam of the run if left out.")] = None,
     n_best: Annotated[
         int, typer.Option(min=1, metavar="N", help="Translations a line, tab-separated, each followed by its score.")
@@ -43,7 +44,9 @@ def translate(
         raise UsageError("--out and --attention want text: give sentences, --file, or pipe it in")
     if out and out.is_dir():
         raise UsageError(f"--out {out}: is a folder; name a file")
-    translator = _load(runs, [*(settings or []), *([f"search.beam={beam}"] if beam is not None else [])])
+    translator = _load(
+        [*(runs or []), *(models or [])], [*(settings or []), *([f"search.beam={beam}"] if beam is not None else [])]
+    )
     if prompted:
         _prompt(translator, n_best)
         return
@@ -55,10 +58,10 @@ def translate(
     _write(translations, out, n_best)
 
 
-def _load(runs: list[str] | None, settings: list[str]) -> "Translator":
+def _load(names: list[str | Path], settings: list[str]) -> "Translator":
     from kotrans.pipeline.translation import load_runs
 
-    loaded = load_runs(runs or [], settings)
+    loaded = load_runs(names, settings)
     typer.echo(f"run {' + '.join(loaded.names)}", err=True)
     return loaded.translator
 

@@ -43,6 +43,14 @@ def load_config(path: Path, overrides: Sequence[str] = ()) -> Config:
     return check_config(values, str(path))
 
 
+def override_config(config: Config, overrides: Sequence[str]) -> Config:
+    """The config with `section.key=value` overrides applied. Raises ConfigError as `load_config` does."""
+    values = config.model_dump(mode="json")
+    for override in overrides:
+        _override(values, override)
+    return check_config(values, f"config {config.name}")
+
+
 def read_yaml(path: Path) -> dict[str, Any]:
     """The mapping in a YAML file. Raises ConfigError if it holds anything else."""
     return parse_yaml(read_bytes(path), path)
