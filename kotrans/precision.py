@@ -50,5 +50,6 @@ def restored(stored: Mapping[str, Tensor]) -> dict[str, Tensor]:
 def _quantized(weight: Tensor) -> tuple[Tensor, Tensor]:
     """Whole numbers (O, I) and the scale (O, 1) of weight (O, I): the row's largest size becomes 127."""
     scale = weight.abs().amax(1, keepdim=True) / _LARGEST  # (O, 1)
+    # 0 / 0 is not a number, and which int8 that becomes is for each processor to choose.
     whole = (weight / scale.where(scale > 0, 1)).round().clamp(-_LARGEST, _LARGEST)  # (O, I)
     return whole.to(torch.int8), scale

@@ -1,5 +1,6 @@
 """`kotrans translate`: sentences, files, pipes and a prompt; stdout holds translations only, a line for each line."""
 
+import gc
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
@@ -59,9 +60,16 @@ def translate(
 
 
 def _load(names: list[str | Path], settings: list[str]) -> "Translator":
-    from kotrans.pipeline.translation import load_runs
+    # Imports make objects by the hundred thousand, all of which stay: to look for garbage among them again and again
+    # would take a tenth of the start.
+    gc.disable()
+    try:
+        from kotrans.pipeline.translation import load_runs
 
-    loaded = load_runs(names, settings)
+        loaded = load_runs(names, settings)
+    finally:
+        gc.freeze()
+        gc.enable()
     typer.echo(f"run {' + '.join(loaded.names)}", err=True)
     return loaded.translator
 
