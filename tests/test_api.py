@@ -124,8 +124,8 @@ try:
     main()
 except SystemExit:
     pass
-heavy = {"openpyxl", "httpx", "polib", "lxml", "sacrebleu", "matplotlib", "rich", "kotrans.corpus",
-         "kotrans.dataset", "kotrans.evaluate", "kotrans.trainer", "torch._dynamo", "onnx", "onnxruntime"}
+heavy = {"openpyxl", "httpx", "polib", "lxml", "sacrebleu", "matplotlib", "rich", "torch._dynamo",
+         "kotrans.corpus.corpus", "kotrans.dataset", "kotrans.evaluate", "kotrans.trainer", "onnx", "onnxruntime"}
 print(sorted(heavy & set(sys.modules)), gc.isenabled())
 """
     found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)

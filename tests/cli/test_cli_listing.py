@@ -24,6 +24,7 @@ COMMANDS = [
     "tokenize",
     "prepare",
     "average",
+    "export",
     "bench",
     "runs",
     "corpora",

@@ -112,6 +112,14 @@ def test_what_is_there_is_never_overwritten(run: TinyRun, tmp_path: Path, kind: 
 
 
 @pytest.mark.parametrize("name", ["out", "out.zip"])
+def test_a_link_that_leads_nowhere_is_there_as_well(run: TinyRun, tmp_path: Path, name: str) -> None:
+    (tmp_path / name).symlink_to(tmp_path / "nowhere")
+    result = kotrans("export", "tiny", tmp_path / name)
+    assert (result.code, [path.name for path in tmp_path.iterdir()]) == (2, [name])
+    assert "exists already; take another name" in result.err
+
+
+@pytest.mark.parametrize("name", ["out", "out.zip"])
 def test_a_disk_that_is_full_leaves_nothing(run: TinyRun, best: Path, tmp_path: Path, name: str) -> None:
     with files_of_at_most((best / "model.safetensors").stat().st_size - 1):
         result = kotrans("export", "tiny", tmp_path / name)
