@@ -1,3 +1,39 @@
-"""Train, inspect and use Korean-English recurrent attention models."""
+"""Train, inspect and use Korean-English recurrent attention models.
+
+>>> from kotrans import Translator
+>>> Translator.load("starter").translate(["저는 학생이에요."])
+["I'm a student."]
+
+What is named here is imported when it is first asked for: `import kotrans` alone takes no time and no PyTorch.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from kotrans.api import Translator
+    from kotrans.errors import KotransError
+    from kotrans.translate import TranslatedText, Translation
 
 __version__ = "0.1.0"
+__all__ = ["KotransError", "TranslatedText", "Translation", "Translator", "__version__"]
+
+_HOMES = {
+    "KotransError": "kotrans.errors",
+    "TranslatedText": "kotrans.translate",
+    "Translation": "kotrans.translate",
+    "Translator": "kotrans.api",
+}
+
+
+def __getattr__(name: str) -> object:
+    """Imports a public name when it is first used."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value: object = getattr(import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -4,7 +4,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -12,8 +12,10 @@ import torch
 from torch import Tensor
 
 from kotrans.config.sections import BatchConfig
-from kotrans.dataset import Dataset, Ids
 from kotrans.tokenizer import BOS, EOS, PAD, Tokenizer, Vocabulary
+
+if TYPE_CHECKING:  # translation needs no corpus, and what reads corpora takes a while to import
+    from kotrans.dataset import Dataset, Ids
 
 Integers = npt.NDArray[np.int64]
 Plan = list[Integers]
@@ -31,7 +33,7 @@ class Batch:
     target: Tensor
 
     @classmethod
-    def of(cls, sources: Sequence[Sequence[int] | Ids], targets: Sequence[Sequence[int] | Ids]) -> Self:
+    def of(cls, sources: "Sequence[Sequence[int] | Ids]", targets: "Sequence[Sequence[int] | Ids]") -> Self:
         """From sequences that end with EOS; BOS is added here."""
         return cls(pad(sources), pad(targets, begin=BOS))
 
@@ -66,7 +68,7 @@ class Batch:
             yield replace(self, source=self.source[first::count], target=self.target[first::count])
 
 
-def pad(sequences: Sequence[Sequence[int] | Ids], begin: int | None = None) -> Tensor:
+def pad(sequences: "Sequence[Sequence[int] | Ids]", begin: int | None = None) -> Tensor:
     """The sequences as rows of one tensor (B, longest), int64, filled up with PAD; `begin` stands before each."""
     start = 0 if begin is None else 1
     longest = max((len(sequence) for sequence in sequences), default=0)
@@ -196,7 +198,7 @@ class Batches:
 
     def __init__(
         self,
-        dataset: Dataset,
+        dataset: "Dataset",
         config: BatchConfig,
         seed: int,
         weights: Sequence[float] | None = None,
@@ -269,7 +271,7 @@ class Batches:
         )
 
 
-def _resample(stored: list[Ids], vocabulary: Vocabulary, strength: float, seed: int, longest: int) -> list[list[int]]:
+def _resample(stored: "list[Ids]", vocabulary: Vocabulary, strength: float, seed: int, longest: int) -> list[list[int]]:
     limit = min(longest, _LONGER * max(len(ids) for ids in stored))
     old = [ids.tolist() for ids in stored]
     new = vocabulary.sample([ids[:-1] for ids in old], strength, seed)

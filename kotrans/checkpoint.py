@@ -7,7 +7,7 @@
 | optimizer.safetensors | the optimizer's moments, for an exact resume |
 | progress.json | where training stands |
 | config.yaml, tokenizer/ | everything else that is needed to use the weights |
-| manifest.json | size and SHA-256 of each of these, written last |
+| manifest.json | the SHA-256 of each of these, written last |
 """
 
 import json
@@ -20,21 +20,23 @@ from pathlib import Path
 from typing import NamedTuple
 
 import torch
+from pydantic import ValidationError
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load, load_file, save_file
 from torch import Tensor, nn
 
 from kotrans.batching import Position
 from kotrans.config.config import Config
-from kotrans.config.loading import dump_config, load_config
+from kotrans.config.loading import check_config, dump_config, parse_yaml
 from kotrans.distributed import ALONE, World
 from kotrans.errors import CheckpointError, ConfigError, DataError
-from kotrans.files import disk_errors, new_directory, sha256, write_json
-from kotrans.model.build import build_model
+from kotrans.files import disk_errors, new_directory, write_json
+from kotrans.model.build import build_unfilled
 from kotrans.model.seq2seq import Seq2Seq
-from kotrans.tokenizer import Tokenizer
+from kotrans.precision import restored
+from kotrans.sealed import Sealed, damaged, seal
+from kotrans.tokenizer import Tokenizer, TokenizerManifest
 
-_FORMAT = 1  # of the folder: raise it when it changes, so that other versions refuse it
 _UNHARMED = "nothing of it was kept, earlier checkpoints are whole"
 
 
@@ -95,25 +97,37 @@ def save_checkpoint(folder: Path, state: TrainingState, config: Config, tokenize
         _save_tensors(_optimizer_tensors(state), scratch / "optimizer.safetensors")
         write_json(scratch / "progress.json", asdict(state.progress))
         _write_description(scratch, config, tokenizer)
+        seal(scratch)
 
 
 def save_weights(folder: Path, weights: Mapping[str, Tensor], source: Checkpoint) -> None:
     """Writes a checkpoint for use only (not for resuming), with these weights and the rest from `source`."""
     with disk_errors(folder, _UNHARMED), new_directory(folder) as scratch:
-        _save_tensors(weights, scratch / "model.safetensors")
-        write_json(scratch / "progress.json", asdict(source.progress))
-        _write_description(scratch, source.config, source.tokenizer)
+        write_for_use(scratch, weights, source)
+        seal(scratch)
 
 
-def load_checkpoint(folder: Path, device: torch.device) -> Checkpoint:
-    """Reads a checkpoint for use. Raises CheckpointError if it is missing or damaged."""
-    verify(folder)
-    config = _read_config(folder)
-    tokenizer = Tokenizer.load(folder / "tokenizer")
-    model = build_model(config, tokenizer.source.size, tokenizer.target.size)
-    averaged = folder / "average.safetensors"
-    copy_weights(load_tensors(averaged if averaged.exists() else folder / "model.safetensors"), model, folder)
-    return Checkpoint(model.to(device).eval(), tokenizer, config, _read_progress(folder))
+def write_for_use(folder: Path, weights: Mapping[str, Tensor], source: Checkpoint) -> None:
+    """Writes what `load_checkpoint` reads into a folder that is to be sealed."""
+    _save_tensors(weights, folder / "model.safetensors")
+    write_json(folder / "progress.json", asdict(source.progress))
+    _write_description(folder, source.config, source.tokenizer)
+
+
+def load_checkpoint(path: Path, device: torch.device) -> Checkpoint:
+    """Reads a checkpoint or an exported model for use: its folder, or the zip of one.
+
+    Only what is used is read, and all of that is checked. Raises CheckpointError if it is missing or damaged.
+    """
+    sealed = Sealed(path)
+    config, tokenizer = read_config(sealed), _read_tokenizer(sealed)
+    try:
+        model = build_unfilled(config, tokenizer.source.size, tokenizer.target.size)
+    except RuntimeError:  # the weights are smaller: a config that was not made with them
+        raise CheckpointError(f"{path}: its config describes a model that does not fit into memory") from None
+    averaged = "average.safetensors" in sealed.files
+    copy_weights(_read_weights(sealed, "average.safetensors" if averaged else "model.safetensors"), model, path)
+    return Checkpoint(model.to(device).eval(), tokenizer, config, _read_progress(sealed))
 
 
 def restore_training(folder: Path, state: TrainingState, world: World = ALONE) -> TrainingState:
@@ -135,10 +149,11 @@ def restore_training(folder: Path, state: TrainingState, world: World = ALONE) -
 
 
 def _read_resumable(folder: Path) -> Progress:
-    verify(folder)
+    sealed = Sealed(folder)
+    sealed.verify()
     if not (folder / "optimizer.safetensors").exists():
         raise CheckpointError(f"{folder}: holds weights only; training can be resumed from a training checkpoint")
-    return _read_progress(folder)
+    return _read_progress(sealed)
 
 
 def _read_file(folder: Path, file: str) -> dict[str, Tensor]:
@@ -149,26 +164,7 @@ def _read_file(folder: Path, file: str) -> dict[str, Tensor]:
 
 def verify(folder: Path) -> None:
     """Raises CheckpointError unless every file of the checkpoint is there and is what was written."""
-    for name, digest in _listed_files(folder).items():
-        try:
-            whole = sha256(folder / name) == digest
-        except OSError:
-            whole = False
-        if not whole:
-            raise _damaged(folder, name)
-
-
-def _listed_files(folder: Path) -> dict[str, str]:
-    """What the manifest says of each file."""
-    try:
-        manifest = json.loads((folder / "manifest.json").read_text("utf-8"))
-        if manifest["format"] != _FORMAT:
-            raise CheckpointError(f"{folder}: made by another version of kotrans (format {manifest['format']})")
-        return dict(manifest["files"])
-    except FileNotFoundError:
-        raise CheckpointError(f"{folder}: there is no checkpoint here; `kotrans runs` lists the runs") from None
-    except (ValueError, KeyError, TypeError, OSError):
-        raise _damaged(folder, "manifest.json") from None
+    Sealed(folder).verify()
 
 
 def load_tensors(path: Path) -> dict[str, Tensor]:
@@ -176,7 +172,7 @@ def load_tensors(path: Path) -> dict[str, Tensor]:
     try:
         return load_file(path)
     except (SafetensorError, OSError):
-        raise _damaged(path.parent, path.name) from None
+        raise damaged(path.parent, path.name) from None
 
 
 def copy_weights(weights: Mapping[str, Tensor], model: nn.Module, folder: Path) -> None:
@@ -197,29 +193,37 @@ def copy_weights(weights: Mapping[str, Tensor], model: nn.Module, folder: Path) 
 def _write_description(scratch: Path, config: Config, tokenizer: Tokenizer) -> None:
     (scratch / "config.yaml").write_text(dump_config(config), encoding="utf-8", newline="\n")
     tokenizer.save(scratch / "tokenizer")
-    files = sorted(path for path in scratch.rglob("*") if path.is_file())
-    digests = {path.relative_to(scratch).as_posix(): sha256(path) for path in files}
-    write_json(scratch / "manifest.json", {"format": _FORMAT, "files": digests})
 
 
-def _read_config(folder: Path) -> Config:
+def read_config(sealed: Sealed) -> Config:
+    """The config of a checkpoint. Raises CheckpointError if it is damaged or another version's."""
+    where = sealed.path / "config.yaml"
     try:
-        return load_config(folder / "config.yaml")
+        return check_config(parse_yaml(sealed.read("config.yaml"), where), str(where))
     except (ConfigError, DataError) as error:
-        raise CheckpointError(f"{folder}: made by another version of kotrans ({error})") from None
+        raise CheckpointError(f"{sealed.path}: made by another version of kotrans ({error})") from None
 
 
-def _read_progress(folder: Path) -> Progress:
+def _read_tokenizer(sealed: Sealed) -> Tokenizer:
     try:
-        return Progress(**json.loads((folder / "progress.json").read_text("utf-8")))
-    except (ValueError, TypeError, OSError):
-        raise _damaged(folder, "progress.json") from None
+        manifest = TokenizerManifest.model_validate_json(sealed.read("tokenizer/manifest.json"))
+        return Tokenizer({name: sealed.read(f"tokenizer/{name}") for name in manifest.models}, manifest)
+    except (ValidationError, KeyError, RuntimeError):  # of sentencepiece, for a file that is no model
+        raise damaged(sealed.path, "tokenizer") from None
 
 
-def _damaged(folder: Path, name: str) -> CheckpointError:
-    return CheckpointError(
-        f"{folder}: this checkpoint is damaged ({name} is missing or not what was written); take another one of the run"
-    )
+def _read_weights(sealed: Sealed, name: str) -> dict[str, Tensor]:
+    try:
+        return restored(load(sealed.read(name)))
+    except (SafetensorError, ValueError):
+        raise damaged(sealed.path, name) from None
+
+
+def _read_progress(sealed: Sealed) -> Progress:
+    try:
+        return Progress(**json.loads(sealed.read("progress.json")))
+    except (ValueError, TypeError):
+        raise damaged(sealed.path, "progress.json") from None
 
 
 def _save_tensors(tensors: Mapping[str, Tensor], path: Path) -> None:

@@ -6,7 +6,7 @@ from io import TextIOWrapper
 
 import typer
 
-from kotrans.cli import benchmarking, evaluating, listing, preparing, scoring, training, translating
+from kotrans.cli import benchmarking, evaluating, exporting, listing, preparing, scoring, training, translating
 from kotrans.errors import KotransError, UsageError
 
 # What the machine says no to, whatever was being written or read; anything else is a bug and keeps its traceback.
@@ -35,6 +35,7 @@ app.command()(preparing.clean)
 app.command()(preparing.tokenize)
 app.command()(preparing.prepare)
 app.command()(training.average)
+app.command()(exporting.export)
 app.command()(benchmarking.bench)
 app.command()(listing.runs)
 app.command()(listing.corpora)

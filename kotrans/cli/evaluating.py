@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kotrans.cli.options import Mirror, RunNames, Settings, corpus_names, find_library
+from kotrans.cli.options import Mirror, Models, RunNames, Settings, corpus_names, find_library
 from kotrans.errors import UsageError
 
 if TYPE_CHECKING:
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 def evaluate(
     runs: RunNames = None,
+    models: Models = None,
     split: Annotated[
         str | None,
         typer.Option(
@@ -39,17 +40,17 @@ def evaluate(
 ) -> None:
     """Translate a test set and score it with BLEU, chrF and TER.
 
-    The figures and the translations are also written into the run.
+    The figures and the translations are also written into the run, if it is one and no exported model.
     """
     from kotrans.pipeline.evaluation import evaluate_file, evaluate_run
 
     _check(split, corpus, source, reference, hypothesis)
     if hypothesis and reference:
-        if runs or settings:
-            raise UsageError("--hypothesis is scored as it is: leave out --run and --set")
+        if runs or models or settings:
+            raise UsageError("--hypothesis is scored as it is: leave out --run, --model and --set")
         show_scores(evaluate_file(hypothesis, reference))
         return
-    loaded = _load(runs, settings)
+    loaded = _load([*(runs or []), *(models or [])], settings)
     files = (source, reference) if source and reference else None
     show(evaluate_run(loaded, _test_set(loaded, split or "test", corpus, files, mirror)))
 
@@ -74,7 +75,8 @@ def show(evaluation: "Evaluation", samples: int = 0) -> None:
     show_scores(evaluation.scores)
     typer.echo(buckets_table(evaluation.buckets))
     typer.echo(f"{evaluation.unfinished} cut at the maximum length, {evaluation.empty} empty")
-    typer.echo(f"written to {evaluation.file} and {evaluation.file.stem}.hypotheses.en")
+    if evaluation.file is not None:
+        typer.echo(f"written to {evaluation.file} and {evaluation.file.stem}.hypotheses.en")
     step = max(1, len(hypotheses) // max(samples, 1))
     for i in range(step // 2, len(hypotheses), step)[:samples]:
         typer.echo(f"    {test_set.source[i]}\n    → {hypotheses[i]}\n    = {test_set.reference[i]}")
@@ -86,10 +88,10 @@ def show_scores(scores: "Scores") -> None:
         typer.echo(f"{name:<4} {value:6.2f}  {scores.signatures[name.lower()]}")
 
 
-def _load(runs: list[str] | None, settings: list[str] | None) -> "LoadedRuns":
+def _load(names: list[str | Path], settings: list[str] | None) -> "LoadedRuns":
     from kotrans.pipeline.translation import load_runs
 
-    loaded = load_runs(runs or [], settings or [])
+    loaded = load_runs(names, settings or [])
     typer.echo(f"run {' + '.join(loaded.names)}", err=True)
     return loaded
 

@@ -54,6 +54,15 @@ RunNames = Annotated[
         autocompletion=run_names,
     ),
 ]
+Models = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--model",
+        metavar="PATH",
+        help="A folder or zip that `kotrans export` wrote, or the folder of a run or checkpoint, instead of --run.",
+        show_default=False,
+    ),
+]
 
 
 def find_config(path: Path | None, settings: list[str] | None) -> "Config":

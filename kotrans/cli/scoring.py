@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kotrans.cli.options import RunNames, Settings
+from kotrans.cli.options import Models, RunNames, Settings
 from kotrans.cli.translating import load_translator, to_json, write_attention_on_the_way
 from kotrans.errors import UsageError
 
@@ -23,6 +23,7 @@ def score(
     source: Annotated[Path | None, typer.Option(metavar="FILE", help="Korean lines.")] = None,
     target: Annotated[Path | None, typer.Option(metavar="FILE", help="A translation for each of them.")] = None,
     runs: RunNames = None,
+    models: Models = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print an object a line, with every piece.")] = False,
     attention: Annotated[
         Path | None,
@@ -30,9 +31,14 @@ def score(
     ] = None,
     settings: Settings = None,
 ) -> None:
-    """Score given translations: normalised score, log-probability and pieces, tab-separated, a line for each pair."""
+    """Score translations that are given.
+
+    A line for each pair: normalised score, log-probability and number of pieces, tab-separated.
+    """
     pairs = _pairs(pair, source, target)
-    scored = write_attention_on_the_way(attention, load_translator(runs, settings or []).score(pairs))
+    scored = write_attention_on_the_way(
+        attention, load_translator([*(runs or []), *(models or [])], settings or []).score(pairs)
+    )
     for translation in scored:
         sys.stdout.write(to_json(translation) + "\n" if as_json else _line(translation))
     sys.stdout.flush()

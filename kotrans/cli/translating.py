@@ -1,5 +1,6 @@
 """`kotrans translate`: sentences, files, pipes and a prompt; stdout holds translations only, a line for each line."""
 
+import gc
 import json
 import sys
 from collections.abc import Iterable, Iterator
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
 
-from kotrans.cli.options import RunNames, Settings
+from kotrans.cli.options import Models, RunNames, Settings
 from kotrans.errors import ModelError, UsageError
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ def translate(
         bool, typer.Option("--continue", help="Go on after the lines of an interrupted --out, kept in FILE.partial.")
     ] = False,
     runs: RunNames = None,
+    models: Models = None,
     beam: Annotated[int | None, typer.Option(metavar="N", help="Beam; search.beam of the run if left out.")] = None,
     n_best: Annotated[
         int, typer.Option(min=1, metavar="N", help="Translations a line, tab-separated, each followed by its score.")
@@ -54,7 +56,8 @@ def translate(
     if prompted and (out or attention):
         raise UsageError("--out and --attention want text: give sentences, --file, or pipe it in")
     _check_out(out, go_on, attention)
-    translator = load_translator(runs, [*(settings or []), *([f"search.beam={beam}"] if beam is not None else [])])
+    overrides = [*(settings or []), *([f"search.beam={beam}"] if beam is not None else [])]
+    translator = load_translator([*(runs or []), *(models or [])], overrides)
     if prompted:
         _prompt(translator, n_best)
         return
@@ -93,11 +96,18 @@ def _done(out: Path, ahead: int) -> int:
     return done
 
 
-def load_translator(runs: list[str] | None, settings: list[str]) -> "Translator":
-    """The translator of some runs, whose names are told."""
-    from kotrans.pipeline.translation import load_runs
+def load_translator(names: list[str | Path], settings: list[str]) -> "Translator":
+    """The translator of some runs or models, whose names are told."""
+    # Imports make objects by the hundred thousand, all of which stay: to look for garbage among them again and again
+    # would take a tenth of the start.
+    gc.disable()
+    try:
+        from kotrans.pipeline.translation import load_runs
 
-    loaded = load_runs(runs or [], settings)
+        loaded = load_runs(names, settings)
+    finally:
+        gc.freeze()
+        gc.enable()
     typer.echo(f"run {' + '.join(loaded.names)}", err=True)
     return loaded.translator
 

@@ -43,9 +43,22 @@ def load_config(path: Path, overrides: Sequence[str] = ()) -> Config:
     return check_config(values, str(path))
 
 
+def override_config(config: Config, overrides: Sequence[str]) -> Config:
+    """The config with `section.key=value` overrides applied. Raises ConfigError as `load_config` does."""
+    values = config.model_dump(mode="json")
+    for override in overrides:
+        _override(values, override)
+    return check_config(values, f"config {config.name}")
+
+
 def read_yaml(path: Path) -> dict[str, Any]:
     """The mapping in a YAML file. Raises ConfigError if it holds anything else."""
-    text = decode(read_bytes(path), path)
+    return parse_yaml(read_bytes(path), path)
+
+
+def parse_yaml(data: bytes, path: Path) -> dict[str, Any]:
+    """The mapping in YAML that was read from `path`. Raises ConfigError if it is anything else."""
+    text = decode(data, path)
     try:
         values = _Loader(text).get_single_data()
     except yaml.YAMLError as error:

@@ -56,7 +56,7 @@ class AdditiveAttention(Attention):
 
     def scores(self, query: Tensor, keys: Tensor) -> Tensor:
         asked = self.query(query).unsqueeze(2)  # (B, K, 1, A)
-        if torch.is_grad_enabled() or not keys.is_cpu:
+        if torch.is_grad_enabled() or torch.jit.is_tracing() or not keys.is_cpu:
             return self._energies(asked, keys.unsqueeze(1))
         # A few sentences at a time, so that what is made for them stays in the core's cache.
         rows = max(1, _BLOCK // max(1, asked.size(1) * keys[:1].numel()))
@@ -87,7 +87,7 @@ class CosineAttention(Attention):
 
     def scores(self, query: Tensor, keys: Tensor) -> Tensor:
         direction = functional.normalize(query, dim=-1, eps=SHORTEST).to(keys.dtype)  # (B, K, Q)
-        cosine = torch.bmm(direction, keys.mT)  # (B, K, S)
+        cosine = torch.bmm(direction, keys.transpose(1, 2))  # (B, K, S)
         return cosine if self.log_beta is None else self.log_beta.exp() * cosine
 
 
@@ -124,7 +124,7 @@ class GeneralAttention(Attention):
         return self.key(memory) * self.factor  # (B, S, Q)
 
     def scores(self, query: Tensor, keys: Tensor) -> Tensor:
-        return torch.bmm(query.to(keys.dtype), keys.mT)  # (B, K, S)
+        return torch.bmm(query.to(keys.dtype), keys.transpose(1, 2))  # (B, K, S)
 
 
 class DotAttention(Attention):
@@ -135,4 +135,4 @@ class DotAttention(Attention):
         self.factor = size**-0.5 if scale else 1.0
 
     def scores(self, query: Tensor, keys: Tensor) -> Tensor:
-        return torch.bmm(query.to(keys.dtype), keys.mT) * self.factor  # (B, K, S)
+        return torch.bmm(query.to(keys.dtype), keys.transpose(1, 2)) * self.factor  # (B, K, S)

@@ -1,7 +1,10 @@
 """From config to network, with its first weights."""
 
+from typing import Any
+
 import torch
 from torch import nn
+from torch.overrides import TorchFunctionMode
 
 from kotrans.config.config import Config
 from kotrans.config.sections import AttentionConfig
@@ -26,6 +29,26 @@ def build_model(config: Config, source_size: int, target_size: int) -> Seq2Seq:
         model = _assemble(config, source_size, target_size)
         initialize(model)
     return model
+
+
+def build_unfilled(config: Config, source_size: int, target_size: int) -> Seq2Seq:
+    """The same network with whatever is in memory for weights, for a caller that has others to put there."""
+    with _Unfilled():
+        return _assemble(config, source_size, target_size)
+
+
+class _Unfilled(TorchFunctionMode):
+    """Lets the library's modules be made without drawing the weights that they start from."""
+
+    def __torch_function__(
+        self, function: Any, types: Any, arguments: tuple[Any, ...] = (), options: dict[str, Any] | None = None
+    ) -> Any:
+        if getattr(function, "__module__", None) == "torch.nn.init" or function in _DRAWS:
+            return arguments[0] if arguments else (options or {})["tensor"]
+        return function(*arguments, **(options or {}))
+
+
+_DRAWS = (torch.Tensor.normal_, torch.Tensor.uniform_)
 
 
 def _assemble(config: Config, source_size: int, target_size: int) -> Seq2Seq:

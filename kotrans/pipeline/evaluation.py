@@ -35,7 +35,7 @@ class Evaluation:
     buckets: list[Bucket]
     unfinished: int  # translations cut at the maximum length
     empty: int  # translations without a word, of sources that have some
-    file: Path  # of the figures; the hypotheses lie beside it
+    file: Path | None  # of the figures, the hypotheses beside it; an exported model has no place for them
 
 
 def split_of_config(loaded: LoadedRuns, split: str, reporter: Reporter) -> TestSet:
@@ -72,7 +72,7 @@ def held_out_splits(loaded: LoadedRuns, reporter: Reporter) -> list[str]:
 
 
 def evaluate_run(loaded: LoadedRuns, test_set: TestSet) -> Evaluation:
-    """Translates and scores, and writes hypotheses and figures into the run's evaluation folder."""
+    """Translates and scores, and writes hypotheses and figures into the run's evaluation folder, if it is a run."""
     translations = list(loaded.translator.translate(test_set.source))
     hypotheses = [translation.text for translation in translations]
     references = [normalize(line) for line in test_set.reference]
@@ -81,12 +81,17 @@ def evaluate_run(loaded: LoadedRuns, test_set: TestSet) -> Evaluation:
         test_set, hypotheses, score(hypotheses, references), by_length(test_set.source, hypotheses, references),
         unfinished=sum(not translation.hypotheses[0].finished for translation in translations),
         empty=sum(not translation.text and bool(normalize(translation.source)) for translation in translations),
-        file=loaded.run.evaluation / f"{name}.json",
+        file=loaded.run.evaluation / f"{name}.json" if loaded.run else None,
     )  # fmt: skip
-    with disk_errors(loaded.run.evaluation, "nothing of it was kept"):
-        write_lines(evaluation.file.with_name(f"{name}.hypotheses.en"), hypotheses)
-        write_json(evaluation.file, _figures(evaluation, loaded))
+    if evaluation.file is not None:
+        _write(evaluation, evaluation.file, loaded)
     return evaluation
+
+
+def _write(evaluation: Evaluation, file: Path, loaded: LoadedRuns) -> None:
+    with disk_errors(file.parent, "nothing of it was kept"):
+        write_lines(file.with_name(f"{file.stem}.hypotheses.en"), evaluation.hypotheses)
+        write_json(file, _figures(evaluation, loaded))
 
 
 def evaluate_file(hypothesis: Path, reference: Path) -> Scores:

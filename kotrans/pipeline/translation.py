@@ -1,18 +1,36 @@
-"""Translators of runs."""
+"""Translators of runs, and of models that were exported from them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
-from kotrans.checkpoint import load_checkpoint
+from kotrans.checkpoint import load_checkpoint, read_config
 from kotrans.config.config import Config
-from kotrans.config.loading import load_config
-from kotrans.errors import ConfigError
+from kotrans.config.loading import load_config, override_config
+from kotrans.errors import CheckpointError, ConfigError
 from kotrans.hardware import pick_device, pick_precision, set_threads
-from kotrans.runs import Run, find_run
+from kotrans.runs import Run, find_run, runs_folder
+from kotrans.sealed import Sealed
 from kotrans.translate import Translator, translator_of
 
 # Whatever a model was trained in, so that translations compare; a setting may ask for another.
 _PRECISION = "hardware.precision=fp32"
+
+
+@dataclass(frozen=True)
+class Found:
+    """A model that is on this machine."""
+
+    path: Path  # the checkpoint's folder, or the zip of one
+    name: str  # run/checkpoint, or the path as it was given
+    run: Run | None  # of its checkpoint; None for an exported model
+    label: str = ""  # tells what is written of it from what is written of the run's best checkpoint
+
+    def config(self, settings: Sequence[str] = ()) -> Config:
+        """Its config with settings overridden; the run's own where there is one."""
+        if self.run is not None:
+            return load_config(self.run.folder / "config.yaml", settings)
+        return override_config(read_config(Sealed(self.path)), settings)
 
 
 @dataclass(frozen=True)
@@ -21,27 +39,50 @@ class LoadedRuns:
 
     translator: Translator
     config: Config
-    run: Run  # the first of an ensemble
-    names: tuple[str, ...]  # run/checkpoint of each
+    run: Run | None  # the first of an ensemble; None for an exported model
+    names: tuple[str, ...]  # run/checkpoint of each, or the path
     label: str  # tells what is written of them from what is written of the run's best checkpoint alone; empty for that
 
 
-def load_runs(names: Sequence[str], settings: Sequence[str] = ()) -> LoadedRuns:
-    """A translator of the named runs, several making an ensemble, each by its best checkpoint or as RUN/CHECKPOINT.
+def load_runs(names: Sequence[str | Path], settings: Sequence[str] = ()) -> LoadedRuns:
+    """A translator of what `find_model` finds by these names, several making an ensemble.
 
-    No name is the most recently finished run; `settings` override the first run's `search` and `hardware`. Raises
-    CheckpointError if a run or checkpoint is missing or damaged, ConfigError, or ModelError if the vocabularies differ.
+    No name is the most recently finished run; `settings` override the first one's `search` and `hardware`. Raises
+    CheckpointError if one is missing or damaged, ConfigError, or ModelError if the vocabularies differ.
     """
     _check_settings(settings)
-    found = [_find(name) for name in names or [""]]
-    folders = [run.checkpoint(which) for run, which in found]
-    config = load_config(found[0][0].folder / "config.yaml", [_PRECISION, *settings])
+    found = [find_model(name) for name in names or [""]]
+    config = found[0].config([_PRECISION, *settings])
     set_threads(config.hardware)
     device = pick_device(config.hardware)
-    checkpoints = [load_checkpoint(folder, device) for folder in folders]
-    labels = tuple(f"{run.name}/{folder.name}" for (run, _), folder in zip(found, folders, strict=True))
+    checkpoints = [load_checkpoint(each.path, device) for each in found]
     translator = translator_of(checkpoints, config.search, device, pick_precision(config.hardware, device))
-    return LoadedRuns(translator, config, found[0][0], labels, _label(names, labels))
+    return LoadedRuns(translator, config, found[0].run, tuple(each.name for each in found), _label(found))
+
+
+def find_model(name: str | Path) -> Found:
+    """A run by name or as RUN/CHECKPOINT, else a path: a run's folder, a checkpoint's, an exported one, or its zip.
+
+    A run is taken by its best checkpoint; an empty name is the most recently finished run, and a Path is never a run's
+    name. Raises CheckpointError if there is no such model.
+    """
+    if name == "":
+        return _of_run(find_run(None), "")
+    if isinstance(name, str):
+        run, _, checkpoint = name.partition("/")
+        if run and ((runs_folder() / run / "run.json").is_file() or not Path(name).exists()):
+            return _of_run(find_run(run), checkpoint)
+    path = Path(name)
+    if (path / "run.json").is_file():
+        return _of_run(Run(path.resolve()), "")
+    if not path.exists():
+        raise CheckpointError(f"{path}: there is no such file or folder; give what `kotrans export` wrote")
+    return Found(path, str(name), None)
+
+
+def _of_run(run: Run, checkpoint: str) -> Found:
+    path = run.checkpoint(checkpoint or "best")
+    return Found(path, f"{run.name}/{path.name}", run, path.name if checkpoint else "")
 
 
 def _check_settings(settings: Sequence[str]) -> None:
@@ -51,12 +92,5 @@ def _check_settings(settings: Sequence[str]) -> None:
             raise ConfigError(f"--set {setting}: a trained run takes settings of `search` and `hardware` only")
 
 
-def _label(names: Sequence[str], labels: Sequence[str]) -> str:
-    if len(labels) > 1:
-        return "+".join(label.replace("/", "-") for label in labels)
-    return labels[0].partition("/")[2] if names and "/" in names[0] else ""
-
-
-def _find(name: str) -> tuple[Run, str]:
-    run, _, checkpoint = name.partition("/")
-    return find_run(run or None), checkpoint or "best"
+def _label(found: Sequence[Found]) -> str:
+    return found[0].label if len(found) == 1 else "+".join(each.name.replace("/", "-") for each in found)

@@ -6,7 +6,7 @@ Shape key: T target pieces, S source pieces, N target words, M source words.
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
+from torch import Tensor
 
 from kotrans.translate import Translation
 
@@ -14,7 +14,7 @@ _END = "</s>"
 
 
 def word_alignment(
-    source_pieces: Sequence[str], target_pieces: Sequence[str], weights: npt.ArrayLike
+    source_pieces: Sequence[str], target_pieces: Sequence[str], weights: Sequence[Sequence[float]] | Tensor
 ) -> list[tuple[int, int]]:
     """For each target word the source word that its pieces looked at most, as (source, target) from 0.
 

@@ -1,0 +1,109 @@
+"""The card of an exported model: what it is, what it learned from, how good it is, how to run it."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from kotrans import __version__
+from kotrans.checkpoint import Checkpoint
+from kotrans.config.config import Config
+from kotrans.config.sections import CorpusConfig
+from kotrans.corpus.registry import load_registry
+from kotrans.precision import Precision
+
+_STORED = {
+    "fp32": "float32, exactly as trained",
+    "bf16": "matrices in bfloat16, vectors in float32; computed in float32",
+    "int8": "matrices in int8 with a float32 scale for each row, vectors in float32; made float32 again when loaded",
+}
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """Where an exported model comes from."""
+
+    name: str  # run/checkpoint
+    evaluation: Path | None  # the run's folder of figures
+    date: str  # of the export
+
+
+def card(checkpoint: Checkpoint, provenance: Provenance, precision: Precision, sizes: dict[str, int]) -> str:
+    """The card in Markdown; `sizes` has the bytes of each file."""
+    config = checkpoint.config
+    return "\n".join(
+        [
+            f"# {config.name}", "",
+            f"A Korean→English translation model: {_architecture(config)}. It runs with kotrans {__version__}.", "",
+            *_rows("", "", (
+                ("exported", provenance.date[:10]),
+                ("from", f"`{provenance.name}`, {checkpoint.progress.update:,} updates"),
+                ("weights", f"{sum(p.numel() for p in checkpoint.model.parameters()):,}, {_STORED[precision]}"),
+                ("vocabularies", f"{checkpoint.tokenizer.source.size:,} Korean, "
+                                 f"{checkpoint.tokenizer.target.size:,} English pieces"),
+            )), "",
+            "## Quality", "", *_quality(provenance, precision), "",
+            "## Data", "", *_data(config.corpora), "",
+            "## Files", "", *_rows("file", "bytes", ((f"`{name}`", f"{size:,}") for name, size in sizes.items())), "",
+            "## Use", "", "```sh",
+            'kotrans translate --model THIS-FOLDER "안녕하세요?"',
+            "kotrans eval --model THIS-FOLDER --source FILE --reference FILE",
+            "```", "",
+        ]
+    )  # fmt: skip
+
+
+def _architecture(config: Config) -> str:
+    encoder, decoder = config.encoder, config.decoder
+    ways = "two-way" if encoder.bidirectional else "one-way"
+    attention = "a fixed context" if config.attention.score == "none" else f"{config.attention.score} attention"
+    return (
+        f"{ways} {encoder.cell.upper()} encoder of {encoder.layers} × {encoder.hidden_size}, "
+        f"{attention}, {decoder.cell.upper()} decoder of {decoder.layers} × {decoder.hidden_size}, "
+        f"embeddings of {config.embeddings.size}"
+    )
+
+
+def _quality(provenance: Provenance, precision: Precision) -> Iterator[str]:
+    figures = list(_evaluations(provenance))
+    if not figures:
+        yield "BLEU: not measured."
+        return
+    for each in figures:
+        measured = f"{each['pairs']:,} pairs, measured {each['date'][:10]}"
+        yield f"- {each['test_set']}: BLEU {each['bleu']:.2f} ({measured}), `{each['signatures']['bleu']}`"
+    if precision != "fp32":
+        yield ""
+        yield "Measured with the weights as trained, in float32."
+
+
+def _evaluations(provenance: Provenance) -> Iterator[dict[str, Any]]:
+    """The figures that `kotrans eval` wrote of exactly this checkpoint; what is no such file is passed over."""
+    for path in sorted(provenance.evaluation.glob("*.json")) if provenance.evaluation else ():
+        try:
+            figures = json.loads(path.read_bytes())
+            if (
+                figures["checkpoints"] == [provenance.name]
+                and {"test_set", "pairs", "bleu", "signatures", "date"} <= figures.keys()
+            ):
+                yield figures
+        except (ValueError, KeyError, TypeError, OSError):
+            continue
+
+
+def _data(corpora: tuple[CorpusConfig, ...]) -> Iterator[str]:
+    listed = load_registry()
+    for corpus in corpora:
+        if corpus.splits or corpus.name not in listed:
+            yield f"- {corpus.name}: files of the one who trained it; ask them for the licence."
+        else:
+            entry = listed[corpus.name]
+            home = f" <{entry.homepage}>" if entry.homepage else ""
+            yield f"- {entry.title} (`{entry.name}`), {entry.licence}.{home}"
+
+
+def _rows(left: str, right: str, rows: Any) -> Iterator[str]:
+    yield f"| {left} | {right} |"
+    yield "| --- |" + " --- |" * (right.count("|") + 1)
+    yield from (f"| {name} | {value} |" for name, value in rows)

@@ -1,0 +1,215 @@
+"""The encoder and one step of the decoder as ONNX graphs, and the check that onnxruntime translates with them alike.
+
+| graph | inputs | outputs |
+| --- | --- | --- |
+| encoder.onnx | source (B, S), mask (B, S) | the first state, a tensor for each of its parts |
+| decoder_step.onnx | previous (B,), mask, every part | log_probs (B, V), the parts that change, weights (B, S) |
+
+Shape key: B sentences, S source positions, V target pieces. A part of the state is called the same in both graphs, and
+what a step gives is `next_` and the name of the part that it replaces. Every axis called `batch` or `source` is free.
+"""
+
+import warnings
+from collections.abc import Iterator, Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from kotrans.batching import pad
+from kotrans.checkpoint import Checkpoint
+from kotrans.errors import CheckpointError, ConfigError, UsageError
+from kotrans.model.decoder import DecoderState, Source
+from kotrans.model.recurrence import LoopedRecurrence
+from kotrans.model.seq2seq import Seq2Seq
+from kotrans.model.stepping import SearchModel
+from kotrans.search.beam import search
+from kotrans.search.choice import forbid_special
+from kotrans.search.trellis import length_limits
+from kotrans.tokenizer import BOS, EOS, PAD
+
+ENCODER, STEP = "encoder.onnx", "decoder_step.onnx"
+_OPSET = 17  # the first with layer normalisation
+_SENTENCES = (
+    "안녕하세요?",
+    "저는 내일 친구하고 시장에 갈 거예요.",
+    "비가 오면 우리는 집에서 영화를 볼 거예요.",
+    "그 책은 2024년 3월에 처음 나왔고 지금도 많은 사람이 읽고 있다고 합니다.",
+)
+
+
+def write_graphs(folder: Path, checkpoint: Checkpoint) -> None:
+    """Writes both graphs and translates a few sentences with them.
+
+    Raises UsageError if onnxruntime is missing, ConfigError if the encoder has no ONNX form, CheckpointError if the
+    translations are not the model's own.
+    """
+    runtime = _runtime()
+    _check_encoder(checkpoint)
+    source = _source(checkpoint, _SENTENCES)  # (B, S)
+    with torch.no_grad():
+        _write(folder, checkpoint.model, source, source != PAD)
+    _check(runtime, folder, checkpoint, source)
+
+
+def _runtime() -> Any:
+    """onnxruntime, which alone is called; the library's exporter calls onnx."""
+    try:
+        import_module("onnx")
+        return import_module("onnxruntime")
+    except ImportError:
+        raise UsageError("--onnx: needs onnx and onnxruntime; install them: pip install 'kotrans[onnx]'") from None
+
+
+def _check_encoder(checkpoint: Checkpoint) -> None:
+    """A loop over positions is written out by the exporter for the length that it sees; only kernels keep it free."""
+    if any(isinstance(module, LoopedRecurrence) for module in checkpoint.model.encoder.modules()):
+        raise ConfigError(
+            f"config {checkpoint.config.name}: an encoder with encoder.layer_norm or dropout.recurrent has no ONNX "
+            "form; export it without --onnx"
+        )
+
+
+def _source(checkpoint: Checkpoint, lines: Sequence[str]) -> Tensor:
+    """Ids (B, S) of the lines, each cut to what the model takes."""
+    config = checkpoint.config
+    longest = min(config.batches.max_pieces, (config.attention.max_source_length or config.batches.max_pieces + 1) - 1)
+    return pad([[*ids[:longest], EOS] for ids in checkpoint.tokenizer.source.encode(lines)])
+
+
+class State(NamedTuple):
+    """What goes from step to step, one hypothesis a sentence."""
+
+    source: Source
+    decoder: DecoderState
+
+
+def step(model: Seq2Seq, state: State, previous: Tensor) -> tuple[Tensor, State, Tensor | None]:
+    """After the pieces previous (B,): log-probabilities (B, V), the next state, attention weights (B, S) or None."""
+    embedded = model.target_embedding(previous)  # (B, E)
+    contexts, weights = model.decoder.look(state.source, state.decoder.layers[0].hidden.unsqueeze(1))  # (B, 1, H)
+    output, after = model.decoder.step(state.decoder, embedded, contexts.squeeze(1))  # (B, O)
+    log_probs = model.softmax(output).log_softmax(-1)  # (B, V)
+    return log_probs, state._replace(decoder=after), None if weights is None else weights.squeeze(1)
+
+
+class _Start(nn.Module):
+    """The first state, part by part, without what was given."""
+
+    def __init__(self, model: Seq2Seq) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, source: Tensor, mask: Tensor) -> tuple[Tensor, ...]:
+        """Of source and mask (B, S)."""
+        return tuple(part for _, part in parts_of(State(*self.model.start(source, mask))) if part is not mask)
+
+
+class _Step(nn.Module):
+    """A step from the parts of a state to log-probabilities, the parts that changed, and weights if there are any."""
+
+    def __init__(self, model: Seq2Seq, like: State) -> None:
+        super().__init__()
+        self.model = model
+        self.like = like
+
+    def forward(self, previous: Tensor, *parts: Tensor) -> tuple[Tensor, ...]:
+        """After the pieces previous (B,)."""
+        before = with_parts(self.like, iter(parts))
+        log_probs, after, weights = step(self.model, before, previous)
+        changed = (new for (_, old), (_, new) in zip(parts_of(before), parts_of(after), strict=True) if new is not old)
+        return (log_probs, *changed, *([] if weights is None else [weights]))
+
+
+def parts_of(state: Any, name: str = "") -> Iterator[tuple[str, Tensor]]:
+    """The tensors of a nested tuple by the names of their fields, such as `decoder_layers_0_hidden`."""
+    if isinstance(state, Tensor):
+        yield name, state
+    elif state is not None:
+        for field, part in zip(getattr(state, "_fields", range(len(state))), state, strict=True):
+            yield from parts_of(part, f"{name}_{field}".lstrip("_"))
+
+
+def with_parts(state: Any, parts: Iterator[Tensor]) -> Any:
+    """The same nested tuple with other tensors, in the order of `parts_of`."""
+    if state is None or isinstance(state, Tensor):
+        return None if state is None else next(parts)
+    inner = [with_parts(part, parts) for part in state]
+    return type(state)(*inner) if hasattr(state, "_fields") else tuple(inner)
+
+
+def _write(folder: Path, model: Seq2Seq, source: Tensor, mask: Tensor) -> None:
+    state = State(*model.start(source, mask))
+    parts = dict(parts_of(state))
+    given = next(name for name, part in parts.items() if part is mask)
+    _export(
+        _Start(model), folder / ENCODER, {"source": source, "mask": mask}, [name for name in parts if name != given]
+    )
+    previous = torch.full((len(source),), BOS)  # (B,)
+    _, after, weights = step(model, state, previous)
+    changed = [f"next_{name}" for name, part in parts_of(after) if part is not parts[name]]
+    inputs = {"previous": previous} | {"mask" if name == given else name: part for name, part in parts.items()}
+    outputs = ["log_probs", *changed, *([] if weights is None else ["weights"])]
+    _export(_Step(model, state), folder / STEP, inputs, outputs)
+
+
+def _export(module: nn.Module, path: Path, inputs: dict[str, Tensor], outputs: list[str]) -> None:
+    """By tracing: the exporter that came after it needs another package and gives an LSTM one length only."""
+    length = inputs["mask"].size(1)
+    axes = {
+        name: {0: "batch"} | ({1: "source"} if tensor.dim() > 1 and tensor.size(1) == length else {})
+        for name, tensor in inputs.items()
+    }
+    axes |= {name: {0: "batch"} for name in outputs}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of deprecation, and of lengths that a trace would fix, which the check finds
+        torch.onnx.export(
+            module.eval(), tuple(inputs.values()), str(path), dynamo=False, opset_version=_OPSET,
+            input_names=list(inputs), output_names=outputs, dynamic_axes=axes,
+        )  # fmt: skip
+
+
+def _check(runtime: Any, folder: Path, checkpoint: Checkpoint, source: Tensor) -> None:
+    """Greedy translations of all sentences together, and of the shortest alone: other sizes than were traced."""
+    config = checkpoint.config.search.model_copy(update={"beam": 1})
+    shortest = int((source != PAD).sum(1).argmin())
+    alone = source[shortest : shortest + 1, : int((source[shortest] != PAD).sum())]
+    for batch in (source, alone):
+        mask = batch != PAD
+        limits = length_limits(mask, config)
+        ours = [found[0].ids for found in search(SearchModel(checkpoint.model), batch, mask, config)]
+        if (theirs := _greedy(runtime, folder, batch, mask, limits)) != ours:
+            row = next(i for i, (one, other) in enumerate(zip(ours, theirs, strict=True)) if one != other)
+            decode = checkpoint.tokenizer.target.decode
+            raise CheckpointError(
+                f"{STEP}: onnxruntime translates {checkpoint.tokenizer.source.decode(batch[row].tolist())!r} as "
+                f"{decode(theirs[row])!r}, kotrans as {decode(ours[row])!r}; export without --onnx"
+            )
+
+
+def _greedy(runtime: Any, folder: Path, source: Tensor, mask: Tensor, limits: list[int]) -> list[tuple[int, ...]]:
+    """Translations of source (B, S) by the graphs alone, without end marks."""
+    options = runtime.SessionOptions()
+    options.intra_op_num_threads = torch.get_num_threads()
+    encoder, stepper = (runtime.InferenceSession(str(folder / name), options) for name in (ENCODER, STEP))
+    fixed = {"mask": mask.numpy()}
+    names = [output.name for output in encoder.get_outputs()]
+    state = fixed | dict(zip(names, encoder.run(None, {"source": source.numpy()} | fixed), strict=True))
+    wanted = {entry.name for entry in stepper.get_inputs()}
+    results = [output.name for output in stepper.get_outputs()]
+    previous, found = torch.full((len(source),), BOS), []
+    for _ in range(max(limits)):
+        inputs = {name: value for name, value in state.items() if name in wanted} | {"previous": previous.numpy()}
+        outputs = dict(zip(results, stepper.run(None, inputs), strict=True))
+        log_probs = torch.from_numpy(outputs["log_probs"])  # (B, V)
+        forbid_special(log_probs)
+        previous = log_probs.argmax(1)  # (B,)
+        found.append(previous)
+        state |= {name.removeprefix("next_"): outputs[name] for name in results if name.startswith("next_")}
+    return [_until_end(row[:limit]) for row, limit in zip(torch.stack(found, 1).tolist(), limits, strict=True)]
+
+
+def _until_end(ids: list[int]) -> tuple[int, ...]:
+    return tuple(ids[: ids.index(EOS)] if EOS in ids else ids)

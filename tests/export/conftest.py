@@ -1,0 +1,29 @@
+"""Commands look for runs where `tiny` is; a model of it as it comes from disk."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from kotrans.checkpoint import Checkpoint, load_checkpoint
+from kotrans.runs import Run
+from tests.tiny_run import TinyRun
+
+
+@pytest.fixture
+def run(tiny_run: TinyRun, monkeypatch: pytest.MonkeyPatch) -> TinyRun:
+    """The shared run, found by every command of the test."""
+    monkeypatch.setenv("KOTRANS_RUNS", str(tiny_run.runs))
+    return tiny_run
+
+
+@pytest.fixture
+def best(tiny_run: TinyRun) -> Path:
+    """The folder of its best checkpoint."""
+    return Run(tiny_run.runs / "tiny").checkpoint("best")
+
+
+@pytest.fixture
+def checkpoint(best: Path) -> Checkpoint:
+    """Its best checkpoint."""
+    return load_checkpoint(best, torch.device("cpu"))
