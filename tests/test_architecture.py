@@ -26,7 +26,7 @@ ROWS = (
     ("checkpoint", "runs"),
     ("trainer", "translate", "evaluate"),
     ("bench",),
-    ("report",),
+    ("report", "serve"),
     ("pipeline",),
     ("cli",),
     ("__main__",),

@@ -23,13 +23,15 @@ class LoadedRuns:
     label: str  # tells what is written of them from what is written of the run's best checkpoint alone; empty for that
 
 
-def load_runs(names: Sequence[str], settings: Sequence[str] = ()) -> LoadedRuns:
+def load_runs(
+    names: Sequence[str], settings: Sequence[str] = (), sections: Sequence[str] = ("search", "hardware")
+) -> LoadedRuns:
     """A translator of the named runs, several making an ensemble, each by its best checkpoint or as RUN/CHECKPOINT.
 
-    No name is the most recently finished run; `settings` override the first run's `search` and `hardware`. Raises
+    No name is the most recently finished run; `settings` override these `sections` of the first run's config. Raises
     CheckpointError if a run or checkpoint is missing or damaged, ConfigError, or ModelError if the vocabularies differ.
     """
-    _check_settings(settings)
+    _check_settings(settings, sections)
     found = [_find(name) for name in names or [""]]
     folders = [run.checkpoint(which) for run, which in found]
     config = load_config(found[0][0].folder / "config.yaml", settings)
@@ -41,11 +43,12 @@ def load_runs(names: Sequence[str], settings: Sequence[str] = ()) -> LoadedRuns:
     return LoadedRuns(translator, config, found[0][0], labels, _label(names, labels))
 
 
-def _check_settings(settings: Sequence[str]) -> None:
+def _check_settings(settings: Sequence[str], sections: Sequence[str]) -> None:
     """A trained model is what it is: a setting that could no longer change anything is refused, not ignored."""
     for setting in settings:
-        if not setting.startswith(("search.", "hardware.")) and "=" in setting:
-            raise ConfigError(f"--set {setting}: a trained run takes settings of `search` and `hardware` only")
+        if setting.partition(".")[0] not in sections and "=" in setting:
+            allowed = " and ".join(f"`{section}`" for section in sections)
+            raise ConfigError(f"--set {setting}: a trained run takes settings of {allowed} only")
 
 
 def _label(names: Sequence[str], labels: Sequence[str]) -> str:
