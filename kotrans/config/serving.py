@@ -12,7 +12,7 @@ class ServeConfig(Section):
     """Address to listen on; any but a loopback address needs a token."""
     port: int = Field(8000, ge=0, le=65_535)
     """Port; 0 takes a free one."""
-    gather_ms: float = Field(4.0, ge=0, le=1000)
+    gather_ms: float = Field(4.0, ge=0, le=10_000)
     """Milliseconds that a sentence waits for others to be translated with, if nothing else is being translated."""
     max_body: int = Field(1_000_000, ge=100)
     """Bytes of a request; more is answered 413."""

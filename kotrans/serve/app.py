@@ -1,7 +1,7 @@
 """The application: requests in, answers out."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -54,14 +54,13 @@ def build_app(translator: Translator, model: str, config: ServeConfig, *, token:
     app = FastAPI(
         title="kotrans", version=kotrans.__version__, lifespan=running, docs_url=None, redoc_url=None,
         description=f"Korean to English. {_limits(config)}",
-        responses={status: {"model": Problem, "description": why} for status, why in _STATUSES.items()},
     )  # fmt: skip
     _answer_in_json(app)
     _add_pages(app, counters, Health(
         status="ok", model=model, version=kotrans.__version__, beam=translator.config.beam, max_beam=config.max_beam
     ), secured=token is not None)  # fmt: skip
 
-    @app.post("/translate", dependencies=_secured(token is not None))
+    @app.post("/translate", dependencies=_secured(token is not None), responses=_problems(*_STATUSES))
     async def translate(asked: TranslateRequest, request: Request) -> TranslateResponse:
         """Translate a sentence, or several."""
         lines, beam = _check(asked, translator.config.beam, config)
@@ -79,6 +78,11 @@ def _limits(config: ServeConfig) -> str:
     )
 
 
+def _problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """The answers without what was asked for, for the OpenAPI document."""
+    return {status: {"description": _STATUSES[status], "model": Problem} for status in statuses}
+
+
 def _secured(needs_token: bool) -> list[Any]:
     """For the OpenAPI document; it is the guard that checks."""
     return [Security(HTTPBearer(auto_error=False))] if needs_token else []
@@ -92,7 +96,7 @@ def _add_pages(app: FastAPI, counters: Counters, health: Health, *, secured: boo
         """The page for people."""
         return HTMLResponse(page.html, headers={"content-security-policy": page.policy, "cache-control": "no-cache"})
 
-    @app.get("/health")
+    @app.get("/health", responses=_problems(403))
     async def health_of_the_service() -> Health:
         """Whether it works, and with what model."""
         return health
@@ -118,12 +122,20 @@ def _answer_in_json(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     async def not_valid(request: Request, error: RequestValidationError) -> Response:
-        told = (f"{'.'.join(str(part) for part in each['loc'])}: {each['msg']}" for each in error.errors())
-        return Refused(422, "; ".join(told)).response()
+        return Refused(422, "; ".join(_told(each) for each in error.errors())).response()
 
     @app.exception_handler(Exception)
     async def fault(request: Request, error: Exception) -> Response:
         return Refused(500, f"a fault of the service ({type(error).__name__}); its log says more").response()
+
+
+def _told(problem: Mapping[str, Any]) -> str:
+    """A problem of validation in one line."""
+    _, *where = (str(part) for part in problem["loc"])  # all of them are in the body
+    if problem["type"] == "json_invalid":
+        return f"body: not JSON ({problem['ctx']['error']} at character {where[0]}); mend it"
+    message = problem["msg"].removeprefix("Input ")
+    return f"{'.'.join(where) or 'body'}: {message[0].lower()}{message[1:]}"
 
 
 def _check(asked: TranslateRequest, beam: int, config: ServeConfig) -> tuple[Sequence[str], int]:

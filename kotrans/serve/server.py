@@ -50,8 +50,9 @@ def serve(app: ASGIApp, listening: socket.socket) -> None:
     """Serves until SIGTERM or Ctrl-C, then finishes what has begun; a second one ends it at once."""
     server = uvicorn.Server(
         uvicorn.Config(
-            app, log_config=None, access_log=False, ws="none", lifespan="on", server_header=False, proxy_headers=False
+            app, log_config=None, log_level="error", access_log=False, ws="none", lifespan="on",
+            server_header=False, proxy_headers=False,
         )
-    )
+    )  # fmt: skip
     with stop_request():  # the server raises the signal that stopped it once more, when all is finished
         server.run(sockets=[listening])
