@@ -15,6 +15,7 @@ OPEN_PATHS = ("/", "/health")  # answered without a token: the page asks for it,
 _LOCAL_NAMES = ("localhost", "127.0.0.1", "[::1]")
 _DRAINED = 16  # times `max_body` that is read and dropped of a body that is too large ...
 _DRAIN_SECONDS = 2.0  # ... for at most so long, because who is still sending does not read the answer
+_CLOSE = {"connection": "close"}  # what is left of the request is no request
 SECURITY_HEADERS = {
     "x-content-type-options": "nosniff",
     "referrer-policy": "no-referrer",
@@ -91,7 +92,9 @@ class Guard:
         most = self._config.max_body
         length = headers.get("content-length", "")
         if length.isdecimal() and int(length[:20]) > most:
-            raise Refused(413, f"the request has {length[:20]} bytes, but at most {most} are taken; send less at once")
+            raise Refused(
+                413, f"the request has {length[:20]} bytes, but at most {most} are taken; send less at once", _CLOSE
+            )
         chunks, size, more = [], 0, True
         try:
             async with asyncio.timeout(self._config.max_seconds):
@@ -100,10 +103,10 @@ class Guard:
                     chunks.append(chunk)
                     size += len(chunk)
                     if size > most:
-                        raise Refused(413, f"the request has more than {most} bytes; send less at once")
+                        raise Refused(413, f"the request has more than {most} bytes; send less at once", _CLOSE)
         except TimeoutError:
             seconds = self._config.max_seconds
-            raise Refused(408, f"the request did not come within {seconds:g} seconds; send it faster") from None
+            raise Refused(408, f"the request did not come within {seconds:g} seconds; send it faster", _CLOSE) from None
         return b"".join(chunks)
 
     async def _refuse(self, refused: Refused, scope: Scope, receive: Receive, send: Send) -> None:

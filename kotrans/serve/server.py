@@ -35,8 +35,9 @@ def listen(config: ServeConfig) -> socket.socket:
         family, *_, address = socket.getaddrinfo(config.host, config.port, type=socket.SOCK_STREAM)[0]
         return socket.create_server(address[:2], family=family, backlog=2048)
     except OSError as error:
+        why = str(error.strerror).partition(" (while")[0]
         raise UsageError(
-            f"cannot listen on {config.host} port {config.port} ({error.strerror}); choose another --port or --host"
+            f"cannot listen on {config.host} port {config.port} ({why}); choose another --port or --host"
         ) from None
 
 

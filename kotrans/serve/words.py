@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -23,7 +24,7 @@ def word_spans(pieces: Sequence[str]) -> list[range]:
         before = pieces[i - 1] if i else _END
         if _END in (piece, before) or (piece.startswith("▁") and before != "▁"):
             begins.append(i)
-    return [range(begin, end) for begin, end in zip(begins, [*begins[1:], len(pieces)], strict=True)]
+    return [range(begin, end) for begin, end in pairwise([*begins, len(pieces)])]
 
 
 def word_text(pieces: Sequence[str]) -> str:

@@ -92,7 +92,7 @@ def test_a_sentence_that_the_model_refuses_fails_alone_and_is_named_by_its_place
     good, bad = batcher.submit(["good"], 1, 1), batcher.submit(["fine", "bad"], 1, 1)
     held.free.set()
     assert good.done.result(_SECONDS)[0].source == "good"
-    with pytest.raises(ModelError, match="^sentence 2: too long$"):
+    with pytest.raises(ModelError, match=r"^sentence 2: too long$"):
         bad.done.result(_SECONDS)
 
 
