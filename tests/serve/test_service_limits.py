@@ -60,7 +60,7 @@ def test_a_request_that_does_not_come_to_an_end_is_told_so(tight: Service) -> No
 
 @pytest.mark.parametrize("given", [None, "open-sesam", "open-sesame2", "Öffne"])
 def test_without_the_token_there_is_the_page_and_nothing_else(tight: Service, given: str | None) -> None:
-    headers = [("authorization", f"Bearer {given}".encode("latin-1"))] if given else []
+    headers = {b"authorization": f"Bearer {given}".encode("latin-1")} if given else {}
     with tight.client() as client:
         for method, path in (("POST", "/translate"), ("GET", "/metrics"), ("GET", "/openapi.json")):
             response = client.request(method, path, headers=headers)
