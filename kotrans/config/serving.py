@@ -13,7 +13,7 @@ class ServeConfig(Section):
     port: int = Field(8000, ge=0, le=65_535)
     """Port; 0 takes a free one."""
     gather_ms: float = Field(4.0, ge=0, le=10_000)
-    """Milliseconds that a sentence waits for others to be translated with, if nothing else is being translated."""
+    """Milliseconds (or a tenth of the last batch's time, if that is more) to wait for others that fill the batch."""
     max_body: int = Field(1_000_000, ge=100)
     """Bytes of a request; more is answered 413."""
     max_sentences: int = Field(256, ge=1)

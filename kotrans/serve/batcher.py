@@ -16,6 +16,8 @@ import torch
 from kotrans.errors import ModelError
 from kotrans.translate import Translation, Translator
 
+_WORTH = 0.1  # of the time of a batch may be spent on gathering the next one
+
 
 class Full(Exception):
     """Too many sentences wait, or the service is about to stop."""
@@ -79,6 +81,7 @@ class Batcher:
         self._waiting: deque[Sentence] = deque()
         self._changed = threading.Condition()
         self._stopping = False
+        self._last_seconds = 0.0  # of the last batch
         self._thread = threading.Thread(target=self._run, name="kotrans-batcher", daemon=True)
 
     def __enter__(self) -> Self:
@@ -128,10 +131,19 @@ class Batcher:
             self._changed.wait_for(lambda: self._waiting or self._stopping)
             if not self._waiting:
                 return None
-            self._changed.wait_for(
-                lambda: len(self._waiting) >= self._size or self._stopping, timeout=self._gather_seconds
-            )
+            self._gather()
             return self._take()
+
+    def _gather(self) -> None:
+        """Waits for others, until they fill a batch, but not for longer than it can be worth.
+
+        Clients who have just been answered ask again one after another, and without them the next batch would be
+        half empty.
+        """
+        self._changed.wait_for(
+            lambda: len(self._waiting) >= self._size or self._stopping,
+            timeout=max(self._gather_seconds, _WORTH * self._last_seconds),
+        )
 
     def _take(self) -> list[Sentence]:
         self._drop_cancelled()
@@ -160,7 +172,8 @@ class Batcher:
             for sentence in batch:
                 sentence.job.fail(error)
         else:
-            self._on_batch(len(batch), time.monotonic() - began)
+            self._last_seconds = time.monotonic() - began
+            self._on_batch(len(batch), self._last_seconds)
 
     def _finish(self, batch: Sequence[Sentence]) -> None:
         beam, n_best = batch[0].kind

@@ -66,6 +66,14 @@ def test_what_waits_is_batched_by_beam_and_n_best_and_in_its_order(batcher: Batc
     assert held.batches[1:] == [(2, 1, ["a", "b", "d"]), (3, 1, ["c"]), (2, 1, ["e"]), (2, 2, ["f"])]
 
 
+def test_sentences_that_come_one_after_another_are_waited_for_until_a_batch_is_full(held: Held) -> None:
+    held.free.set()
+    with Batcher(held, gather_seconds=_SECONDS, max_waiting=8, on_batch=lambda sentences, seconds: None) as batcher:
+        jobs = [batcher.submit([line], 1, 1) for line in "abc"]
+        assert all(job.done.result(_SECONDS) for job in jobs)
+        assert held.batches == [(1, 1, ["a", "b", "c"])]
+
+
 def test_what_is_taken_back_is_not_translated_and_leaves_its_place(batcher: Batcher, held: Held) -> None:
     hold(batcher, held)
     gone = batcher.submit(["gone"] * 8, 1, 1)

@@ -196,6 +196,8 @@ def test_a_body_that_is_too_large_is_refused_though_the_client_is_still_sending(
 
 def test_clients_that_leave_do_no_harm(service: Service) -> None:
     parts = urlsplit(service.url)
+    with service.client() as client:
+        before = figure(client, "kotrans_batch_sentences_sum")
     body = json.dumps({"text": ["저는 새 나무를 봅니다."] * 200, "beam": 20}).encode()
     whole = b"POST /translate HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
     whole += b"Content-Length: %d\r\n\r\n" % len(body) + body
@@ -206,6 +208,8 @@ def test_clients_that_leave_do_no_harm(service: Service) -> None:
         assert client.post("/translate", json={"text": "나무"}).status_code == 200
         assert figure(client, 'kotrans_requests_total{path="/translate",status="0"}') > 0
         assert figure(client, "kotrans_waiting_sentences") == 0
+        # Nobody waits for most of the 200 sentences any more by the time it is their turn.
+        assert figure(client, "kotrans_batch_sentences_sum") - before < 200
 
 
 def test_only_this_machine_is_meant_and_browsers_are_kept_on_a_short_lead(service: Service) -> None:
