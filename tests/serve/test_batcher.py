@@ -86,13 +86,16 @@ def test_what_is_taken_back_is_not_translated_and_leaves_its_place(batcher: Batc
     assert [lines for _, _, lines in held.batches] == [["first"], ["kept"]]
 
 
-def test_taking_back_what_is_being_translated_harms_nobody(batcher: Batcher, held: Held) -> None:
-    first = hold(batcher, held)
-    first.done.cancel()
-    held.free.set()
-    assert batcher.submit(["next"], 1, 1).done.result(_SECONDS)
+def test_taking_back_what_is_being_translated_harms_nobody(held: Held) -> None:
+    with Batcher(held, gather_seconds=_SECONDS, max_waiting=8, on_batch=lambda sentences, seconds: None) as batcher:
+        gone, *others = (batcher.submit([line], 1, 1) for line in "abc")
+        assert held.busy.wait(_SECONDS)
+        gone.done.cancel()
+        held.free.set()
+        assert [job.done.result(_SECONDS)[0].source for job in others] == ["b", "c"]
+    assert held.batches == [(1, 1, ["a", "b", "c"])]
     with pytest.raises(CancelledError):
-        first.done.result()
+        gone.done.result()
 
 
 def test_a_sentence_that_the_model_refuses_fails_alone_and_is_named_by_its_place(batcher: Batcher, held: Held) -> None:
