@@ -26,7 +26,7 @@ ROWS = (
     ("checkpoint", "runs"),
     ("trainer", "translate", "evaluate"),
     ("bench", "export"),
-    ("report",),
+    ("report", "serve"),
     ("pipeline",),
     ("api",),
     ("cli",),

@@ -6,7 +6,17 @@ from io import TextIOWrapper
 
 import typer
 
-from kotrans.cli import benchmarking, evaluating, exporting, listing, preparing, scoring, training, translating
+from kotrans.cli import (
+    benchmarking,
+    evaluating,
+    exporting,
+    listing,
+    preparing,
+    scoring,
+    serving,
+    training,
+    translating,
+)
 from kotrans.errors import KotransError, UsageError
 
 # What the machine says no to, whatever was being written or read; anything else is a bug and keeps its traceback.
@@ -28,6 +38,7 @@ app = typer.Typer(
 )
 app.command()(training.train)
 app.command()(translating.translate)
+app.command()(serving.serve)
 app.command(name="eval")(evaluating.evaluate)
 app.command()(scoring.score)
 app.command()(preparing.fetch)

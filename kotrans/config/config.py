@@ -17,6 +17,7 @@ from kotrans.config.sections import (
     Share,
     TokenizerConfig,
 )
+from kotrans.config.serving import ServeConfig
 
 
 class TrainingConfig(Section):
@@ -137,6 +138,7 @@ class Config(Section):
     checkpoints: CheckpointConfig = CheckpointConfig()
     search: SearchConfig = SearchConfig()
     hardware: HardwareConfig = HardwareConfig()
+    serve: ServeConfig = ServeConfig()
 
     @property
     def memory_size(self) -> int:

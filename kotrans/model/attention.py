@@ -56,7 +56,8 @@ class AdditiveAttention(Attention):
 
     def scores(self, query: Tensor, keys: Tensor) -> Tensor:
         asked = self.query(query).unsqueeze(2)  # (B, K, 1, A)
-        if torch.is_grad_enabled() or torch.jit.is_tracing() or not keys.is_cpu:
+        tracing: bool = torch.jit.is_tracing()  # type: ignore[no-untyped-call]
+        if torch.is_grad_enabled() or tracing or not keys.is_cpu:
             return self._energies(asked, keys.unsqueeze(1))
         # A few sentences at a time, so that what is made for them stays in the core's cache.
         rows = max(1, _BLOCK // max(1, asked.size(1) * keys[:1].numel()))

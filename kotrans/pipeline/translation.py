@@ -44,13 +44,15 @@ class LoadedRuns:
     label: str  # tells what is written of them from what is written of the run's best checkpoint alone; empty for that
 
 
-def load_runs(names: Sequence[str | Path], settings: Sequence[str] = ()) -> LoadedRuns:
+def load_runs(
+    names: Sequence[str | Path], settings: Sequence[str] = (), sections: Sequence[str] = ("search", "hardware")
+) -> LoadedRuns:
     """A translator of what `find_model` finds by these names, several making an ensemble.
 
-    No name is the most recently finished run; `settings` override the first one's `search` and `hardware`. Raises
+    No name is the most recently finished run; `settings` override these `sections` of the first one's config. Raises
     CheckpointError if one is missing or damaged, ConfigError, or ModelError if the vocabularies differ.
     """
-    _check_settings(settings)
+    _check_settings(settings, sections)
     found = [find_model(name) for name in names or [""]]
     config = found[0].config([_PRECISION, *settings])
     set_threads(config.hardware)
@@ -85,11 +87,12 @@ def _of_run(run: Run, checkpoint: str) -> Found:
     return Found(path, f"{run.name}/{path.name}", run, path.name if checkpoint else "")
 
 
-def _check_settings(settings: Sequence[str]) -> None:
+def _check_settings(settings: Sequence[str], sections: Sequence[str]) -> None:
     """A trained model is what it is: a setting that could no longer change anything is refused, not ignored."""
     for setting in settings:
-        if not setting.startswith(("search.", "hardware.")) and "=" in setting:
-            raise ConfigError(f"--set {setting}: a trained run takes settings of `search` and `hardware` only")
+        if setting.partition(".")[0] not in sections and "=" in setting:
+            allowed = " and ".join(f"`{section}`" for section in sections)
+            raise ConfigError(f"--set {setting}: a trained run takes settings of {allowed} only")
 
 
 def _label(found: Sequence[Found]) -> str:

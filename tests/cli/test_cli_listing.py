@@ -18,6 +18,7 @@ from tests.tiny_run import TinyRun, kotrans
 COMMANDS = [
     "train",
     "translate",
+    "serve",
     "eval",
     "score",
     "fetch",

@@ -20,7 +20,7 @@ def test_a_word_has_the_weights_of_all_its_pieces() -> None:
 
 def test_words_of_later_parts_are_counted_on() -> None:
     source, target = ["▁가", "</s>", "▁나", "</s>"], ["▁a", "</s>", "▁b", "</s>"]
-    weights = [[0.9, 0.1, 0, 0], [0, 1, 0, 0], [0, 0, 0.8, 0.2], [0, 0, 0, 1]]
+    weights = [[0.9, 0.1, 0.0, 0.0], [0.0, 1.0, 0.0, 0.0], [0.0, 0.0, 0.8, 0.2], [0.0, 0.0, 0.0, 1.0]]
     assert word_alignment(source, target, weights) == [(0, 0), (1, 1)]
 
 

@@ -1,0 +1,47 @@
+"""`kotrans serve`."""
+
+import json
+from importlib.util import find_spec
+from typing import Annotated
+
+import typer
+
+from kotrans.cli.options import Models, RunNames, Settings
+from kotrans.errors import UsageError
+
+
+def serve(
+    runs: RunNames = None,
+    models: Models = None,
+    host: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="Listen here; serve.host if left out.", show_default=False)
+    ] = None,
+    port: Annotated[
+        int | None, typer.Option(metavar="N", help="0 takes a free one; serve.port if left out.", show_default=False)
+    ] = None,
+    token: Annotated[
+        str | None,
+        typer.Option(
+            envvar="KOTRANS_TOKEN", metavar="TOKEN", help="What clients must know; needed beyond this machine."
+        ),
+    ] = None,
+    settings: Settings = None,
+) -> None:
+    """Translate over HTTP, and in a browser."""
+    if missing := [name for name in ("fastapi", "uvicorn", "prometheus_client") if find_spec(name) is None]:
+        raise UsageError(f"{missing[0]} is not installed; run pip install 'kotrans[serve]'")
+    from kotrans.pipeline.translation import load_runs
+    from kotrans.serve.app import build_app
+    from kotrans.serve.server import check_token, is_loopback, listen, serve, url
+
+    where = [f"serve.{key}={json.dumps(value)}" for key, value in (("host", host), ("port", port)) if value is not None]
+    loaded = load_runs(
+        [*(runs or []), *(models or [])], [*(settings or []), *where], sections=("search", "hardware", "serve")
+    )
+    config, model = loaded.config.serve, " + ".join(loaded.names)
+    check_token(config, token)
+    with listen(config) as listening:
+        app = build_app(loaded.translator, model, config, token=token, local=is_loopback(config.host))
+        typer.echo(f"run {model}\nserving at {url(listening)} (Ctrl-C ends it)", err=True)
+        serve(app, listening)
+    typer.echo("stopped", err=True)

@@ -1,0 +1,42 @@
+"""Words from pieces, and their weights from those of the pieces."""
+
+import re
+from collections.abc import Sequence
+from itertools import pairwise
+
+import torch
+from torch import Tensor
+
+from kotrans.text import normalize
+
+# Shape key: T target pieces, S source pieces, U target words, R source words.
+_BYTE = re.compile(r"<0x([0-9A-F]{2})>")
+_END = "</s>"
+
+
+def word_spans(pieces: Sequence[str]) -> list[range]:
+    """The pieces of each word, in order and without a gap.
+
+    A word begins with "▁", but not right after a "▁" that has nothing behind it yet; "</s>" stands alone.
+    """
+    begins: list[int] = []
+    for i, piece in enumerate(pieces):
+        before = pieces[i - 1] if i else _END
+        if _END in (piece, before) or (piece.startswith("▁") and before != "▁"):
+            begins.append(i)
+    return [range(begin, end) for begin, end in pairwise([*begins, len(pieces)])]
+
+
+def word_text(pieces: Sequence[str]) -> str:
+    """The text that the pieces of a word make up; bytes that spell no character are U+FFFD."""
+    data = b"".join(
+        bytes([int(byte[1], 16)]) if (byte := _BYTE.fullmatch(piece)) else piece.replace("▁", " ").encode()
+        for piece in pieces
+    )
+    return normalize(data.decode(errors="replace"))
+
+
+def word_weights(weights: Tensor, target: Sequence[range], source: Sequence[range]) -> Tensor:
+    """(U, R) of weights (T, S): each word's row sums to what its pieces' rows sum to on average."""
+    columns = torch.stack([weights[:, span.start : span.stop].sum(1) for span in source], 1)  # (T, R)
+    return torch.stack([columns[span.start : span.stop].mean(0) for span in target])  # (U, R)

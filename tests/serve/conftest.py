@@ -1,0 +1,62 @@
+"""Real services, in processes of their own, on free ports."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.tiny_run import TinyRun
+
+
+class Service:
+    """A running `kotrans serve` of the run `tiny`."""
+
+    def __init__(self, process: subprocess.Popen[str], url: str) -> None:
+        self.process = process
+        self.url = url
+
+    def client(self, token: str | None = None) -> httpx.Client:
+        """Connects to it, whatever proxy this machine has."""
+        headers = {"authorization": f"Bearer {token}"} if token else {}
+        return httpx.Client(base_url=self.url, headers=headers, trust_env=False, timeout=60)
+
+    def stop(self) -> tuple[int, str]:
+        """Asks it to stop, and gives its exit code and what else it said on standard error."""
+        self.process.send_signal(signal.SIGTERM)
+        _, said = self.process.communicate(timeout=60)
+        return self.process.returncode, said
+
+
+@contextmanager
+def serving(tiny_run: TinyRun, *arguments: str, token: str | None = None) -> Iterator[Service]:
+    """Starts a service; it must end with exit code 0, and without having complained."""
+    environment = {**os.environ, "KOTRANS_RUNS": str(tiny_run.runs), "OMP_NUM_THREADS": "1"}
+    environment |= {"KOTRANS_TOKEN": token} if token else {}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "kotrans", "serve", "--run", "tiny", "--port", "0", *arguments],
+        stderr=subprocess.PIPE, text=True, env=environment, cwd=Path(__file__).parents[2],
+    )  # fmt: skip
+    try:
+        assert process.stderr
+        assert process.stderr.readline().startswith("run tiny/update-"), process.stderr.read()
+        yield Service(process, process.stderr.readline().split()[2])
+        if process.poll() is None:
+            process.send_signal(signal.SIGTERM)
+            _, said = process.communicate(timeout=60)
+            assert (process.returncode, said) == (0, "stopped\n")
+    finally:
+        process.kill()
+        process.communicate()
+
+
+@pytest.fixture(scope="session")
+def service(tiny_run: TinyRun) -> Iterator[Service]:
+    """A service with the limits that it has by itself; nobody may stop it."""
+    with serving(tiny_run) as running:
+        yield running

@@ -1,0 +1,187 @@
+"""The page in a real browser: what it shows is what the API answers."""
+
+import shutil
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import pytest
+
+from kotrans.serve.messages import Attention, TranslateResponse
+from tests.serve.conftest import Service
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page, Route
+
+playwright = pytest.importorskip("playwright.sync_api", reason="the page is tested with playwright")
+
+SENTENCE, OTHER = "저는 작은 고양이를 봅니다.", "우리는 새 의자를 찾습니다."
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator["Browser"]:
+    found = next((path for name in BROWSERS if (path := shutil.which(name))), None)
+    with playwright.sync_playwright() as running:
+        try:
+            launched = running.chromium.launch(executable_path=found, args=["--no-sandbox"])
+        except playwright.Error as error:
+            pytest.skip(f"no browser: install chromium ({str(error).strip().splitlines()[0]})")
+        yield launched
+        launched.close()
+
+
+@pytest.fixture
+def page(browser: "Browser", service: Service) -> Iterator["Page"]:
+    """The page, open; it must ask nobody but the service, and complain of nothing."""
+    context = browser.new_context(locale="en-US")
+    opened = context.new_page()
+    asked: list[str] = []
+    complaints: list[str] = []
+    opened.on("request", lambda request: asked.append(request.url))
+    opened.on("pageerror", lambda error: complaints.append(str(error)))
+    opened.on("console", lambda message: complaints.append(message.text))
+    opened.goto(service.url)
+    yield opened
+    assert [url for url in asked if not url.startswith((service.url, "data:"))] == []
+    assert [each for each in complaints if "Failed to load resource" not in each] == []
+    context.close()
+
+
+def answered(service: Service, *lines: str) -> TranslateResponse:
+    with service.client() as client:
+        body = {"text": list(lines), "beam": 5, "n_best": 3, "attention": True}
+        return TranslateResponse.model_validate_json(client.post("/translate", json=body).text)
+
+
+def attention_of(answer: TranslateResponse, line: int, hypothesis: int = 0) -> Attention:
+    attention = answer.translations[line].hypotheses[hypothesis].attention
+    assert attention is not None
+    return attention
+
+
+def write(page: "Page", text: str) -> None:
+    """Types the text, and waits for its translation."""
+    with page.expect_response("**/translate") as response:
+        page.get_by_label("Korean", exact=True).press_sequentially(text, delay=5)
+    response.value.finished()
+    page.locator(".pair").nth(text.count("\n")).wait_for()
+
+
+def words(page: "Page", line: int, side: str) -> list[str]:
+    return [each.replace("∎end of sentence", "</s>") for each in page.locator(
+        f".word[data-line='{line}'][data-side={side}]").all_text_contents()]  # fmt: skip
+
+
+def lit(page: "Page", side: str) -> list[int]:
+    return [int(each.get_attribute("data-index") or "") for each in page.locator(f".{side} .word.lit").all()]
+
+
+def expected(shares: list[float]) -> list[int]:
+    """The words that have at least half of the largest share."""
+    return [i for i, share in enumerate(shares) if share and share >= max(shares) / 2]
+
+
+def test_typing_shows_the_translation_and_pointing_lights_up_what_was_looked_at(page: "Page", service: Service) -> None:
+    write(page, f"{SENTENCE}\n{OTHER}")
+    answer = answered(service, SENTENCE, OTHER)
+    for line in (0, 1):
+        attention = attention_of(answer, line)
+        assert words(page, line, "target") == attention.target_words
+        assert words(page, line, "source") == attention.source_words
+        for index, row in enumerate(attention.word_weights):
+            page.locator(f".word[data-line='{line}'][data-side=target][data-index='{index}']").hover()
+            assert lit(page, "source") == expected(row)
+            assert lit(page, "target") == []
+        for index in range(len(attention.source_words)):
+            page.locator(f".word[data-line='{line}'][data-side=source][data-index='{index}']").focus()
+            assert lit(page, "target") == expected([row[index] for row in attention.word_weights])
+    page.mouse.move(0, 0)
+    page.get_by_label("Korean", exact=True).focus()
+    assert lit(page, "target") == lit(page, "source") == []
+
+
+def test_the_heat_map_and_the_list_are_those_of_the_answer_and_a_choice_shows_its_own(
+    page: "Page", service: Service
+) -> None:
+    write(page, SENTENCE)
+    answer = answered(service, SENTENCE)
+    (best, second, *_) = answer.translations[0].hypotheses
+    assert page.locator("#list button span:first-child").all_text_contents() == [
+        each.text for each in answer.translations[0].hypotheses
+    ]
+    assert page.locator("#list .score").first.text_content() == f"{best.score:.3f}"
+    assert page.locator("#spoken").text_content() == best.text
+    page.locator("#list button").nth(1).click()
+    attention = attention_of(answer, 0, 1)
+    assert words(page, 0, "target") == attention.target_words
+    shown = [
+        [float(cell or 0) for cell in row.locator("td").all_text_contents()] for row in page.locator("tbody tr").all()
+    ]
+    for row, weights in zip(shown, attention.word_weights, strict=True):
+        assert row == pytest.approx([100 * weight for weight in weights], abs=0.51)
+    assert second.text in (page.locator("#list [aria-pressed=true]").text_content() or "")
+
+
+def test_the_keyboard_alone_reaches_every_word_and_the_language_can_be_switched(page: "Page") -> None:
+    write(page, SENTENCE)
+    for _ in range(3):  # past the two choices, to the first English word
+        page.keyboard.press("Tab")
+    for index in (0, 1, 2):
+        assert page.evaluate("document.activeElement.dataset.index") == str(index)
+        assert page.locator("#looked").text_content() not in ("", None)
+        page.keyboard.press("ArrowRight")
+    page.keyboard.press("Home")
+    assert page.evaluate("document.activeElement.dataset.index") == "0"
+    page.get_by_role("button", name="한국어").click()
+    assert page.evaluate("document.documentElement.lang") == "ko"
+    assert page.get_by_label("한국어", exact=True).input_value() == SENTENCE
+    unnamed = "e => !e.labels?.length && !e.textContent.trim()"
+    controls = "[...document.querySelectorAll('button,select,textarea,input')]"
+    assert page.evaluate(f"{controls}.filter({unnamed}).length") == 0
+
+
+def test_an_answer_that_comes_late_is_dropped(page: "Page", service: Service) -> None:
+    page.add_init_script("AbortController.prototype.abort = () => {}")  # so that the late one does come
+    page.reload()
+    held: list[Route] = []
+
+    def hold(route: "Route") -> None:
+        if SENTENCE in str(route.request.post_data_json):
+            held.append(route)
+        else:
+            route.continue_()
+
+    page.route("**/translate", hold)
+    korean = page.get_by_label("Korean", exact=True)
+    with page.expect_request("**/translate"):
+        korean.fill(SENTENCE)
+    korean.fill(OTHER)
+    newer = answered(service, OTHER).translations[0].text
+    page.locator("#spoken", has_text=newer).wait_for(state="attached")
+    (late,) = held
+    with page.expect_response("**/translate") as response:
+        late.continue_()
+    response.value.finished()
+    page.evaluate("() => new Promise(resolve => setTimeout(resolve, 50))")
+    assert page.locator("#spoken").text_content() == newer
+    korean.fill("")
+    page.locator(".pair").wait_for(state="detached")
+
+
+@pytest.mark.parametrize(
+    ("status", "shown"),
+    [
+        (0, "The service does not answer"),
+        (401, "This service wants a token"),
+        (422, "This cannot be translated as it is. (it is odd)"),
+        (504, "The translation took too long"),
+    ],
+)
+def test_what_goes_wrong_is_said_in_words(page: "Page", status: int, shown: str) -> None:
+    page.route(
+        "**/translate",
+        lambda route: route.fulfill(status=status, json={"error": "it is odd"}) if status else route.abort(),
+    )
+    page.get_by_label("Korean", exact=True).fill(SENTENCE)
+    page.get_by_role("alert").get_by_text(shown).wait_for()
+    assert page.locator("#token-form").is_visible() == (status == 401)

@@ -1,0 +1,132 @@
+"""A service with tight limits, where a sentence waits long for others: each limit has its own answer."""
+
+import json
+import socket
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+
+from kotrans.serve.messages import Problem
+from tests.serve.conftest import Service, serving
+from tests.tiny_run import TinyRun, kotrans
+
+TOKEN = "open-sesame"
+LIMITS = ("gather_ms=10000", "max_waiting=4", "max_seconds=2", "max_body=300")
+
+
+@pytest.fixture(scope="module")
+def tight(tiny_run: TinyRun) -> Iterator[Service]:
+    with serving(tiny_run, *(f"--set=serve.{limit}" for limit in LIMITS), token=TOKEN) as running:
+        yield running
+
+
+def problem(response: httpx.Response) -> str:
+    return Problem.model_validate_json(response.text).error
+
+
+def waiting(client: httpx.Client) -> int:
+    lines = client.get("/metrics").text.splitlines()
+    return int(float(next(line for line in lines if line.startswith("kotrans_waiting_sentences ")).split()[1]))
+
+
+def test_what_waits_too_long_is_given_up_and_what_finds_no_place_is_sent_away(tight: Service) -> None:
+    with tight.client(TOKEN) as client, ThreadPoolExecutor() as pool:
+        first = pool.submit(client.post, "/translate", json={"text": "나무"})
+        while waiting(client) == 0:
+            time.sleep(0.05)
+        full = client.post("/translate", json={"text": ["나무"] * 4})
+        assert (full.status_code, full.headers["retry-after"]) == (503, "1")
+        assert "1 sentences are waiting" in problem(full)
+        late = first.result()
+        assert late.status_code == 504
+        assert "not translated within 2 seconds" in problem(late)
+        # What was given up leaves its place to others.
+        assert client.post("/translate", json={"text": ["나무"] * 4}).status_code == 504
+
+
+def test_a_request_that_does_not_come_to_an_end_is_told_so(tight: Service) -> None:
+    parts = urlsplit(tight.url)
+    head = f"POST /translate HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {TOKEN}\r\nContent-Length: 99\r\n\r\n"
+    with socket.create_connection((parts.hostname or "", parts.port or 0)) as slow:
+        slow.sendall(head.encode() + b'{"text": ')
+        answer = slow.makefile("rb").read().decode()
+    assert answer.startswith("HTTP/1.1 408 ")
+    assert "did not come within 2 seconds" in answer
+
+
+@pytest.mark.parametrize("given", [None, "open-sesam", "open-sesame2", "Öffne"])
+def test_without_the_token_there_is_the_page_and_nothing_else(tight: Service, given: str | None) -> None:
+    headers = {b"authorization": f"Bearer {given}".encode("latin-1")} if given else {}
+    with tight.client() as client:
+        for method, path in (("POST", "/translate"), ("GET", "/metrics"), ("GET", "/openapi.json")):
+            response = client.request(method, path, headers=headers)
+            assert (response.status_code, response.headers["www-authenticate"]) == (401, "Bearer")
+            assert "token is missing or wrong" in problem(response)
+        assert client.get("/").status_code == client.get("/health").status_code == 200
+    with tight.client(TOKEN) as client:
+        assert client.post("/translate", json={"text": "나" * 300}).status_code == 413
+        schemes = client.get("/openapi.json").json()["components"]["securitySchemes"]
+        assert [scheme["scheme"] for scheme in schemes.values()] == ["bearer"]
+
+
+def test_sigterm_finishes_what_has_begun_and_then_ends_well(tiny_run: TinyRun) -> None:
+    with serving(tiny_run) as running:
+        parts = urlsplit(running.url)
+        body = json.dumps({"text": ["저는 새 나무를 봅니다."] * 100}).encode()
+        head = b"POST /translate HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+        with socket.create_connection((parts.hostname or "", parts.port or 0)) as connection:
+            connection.sendall(head + b"Content-Length: %d\r\n\r\n" % len(body) + body[:100])
+            with running.client() as client:
+                assert client.get("/health").status_code == 200  # so that the head has been read, too
+            running.process.terminate()
+            deadline = time.monotonic() + 30
+            while time.monotonic() < deadline:  # until it takes no more connections
+                try:
+                    socket.create_connection((parts.hostname or "", parts.port or 0)).close()
+                except ConnectionError:
+                    break
+            connection.sendall(body[100:])
+            answer = connection.makefile("rb").read()
+        assert answer.startswith(b"HTTP/1.1 200 ")
+        assert len(json.loads(answer.partition(b"\r\n\r\n")[2])["translations"]) == 100
+        _, said = running.process.communicate(timeout=60)
+        assert (running.process.returncode, said) == (0, "stopped\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "says"),
+    [
+        (["--host", "0.0.0.0"], 2, "--host 0.0.0.0: others could reach the service; give them a token"),
+        (["--token", "두 낱말"], 2, "--token: take printable ASCII"),
+        (["--token", ""], 2, "--token: take printable ASCII"),
+        (["--set", "training.max_updates=3"], 1, "takes settings of `search` and `hardware` and `serve` only"),
+        (["--port", "70000"], 1, "serve.port: should be less than or equal to 65535"),
+        (["--host", "no-such-host.invalid", "--token", "x"], 2, "cannot listen on no-such-host.invalid"),
+    ],
+)
+def test_what_cannot_be_served_is_said_before_it_is_tried(
+    tiny_run: TinyRun, monkeypatch: pytest.MonkeyPatch, arguments: list[str], code: int, says: str
+) -> None:
+    monkeypatch.setenv("KOTRANS_RUNS", str(tiny_run.runs))
+    result = kotrans("serve", "--run", "tiny", *arguments)
+    assert (result.code, result.out) == (code, "")
+    assert says in result.err
+
+
+def test_a_port_that_is_taken_is_said(tiny_run: TinyRun, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KOTRANS_RUNS", str(tiny_run.runs))
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        result = kotrans("serve", "--run", "tiny", "--port", str(port))
+    assert result.code == 2
+    assert f"cannot listen on 127.0.0.1 port {port} (Address already in use); choose another" in result.err
+
+
+def test_without_its_extra_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("kotrans.cli.serving.find_spec", lambda name: None if name == "uvicorn" else object())
+    result = kotrans("serve")
+    assert (result.code, result.err) == (2, "error: uvicorn is not installed; run pip install 'kotrans[serve]'\n")

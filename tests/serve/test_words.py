@@ -1,0 +1,56 @@
+"""Words are what their pieces spell, and take over all of their weight."""
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kotrans.pipeline.translation import load_runs
+from kotrans.serve.words import word_spans, word_text, word_weights
+from kotrans.tokenizer import Tokenizer
+from tests.tiny_run import TinyRun
+
+
+@pytest.fixture(scope="module")
+def tokenizer(tiny_run: TinyRun) -> Tokenizer:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("KOTRANS_RUNS", str(tiny_run.runs))
+        return load_runs(["tiny"]).translator.tokenizer
+
+
+@given(text=st.text(st.sampled_from("저는새나무 \t.,a🌳é뷁 "), min_size=1, max_size=30))
+def test_the_words_of_a_sentence_are_those_between_its_blanks(text: str, tokenizer: Tokenizer) -> None:
+    (ids,) = tokenizer.source.encode([text])
+    pieces = [*tokenizer.source.pieces(ids), "</s>"]
+    spans = word_spans(pieces)
+    assert [i for span in spans for i in span] == list(range(len(pieces)))
+    words = [word_text(pieces[span.start : span.stop]) for span in spans]
+    assert words == [*tokenizer.source.decode(ids).split(), "</s>"]
+
+
+@pytest.mark.parametrize(
+    ("pieces", "words"),
+    [
+        (["▁", "<0xEB>", "<0xB7>", "<0x81>", "도", "▁", "▁a", "</s>"], ["뷁도", "a", "</s>"]),
+        (["b", "</s>", "▁c", "</s>"], ["b", "</s>", "c", "</s>"]),
+        (["▁x", "<0xEB>", "▁"], ["x\ufffd", ""]),
+        ([], []),
+    ],
+)
+def test_what_a_model_may_write_has_words_too(pieces: list[str], words: list[str]) -> None:
+    assert [word_text(pieces[span.start : span.stop]) for span in word_spans(pieces)] == words
+
+
+@given(seed=st.integers(0, 99), target=st.lists(st.booleans(), min_size=1), source=st.lists(st.booleans(), min_size=1))
+def test_a_words_weights_are_sums_over_source_pieces_and_means_over_target_pieces(
+    seed: int, target: list[bool], source: list[bool]
+) -> None:
+    rows, columns = (word_spans(["▁a" if begins else "a" for begins in each]) for each in (target, source))
+    generator = torch.Generator().manual_seed(seed)
+    weights = torch.rand(len(target), len(source), generator=generator, dtype=torch.float64).softmax(1)  # (T, S)
+    merged = word_weights(weights, rows, columns)  # (U, R)
+    torch.testing.assert_close(merged.sum(1), torch.ones(len(rows), dtype=torch.float64))
+    for u, row in enumerate(rows):
+        for r, column in enumerate(columns):
+            total = sum(float(weights[i, j]) for i in row for j in column)
+            assert float(merged[u, r]) == pytest.approx(total / len(row))
