@@ -157,7 +157,7 @@ MISTAKES = [
     Mistake("--out is a folder", lambda f: ["translate", "나무", "--out", f], ("is a folder",), code=2),
     Mistake(
         "attention as text",
-        of_runs("translate", "나무", "--attention", "a.txt"), (".jsonl, .png or .svg",), code=2,
+        of_runs("translate", "나무", "--attention", "a.txt"), (".jsonl, .pharaoh, .png or .svg",), code=2,
     ),
     Mistake("reference alone", of_runs("eval", "--reference", "x"), ("--source",), code=2),
     Mistake("source alone", of_runs("eval", "--source", "x"), ("--reference",), code=2),
