@@ -24,7 +24,7 @@ ROWS = (
     ("model", "prefetch"),
     ("loss", "schedule", "search"),
     ("checkpoint", "runs"),
-    ("trainer", "translate", "evaluate"),
+    ("trainer", "translate", "evaluate", "words"),
     ("bench", "export"),
     ("report", "serve"),
     ("pipeline",),

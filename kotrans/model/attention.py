@@ -56,7 +56,7 @@ class AdditiveAttention(Attention):
 
     def scores(self, query: Tensor, keys: Tensor) -> Tensor:
         asked = self.query(query).unsqueeze(2)  # (B, K, 1, A)
-        tracing: bool = torch.jit.is_tracing()  # type: ignore[attr-defined]
+        tracing: bool = torch.jit.is_tracing()  # type: ignore[attr-defined, no-untyped-call]
         if torch.is_grad_enabled() or tracing or not keys.is_cpu:
             return self._energies(asked, keys.unsqueeze(1))
         # A few sentences at a time, so that what is made for them stays in the core's cache.

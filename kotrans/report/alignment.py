@@ -1,16 +1,15 @@
 """Which source word each target word looked at, from attention over pieces.
 
-Shape key: T target pieces, S source pieces, N target words, M source words.
+Shape key: T target pieces, S source pieces.
 """
 
 from collections.abc import Sequence
 
-import numpy as np
+import torch
 from torch import Tensor
 
 from kotrans.translate import Translation
-
-_END = "</s>"
+from kotrans.words import END, word_spans, word_weights
 
 
 def word_alignment(
@@ -18,17 +17,15 @@ def word_alignment(
 ) -> list[tuple[int, int]]:
     """For each target word the source word that its pieces looked at most, as (source, target) from 0.
 
-    weights (T, S). A word begins with "▁" and has what all of its pieces have together; end marks are no words. A
-    target word whose every weight is on end marks has none.
+    weights (T, S). End marks are no words; a target word whose every weight is on them has no partner.
     """
-    source, target = _words(source_pieces), _words(target_pieces)
-    by_words = np.zeros((max(target, default=-1) + 1, max(source, default=-1) + 1))  # (N, M)
-    for row, word in zip(np.asarray(weights, dtype=np.float64), target, strict=True):
-        if word >= 0:
-            np.add.at(
-                by_words[word], [m for m in source if m >= 0], [w for w, m in zip(row, source, strict=True) if m >= 0]
-            )
-    return [(int(row.argmax()), n) for n, row in enumerate(by_words) if row.size and row.max() > 0]
+    source, target = (
+        [span for span in word_spans(pieces) if pieces[span.start] != END] for pieces in (source_pieces, target_pieces)
+    )
+    if not source or not target:
+        return []
+    by_words = word_weights(torch.as_tensor(weights, dtype=torch.float32), target, source)
+    return [(int(row.argmax()), number) for number, row in enumerate(by_words) if row.max() > 0]
 
 
 def pharaoh(translation: Translation) -> str:
@@ -38,18 +35,3 @@ def pharaoh(translation: Translation) -> str:
         return ""
     pairs = word_alignment(translation.source_pieces, best.pieces, best.weights)
     return " ".join(f"{source}-{target}" for source, target in pairs)
-
-
-def _words(pieces: Sequence[str]) -> list[int]:
-    """The word of each piece, from 0; -1 for an end mark, after which a word begins."""
-    words, word, begins = [], -1, True
-    for piece in pieces:
-        if piece == _END:
-            words.append(-1)
-            begins = True
-            continue
-        if begins or piece.startswith("▁"):
-            word += 1
-        words.append(word)
-        begins = False
-    return words

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from kotrans.serve.batcher import Job
 from kotrans.serve.messages import Attention, Hypothesis, TranslatedSentence, TranslateResponse
-from kotrans.serve.words import word_spans, word_text, word_weights
 from kotrans.translate import TranslatedText, Translation
+from kotrans.words import word_spans, word_text, word_weights
 
 _DIGITS = 5  # of a weight
 

@@ -11,7 +11,7 @@ from kotrans.text import normalize
 
 # Shape key: T target pieces, S source pieces, U target words, R source words.
 _BYTE = re.compile(r"<0x([0-9A-F]{2})>")
-_END = "</s>"
+END = "</s>"
 
 
 def word_spans(pieces: Sequence[str]) -> list[range]:
@@ -21,8 +21,8 @@ def word_spans(pieces: Sequence[str]) -> list[range]:
     """
     begins: list[int] = []
     for i, piece in enumerate(pieces):
-        before = pieces[i - 1] if i else _END
-        if _END in (piece, before) or (piece.startswith("▁") and before != "▁"):
+        before = pieces[i - 1] if i else END
+        if END in (piece, before) or (piece.startswith("▁") and before != "▁"):
             begins.append(i)
     return [range(begin, end) for begin, end in pairwise([*begins, len(pieces)])]
 
