@@ -74,10 +74,10 @@ class TrainingBench:
         return [batch for _, batch in islice(self.stream, self.config.training.accumulate)]
 
     def _timed(self, group: Sequence[Batch], *, plain: bool) -> float:
-        self.model.decoder.plain = plain
+        self.model.train_by_plain_steps(plain)
         self.watch.start()
         self._update(group)
-        self.model.decoder.plain = False
+        self.model.train_by_plain_steps(False)
         return self.watch.passed()
 
     def _update(self, group: Sequence[Batch]) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from kotrans.cli.options import Models, RunNames, Settings
-from kotrans.cli.translating import load_translator, to_json, write_attention_on_the_way
+from kotrans.cli.translating import checked_text, load_translator, to_json, write_attention_on_the_way
 from kotrans.errors import UsageError
 
 if TYPE_CHECKING:
@@ -48,7 +48,8 @@ def _pairs(pair: list[str] | None, source: Path | None, target: Path | None) -> 
     if pair and not source and not target:
         if len(pair) != 2:
             raise UsageError(f"give one sentence and one translation, not {len(pair)} texts; put several into files")
-        return iter([(pair[0], pair[1])])
+        sentence, translation = (checked_text(text, number) for number, text in enumerate(pair, start=1))
+        return iter([(sentence, translation)])
     if pair or not source or not target:
         raise UsageError("give either a sentence and its translation, or --source and --target")
     return _lines(source, target)

@@ -55,6 +55,8 @@ def translate(
     prompted = not sentences and not file and sys.stdin.isatty()
     if prompted and (out or attention):
         raise UsageError("--out and --attention want text: give sentences, --file, or pipe it in")
+    if prompted and as_json:
+        raise UsageError("--json wants text: give sentences, --file, or pipe it in")
     _check_out(out, go_on, attention)
     overrides = [*(settings or []), *([f"search.beam={beam}"] if beam is not None else [])]
     translator = load_translator([*(runs or []), *(models or [])], overrides)
@@ -125,11 +127,13 @@ def _lines(sentences: list[str] | None, file: Path | None) -> Iterable[str]:
     from kotrans.files import decode_lines, stream_lines
 
     if sentences:
-        return [line for number, sentence in enumerate(sentences, 1) for line in _checked(sentence, number).split("\n")]
+        return [
+            line for number, sentence in enumerate(sentences, 1) for line in checked_text(sentence, number).split("\n")
+        ]
     return stream_lines(file) if file else decode_lines(sys.stdin.buffer, "standard input")
 
 
-def _checked(sentence: str, number: int) -> str:
+def checked_text(sentence: str, number: int) -> str:
     """Bytes of an argument that are not UTF-8 arrive as lone surrogates."""
     if any("\ud800" <= character <= "\udfff" for character in sentence):
         raise UsageError(f"sentence {number}: not UTF-8 text; put it into a file and give --file")

@@ -113,7 +113,7 @@ class HardwareConfig(Section):
     """Of products; weights stay fp32. `auto` is bf16 on CUDA and CPUs with AMX or AVX512-BF16. `kotrans translate` and
     `eval` take fp32 unless `--set` says otherwise."""
     threads: int | None = Field(None, ge=1)
-    """CPU threads; null is all cores that this process may use, by affinity and quota."""
+    """CPU threads, and at most so many processes that prepare text; null is all cores, by affinity and quota."""
 
 
 class Config(Section):

@@ -64,6 +64,7 @@ def test_a_better_translation_has_a_better_score(run: TinyRun) -> None:
     [
         (["하나"], "give one sentence and one translation, not 1 texts"),
         ([], "give either a sentence and its translation, or --source and --target"),
+        (["가", "b\udcff"], "sentence 2: not UTF-8 text"),
         (["--source", "x"], "give either a sentence and its translation, or --source and --target"),
     ],
 )
