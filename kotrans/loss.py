@@ -8,7 +8,9 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
+from torch.nn import functional
 
+from kotrans.model.products import ROWS, filled_up
 from kotrans.model.seq2seq import Seq2Seq
 
 _CHUNK = 2**21  # scores made at a time: 8 MB in float32, near enough to the core to be passed over quickly
@@ -56,7 +58,9 @@ class _SoftmaxLoss(torch.autograd.Function):
         backward: bool,
     ) -> tuple[Tensor, Tensor]:  # fmt: skip
         with torch.autocast(output.device.type, enabled=False):
-            chunks = _Chunks(output, weight, bias, labels, labels != pad_id, smoothing)
+            filled = filled_up(output)
+            labels = functional.pad(labels, (0, len(filled) - len(output)), value=pad_id)
+            chunks = _Chunks(filled, weight, bias, labels, labels != pad_id, smoothing)
             for start in range(0, len(labels), chunks.size):
                 rows = slice(start, start + chunks.size)
                 surplus, total = chunks.add(rows)
@@ -64,7 +68,7 @@ class _SoftmaxLoss(torch.autograd.Function):
                     chunks.add_gradients(rows, surplus, total)
         smoothed, nll = chunks.smoothed, chunks.nll
         ctx.mark_non_differentiable(nll)
-        ctx.gradients = chunks.gradients() if backward else ()
+        ctx.gradients = chunks.gradients(len(output)) if backward else ()
         return smoothed, nll
 
     @staticmethod
@@ -87,7 +91,8 @@ class _Chunks:
         self.precision = torch.promote_types(output.dtype, torch.float32)
         self.output, self.weight, self.bias = output, weight.to(output.dtype), bias.to(output.dtype)
         self.labels, self.real, self.smoothing = labels.unsqueeze(1), real.unsqueeze(1).to(output.dtype), smoothing
-        self.size = max(1, _CHUNK // len(weight))
+        size = max(1, _CHUNK // len(weight))
+        self.size = size - size % ROWS if size > ROWS else size
         self.mean_weight = weight.mean(0, dtype=self.precision).unsqueeze(1)  # (O, 1)
         self.mean_bias = bias.mean(dtype=self.precision)
         self.smoothed, self.nll = torch.zeros(2, dtype=self.precision, device=output.device).unbind()
@@ -120,10 +125,10 @@ class _Chunks:
         self.grad_weight += surplus.t() @ (self.output[rows] * counts)
         self.grad_bias += (counts.t() @ surplus).squeeze(0)
 
-    def gradients(self) -> tuple[Tensor, Tensor, Tensor]:
-        """Of output, weight and bias, what smoothing takes from every piece taken off."""
+    def gradients(self, rows: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Of the first rows of output, of weight and bias, what smoothing takes from every piece taken off."""
         share = self.smoothing / len(self.weight)
         uniform = (self.smoothing * self.mean_weight).to(self.output.dtype).t()  # (1, O)
         self.grad_weight -= share * (self.output * self.real).sum(0, dtype=self.precision)
         self.grad_bias -= share * self.real.sum(dtype=self.precision)
-        return self.grad_output - uniform * self.real, self.grad_weight, self.grad_bias
+        return (self.grad_output - uniform * self.real)[:rows], self.grad_weight, self.grad_bias

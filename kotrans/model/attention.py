@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from kotrans.errors import ModelError
+from kotrans.model.products import Linear
 
 # The gradient of a direction grows as its vector shrinks. The first state of a one-way encoder is 0 when its piece was
 # dropped; without a floor under the length the gradient was 1e11 there.
@@ -48,7 +49,7 @@ class AdditiveAttention(Attention):
     def __init__(self, memory_size: int, query_size: int, size: int) -> None:
         super().__init__()
         self.query = nn.Linear(query_size, size, bias=False)  # W_s
-        self.key = nn.Linear(memory_size, size, bias=False)  # W_h
+        self.key = Linear(memory_size, size, bias=False)  # W_h
         self.energy = nn.Linear(size, 1, bias=False)  # v_a
 
     def keys(self, memory: Tensor) -> Tensor:
@@ -79,7 +80,7 @@ class CosineAttention(Attention):
 
     def __init__(self, memory_size: int, query_size: int, *, learned_beta: bool) -> None:
         super().__init__()
-        self.key = nn.Linear(memory_size, query_size, bias=False) if memory_size != query_size else nn.Identity()
+        self.key = Linear(memory_size, query_size, bias=False) if memory_size != query_size else nn.Identity()
         # A cosine lies in [-1, 1]: from beta = 1 the weights start almost uniform and hardly learn.
         self.log_beta = nn.Parameter(torch.tensor(math.log(8.0))) if learned_beta else None
 
@@ -118,7 +119,7 @@ class GeneralAttention(Attention):
 
     def __init__(self, memory_size: int, query_size: int, *, scale: bool) -> None:
         super().__init__()
-        self.key = nn.Linear(memory_size, query_size, bias=False)  # W_a
+        self.key = Linear(memory_size, query_size, bias=False)  # W_a
         self.factor = query_size**-0.5 if scale else 1.0
 
     def keys(self, memory: Tensor) -> Tensor:

@@ -9,6 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from kotrans.model.products import linear
+
 
 class CellState(NamedTuple):
     """What a cell carries from step to step."""
@@ -55,7 +57,7 @@ class Cell(nn.Module):
         With layer normalisation b is added after it, step by step.
         """
         bias = self.bias if isinstance(self.input_norm, nn.Identity) else None
-        return functional.linear(inputs, self.weight_input[:, : inputs.size(-1)], bias)
+        return linear(inputs, self.weight_input[:, : inputs.size(-1)], bias)
 
     def forward(self, projected: Tensor, state: CellState, dropout_mask: Tensor | None = None) -> CellState:
         """The next state from projected (B, G*H) = W x.

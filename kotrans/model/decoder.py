@@ -15,6 +15,7 @@ from kotrans.model.bptt.functions import attend, recur
 from kotrans.model.cells import CELLS, CellState
 from kotrans.model.dropout import Dropout
 from kotrans.model.encoder import Encoded
+from kotrans.model.products import Linear
 from kotrans.model.recurrence import recurrence
 
 
@@ -75,7 +76,7 @@ class Decoder(nn.Module):
             for _ in range(layers - 1)
         )
         self.bridges = nn.ModuleList(nn.Linear(first_size, hidden_size) for _ in range(layers))
-        self.deep_output = nn.Linear(hidden_size + embedding_size + memory_size, output_size)
+        self.deep_output = Linear(hidden_size + embedding_size + memory_size, output_size)
         self.dropout = Dropout(dropout)
         self.recurrent_dropout = Dropout(recurrent_dropout)
         self.output_dropout = Dropout(output_dropout)

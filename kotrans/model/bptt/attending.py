@@ -3,7 +3,7 @@
 Shape key: T steps, B sentences, S source positions, H memory width, Q state width, A width of a query, G gates.
 """
 
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import torch
 from torch import Tensor
@@ -11,6 +11,7 @@ from torch import Tensor
 from kotrans.model.bptt.cells import CellSteps
 from kotrans.model.bptt.products import summed, summed_by_sentence
 from kotrans.model.bptt.scores import ScoreSteps
+from kotrans.model.products import LaidOut
 
 _softmax_backward = torch.ops.aten._softmax_backward_data.out
 
@@ -21,6 +22,25 @@ class Weights(NamedTuple):
     hidden: Tensor  # U (G*Q, Q)
     context: Tensor  # (G*Q, H) the columns of W that belong to the context
     query: Tensor | None  # (A, Q) W_s or W_a of a score that has one
+
+
+class LaidOutWeights(NamedTuple):
+    """The same, or their transposes, as the products of the loop want them."""
+
+    hidden: LaidOut
+    context: LaidOut
+    query: LaidOut | None
+
+    @classmethod
+    def of(cls, weights: Weights, rows: int) -> Self:
+        """For products with so many rows."""
+        query = None if weights.query is None else LaidOut(weights.query, rows)
+        return cls(LaidOut(weights.hidden, rows), LaidOut(weights.context, rows), query)
+
+    @classmethod
+    def of_transposed(cls, weights: Weights, rows: int) -> Self:
+        """For the way back."""
+        return cls.of(Weights(*(None if each is None else each.t() for each in weights)), rows)  # type: ignore[arg-type]
 
 
 class AttendingSteps:
@@ -46,23 +66,25 @@ class AttendingSteps:
 
     def forward(self, projected: Tensor) -> None:
         """projected (T, B, G*Q) = W y + b, without the context's share."""
-        weights, hidden = self.weights, self.cell.hidden
+        hidden = self.cell.hidden
+        weights = LaidOutWeights.of(self.weights, hidden.size(1))
         for t, (step, query, alpha, context) in enumerate(
             zip(projected, self.queries, self.alphas, self.contexts, strict=True)
         ):
             if weights.query is not None:
-                torch.mm(hidden[t], weights.query.t(), out=query)
+                query.copy_(weights.query.product(hidden[t]))
             scores = self.score.forward(query).to(alpha.dtype)  # (B, S)
             torch.softmax(scores.masked_fill(self.padding, -torch.inf), 1, out=alpha)
             context.copy_(torch.bmm(alpha.to(self.memory.dtype).unsqueeze(1), self.memory).squeeze(1))
-            gates = torch.addmm(step, context, weights.context.t())  # (B, G*Q)
-            self.cell.forward(t, gates, self._dropped(hidden[t]) @ weights.hidden.t())
+            gates = weights.context.product(context, plus=step)  # (B, G*Q)
+            self.cell.forward(t, gates, weights.hidden.product(self._dropped(hidden[t])))
 
     def backward(
         self, grad_hidden: Tensor, grad_contexts: Tensor, grad_alphas: Tensor | None, grad_long_term: Tensor | None
     ) -> None:
         """From the gradients of s (T, B, Q), c (T, B, H), alpha (T, B, S) and an LSTM's last C (B, Q)."""
-        cell, weights = self.cell, self.weights
+        cell = self.cell
+        weights = LaidOutWeights.of_transposed(self.weights, grad_hidden.size(1))
         cell.start_backward(grad_long_term)
         self.score.start_backward()
         self.grad_contexts = torch.empty_like(self.contexts)
@@ -71,17 +93,16 @@ class AttendingSteps:
         self.grad_first = torch.zeros_like(cell.hidden[0], dtype=cell.precision)  # of s_t, at last of s_0
         for t in reversed(range(len(self.alphas))):
             past = cell.backward(t, self.grad_first.add_(grad_hidden[t]))
-            grad_context = torch.addmm(
-                grad_contexts[t], cell.grad_projected[t], weights.context, out=self.grad_contexts[t]
-            )  # (B, H)
+            grad_context = weights.context.product(cell.grad_projected[t], plus=grad_contexts[t])  # (B, H)
+            self.grad_contexts[t] = grad_context
             grad_alpha = torch.bmm(self.memory, grad_context.to(self.memory.dtype).unsqueeze(2)).squeeze(2)  # (B, S)
             if grad_alphas is not None:
                 grad_alpha = grad_alpha + grad_alphas[t]
             alpha = self.alphas[t]
             _softmax_backward(grad_alpha.to(alpha.dtype), alpha, 1, alpha.dtype, grad_input=self.grad_scores[t])
             self.grad_queries[t] = self.score.backward(self.queries[t], self.grad_scores[t])
-            self.grad_first = self._dropped((cell.grad_recurrent[t] @ weights.hidden).to(cell.precision))
-            asked = self.grad_queries[t] if weights.query is None else self.grad_queries[t] @ weights.query
+            self.grad_first = self._dropped(weights.hidden.product(cell.grad_recurrent[t]).to(cell.precision))
+            asked = self.grad_queries[t] if weights.query is None else weights.query.product(self.grad_queries[t])
             self.grad_first.add_(asked)
             if past is not None:
                 self.grad_first.add_(past)

@@ -6,10 +6,12 @@ Shape key: T steps, B sentences.
 import torch
 from torch import Tensor
 
+from kotrans.model.products import filled_up
+
 
 def summed(left: Tensor, right: Tensor) -> Tensor:
     """Sum over t and b of left (T, B, M) times right (T, B, N), as an outer product: (M, N)."""
-    return left.flatten(0, 1).t() @ right.flatten(0, 1)
+    return filled_up(left.flatten(0, 1)).t() @ filled_up(right.flatten(0, 1))
 
 
 def summed_by_sentence(left: Tensor, right: Tensor) -> Tensor:

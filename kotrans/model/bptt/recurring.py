@@ -8,6 +8,7 @@ from torch import Tensor
 
 from kotrans.model.bptt.cells import CellSteps
 from kotrans.model.bptt.products import summed
+from kotrans.model.products import LaidOut
 
 
 class RecurringSteps:
@@ -20,17 +21,19 @@ class RecurringSteps:
     def forward(self, projected: Tensor) -> None:
         """projected (T, B, G*Q) = W x + b."""
         hidden = self.cell.hidden
+        weight = LaidOut(self.weight, hidden.size(1))
         for t, step in enumerate(projected):
-            self.cell.forward(t, step, self.dropped(hidden[t]) @ self.weight.t())
+            self.cell.forward(t, step, weight.product(self.dropped(hidden[t])))
 
     def backward(self, grad_hidden: Tensor, grad_long_term: Tensor | None) -> None:
         """From the gradients of h (T, B, Q) and of an LSTM's last C (B, Q)."""
         cell = self.cell
         cell.start_backward(grad_long_term)
+        weight = LaidOut(self.weight.t(), grad_hidden.size(1))
         self.grad_first = torch.zeros_like(cell.hidden[0], dtype=cell.precision)  # of h_t, at last of h_0
         for t in reversed(range(len(grad_hidden))):
             past = cell.backward(t, self.grad_first.add_(grad_hidden[t]))
-            self.grad_first = self.dropped((cell.grad_recurrent[t] @ self.weight).to(cell.precision))
+            self.grad_first = self.dropped(weight.product(cell.grad_recurrent[t]).to(cell.precision))
             if past is not None:
                 self.grad_first.add_(past)
 

@@ -1,0 +1,76 @@
+"""Matrix products in shapes that the kernels of a CPU are quick at.
+
+Shape key: N rows, I width of an input, O width of an output.
+"""
+
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+# oneDNN makes machine code for every shape of a bfloat16 product: some 5 ms for one of 2,000 rows, as long as the
+# product itself, and megabytes to keep. Batches have hundreds of numbers of rows, but few of these.
+ROWS = 128
+_MANY = 512  # of fewer rows a good part would be filling
+
+
+def filled_up(rows: Tensor) -> Tensor:
+    """rows (N, I) with rows of zeros below, up to a number that many batches share.
+
+    They are what they were where shapes cost nothing: anywhere but on a CPU in bfloat16.
+    """
+    if rows.dtype != torch.bfloat16 or rows.device.type != "cpu" or len(rows) < _MANY:
+        return rows
+    return functional.pad(rows, (0, 0, 0, -len(rows) % ROWS))
+
+
+def linear(inputs: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """x W^T + b (…, O) of inputs (…, I), as the library's, but on rows that are filled up."""
+    if torch.is_autocast_enabled(inputs.device.type):
+        inputs = inputs.to(torch.get_autocast_dtype(inputs.device.type))
+    rows = inputs.reshape(-1, inputs.size(-1))  # (N, I)
+    filled = filled_up(rows)
+    if filled is rows:
+        return functional.linear(inputs, weight, bias)
+    return functional.linear(filled, weight, bias)[: len(rows)].view(*inputs.shape[:-1], len(weight))
+
+
+class Linear(nn.Linear):
+    """The library's layer, by `linear`."""
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        return linear(inputs, self.weight, self.bias)
+
+
+def _has_blocks() -> bool:
+    """Whether this build of torch has oneDNN's kernel for weights in blocks, and the processor its instructions."""
+    names = ("_reorder_linear_weight", "_linear_pointwise", "_is_mkldnn_bf16_supported")
+    return all(hasattr(torch.ops.mkldnn, name) for name in names) and torch.ops.mkldnn._is_mkldnn_bf16_supported()
+
+
+class LaidOut:
+    """x W^T for one W (N, K) and many x (M, K) of few rows, where reading W is most of the work.
+
+    On a CPU a float32 weight lies by columns, which its kernel reads as they come, and a bfloat16 one in the blocks of
+    oneDNN's kernel, which would lay it out anew at each product. Anywhere else it stays as it is.
+    """
+
+    def __init__(self, weight: Tensor, rows: int) -> None:
+        """weight (N, K) as it is now; later changes are not seen. rows is about how many x will have."""
+        self._blocks: Tensor | None = None
+        self._columns = weight.t()  # (K, N)
+        if weight.device.type != "cpu":
+            return
+        if weight.dtype == torch.bfloat16 and _has_blocks():
+            self._blocks = torch.ops.mkldnn._reorder_linear_weight(weight.contiguous(), rows)
+        else:
+            self._columns = self._columns.contiguous()
+
+    def product(self, rows: Tensor, plus: Tensor | None = None) -> Tensor:
+        """x W^T (M, N) of rows x (M, K), plus (M, N) added."""
+        if self._blocks is None:
+            return rows @ self._columns if plus is None else torch.addmm(plus, rows, self._columns)
+        if plus is None:
+            return cast(Tensor, torch.ops.mkldnn._linear_pointwise(rows, self._blocks, None, "none", [], ""))
+        return cast(Tensor, torch.ops.mkldnn._linear_pointwise.binary(rows, plus, self._blocks, None, "add"))

@@ -1,0 +1,77 @@
+"""Products in shapes that the kernels are quick at are the products they stand for."""
+
+import pytest
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from kotrans.model.products import ROWS, LaidOut, Linear, filled_up, linear
+
+KINDS = pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16])
+
+
+def matrix(rows: int, width: int, dtype: torch.dtype, seed: int = 0) -> Tensor:
+    return torch.randn(rows, width, generator=torch.Generator().manual_seed(seed)).to(dtype)
+
+
+def close(left: Tensor, right: Tensor, dtype: torch.dtype) -> bool:
+    """Equal but for the rounding of sums of some ten numbers."""
+    return torch.allclose(
+        left.double(), right.double(), atol=40 * torch.finfo(dtype).eps, rtol=2 * torch.finfo(dtype).eps
+    )
+
+
+@KINDS
+@pytest.mark.parametrize("plus", [False, True])
+def test_a_weight_that_is_laid_out_gives_the_products_of_the_weight(dtype: torch.dtype, plus: bool) -> None:
+    weight, added = matrix(9, 7, dtype), matrix(5, 9, dtype, 2) if plus else None
+    laid_out = LaidOut(weight, 5)
+    for rows in (5, 1, 3):  # a batch of another size than was said
+        x = matrix(rows, 7, dtype, 1)
+        more = None if added is None else added[:rows]
+        expected = x.double() @ weight.double().t() + (0 if more is None else more.double())
+        assert close(laid_out.product(x, more), expected, dtype)
+
+
+def test_a_weight_that_is_laid_out_is_what_it_was_then() -> None:
+    weight, x = matrix(9, 7, torch.float32), matrix(5, 7, torch.float32, 1)
+    before = x @ weight.t()
+    laid_out = LaidOut(weight, 5)
+    weight.zero_()
+    assert torch.allclose(laid_out.product(x), before)
+
+
+def test_many_rows_in_bfloat16_are_filled_up_with_zeros_to_few_numbers_of_rows() -> None:
+    sizes = {len(filled_up(matrix(rows, 3, torch.bfloat16))) for rows in range(1000, 1400, 7)}
+    assert sizes == {1024, 1152, 1280, 1408}
+    assert len(filled_up(matrix(4 * ROWS, 3, torch.bfloat16))) == 4 * ROWS
+    filled = filled_up(matrix(1001, 3, torch.bfloat16))
+    assert torch.equal(filled[:1001], matrix(1001, 3, torch.bfloat16))
+    assert not filled[1001:].any()
+
+
+def test_few_rows_and_other_types_are_not_filled_up() -> None:
+    for rows in (matrix(300, 3, torch.bfloat16), matrix(1001, 3, torch.float32), matrix(1001, 3, torch.float64)):
+        assert filled_up(rows) is rows
+
+
+@pytest.mark.parametrize("shape", [(1001, 4), (13, 77, 4), (4,), (0, 4)])
+def test_a_layer_on_rows_that_are_filled_up_has_the_values_and_gradients_of_the_library(shape: tuple[int, ...]) -> None:
+    layer = Linear(4, 3)
+    inputs = torch.randn(*shape, requires_grad=True)
+    with torch.autocast("cpu", torch.bfloat16):
+        ours, library = layer(inputs), functional.linear(inputs, layer.weight, layer.bias)
+    assert ours.dtype == library.dtype == torch.bfloat16
+    assert ours.shape == library.shape
+    assert torch.equal(ours, library)
+    wanted = (inputs, layer.weight, layer.bias)
+    grad = torch.randn_like(ours)
+    for mine, theirs in zip(
+        torch.autograd.grad(ours, wanted, grad), torch.autograd.grad(library, wanted, grad), strict=True
+    ):
+        assert torch.allclose(mine, theirs, rtol=0.02, atol=0.02 * float(theirs.abs().max()) if theirs.numel() else 0)
+
+
+def test_outside_of_autocast_a_product_is_in_the_type_of_its_inputs() -> None:
+    inputs, weight = matrix(1001, 4, torch.bfloat16), matrix(3, 4, torch.bfloat16, 1)
+    assert torch.equal(linear(inputs, weight), functional.linear(inputs, weight))
