@@ -21,7 +21,7 @@ from kotrans.serve.counters import Counted, Counters
 from kotrans.serve.guard import Guard, Refused
 from kotrans.serve.messages import Health, Problem, TranslateRequest, TranslateResponse
 from kotrans.serve.page import load_page
-from kotrans.translate import Translation, Translator
+from kotrans.translate import BatchTranslator, Translation
 
 _STATUSES = {
     400: "The body cannot be read as JSON.",
@@ -36,7 +36,9 @@ _STATUSES = {
 }
 
 
-def build_app(translator: Translator, model: str, config: ServeConfig, *, token: str | None, local: bool) -> ASGIApp:
+def build_app(
+    translator: BatchTranslator, model: str, config: ServeConfig, *, token: str | None, local: bool
+) -> ASGIApp:
     """The service of a translator; `model` is its name. See Guard for `token` and `local`."""
     counters = Counters(lambda: batcher.waiting)
     batcher = Batcher(

@@ -17,7 +17,7 @@ from hypothesis.strategies import SearchStrategy
 from kotrans.files import read_lines
 from kotrans.pipeline.translation import load_runs
 from kotrans.serve.messages import Health, Problem, TranslateResponse
-from kotrans.translate import Translator
+from kotrans.translate import BatchTranslator
 from tests.serve.conftest import Service
 from tests.tiny_run import TinyRun
 
@@ -31,10 +31,10 @@ def lines(tiny_run: TinyRun) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def translator(tiny_run: TinyRun) -> Callable[[int], Translator]:
+def translator(tiny_run: TinyRun) -> Callable[[int], BatchTranslator]:
     """The translator in this process, by beam."""
 
-    def load(beam: int) -> Translator:
+    def load(beam: int) -> BatchTranslator:
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("KOTRANS_RUNS", str(tiny_run.runs))
             return load_runs(["tiny"], [f"search.beam={beam}"]).translator
@@ -113,7 +113,7 @@ def test_whatever_is_sent_is_answered_as_the_openapi_document_says(service: Serv
 
 
 def test_requests_that_come_together_are_batched_and_each_gets_what_it_would_get_alone(
-    service: Service, lines: list[str], translator: Callable[[int], Translator]
+    service: Service, lines: list[str], translator: Callable[[int], BatchTranslator]
 ) -> None:
     asked = [(line, beam) for line in lines for beam in (1, 4)]
     start = threading.Barrier(len(asked))
@@ -150,7 +150,7 @@ def test_requests_that_come_together_are_batched_and_each_gets_what_it_would_get
 
 
 def test_a_list_is_answered_in_its_order_and_without_being_asked_says_no_attention(
-    service: Service, lines: list[str], translator: Callable[[int], Translator]
+    service: Service, lines: list[str], translator: Callable[[int], BatchTranslator]
 ) -> None:
     with service.client() as client:
         answer = TranslateResponse.model_validate_json(client.post("/translate", json={"text": lines * 4}).text)

@@ -1,10 +1,12 @@
 """A service with tight limits, where a sentence waits long for others: each limit has its own answer."""
 
 import json
+import shutil
 import socket
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import httpx
@@ -115,6 +117,18 @@ def test_what_cannot_be_served_is_said_before_it_is_tried(
     result = kotrans("serve", "--run", "tiny", *arguments)
     assert (result.code, result.out) == (code, "")
     assert says in result.err
+
+
+def test_an_address_that_needs_a_token_is_refused_before_a_model_is_loaded(
+    tiny_run: TinyRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(tiny_run.runs / "tiny", tmp_path / "tiny")
+    for weights in tmp_path.glob("tiny/checkpoints/*/*.safetensors"):
+        weights.write_bytes(b"")
+    monkeypatch.setenv("KOTRANS_RUNS", str(tmp_path))
+    said = {host: kotrans("serve", "--run", "tiny", "--host", host).err for host in ("0.0.0.0", "127.0.0.1")}
+    assert "others could reach the service" in said["0.0.0.0"]
+    assert "damaged" in said["127.0.0.1"]
 
 
 def test_a_port_that_is_taken_is_said(tiny_run: TinyRun, monkeypatch: pytest.MonkeyPatch) -> None:
