@@ -35,6 +35,39 @@ def states(config: Path, *settings: str) -> dict[str, bool]:
     return {name: not up_to_date for name, up_to_date in told}
 
 
+def test_what_a_killed_preparation_left_goes_at_the_next_start_and_what_is_being_made_stays(config: Path) -> None:
+    program = """
+import sys, time
+from pathlib import Path
+from kotrans.config.loading import load_config
+from kotrans.pipeline.stages import Silent, prepare
+
+class Stuck(Silent):
+    def progress(self, what, done, total):
+        print(flush=True)
+        time.sleep(999)
+
+prepare(load_config(Path(sys.argv[1])), Stuck())
+"""
+    folder = config.parent / "runs" / "prepared"
+    command = [sys.executable, "-c", program, str(config)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as killed:
+        assert killed.stdout
+        assert killed.stdout.readline()
+        (left,) = folder.glob(".corpus-*")
+        killed.kill()
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as living:
+        assert living.stdout
+        assert living.stdout.readline()
+        (kept,) = folder.glob(".corpus-*")
+        assert kept != left
+        assert any(states(config).values())
+        assert list(folder.glob(".corpus-*")) == [kept]
+        living.terminate()
+    assert not any(states(config).values())
+    assert list(folder.glob(".corpus-*")) == []
+
+
 def made(config: Path) -> list[Path]:
     """The prepared folders, without what is remembered of the inputs."""
     return list((config.parent / "runs" / "prepared").glob("[!.]*"))
