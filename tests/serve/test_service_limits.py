@@ -75,6 +75,28 @@ def test_without_the_token_there_is_the_page_and_nothing_else(tight: Service, gi
         assert [scheme["scheme"] for scheme in schemes.values()] == ["bearer"]
 
 
+def test_whatever_the_guard_may_answer_is_in_the_document_for_every_operation(tight: Service, service: Service) -> None:
+    with tight.client(TOKEN) as client:
+        with_token = client.get("/openapi.json").json()
+        answered = {
+            client.request(method, path, content=content, headers=headers).status_code
+            for method, path, content, headers in [
+                ("POST", "/translate", b"x" * 301, {}),
+                ("GET", "/health", b"x" * 301, {}),
+                ("POST", "/translate", b"{}", {"authorization": "Bearer no"}),
+                ("POST", "/translate", b"{}", {"host": "elsewhere.example"}),
+            ]
+        }
+    with service.client() as client:
+        without = client.get("/openapi.json").json()
+    assert answered == {401, 403, 413}
+    for document, secured in ((with_token, {"/metrics", "/translate"}), (without, set())):
+        for path, operations in document["paths"].items():
+            for operation in operations.values():
+                assert {"403", "408", "413", "500"} <= set(operation["responses"])
+                assert ("401" in operation["responses"]) == (path in secured)
+
+
 def test_sigterm_finishes_what_has_begun_and_then_ends_well(tiny_run: TinyRun) -> None:
     with serving(tiny_run) as running:
         parts = urlsplit(running.url)
