@@ -7,6 +7,8 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -35,8 +37,7 @@ def states(config: Path, *settings: str) -> dict[str, bool]:
     return {name: not up_to_date for name, up_to_date in told}
 
 
-def test_what_a_killed_preparation_left_goes_at_the_next_start_and_what_is_being_made_stays(config: Path) -> None:
-    program = """
+STUCK = """
 import sys, time
 from pathlib import Path
 from kotrans.config.loading import load_config
@@ -49,21 +50,29 @@ class Stuck(Silent):
 
 prepare(load_config(Path(sys.argv[1])), Stuck())
 """
+
+
+@contextmanager
+def preparing(config: Path) -> Iterator[None]:
+    """Inside the block, another process is in the middle of preparing; then it is killed."""
+    with subprocess.Popen([sys.executable, "-c", STUCK, str(config)], stdout=subprocess.PIPE) as process:
+        try:
+            assert process.stdout
+            assert process.stdout.readline()
+            yield
+        finally:
+            process.kill()
+
+
+def test_what_a_killed_preparation_left_goes_at_the_next_start_and_what_is_being_made_stays(config: Path) -> None:
     folder = config.parent / "runs" / "prepared"
-    command = [sys.executable, "-c", program, str(config)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE) as killed:
-        assert killed.stdout
-        assert killed.stdout.readline()
+    with preparing(config):
         (left,) = folder.glob(".corpus-*")
-        killed.kill()
-    with subprocess.Popen(command, stdout=subprocess.PIPE) as living:
-        assert living.stdout
-        assert living.stdout.readline()
+    with preparing(config):
         (kept,) = folder.glob(".corpus-*")
         assert kept != left
         assert any(states(config).values())
         assert list(folder.glob(".corpus-*")) == [kept]
-        living.terminate()
     assert not any(states(config).values())
     assert list(folder.glob(".corpus-*")) == []
 
