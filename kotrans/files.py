@@ -5,7 +5,6 @@ import errno
 import hashlib
 import json
 import os
-import secrets
 import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from kotrans.errors import CheckpointError, DataError
+from kotrans.scratch import held_scratch, scratch_path
 
 _PART = 2**20  # bytes of a text that is read in parts
 
@@ -23,11 +23,11 @@ _PART = 2**20  # bytes of a text that is read in parts
 def new_directory(final: Path) -> Iterator[Path]:
     """Gives a scratch folder that becomes `final`, durably, only if the block succeeds.
 
-    Raises FileExistsError if `final` is there by then (an empty folder is replaced).
+    If the process is killed it stays, for `remove_abandoned`. Raises FileExistsError if `final` is there by then (an
+    empty folder is replaced).
     """
     final.parent.mkdir(parents=True, exist_ok=True)
-    scratch = _scratch(final)
-    scratch.mkdir()
+    scratch, held = held_scratch(final)
     try:
         yield scratch
         for path in scratch.rglob("*"):
@@ -38,6 +38,9 @@ def new_directory(final: Path) -> Iterator[Path]:
     except BaseException:
         shutil.rmtree(scratch, ignore_errors=True)
         raise
+    finally:
+        if held is not None:
+            os.close(held)
 
 
 @contextmanager
@@ -51,7 +54,7 @@ def new_file(final: Path) -> Iterator[Path]:
         yield final
         return
     final.parent.mkdir(parents=True, exist_ok=True)
-    scratch = _scratch(final)
+    scratch = scratch_path(final)
     scratch.touch(exist_ok=False)
     try:
         yield scratch
@@ -100,11 +103,6 @@ def keep_lines(path: Path, multiple: int) -> int:
         file.seek(0)
         file.truncate(sum(len(line) for line in islice(file, kept)))
     return kept
-
-
-def _scratch(final: Path) -> Path:
-    """A hidden name beside `final` that nothing has. What is made there gets the permissions of any new file."""
-    return final.with_name(f".{final.name[:50]}-{secrets.token_hex(8)}")
 
 
 @contextmanager

@@ -18,6 +18,7 @@ Result = TypeVar("Result")
 PAIRS_IN_A_PART = 25_000
 """Pairs worked on at once; some megabytes, and some tenths of a second."""
 _FEWEST_PARTS = 3  # starting processes costs more than they save on less
+_SECONDS_TO_END = 10  # for a process whose connection has ended already
 _MOST_PROCESSES = 8  # more would wait for the one that reads and writes; each takes some 80 MB
 
 
@@ -28,7 +29,7 @@ def ordered_map(
 
     `work` is sent to every process once, so it may be an object with data of its own. Where there are few parts, or
     `processes` is 1, it runs in this process; None is one process for each core.
-    Raises DataError if a process is killed.
+    Raises DataError if a process is killed, or does not even start.
     """
     parts = iter(parts)
     first = list(islice(parts, _FEWEST_PARTS))
@@ -39,7 +40,9 @@ def ordered_map(
     workers: list[_Worker] = []
     try:
         for _ in range(processes):
-            workers.append(_Worker(work))
+            workers.append(_Worker())
+        for worker in workers:
+            worker.give(work)
         yield from _in_order(workers, chain(first, parts))
     finally:
         for worker in workers:
@@ -47,35 +50,46 @@ def ordered_map(
 
 
 class _Worker:
-    """A process that works on one part at a time.
+    """A process that takes its work first, and then works on one part at a time.
 
     Not one of a ProcessPoolExecutor, which waits for ever if a process is killed while a large part is on its way.
     """
 
-    def __init__(self, work: Callable[[Any], Any]) -> None:
-        # Spawned, because a fork of a process with threads (torch's, a progress bar's) may hang.
+    def __init__(self) -> None:
+        # Spawned, because a fork of a process with threads (torch's, a progress bar's) may hang. The work is no
+        # argument: `start` waits for ever if the process ends before it has read a large one.
         context = multiprocessing.get_context("spawn")
         self._connection, theirs = context.Pipe()
-        self._process = context.Process(target=_serve, args=(theirs, work), daemon=True)
+        self._process = context.Process(target=_serve, args=(theirs,), daemon=True)
         self._process.start()
         theirs.close()  # so that its end is noticed
 
     def give(self, part: Any) -> None:
-        """A part to work on; the result of the one before has been taken."""
+        """The work, or a part to work on; the result of the part before has been taken."""
         try:
             self._connection.send(part)
         except OSError:
-            raise _killed() from None
+            raise self._ended() from None
 
     def take(self) -> Any:
         """The result of the part, waited for; what the work raised is raised here."""
         try:
             result, error = self._connection.recv()
         except (EOFError, OSError):
-            raise _killed() from None
+            raise self._ended() from None
         if error is not None:
             raise error
         return result
+
+    def _ended(self) -> DataError:
+        """Why the process is no more: a signal ended it, or its own start, in which it runs the main script anew."""
+        self._process.join(_SECONDS_TO_END)
+        if (self._process.exitcode or -1) < 0:
+            return DataError("a process that was preparing data was killed; free some memory, and run it again")
+        return DataError(
+            "a process that was to prepare data did not start, and said why; in a script of your own, "
+            'call kotrans under `if __name__ == "__main__":`'
+        )
 
     def end(self) -> None:
         self._connection.close()
@@ -98,10 +112,11 @@ def _in_order(workers: Sequence[_Worker], parts: Iterable[Any]) -> Iterator[Any]
         yield worker.take()
 
 
-def _serve(connection: Connection, work: Callable[[Any], Any]) -> None:
+def _serve(connection: Connection) -> None:
     """A worker's life, which ends with the other side of the connection."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to all; the one that asked for the work answers it
     try:
+        work = connection.recv()
         while True:
             connection.send(_answer(work, connection.recv()))
     except (EOFError, OSError):
@@ -115,7 +130,3 @@ def _answer(work: Callable[[Any], Any], part: Any) -> tuple[Any, Exception | Non
         if not isinstance(error, KotransError):
             error.add_note(traceback.format_exc())  # its traceback is not sent
         return None, error
-
-
-def _killed() -> DataError:
-    return DataError("a process that was preparing data was killed; free some memory, and run it again")

@@ -66,7 +66,7 @@ class _Part(NamedTuple):
     space: str  # between it and the next part
 
 
-class Translator:
+class BatchTranslator:
     """Translates lines with one model, or with several of the same vocabulary together."""
 
     def __init__(
@@ -221,7 +221,7 @@ def _blanks(space: str) -> str:
 
 def translator_of(
     checkpoints: Sequence[Checkpoint], search: SearchConfig, device: torch.device, precision: str = "fp32"
-) -> Translator:
+) -> BatchTranslator:
     """A translator of one checkpoint, or of an ensemble, that multiplies in fp32 or bf16.
 
     Raises ModelError if their vocabularies differ.
@@ -240,7 +240,7 @@ def translator_of(
         for checkpoint in checkpoints
         if checkpoint.config.attention.score == "location"
     ]
-    return Translator(
+    return BatchTranslator(
         models[0] if len(models) == 1 else EnsembleStepper(models),
         first.tokenizer, search, device,
         max_pieces=min(checkpoint.config.batches.max_pieces for checkpoint in checkpoints),

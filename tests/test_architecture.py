@@ -13,7 +13,7 @@ import kotrans
 PACKAGE = Path(kotrans.__file__).parent
 FILES = sorted(PACKAGE.rglob("*.py"))
 ROWS = (
-    ("errors",),
+    ("errors", "scratch"),
     ("text", "sentences", "files", "bundled", "cores", "shares"),
     ("config", "processes"),
     ("corpus", "hardware", "distributed", "precision", "sealed"),
@@ -35,6 +35,7 @@ ROWS = (
 RANK = {name: rank for rank, names in enumerate(ROWS) for name in names}
 WITHOUT_TORCH = (
     "errors",
+    "scratch",
     "text",
     "sentences",
     "files",

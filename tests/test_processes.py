@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Iterator
 from functools import partial
+from pathlib import Path
 
 import pytest
 
@@ -86,6 +87,24 @@ def test_a_mistake_of_ours_keeps_the_place_where_it_happened() -> None:
     with pytest.raises(ZeroDivisionError) as caught:
         list(ordered_map(fail, [1, 0, 1], processes=2))
     assert "in fail\n    return 1 / part" in "".join(caught.value.__notes__)
+
+
+def test_a_script_without_a_guard_ends_and_says_what_is_missing(tmp_path: Path) -> None:
+    """Each process runs the script anew, and fails at starting processes itself before it has taken any work."""
+    script = tmp_path / "unguarded.py"
+    script.write_text("""
+import operator
+from functools import partial
+from kotrans.processes import ordered_map
+
+list(ordered_map(partial(operator.contains, bytes(5_000_000)), range(20), processes=2))
+""")
+    ended = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=60)
+    assert ended.returncode == 1
+    assert ended.stderr.splitlines()[-1] == (
+        "kotrans.errors.DataError: a process that was to prepare data did not start, and said why; "
+        'in a script of your own, call kotrans under `if __name__ == "__main__":`'
+    )
 
 
 def test_processes_end_with_a_parent_that_is_killed() -> None:

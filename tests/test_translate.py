@@ -12,14 +12,14 @@ from kotrans.files import read_lines
 from kotrans.pipeline.translation import load_runs
 from kotrans.search.trellis import Hypothesis
 from kotrans.text import normalize
-from kotrans.translate import Translation, Translator
+from kotrans.translate import BatchTranslator, Translation
 from tests.tiny_run import TinyRun, kotrans, write_config
 
 LONG = " ".join(["저는 새 나무를 보고"] * 9)  # one sentence
 
 
 @pytest.fixture(scope="module")
-def translator(tiny_run: TinyRun) -> Translator:
+def translator(tiny_run: TinyRun) -> BatchTranslator:
     return translator_with(tiny_run)
 
 
@@ -29,7 +29,7 @@ def sources(tiny_run: TinyRun) -> list[str]:
     return [*lines[:8], "", *lines[8:], LONG, "나무", "   ", "처음 보는 낱말 zebra 🌳"]
 
 
-def translator_with(tiny_run: TinyRun, *settings: str) -> Translator:
+def translator_with(tiny_run: TinyRun, *settings: str) -> BatchTranslator:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("KOTRANS_RUNS", str(tiny_run.runs))
         return load_runs(["tiny"], settings).translator
@@ -98,14 +98,14 @@ def test_the_ensemble_of_a_run_with_itself_is_the_run(tiny_run: TinyRun, sources
     assert_same(list(twice.translate(sources, 3)), list(alone.translate(sources, 3)))
 
 
-def test_a_blank_line_has_one_blank_translation(translator: Translator) -> None:
+def test_a_blank_line_has_one_blank_translation(translator: BatchTranslator) -> None:
     for blank in ("", " ", "\u3000\u200b", "\x00"):
         (translation,) = translator.translate([blank], n_best=3)
         assert (translation.source, translation.text, translation.parts) == (blank, "", 0)
         assert len(translation.hypotheses) == 1
 
 
-def test_a_long_line_is_cut_before_words_and_nothing_is_lost(translator: Translator) -> None:
+def test_a_long_line_is_cut_before_words_and_nothing_is_lost(translator: BatchTranslator) -> None:
     source, most = translator.tokenizer.source, translator.max_pieces
     lengths = set()
     for before in range(5):  # so that the longest part would sometimes end inside a word
@@ -120,7 +120,7 @@ def test_a_long_line_is_cut_before_words_and_nothing_is_lost(translator: Transla
     assert max(len(part.ids) for part in translator._parts(wordless)) == most
 
 
-def test_a_long_line_is_one_line_of_what_its_parts_are(translator: Translator) -> None:
+def test_a_long_line_is_one_line_of_what_its_parts_are(translator: BatchTranslator) -> None:
     (whole,) = translator.translate([LONG])
     (ids,) = translator.tokenizer.source.encode([LONG])
     texts = [translator.tokenizer.source.decode(part.ids) for part in translator._parts(ids)]
@@ -133,7 +133,7 @@ def test_a_long_line_is_one_line_of_what_its_parts_are(translator: Translator) -
 
 
 def test_sentences_of_a_line_are_translated_one_by_one_and_stand_as_far_apart_as_they_did(
-    translator: Translator, sources: list[str]
+    translator: BatchTranslator, sources: list[str]
 ) -> None:
     alone = list(translator.translate(sources[:3]))
     (whole,) = translator.translate([f"  {sources[0]}   {sources[1]} {sources[2]}\n"])
@@ -144,7 +144,7 @@ def test_sentences_of_a_line_are_translated_one_by_one_and_stand_as_far_apart_as
     assert odd.text == " ".join(translation.text for translation in alone)
 
 
-def test_attention_of_a_long_line_stays_within_its_parts(translator: Translator) -> None:
+def test_attention_of_a_long_line_stays_within_its_parts(translator: BatchTranslator) -> None:
     (whole,) = translator.translate([LONG])
     best = whole.hypotheses[0]
     assert best.weights is not None
@@ -157,7 +157,7 @@ def test_attention_of_a_long_line_stays_within_its_parts(translator: Translator)
 
 
 def test_a_model_that_spells_line_ends_still_gives_one_clean_line(
-    translator: Translator, monkeypatch: pytest.MonkeyPatch
+    translator: BatchTranslator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     spelt = Hypothesis((5,), -1.0, -1.0, (-1.0, -1.0), None, True)
     monkeypatch.setattr(translator.tokenizer.target, "decode", lambda ids: " a\nb\r\n\x00\x1b[31mc\u2028d\u200b ")

@@ -30,16 +30,18 @@ def serve(
     """Translate over HTTP, and in a browser."""
     if missing := [name for name in ("fastapi", "uvicorn", "prometheus_client") if find_spec(name) is None]:
         raise UsageError(f"{missing[0]} is not installed; run pip install 'kotrans[serve]'")
-    from kotrans.pipeline.translation import load_runs
+    from kotrans.pipeline.translation import find_runs
     from kotrans.serve.app import build_app
     from kotrans.serve.server import check_token, is_loopback, listen, serve, url
 
     where = [f"serve.{key}={json.dumps(value)}" for key, value in (("host", host), ("port", port)) if value is not None]
-    loaded = load_runs(
+    found = find_runs(
         [*(runs or []), *(models or [])], [*(settings or []), *where], sections=("search", "hardware", "serve")
     )
-    config, model = loaded.config.serve, " + ".join(loaded.names)
-    check_token(config, token)
+    config = found.config.serve
+    check_token(config, token)  # before a model is loaded that will not be served
+    loaded = found.load()
+    model = " + ".join(loaded.names)
     with listen(config) as listening:
         app = build_app(loaded.translator, model, config, token=token, local=is_loopback(config.host))
         typer.echo(f"run {model}\nserving at {url(listening)} (Ctrl-C ends it)", err=True)

@@ -16,7 +16,7 @@ from kotrans.cli.options import Models, RunNames, Settings
 from kotrans.errors import ModelError, UsageError
 
 if TYPE_CHECKING:
-    from kotrans.translate import Translation, Translator
+    from kotrans.translate import BatchTranslator, Translation
 
 
 def translate(
@@ -98,7 +98,7 @@ def _done(out: Path, ahead: int) -> int:
     return done
 
 
-def load_translator(names: list[str | Path], settings: list[str]) -> "Translator":
+def load_translator(names: list[str | Path], settings: list[str]) -> "BatchTranslator":
     """The translator of some runs or models, whose names are told."""
     # Imports make objects by the hundred thousand, all of which stay: to look for garbage among them again and again
     # would take a tenth of the start.
@@ -186,7 +186,7 @@ def to_json(translation: "Translation") -> str:
     return json.dumps(translation_record(translation), ensure_ascii=False)
 
 
-def _prompt(translator: "Translator", n_best: int) -> None:
+def _prompt(translator: "BatchTranslator", n_best: int) -> None:
     typer.echo("Type a Korean sentence; an empty line or Ctrl-D leaves.", err=True)
     if isinstance(sys.stdin, TextIOWrapper):
         sys.stdin.reconfigure(errors="replace")  # half a syllable, as some terminals leave after a backspace

@@ -20,9 +20,9 @@ from torch import Tensor, nn
 
 from kotrans.batching import pad
 from kotrans.checkpoint import Checkpoint
-from kotrans.errors import CheckpointError, ConfigError, UsageError
+from kotrans.errors import CheckpointError, UsageError
+from kotrans.export.loops import for_any_length
 from kotrans.model.decoder import DecoderState, Source
-from kotrans.model.recurrence import LoopedRecurrence
 from kotrans.model.seq2seq import Seq2Seq
 from kotrans.model.stepping import SearchModel
 from kotrans.search.beam import search
@@ -43,14 +43,12 @@ _SENTENCES = (
 def write_graphs(folder: Path, checkpoint: Checkpoint) -> None:
     """Writes both graphs and translates a few sentences with them.
 
-    Raises UsageError if onnxruntime is missing, ConfigError if the encoder has no ONNX form, CheckpointError if the
-    translations are not the model's own.
+    Raises UsageError if onnxruntime is missing, CheckpointError if the translations are not the model's own.
     """
     runtime = _runtime()
-    _check_encoder(checkpoint)
     source = _source(checkpoint, _SENTENCES)  # (B, S)
     with torch.no_grad():
-        _write(folder, checkpoint.model, source, source != PAD)
+        _write(folder, for_any_length(checkpoint.model), source, source != PAD)
     _check(runtime, folder, checkpoint, source)
 
 
@@ -61,15 +59,6 @@ def _runtime() -> Any:
         return import_module("onnxruntime")
     except ImportError:
         raise UsageError("--onnx: needs onnx and onnxruntime; install them: pip install 'kotrans[onnx]'") from None
-
-
-def _check_encoder(checkpoint: Checkpoint) -> None:
-    """A loop over positions is written out by the exporter for the length that it sees; only kernels keep it free."""
-    if any(isinstance(module, LoopedRecurrence) for module in checkpoint.model.encoder.modules()):
-        raise ConfigError(
-            f"config {checkpoint.config.name}: an encoder with encoder.layer_norm or dropout.recurrent has no ONNX "
-            "form; export it without --onnx"
-        )
 
 
 def _source(checkpoint: Checkpoint, lines: Sequence[str]) -> Tensor:
@@ -165,8 +154,10 @@ def _export(module: nn.Module, path: Path, inputs: dict[str, Tensor], outputs: l
     axes |= {name: {0: "batch"} for name in outputs}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of deprecation, and of lengths that a trace would fix, which the check finds
+        given = tuple(inputs.values())
+        traced = torch.jit.trace(module.eval(), given, check_trace=False)  # the exporter's own leaves scripts out
         torch.onnx.export(
-            module.eval(), tuple(inputs.values()), str(path), dynamo=False, opset_version=_OPSET,
+            traced, given, str(path), dynamo=False, opset_version=_OPSET,
             input_names=list(inputs), output_names=outputs, dynamic_axes=axes,
         )  # fmt: skip
 

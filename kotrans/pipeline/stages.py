@@ -14,6 +14,7 @@ from kotrans.dataset import DatasetManifest, dataset_key
 from kotrans.encoding import prepare_dataset
 from kotrans.errors import ConfigError, DataError
 from kotrans.runs import prepared_folder
+from kotrans.scratch import remove_abandoned
 from kotrans.tokenizer import Tokenizer, TokenizerManifest, tokenizer_key, train_tokenizer
 
 
@@ -54,6 +55,7 @@ def input_digests() -> Digests:
 
 def clean(config: Config, reporter: Reporter, library: Library | None = None) -> tuple[Stage, CorpusManifest]:
     """The config's corpora, fetched where missing, cleaned and split into a prepared corpus."""
+    remove_abandoned(prepared_folder())
     library = replace(library or Library(), progress=reporter.progress)
     digests = input_digests()
     folder = prepared_folder() / f"corpus-{corpus_key(config, library, digests)}"

@@ -11,7 +11,7 @@ from kotrans.errors import CheckpointError, ConfigError
 from kotrans.hardware import pick_device, pick_precision, set_threads
 from kotrans.runs import Run, find_run, runs_folder
 from kotrans.sealed import Sealed
-from kotrans.translate import Translator, translator_of
+from kotrans.translate import BatchTranslator, translator_of
 
 # Whatever a model was trained in, so that translations compare; a setting may ask for another.
 _PRECISION = "hardware.precision=fp32"
@@ -37,29 +37,47 @@ class Found:
 class LoadedRuns:
     """A translator and where it comes from."""
 
-    translator: Translator
+    translator: BatchTranslator
     config: Config
     run: Run | None  # the first of an ensemble; None for an exported model
     names: tuple[str, ...]  # run/checkpoint of each, or the path
     label: str  # tells what is written of them from what is written of the run's best checkpoint alone; empty for that
 
 
-def load_runs(
+@dataclass(frozen=True)
+class FoundRuns:
+    """Models that are on this machine, not loaded yet, and the config of the first with settings overridden."""
+
+    models: tuple[Found, ...]
+    config: Config
+
+    def load(self) -> LoadedRuns:
+        """Raises CheckpointError if one is damaged, ConfigError, or ModelError if the vocabularies differ."""
+        config = self.config
+        set_threads(config.hardware)
+        device = pick_device(config.hardware)
+        checkpoints = [load_checkpoint(each.path, device) for each in self.models]
+        translator = translator_of(checkpoints, config.search, device, pick_precision(config.hardware, device))
+        names = tuple(each.name for each in self.models)
+        return LoadedRuns(translator, config, self.models[0].run, names, _label(self.models))
+
+
+def find_runs(
     names: Sequence[str | Path], settings: Sequence[str] = (), sections: Sequence[str] = ("search", "hardware")
-) -> LoadedRuns:
-    """A translator of what `find_model` finds by these names, several making an ensemble.
+) -> FoundRuns:
+    """What `find_model` finds by these names, several making an ensemble.
 
     No name is the most recently finished run; `settings` override these `sections` of the first one's config. Raises
-    CheckpointError if one is missing or damaged, ConfigError, or ModelError if the vocabularies differ.
+    CheckpointError if one is missing, or ConfigError.
     """
     _check_settings(settings, sections)
-    found = [find_model(name) for name in names or [""]]
-    config = found[0].config([_PRECISION, *settings])
-    set_threads(config.hardware)
-    device = pick_device(config.hardware)
-    checkpoints = [load_checkpoint(each.path, device) for each in found]
-    translator = translator_of(checkpoints, config.search, device, pick_precision(config.hardware, device))
-    return LoadedRuns(translator, config, found[0].run, tuple(each.name for each in found), _label(found))
+    found = tuple(find_model(name) for name in names or [""])
+    return FoundRuns(found, found[0].config([_PRECISION, *settings]))
+
+
+def load_runs(names: Sequence[str | Path], settings: Sequence[str] = ()) -> LoadedRuns:
+    """A translator of what `find_runs` finds. Raises what it raises, and what loading does."""
+    return find_runs(names, settings).load()
 
 
 def find_model(name: str | Path) -> Found:

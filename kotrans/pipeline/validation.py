@@ -18,7 +18,7 @@ from kotrans.pipeline.stages import Prepared
 from kotrans.text import normalize
 from kotrans.tokenizer import PAD
 from kotrans.trainer.events import DevFigures, Sample
-from kotrans.translate import Translator
+from kotrans.translate import BatchTranslator
 
 
 class Validation:
@@ -49,7 +49,7 @@ class Validation:
         if not math.isfinite(perplexity):
             raise TrainingError("the dev perplexity is not finite; lower training.learning_rate")
         config = self.config.search.model_copy(update={"beam": self.config.validation.beam})
-        translator = Translator(
+        translator = BatchTranslator(
             SearchModel(model), self.tokenizer, config, self.device, max_pieces=self.config.batches.max_pieces
         )
         own = [translation.text for translation in translator.translate(self.sources[self.world.share])]

@@ -21,7 +21,7 @@ from kotrans.serve.counters import Counted, Counters
 from kotrans.serve.guard import Guard, Refused
 from kotrans.serve.messages import Health, Problem, TranslateRequest, TranslateResponse
 from kotrans.serve.page import load_page
-from kotrans.translate import Translation, Translator
+from kotrans.translate import BatchTranslator, Translation
 
 _STATUSES = {
     400: "The body cannot be read as JSON.",
@@ -34,9 +34,13 @@ _STATUSES = {
     503: "Too many sentences are waiting; `Retry-After` says for how many seconds to wait.",
     504: "The translation took too long.",
 }
+_PROMETHEUS = "text/plain; version=0.0.4; charset=utf-8"
+_ANYWHERE = (403, 408, 413, 500)  # and 401 where a token is needed
 
 
-def build_app(translator: Translator, model: str, config: ServeConfig, *, token: str | None, local: bool) -> ASGIApp:
+def build_app(
+    translator: BatchTranslator, model: str, config: ServeConfig, *, token: str | None, local: bool
+) -> ASGIApp:
     """The service of a translator; `model` is its name. See Guard for `token` and `local`."""
     counters = Counters(lambda: batcher.waiting)
     batcher = Batcher(
@@ -60,7 +64,11 @@ def build_app(translator: Translator, model: str, config: ServeConfig, *, token:
         status="ok", model=model, version=kotrans.__version__, beam=translator.config.beam, max_beam=config.max_beam
     ), secured=token is not None)  # fmt: skip
 
-    @app.post("/translate", dependencies=_secured(token is not None), responses=_problems(*_STATUSES))
+    @app.post(
+        "/translate",
+        dependencies=_secured(token is not None),
+        responses=_problems(400, 422, 503, 504, secured=token is not None),
+    )
     async def translate(asked: TranslateRequest, request: Request) -> TranslateResponse:
         """Translate a sentence, or several."""
         lines, beam = _check(asked, translator.config.beam, config)
@@ -78,9 +86,10 @@ def _limits(config: ServeConfig) -> str:
     )
 
 
-def _problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """The answers without what was asked for, for the OpenAPI document."""
-    return {status: {"description": _STATUSES[status], "model": Problem} for status in statuses}
+def _problems(*statuses: int, secured: bool = False) -> dict[int | str, dict[str, Any]]:
+    """The answers without what was asked for, for the OpenAPI document: these, and those that any request may get."""
+    possible = sorted({*statuses, *_ANYWHERE, *([401] if secured else [])})
+    return {status: {"description": _STATUSES[status], "model": Problem} for status in possible}
 
 
 def _secured(needs_token: bool) -> list[Any]:
@@ -91,20 +100,22 @@ def _secured(needs_token: bool) -> list[Any]:
 def _add_pages(app: FastAPI, counters: Counters, health: Health, *, secured: bool) -> None:
     page = load_page()
 
-    @app.get("/", response_class=HTMLResponse)
+    @app.get("/", response_class=HTMLResponse, responses=_problems())
     async def page_of_the_service() -> HTMLResponse:
         """The page for people."""
         return HTMLResponse(page.html, headers={"content-security-policy": page.policy, "cache-control": "no-cache"})
 
-    @app.get("/health", responses=_problems(403))
+    @app.get("/health", responses=_problems())
     async def health_of_the_service() -> Health:
         """Whether it works, and with what model."""
         return health
 
-    @app.get("/metrics", response_class=Response, dependencies=_secured(secured))
+    described = _problems(secured=secured) | {200: {"content": {_PROMETHEUS: {}}}}
+
+    @app.get("/metrics", response_class=Response, dependencies=_secured(secured), responses=described)
     async def metrics() -> Response:
         """Figures for Prometheus."""
-        return Response(counters.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
+        return Response(counters.text(), media_type=_PROMETHEUS)
 
 
 def _answer_in_json(app: FastAPI) -> None:

@@ -14,7 +14,7 @@ from typing import NamedTuple, Self
 import torch
 
 from kotrans.errors import ModelError
-from kotrans.translate import Translation, Translator
+from kotrans.translate import BatchTranslator, Translation
 
 _WORTH = 0.1  # of the time of a batch may be spent on gathering the next one
 
@@ -70,7 +70,12 @@ class Batcher:
     """A queue of sentences and the thread that translates them, first come, first served; a context manager."""
 
     def __init__(
-        self, translator: Translator, *, gather_seconds: float, max_waiting: int, on_batch: Callable[[int, float], None]
+        self,
+        translator: BatchTranslator,
+        *,
+        gather_seconds: float,
+        max_waiting: int,
+        on_batch: Callable[[int, float], None],
     ) -> None:
         """on_batch: told the number of sentences of each batch and its seconds, by the thread."""
         self._translator = translator
@@ -181,7 +186,7 @@ class Batcher:
         for sentence, translation in zip(batch, translations, strict=True):
             sentence.job.finish(sentence.place, translation)
 
-    def _with_beam(self, beam: int) -> Translator:
+    def _with_beam(self, beam: int) -> BatchTranslator:
         translator = copy(self._translator)
         translator.config = translator.config.model_copy(update={"beam": beam})
         return translator

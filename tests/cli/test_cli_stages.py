@@ -7,6 +7,8 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -33,6 +35,46 @@ def states(config: Path, *settings: str) -> dict[str, bool]:
     assert result.code == 0, result.err
     told = re.findall(r"^(\w+) +\S+?((?: \(up to date\))?)$", result.err, re.MULTILINE)
     return {name: not up_to_date for name, up_to_date in told}
+
+
+STUCK = """
+import sys, time
+from pathlib import Path
+from kotrans.config.loading import load_config
+from kotrans.pipeline.stages import Silent, prepare
+
+class Stuck(Silent):
+    def progress(self, what, done, total):
+        print(flush=True)
+        time.sleep(999)
+
+prepare(load_config(Path(sys.argv[1])), Stuck())
+"""
+
+
+@contextmanager
+def preparing(config: Path) -> Iterator[None]:
+    """Inside the block, another process is in the middle of preparing; then it is killed."""
+    with subprocess.Popen([sys.executable, "-c", STUCK, str(config)], stdout=subprocess.PIPE) as process:
+        try:
+            assert process.stdout
+            assert process.stdout.readline()
+            yield
+        finally:
+            process.kill()
+
+
+def test_what_a_killed_preparation_left_goes_at_the_next_start_and_what_is_being_made_stays(config: Path) -> None:
+    folder = config.parent / "runs" / "prepared"
+    with preparing(config):
+        (left,) = folder.glob(".corpus-*")
+    with preparing(config):
+        (kept,) = folder.glob(".corpus-*")
+        assert kept != left
+        assert any(states(config).values())
+        assert list(folder.glob(".corpus-*")) == [kept]
+    assert not any(states(config).values())
+    assert list(folder.glob(".corpus-*")) == []
 
 
 def made(config: Path) -> list[Path]:

@@ -286,10 +286,20 @@ def test_ctrl_c_at_the_prompt_leaves_quietly(run: TinyRun) -> None:
     assert "Traceback" not in shown
 
 
-def test_files_for_what_is_typed_are_refused(run: TinyRun) -> None:
-    shown, code = on_a_terminal(["--out", "x"], [])
-    assert code == 2
-    assert "error: --out and --attention want text" in shown
+@pytest.mark.parametrize(
+    ("option", "says"),
+    [
+        (["--out", "x"], "--out and --attention want text"),
+        (["--attention", "x.png"], "--out and --attention want text"),
+        (["--json"], "--json wants text: give sentences, --file, or pipe it in"),
+    ],
+)
+def test_files_and_json_of_what_is_typed_are_refused_without_a_prompt(
+    run: TinyRun, option: list[str], says: str
+) -> None:
+    shown, code = on_a_terminal(option, [])
+    assert (code, shown.splitlines()) == (2, [shown.strip()])
+    assert f"error: {says}" in shown
 
 
 def test_lines_are_read_as_they_are_needed(tiny_run: TinyRun, monkeypatch: pytest.MonkeyPatch) -> None:

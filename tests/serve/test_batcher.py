@@ -10,12 +10,12 @@ import pytest
 from kotrans.config.config import SearchConfig
 from kotrans.errors import ModelError
 from kotrans.serve.batcher import Batcher, Full
-from kotrans.translate import Translation, Translator
+from kotrans.translate import BatchTranslator, Translation
 
 _SECONDS = 30  # until a test gives up
 
 
-class Held(Translator):
+class Held(BatchTranslator):
     """Translates into a Translation without hypotheses when it is let go; refuses "bad", and breaks at "broken"."""
 
     def __init__(self) -> None:

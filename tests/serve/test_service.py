@@ -5,23 +5,17 @@ import socket
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from hypothesis.strategies import SearchStrategy
 
 from kotrans.files import read_lines
 from kotrans.pipeline.translation import load_runs
-from kotrans.serve.messages import Health, Problem, TranslateResponse
-from kotrans.translate import Translator
+from kotrans.serve.messages import Problem, TranslateResponse
+from kotrans.translate import BatchTranslator
 from tests.serve.conftest import Service
 from tests.tiny_run import TinyRun
-
-Jsons = SearchStrategy[Any]
 
 
 @pytest.fixture(scope="module")
@@ -31,10 +25,10 @@ def lines(tiny_run: TinyRun) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def translator(tiny_run: TinyRun) -> Callable[[int], Translator]:
+def translator(tiny_run: TinyRun) -> Callable[[int], BatchTranslator]:
     """The translator in this process, by beam."""
 
-    def load(beam: int) -> Translator:
+    def load(beam: int) -> BatchTranslator:
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("KOTRANS_RUNS", str(tiny_run.runs))
             return load_runs(["tiny"], [f"search.beam={beam}"]).translator
@@ -48,72 +42,8 @@ def figure(client: httpx.Client, name: str) -> float:
     return float(line.split()[1])
 
 
-def schema_values(schema: dict[str, Any], document: dict[str, Any]) -> Jsons:
-    """Values that a schema of the OpenAPI document allows."""
-    if "$ref" in schema:
-        return schema_values(document["components"]["schemas"][schema["$ref"].rpartition("/")[2]], document)
-    if "anyOf" in schema:
-        return st.one_of([schema_values(each, document) for each in schema["anyOf"]])
-    if schema["type"] == "object":
-        values = {name: schema_values(each, document) for name, each in schema["properties"].items()}
-        needed = schema.get("required", [])
-        optional = {name: value for name, value in values.items() if name not in needed}
-        return st.fixed_dictionaries({name: values[name] for name in needed}, optional=optional)
-    if schema["type"] == "array":
-        return st.lists(schema_values(schema["items"], document), max_size=4)
-    korean = st.text(st.sampled_from("가나다라 저는나무를봅니다.\n\u200b🌳a"), max_size=20)
-    return {
-        "string": st.text(max_size=20) | korean,
-        "integer": st.integers(schema.get("minimum"), 25) | st.integers(schema.get("minimum")),
-        "boolean": st.booleans(),
-        "null": st.none(),
-    }[schema["type"]]
-
-
-def checked(response: httpx.Response, document: dict[str, Any]) -> TranslateResponse | Problem:
-    """What the answer says; it must be one that the document knows of."""
-    assert str(response.status_code) in document["paths"]["/translate"]["post"]["responses"], response.text
-    if response.status_code == 200:
-        return TranslateResponse.model_validate_json(response.text)
-    return Problem.model_validate_json(response.text)
-
-
-@pytest.mark.parametrize("kind", [bytes, json.dumps])
-def test_whatever_is_sent_is_answered_as_the_openapi_document_says(service: Service, kind: Callable[..., Any]) -> None:
-    with service.client() as client:
-        document = client.get("/openapi.json").json()
-        body = document["paths"]["/translate"]["post"]["requestBody"]["content"]["application/json"]["schema"]
-        leaves = st.none() | st.booleans() | st.integers() | st.floats() | st.text()
-        anything = st.recursive(leaves, lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=5)
-        broken = st.one_of(
-            st.binary(max_size=60),
-            st.integers(1, 40).map(lambda depth: b"[" * 10 ** (depth // 10)),
-            st.sampled_from(
-                [b'{"text": 1e999}', b'{"text": "a", "beam": 1' + b"0" * 5000 + b"}", b'{"text": "\\ud800"}']
-            ),
-        )
-        given_by_schema = schema_values(body, document)
-        examples = broken if kind is bytes else given_by_schema | given_by_schema | anything
-
-        @settings(max_examples=40)
-        @given(example=examples)
-        def answers(example: Any) -> None:
-            content = example if kind is bytes else json.dumps(example).encode()
-            response = client.post("/translate", content=content, headers={"content-type": "application/json"})
-            assert response.status_code in (200, 400, 422)
-            told = checked(response, document)
-            if isinstance(told, TranslateResponse):
-                text = json.loads(content)["text"]
-                assert len(told.translations) == (1 if isinstance(text, str) else len(text))
-            else:
-                assert "\n" not in told.error
-
-        answers()
-        assert Health.model_validate_json(client.get("/health").text).status == "ok"
-
-
 def test_requests_that_come_together_are_batched_and_each_gets_what_it_would_get_alone(
-    service: Service, lines: list[str], translator: Callable[[int], Translator]
+    service: Service, lines: list[str], translator: Callable[[int], BatchTranslator]
 ) -> None:
     asked = [(line, beam) for line in lines for beam in (1, 4)]
     start = threading.Barrier(len(asked))
@@ -150,7 +80,7 @@ def test_requests_that_come_together_are_batched_and_each_gets_what_it_would_get
 
 
 def test_a_list_is_answered_in_its_order_and_without_being_asked_says_no_attention(
-    service: Service, lines: list[str], translator: Callable[[int], Translator]
+    service: Service, lines: list[str], translator: Callable[[int], BatchTranslator]
 ) -> None:
     with service.client() as client:
         answer = TranslateResponse.model_validate_json(client.post("/translate", json={"text": lines * 4}).text)

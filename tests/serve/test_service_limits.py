@@ -1,10 +1,12 @@
 """A service with tight limits, where a sentence waits long for others: each limit has its own answer."""
 
 import json
+import shutil
 import socket
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import httpx
@@ -73,6 +75,28 @@ def test_without_the_token_there_is_the_page_and_nothing_else(tight: Service, gi
         assert [scheme["scheme"] for scheme in schemes.values()] == ["bearer"]
 
 
+def test_whatever_the_guard_may_answer_is_in_the_document_for_every_operation(tight: Service, service: Service) -> None:
+    with tight.client(TOKEN) as client:
+        with_token = client.get("/openapi.json").json()
+        answered = {
+            client.request(method, path, content=content, headers=headers).status_code
+            for method, path, content, headers in [
+                ("POST", "/translate", b"x" * 301, {}),
+                ("GET", "/health", b"x" * 301, {}),
+                ("POST", "/translate", b"{}", {"authorization": "Bearer no"}),
+                ("POST", "/translate", b"{}", {"host": "elsewhere.example"}),
+            ]
+        }
+    with service.client() as client:
+        without = client.get("/openapi.json").json()
+    assert answered == {401, 403, 413}
+    for document, secured in ((with_token, {"/metrics", "/translate"}), (without, set())):
+        for path, operations in document["paths"].items():
+            for operation in operations.values():
+                assert {"403", "408", "413", "500"} <= set(operation["responses"])
+                assert ("401" in operation["responses"]) == (path in secured)
+
+
 def test_sigterm_finishes_what_has_begun_and_then_ends_well(tiny_run: TinyRun) -> None:
     with serving(tiny_run) as running:
         parts = urlsplit(running.url)
@@ -115,6 +139,18 @@ def test_what_cannot_be_served_is_said_before_it_is_tried(
     result = kotrans("serve", "--run", "tiny", *arguments)
     assert (result.code, result.out) == (code, "")
     assert says in result.err
+
+
+def test_an_address_that_needs_a_token_is_refused_before_a_model_is_loaded(
+    tiny_run: TinyRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(tiny_run.runs / "tiny", tmp_path / "tiny")
+    for weights in tmp_path.glob("tiny/checkpoints/*/*.safetensors"):
+        weights.write_bytes(b"")
+    monkeypatch.setenv("KOTRANS_RUNS", str(tmp_path))
+    said = {host: kotrans("serve", "--run", "tiny", "--host", host).err for host in ("0.0.0.0", "127.0.0.1")}
+    assert "others could reach the service" in said["0.0.0.0"]
+    assert "damaged" in said["127.0.0.1"]
 
 
 def test_a_port_that_is_taken_is_said(tiny_run: TinyRun, monkeypatch: pytest.MonkeyPatch) -> None:
