@@ -8,6 +8,7 @@ from kotrans.checkpoint import load_checkpoint, read_config
 from kotrans.config.config import Config
 from kotrans.config.loading import load_config, override_config
 from kotrans.errors import CheckpointError, ConfigError
+from kotrans.files import content_key
 from kotrans.hardware import pick_device, pick_precision, set_threads
 from kotrans.runs import Run, find_run, runs_folder
 from kotrans.sealed import Sealed
@@ -42,6 +43,8 @@ class LoadedRuns:
     run: Run | None  # the first of an ensemble; None for an exported model
     names: tuple[str, ...]  # run/checkpoint of each, or the path
     label: str  # tells what is written of them from what is written of the run's best checkpoint alone; empty for that
+    precision: str  # that it multiplies in
+    seals: tuple[str, ...]  # a hash of each one's files
 
 
 def load_runs(
@@ -58,8 +61,12 @@ def load_runs(
     set_threads(config.hardware)
     device = pick_device(config.hardware)
     checkpoints = [load_checkpoint(each.path, device) for each in found]
-    translator = translator_of(checkpoints, config.search, device, pick_precision(config.hardware, device))
-    return LoadedRuns(translator, config, found[0].run, tuple(each.name for each in found), _label(found))
+    precision = pick_precision(config.hardware, device)
+    return LoadedRuns(
+        translator_of(checkpoints, config.search, device, precision), config, found[0].run,
+        tuple(each.name for each in found), _label(found), precision,
+        tuple(content_key(Sealed(each.path).files) for each in found),
+    )  # fmt: skip
 
 
 def find_model(name: str | Path) -> Found:
