@@ -112,6 +112,11 @@ def test_what_stands_twice_must_come_twice() -> None:
     assert faults.numbers.lost[0].tokens == ["2"]
 
 
+def test_what_the_source_has_once_is_expected_once_however_often_the_reference_says_it() -> None:
+    faults = count_faults(["KDE 4"], ["KDE 4"], ["KDE 4, that is KDE in its 4th version"])
+    assert (faults.numbers.expected, faults.latin.expected) == (1, 1)
+
+
 @given(WORDS, st.lists(st.sampled_from(["red", "green", "blue"]), min_size=1, max_size=4), WORDS)
 def test_a_group_of_words_three_times_in_a_row_is_a_repetition(
     before: list[str], group: list[str], after: list[str]
@@ -123,6 +128,7 @@ def test_a_group_of_words_three_times_in_a_row_is_a_repetition(
 def test_words_that_come_twice_are_none(words: list[str], others: list[str]) -> None:
     assert not repeats(" ".join(words))
     assert not repeats(" ".join(words * 2))
+    assert not repeats(" ".join(word for word in words for _ in range(2)))
     assert not repeats(" ".join([*words, "between", *others]))
 
 
