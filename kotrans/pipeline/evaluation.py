@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from kotrans import __version__
-from kotrans.corpus.corpus import load_split
+from kotrans.corpus.corpus import CorpusManifest, load_split
 from kotrans.corpus.library import Library
 from kotrans.dataset import DatasetManifest
 from kotrans.errors import DataError
@@ -205,10 +205,11 @@ def training_corpus(run: Run | None) -> Path | None:
         return None
     try:
         dataset = DatasetManifest.read(prepared_folder() / f"dataset-{run.record().dataset}")
+        corpus = prepared_folder() / f"corpus-{dataset.corpus}"
+        CorpusManifest.read(corpus)
     except DataError:  # deleted, or of another version
         return None
-    corpus = prepared_folder() / f"corpus-{dataset.corpus}"
-    return corpus if corpus.is_dir() else None
+    return corpus
 
 
 def _provenance(loaded: LoadedRuns, test_set: TestSet) -> dict[str, Any]:

@@ -5,6 +5,7 @@ often as in the one of the two that has it less often. One that the reference sp
 """
 
 import re
+import string
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ _TOKEN = re.compile(
     r"(?P<word>_*[A-Za-z][A-Za-z0-9_]*(?:[.+-][A-Za-z0-9_]+)*)"
     r"|(?P<number>(?:[0-9]{1,3}(?:,[0-9]{3})+(?![0-9])|[0-9]+)(?:\.[0-9]+)*)"
 )
+_INNER = frozenset(string.ascii_letters + string.digits + "_")  # what goes on with a word
 _FULL_WIDTH = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)}  # ！ to ～ as ! to ~
 _LONGEST_GROUP = 4  # words of a group that is looked for
 _TIMES = 3  # in a row
@@ -139,7 +141,7 @@ def _survival(lines: Sequence[tuple[int, tuple[str, str, str]]], kind: str) -> S
     lost = []
     for number, (source, hypothesis, reference) in lines:
         wanted = _common(source, reference, kind)
-        missing = wanted - (_common(source, hypothesis, kind))
+        missing = wanted - _common(source, hypothesis, kind)
         expected += wanted.total()
         found += wanted.total() - missing.total()
         if missing:
@@ -161,4 +163,11 @@ def _common(source: str, text: str, kind: str) -> Counter[str]:
 
 
 def _times(word: str, text: str) -> int:
-    return len(re.findall(rf"(?<![A-Za-z0-9_]){re.escape(word)}(?![A-Za-z0-9_])", text))
+    """How often a word stands in a text with no letter, digit or underscore right before or after it."""
+    count, begin = 0, text.find(word)
+    while begin >= 0:
+        end = begin + len(word)
+        stands_alone = _INNER.isdisjoint((text[begin - 1 : begin], text[end : end + 1]))
+        count += stands_alone
+        begin = text.find(word, end if stands_alone else begin + 1)
+    return count

@@ -45,7 +45,7 @@ def paired_bootstrap(
 ) -> list[Compared]:
     """BLEU, chrF and TER of both on the same resamples of the test set: what `sacrebleu --paired-bs` gives.
 
-    The random numbers are fixed as sacrebleu fixes them, by SACREBLEU_SEED or else 12345. Takes some 150 kB for each
+    The random numbers are fixed as sacrebleu fixes them, by SACREBLEU_SEED or else 12345. Takes some 120 kB for each
     sentence. Raises DataError if the numbers of lines differ or are 0.
     """
     from sacrebleu.metrics.bleu import BLEU

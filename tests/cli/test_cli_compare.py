@@ -84,6 +84,14 @@ def test_translations_of_a_checkpoint_that_is_no_longer_the_best_are_not_taken(r
     assert values["better"] == [[], []]
 
 
+def test_an_exported_model_is_no_better_than_the_run_that_it_was(run: TinyRun, tmp_path: Path) -> None:
+    assert kotrans("export", "tiny", tmp_path / "out.zip").code == 0
+    values = compared("tiny", str(tmp_path / "out.zip"))
+    assert values["systems"][1] == str(tmp_path / "out.zip")
+    assert [metric["p_value"] for metric in values["metrics"].values()] == [1.0] * 3
+    assert values["faults"][0] == values["faults"][1]
+
+
 def test_files_of_any_systems_are_compared_as_they_are(tmp_path: Path) -> None:
     texts = {
         "a.en": ["The cat sat on 3 mats.", "a dog dog dog"],

@@ -106,6 +106,12 @@ def test_a_word_within_another_word_or_in_other_letters_is_lost() -> None:
         assert count_faults(["GTK 라이브러리"], [hypothesis], ["the GTK library"]).latin.found == 0
 
 
+def test_a_word_may_be_part_of_a_hyphened_one() -> None:
+    for hypothesis in ("a KDE-based desktop", "(KDE)", "xKDE KDE", "KDE"):
+        assert count_faults(["KDE 사용"], [hypothesis], ["uses KDE"]).latin.found == 1
+    assert count_faults(["a-a"], ["xa-a-a"], ["a-a"]).latin.found == 1
+
+
 def test_what_stands_twice_must_come_twice() -> None:
     faults = count_faults(["2 더하기 2는 4"], ["2 and 4"], ["2 plus 2 is 4"])
     assert (faults.numbers.expected, faults.numbers.found) == (3, 2)
