@@ -17,7 +17,7 @@ def compare(
     systems: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[RUN_A RUN_B]",
+            metavar="RUN_A RUN_B",
             help="Two runs (RUN or RUN/CHECKPOINT), or paths of exported models.",
             show_default=False,
             autocompletion=run_names,
@@ -33,12 +33,14 @@ def compare(
     corpus: TestCorpus = None,
     source: Source = None,
     reference: Reference = None,
-    sentences: Annotated[int, typer.Option(help="Show so many of the sentences that each does better.", min=0)] = 3,
+    sentences: Annotated[
+        int, typer.Option(metavar="N", help="Show so many of the sentences that each does better.", min=0)
+    ] = 3,
     as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
     settings: Settings = None,
     mirror: Mirror = None,
 ) -> None:
-    """Compare two systems on one test set, and say how likely the difference is by chance.
+    """Compare two runs, or two files, with a significance test.
 
     BLEU, chrF and TER with sacrebleu's paired bootstrap over 1,000 resamples. A run translates what it has not
     translated before.

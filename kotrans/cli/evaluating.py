@@ -42,13 +42,16 @@ def evaluate(
             metavar="FILE",
         ),
     ] = None,
-    sentences: Annotated[int, typer.Option(help="Show so many of the worst and best sentences.", min=0)] = 0,
+    sentences: Annotated[
+        int, typer.Option(metavar="N", help="Show so many of the worst and best sentences.", min=0)
+    ] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
     settings: Settings = None,
     mirror: Mirror = None,
 ) -> None:
-    """Translate a test set, score it with BLEU, chrF and TER, and count what is wrong with it.
+    """Translate a test set and score it with BLEU, chrF and TER.
 
+    Scores by length, origin and rare words follow, and what is wrong: lost numbers and Latin words, loops, empty lines.
     The figures and the translations are also written into the run, if it is one and no exported model.
     """
     from kotrans.pipeline.evaluation import evaluate_file, evaluate_run, files_as_test_set
