@@ -1,4 +1,4 @@
-"""Translations against references: corpus scores by sacrebleu (Post 2018), and BLEU by source length."""
+"""Translations against references: scores by sacrebleu (Post 2018), of the corpus, of groups of it, of sentences."""
 
 import logging
 from collections.abc import Sequence
@@ -32,11 +32,12 @@ class Scores:
 
 @dataclass(frozen=True)
 class Bucket:
-    """The pairs whose sources have a number of words within bounds, and their BLEU."""
+    """Some of the pairs, such as those of one corpus or of sources of like length, and their BLEU and chrF."""
 
     label: str
     pairs: int
     bleu: float
+    chrf: float
 
     def as_dict(self) -> dict[str, Any]:
         """Ready for JSON."""
@@ -70,28 +71,62 @@ def bleu(hypotheses: Sequence[str], references: Sequence[str]) -> float:
     return float(BLEU().corpus_score(hypotheses, [references]).score)
 
 
+def sentence_chrf(hypotheses: Sequence[str], references: Sequence[str]) -> list[float]:
+    """The chrF of each pair by itself, from 0 to 100. Raises DataError as `score` does."""
+    from sacrebleu.metrics.chrf import CHRF
+
+    _check_lines(hypotheses, references, ("hypotheses", "references"))
+    metric = CHRF()
+    return [
+        float(metric.sentence_score(hypothesis, [reference]).score)
+        for hypothesis, reference in zip(hypotheses, references, strict=True)
+    ]
+
+
 def by_length(
     sources: Sequence[str], hypotheses: Sequence[str], references: Sequence[str], edges: Sequence[int] = _EDGES
 ) -> list[Bucket]:
-    """BLEU for short to long sources: one bucket up to each edge in words and one beyond the last, empty ones left out.
+    """Scores for short to long sources, in words. Raises DataError if the numbers of lines differ or are 0."""
+    _check_lines(sources, references, ("sources", "references"))
+    return by_number([len(source.split()) for source in sources], hypotheses, references, edges)
+
+
+def by_number(
+    numbers: Sequence[int], hypotheses: Sequence[str], references: Sequence[str], edges: Sequence[int]
+) -> list[Bucket]:
+    """Scores by a number that each pair has: a bucket up to each edge and one beyond the last, empty ones left out.
 
     Raises DataError if the numbers of lines differ or are 0.
     """
+    labels = _labels(edges)
+    of_pairs = [labels[sum(number > edge for edge in edges)] for number in numbers]
+    buckets = by_label(of_pairs, hypotheses, references)
+    return sorted(buckets, key=lambda bucket: labels.index(bucket.label))
+
+
+def by_label(labels: Sequence[str], hypotheses: Sequence[str], references: Sequence[str]) -> list[Bucket]:
+    """Scores of the pairs of each label, in the order in which labels first occur.
+
+    Raises DataError if the numbers of lines differ or are 0.
+    """
+    from sacrebleu.metrics.chrf import CHRF
+
     _check_lines(hypotheses, references, ("hypotheses", "references"))
-    _check_lines(sources, references, ("sources", "references"))
-    members: list[list[int]] = [[] for _ in range(len(edges) + 1)]
-    for index, source in enumerate(sources):
-        members[sum(len(source.split()) > edge for edge in edges)].append(index)
-    return [
-        Bucket(label, len(chosen), bleu([hypotheses[i] for i in chosen], [references[i] for i in chosen]))
-        for label, chosen in zip(_labels(edges), members, strict=True)
-        if chosen
-    ]
+    _check_lines(labels, references, ("labels", "references"))
+    members: dict[str, list[int]] = {}
+    for index, label in enumerate(labels):
+        members.setdefault(label, []).append(index)
+    buckets = []
+    for label, chosen in members.items():
+        ours, theirs = [hypotheses[i] for i in chosen], [references[i] for i in chosen]
+        chrf = float(CHRF().corpus_score(ours, [theirs]).score)
+        buckets.append(Bucket(label, len(chosen), bleu(ours, theirs), chrf))
+    return buckets
 
 
 def _labels(edges: Sequence[int]) -> list[str]:
     between = [f"{low + 1}-{high}" for low, high in pairwise(edges)]
-    return [f"up to {edges[0]}", *between, f"over {edges[-1]}"]
+    return [f"up to {edges[0]}" if edges[0] else "0", *between, f"over {edges[-1]}"]
 
 
 def _check_lines(left: Sequence[str], right: Sequence[str], names: tuple[str, str]) -> None:

@@ -25,7 +25,7 @@ ROWS = (
     ("loss", "schedule", "search"),
     ("checkpoint", "runs"),
     ("trainer", "translate", "evaluate", "words"),
-    ("bench", "export"),
+    ("bench", "export", "quality"),
     ("report", "serve"),
     ("pipeline",),
     ("api",),
@@ -48,6 +48,7 @@ WITHOUT_TORCH = (
     "dataset",
     "encoding",
     "evaluate",
+    "quality",
     "runs",
 )
 

@@ -9,7 +9,7 @@ import pytest
 import sacrebleu
 
 from kotrans.errors import DataError
-from kotrans.evaluate import Bucket, bleu, by_length, score
+from kotrans.evaluate import Bucket, bleu, by_label, by_length, by_number, score, sentence_chrf
 
 REFERENCES = [
     "I met my friend at the library yesterday.",
@@ -48,7 +48,7 @@ def test_scores_and_buckets_are_ready_for_json() -> None:
     scores = score(HYPOTHESES, REFERENCES)
     assert json.loads(json.dumps(scores.as_dict())) == scores.as_dict()
     assert scores.as_dict()["bleu"] == scores.bleu
-    assert Bucket("up to 5", 3, 20.5).as_dict() == {"label": "up to 5", "pairs": 3, "bleu": 20.5}
+    assert Bucket("up to 5", 3, 20.5, 40.5).as_dict() == {"label": "up to 5", "pairs": 3, "bleu": 20.5, "chrf": 40.5}
 
 
 def test_buckets_hold_every_pair_once_by_the_words_of_the_source() -> None:
@@ -59,6 +59,29 @@ def test_buckets_hold_every_pair_once_by_the_words_of_the_source() -> None:
     assert buckets[1].bleu == bleu(HYPOTHESES[1:2], REFERENCES[1:2])
     assert by_length(["가 나 다"], ["a"], ["a"], edges=(2,))[0].label == "over 2"
     assert sum(bucket.pairs for bucket in by_length(sources, HYPOTHESES, REFERENCES)) == 4
+
+
+def test_a_label_s_scores_are_those_of_its_pairs_alone() -> None:
+    buckets = by_label(["b", "a", "b", "b"], HYPOTHESES, REFERENCES)
+    assert [(bucket.label, bucket.pairs) for bucket in buckets] == [("b", 3), ("a", 1)]
+    ours, theirs = [[lines[i] for i in (0, 2, 3)] for lines in (HYPOTHESES, REFERENCES)]
+    assert buckets[0].bleu == sacrebleu.corpus_bleu(ours, [theirs]).score
+    assert buckets[0].chrf == sacrebleu.corpus_chrf(ours, [theirs]).score
+    with pytest.raises(DataError, match=r"^labels: has 1 lines but references has 4"):
+        by_label(["a"], HYPOTHESES, REFERENCES)
+
+
+def test_an_edge_belongs_to_the_bucket_below_it_and_buckets_stand_in_order() -> None:
+    buckets = by_number([9, 4, 0, 5], HYPOTHESES, REFERENCES, (0, 4, 8))
+    assert [(bucket.label, bucket.pairs) for bucket in buckets] == [("0", 1), ("1-4", 1), ("5-8", 1), ("over 8", 1)]
+
+
+def test_the_chrf_of_a_sentence_is_that_of_a_corpus_of_it_alone() -> None:
+    each = sentence_chrf(HYPOTHESES, REFERENCES)
+    assert each == [
+        sacrebleu.sentence_chrf(ours, [theirs]).score for ours, theirs in zip(HYPOTHESES, REFERENCES, strict=True)
+    ]
+    assert each[3] == min(each) == 0
 
 
 def test_unequal_numbers_of_lines_are_refused_with_both_numbers() -> None:

@@ -8,6 +8,7 @@ import typer
 
 from kotrans.cli import (
     benchmarking,
+    comparing,
     evaluating,
     exporting,
     listing,
@@ -40,6 +41,7 @@ app.command()(training.train)
 app.command()(translating.translate)
 app.command()(serving.serve)
 app.command(name="eval")(evaluating.evaluate)
+app.command()(comparing.compare)
 app.command()(scoring.score)
 app.command()(preparing.fetch)
 app.command()(preparing.clean)

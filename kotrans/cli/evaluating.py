@@ -1,11 +1,22 @@
 """`kotrans eval`."""
 
+import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from kotrans.cli.options import Mirror, Models, RunNames, Settings, corpus_names, find_library
+from kotrans.cli.options import (
+    Mirror,
+    Models,
+    Reference,
+    RunNames,
+    Settings,
+    Source,
+    Split,
+    TestCorpus,
+    find_library,
+)
 from kotrans.errors import UsageError
 
 if TYPE_CHECKING:
@@ -17,69 +28,92 @@ if TYPE_CHECKING:
 def evaluate(
     runs: RunNames = None,
     models: Models = None,
-    split: Annotated[
-        str | None,
-        typer.Option(
-            help="Split of the run's own corpora (test+long is both), or of --corpus; test if left out.",
-            metavar="SPLIT",
-        ),
-    ] = None,
-    corpus: Annotated[
-        str | None,
-        typer.Option(help="A corpus of `kotrans corpora` instead.", metavar="CORPUS", autocompletion=corpus_names),
-    ] = None,
-    source: Annotated[
-        Path | None, typer.Option(help="A file of your own instead, with --reference.", metavar="FILE")
-    ] = None,
-    reference: Annotated[Path | None, typer.Option(help="Reference translations, a line each.", metavar="FILE")] = None,
+    split: Split = None,
+    corpus: TestCorpus = None,
+    source: Source = None,
+    reference: Reference = None,
     hypothesis: Annotated[
         Path | None, typer.Option(help="Score this file; nothing is translated.", metavar="FILE")
     ] = None,
+    origin: Annotated[
+        Path | None,
+        typer.Option(
+            help="What each pair is from, a line each, to score by; the corpora of the config if left out.",
+            metavar="FILE",
+        ),
+    ] = None,
+    sentences: Annotated[
+        int, typer.Option(metavar="N", help="Show so many of the worst and best sentences.", min=0)
+    ] = 0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
     settings: Settings = None,
     mirror: Mirror = None,
 ) -> None:
     """Translate a test set and score it with BLEU, chrF and TER.
 
+    Scores by length, origin and rare words follow, and what is wrong: lost numbers and Latin words, loops, empty lines.
     The figures and the translations are also written into the run, if it is one and no exported model.
     """
-    from kotrans.pipeline.evaluation import evaluate_file, evaluate_run
+    from kotrans.pipeline.evaluation import evaluate_file, evaluate_run, files_as_test_set
 
-    _check(split, corpus, source, reference, hypothesis)
+    _check(reference, source or hypothesis, split or corpus)
     if hypothesis and reference:
         if runs or models or settings:
             raise UsageError("--hypothesis is scored as it is: leave out --run, --model and --set")
-        show_scores(evaluate_file(hypothesis, reference))
-        return
-    loaded = _load([*(runs or []), *(models or [])], settings)
-    files = (source, reference) if source and reference else None
-    show(evaluate_run(loaded, _test_set(loaded, split or "test", corpus, files, mirror)))
+        test_set = _with_origins(files_as_test_set(source, reference), origin)
+        evaluation = evaluate_file(hypothesis, test_set, reference)
+    else:
+        loaded = load([*(runs or []), *(models or [])], settings)
+        files = (source, reference) if source and reference else None
+        test_set = _with_origins(find_test_set(loaded, split or "test", corpus, files, mirror), origin)
+        evaluation = evaluate_run(loaded, test_set, sentences)
+    show_json(evaluation.figures(sentences)) if as_json else show(evaluation, extremes=sentences)
 
 
-def _check(
-    split: str | None, corpus: str | None, source: Path | None, reference: Path | None, hypothesis: Path | None
-) -> None:
-    if bool(reference) != bool(source or hypothesis):
+def _check(reference: Path | None, other: Path | None, test_set: str | None) -> None:
+    if bool(reference) != bool(other):
         raise UsageError("--reference goes with --source (to translate) or --hypothesis (to score as it is)")
-    if source and hypothesis:
-        raise UsageError("give either --source (to translate) or --hypothesis (to score as it is), not both")
-    if reference and (split or corpus):
+    if reference and test_set:
         raise UsageError("give either files (--reference) or a test set (--split, --corpus), not both")
 
 
-def show(evaluation: "Evaluation", samples: int = 0) -> None:
-    """Prints the figures, BLEU by length, and some translations."""
+def _with_origins(test_set: "TestSet", origin: Path | None) -> "TestSet":
+    from kotrans.pipeline.evaluation import with_origins
+
+    return with_origins(test_set, origin) if origin else test_set
+
+
+def show(evaluation: "Evaluation", samples: int = 0, extremes: int = 0) -> None:
+    """Prints the figures, scores by group, faults, some translations, and so many of the worst and best."""
+    from kotrans.report.quality import faults_table, sentences_text
     from kotrans.report.tables import buckets_table
 
     test_set, hypotheses = evaluation.test_set, evaluation.hypotheses
     typer.echo(f"\n{test_set.name}: {len(hypotheses):,} sentences")
     show_scores(evaluation.scores)
-    typer.echo(buckets_table(evaluation.buckets))
-    typer.echo(f"{evaluation.unfinished} cut at the maximum length, {evaluation.empty} empty")
+    for what, buckets in (
+        ("source words", evaluation.by_length),
+        ("from", evaluation.by_origin),
+        ("rarest word in training", evaluation.by_rarity),
+    ):
+        if buckets:
+            typer.echo(f"\n{buckets_table(what, buckets)}")
+    if evaluation.faults is not None:
+        typer.echo(f"\n{faults_table(['translations'], [evaluation.faults])}")
+    for which, chosen in (("worst", evaluation.worst(extremes)), ("best", evaluation.best(extremes))):
+        if chosen:
+            typer.echo(f"\n{which} sentences\n{sentences_text(chosen)}")
     if evaluation.file is not None:
-        typer.echo(f"written to {evaluation.file} and {evaluation.file.stem}.hypotheses.en")
+        typer.echo(f"\nwritten to {evaluation.file} and {evaluation.file.stem}.hypotheses.en")
     step = max(1, len(hypotheses) // max(samples, 1))
     for i in range(step // 2, len(hypotheses), step)[:samples]:
-        typer.echo(f"    {test_set.source[i]}\n    → {hypotheses[i]}\n    = {test_set.reference[i]}")
+        source = test_set.source[i] if test_set.source else ""
+        typer.echo(f"    {source}\n    → {hypotheses[i]}\n    = {test_set.reference[i]}")
+
+
+def show_json(figures: dict[str, Any]) -> None:
+    """Prints readable JSON."""
+    typer.echo(json.dumps(figures, ensure_ascii=False, indent=2))
 
 
 def show_scores(scores: "Scores") -> None:
@@ -88,7 +122,8 @@ def show_scores(scores: "Scores") -> None:
         typer.echo(f"{name:<4} {value:6.2f}  {scores.signatures[name.lower()]}")
 
 
-def _load(names: list[str | Path], settings: list[str] | None) -> "LoadedRuns":
+def load(names: list[str | Path], settings: list[str] | None) -> "LoadedRuns":
+    """A translator of these runs or models, named on standard error."""
     from kotrans.pipeline.translation import load_runs
 
     loaded = load_runs(names, settings or [])
@@ -96,9 +131,10 @@ def _load(names: list[str | Path], settings: list[str] | None) -> "LoadedRuns":
     return loaded
 
 
-def _test_set(
+def find_test_set(
     loaded: "LoadedRuns", split: str, corpus: str | None, files: tuple[Path, Path] | None, mirror: str | None
 ) -> "TestSet":
+    """Files if there are some, else a split of a corpus, else one of the run's own corpora."""
     from kotrans.cli.display import StageDisplay
     from kotrans.pipeline.evaluation import files_as_test_set, split_of_config, split_of_corpus
 

@@ -64,6 +64,32 @@ Models = Annotated[
     ),
 ]
 
+Split = Annotated[
+    str | None,
+    typer.Option(
+        help="Split of the (first) run's own corpora (test+long is both), or of --corpus; test if left out.",
+        metavar="SPLIT",
+        show_default=False,
+    ),
+]
+TestCorpus = Annotated[
+    str | None,
+    typer.Option(
+        "--corpus",
+        help="A corpus of `kotrans corpora` instead.",
+        metavar="CORPUS",
+        show_default=False,
+        autocompletion=corpus_names,
+    ),
+]
+Source = Annotated[
+    Path | None,
+    typer.Option(help="A file of your own instead, with --reference.", metavar="FILE", show_default=False),
+]
+Reference = Annotated[
+    Path | None, typer.Option(help="Reference translations, a line each.", metavar="FILE", show_default=False)
+]
+
 
 def find_config(path: Path | None, settings: list[str] | None) -> "Config":
     """The config of a command: a path, else a name of those that come with kotrans, else the starter config."""

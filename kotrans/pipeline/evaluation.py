@@ -1,18 +1,24 @@
 """Scoring a run, or any file, against references."""
 
-from dataclasses import dataclass
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from kotrans import __version__
-from kotrans.corpus.corpus import load_split
+from kotrans.corpus.corpus import CorpusManifest, load_split
 from kotrans.corpus.library import Library
+from kotrans.dataset import DatasetManifest
 from kotrans.errors import DataError
-from kotrans.evaluate import Bucket, Scores, by_length, score
-from kotrans.files import disk_errors, read_lines, write_json, write_lines
-from kotrans.pipeline.stages import Reporter, clean
+from kotrans.evaluate import Bucket, Scores, by_label, by_length, score, sentence_chrf
+from kotrans.files import content_key, disk_errors, read_lines, sha256, write_json, write_lines
+from kotrans.pipeline.stages import Reporter, clean, training_words
 from kotrans.pipeline.translation import LoadedRuns
-from kotrans.runs import now
+from kotrans.quality.extremes import Judged, highest, judged, lowest
+from kotrans.quality.faults import Faults, count_faults
+from kotrans.quality.rarity import by_rarest_word
+from kotrans.runs import Run, now, prepared_folder
 from kotrans.text import normalize
 
 
@@ -21,8 +27,10 @@ class TestSet:
     """Sentences and their reference translations."""
 
     name: str
-    source: list[str]
+    source: list[str] | None  # None if only hypotheses and references are there
     reference: list[str]
+    origin: list[str] | None = None  # for each pair, what it is from
+    corpus: Path | None = None  # the prepared corpus that it is a split of
 
 
 @dataclass(frozen=True)
@@ -32,19 +40,51 @@ class Evaluation:
     test_set: TestSet
     hypotheses: list[str]
     scores: Scores
-    buckets: list[Bucket]
-    unfinished: int  # translations cut at the maximum length
-    empty: int  # translations without a word, of sources that have some
-    file: Path | None  # of the figures, the hypotheses beside it; an exported model has no place for them
+    chrf: list[float]  # of each sentence
+    by_length: list[Bucket]
+    by_origin: list[Bucket]  # empty if all pairs are from the same corpus, or none says where it is from
+    by_rarity: list[Bucket]  # empty if the training text is not here
+    faults: Faults | None  # None without sources
+    made: dict[str, Any] = field(default_factory=dict)  # by what, when and how; empty for a file
+    file: Path | None = None  # of the figures, the hypotheses beside it; only a run has a place for them
+
+    def worst(self, most: int) -> list[Judged]:
+        """The sentences of the least chrF, the least first."""
+        return self._judged(lowest(self.chrf, most))
+
+    def best(self, most: int) -> list[Judged]:
+        """The sentences of the greatest chrF, the greatest first."""
+        return self._judged(highest(self.chrf, most))
+
+    def _judged(self, lines: list[int]) -> list[Judged]:
+        return judged(lines, [self.chrf], self.test_set.source, [self.hypotheses], self.test_set.reference)
+
+    def figures(self, sentences: int = 0) -> dict[str, Any]:
+        """Everything but the hypotheses, ready for JSON, with so many of the worst and best sentences."""
+        buckets = {
+            "by_source_words": self.by_length, "by_origin": self.by_origin, "by_rarest_word": self.by_rarity,
+        }  # fmt: skip
+        extremes = {
+            "worst": [each.as_dict() for each in self.worst(sentences)],
+            "best": [each.as_dict() for each in self.best(sentences)],
+        }
+        return {
+            "kotrans": __version__,
+            "test_set": self.test_set.name,
+            **self.scores.as_dict(),
+            **{name: [bucket.as_dict() for bucket in values] for name, values in buckets.items()},
+            "faults": self.faults and self.faults.as_dict(),
+            **(extremes if sentences else {}),
+            **self.made,
+        }
 
 
 def split_of_config(loaded: LoadedRuns, split: str, reporter: Reporter) -> TestSet:
     """A held-out split of the run's own corpora, prepared again if it is gone; `test+long` is both together."""
     stage, _ = clean(loaded.config, reporter)
     texts = [load_split(stage.folder, name) for name in split.split("+")]
-    return TestSet(
-        split, [line for text in texts for line in text.source], [line for text in texts for line in text.target]
-    )
+    source, reference, origin = ([line for text in texts for line in text[part]] for part in range(3))
+    return TestSet(split, source, reference, origin, stage.folder)
 
 
 def split_of_corpus(corpus: str, split: str, library: Library) -> TestSet:
@@ -53,15 +93,25 @@ def split_of_corpus(corpus: str, split: str, library: Library) -> TestSet:
     return TestSet(f"{corpus}.{split}", text.source, text.target)
 
 
-def files_as_test_set(source: Path, reference: Path) -> TestSet:
-    """Two line-aligned files. Raises DataError if their line counts differ."""
-    sources, references = read_lines(source), read_lines(reference)
-    if len(sources) != len(references):
-        raise DataError(
-            f"{source}: has {len(sources)} lines but {reference} has {len(references)}; "
-            "line N of one must translate line N of the other"
-        )
+def files_as_test_set(source: Path | None, reference: Path) -> TestSet:
+    """Two line-aligned files, or references alone. Raises DataError if their line counts differ."""
+    references = read_lines(reference)
+    if source is None:
+        return TestSet(f"file.{reference.stem}", None, references)
+    sources = read_lines(source)
+    _check_lines(source, sources, reference, references, "line N of one must translate line N of the other")
     return TestSet(f"file.{source.stem}", sources, references)  # no split of a corpus has a dot in its name
+
+
+def with_origins(test_set: TestSet, file: Path) -> TestSet:
+    """The test set with what each pair is from, a line each. Raises DataError if there are not as many lines."""
+    lines = read_lines(file)
+    if len(lines) != len(test_set.reference):
+        raise DataError(
+            f"{file}: has {len(lines)} lines but {test_set.name} has {len(test_set.reference)} pairs; "
+            "line N must say where pair N is from"
+        )
+    return replace(test_set, origin=lines)
 
 
 def held_out_splits(loaded: LoadedRuns, reporter: Reporter) -> list[str]:
@@ -71,45 +121,120 @@ def held_out_splits(loaded: LoadedRuns, reporter: Reporter) -> list[str]:
     return sorted(names, key=lambda name: (name != "test", name))
 
 
-def evaluate_run(loaded: LoadedRuns, test_set: TestSet) -> Evaluation:
-    """Translates and scores, and writes hypotheses and figures into the run's evaluation folder, if it is a run."""
+def evaluate_run(loaded: LoadedRuns, test_set: TestSet, sentences: int = 0) -> Evaluation:
+    """Translates and scores, and writes hypotheses and figures into the run's evaluation folder, if it is a run.
+
+    The figures hold so many of the worst and best sentences.
+    """
+    assert test_set.source is not None
+    corpus = training_corpus(loaded.run) or test_set.corpus
+    words = training_words(corpus) if corpus else None
     translations = list(loaded.translator.translate(test_set.source))
-    hypotheses = [translation.text for translation in translations]
-    references = [normalize(line) for line in test_set.reference]
-    name = f"{test_set.name}.{loaded.label}" if loaded.label else test_set.name
-    evaluation = Evaluation(
-        test_set, hypotheses, score(hypotheses, references), by_length(test_set.source, hypotheses, references),
-        unfinished=sum(not translation.hypotheses[0].finished for translation in translations),
-        empty=sum(not translation.text and bool(normalize(translation.source)) for translation in translations),
-        file=loaded.run.evaluation / f"{name}.json" if loaded.run else None,
-    )  # fmt: skip
+    evaluation = replace(
+        _evaluated(
+            replace(test_set, reference=[normalize(line) for line in test_set.reference]),
+            [translation.text for translation in translations],
+            words,
+            [n for n, each in enumerate(translations, start=1) if not each.hypotheses[0].finished],
+        ),
+        test_set=test_set,
+        made={"date": now(), "checkpoints": loaded.names, **_provenance(loaded, test_set)},
+        file=_figures_file(loaded, test_set),
+    )
     if evaluation.file is not None:
-        _write(evaluation, evaluation.file, loaded)
+        _write(evaluation, evaluation.file, sentences)
     return evaluation
 
 
-def _write(evaluation: Evaluation, file: Path, loaded: LoadedRuns) -> None:
-    with disk_errors(file.parent, "nothing of it was kept"):
-        write_lines(file.with_name(f"{file.stem}.hypotheses.en"), evaluation.hypotheses)
-        write_json(file, _figures(evaluation, loaded))
+def evaluate_file(hypothesis: Path, test_set: TestSet, reference: Path) -> Evaluation:
+    """Scores any system's output, as it is. Raises DataError if the line counts differ."""
+    return _evaluated(test_set, read_hypotheses(hypothesis, test_set, reference))
 
 
-def evaluate_file(hypothesis: Path, reference: Path) -> Scores:
-    """Scores any system's output. Raises DataError if the line counts differ."""
-    hypotheses, references = read_lines(hypothesis), read_lines(reference)
-    return score(hypotheses, references, (str(hypothesis), str(reference)))
+def read_hypotheses(file: Path, test_set: TestSet, reference: Path) -> list[str]:
+    """A system's output. Raises DataError unless it has a line for each of the references, which are in that file."""
+    lines = read_lines(file)
+    _check_lines(file, lines, reference, test_set.reference, "line N of one must belong to line N of the other")
+    return lines
 
 
-def _figures(evaluation: Evaluation, loaded: LoadedRuns) -> dict[str, Any]:
+def written_hypotheses(loaded: LoadedRuns, test_set: TestSet) -> list[str] | None:
+    """What an earlier evaluation wrote, if it is certain that the same translator made it of the same sources.
+
+    That is: the same version, weights, tokenizer, search settings, precision and device, and the file is unchanged.
+    """
+    file = _figures_file(loaded, test_set)
+    try:
+        if file is None or not file.is_file():
+            return None
+        figures = json.loads(file.read_bytes())
+        expected = {"kotrans": __version__, **_provenance(loaded, test_set)}
+        if {key: figures.get(key) for key in expected} != expected:
+            return None
+        if figures.get("hypotheses") != sha256(_hypotheses_file(file)):
+            return None
+    except (ValueError, AttributeError, OSError):
+        return None
+    return read_lines(_hypotheses_file(file))
+
+
+def _evaluated(
+    test_set: TestSet, hypotheses: list[str], words: Mapping[str, int] | None = None,
+    unfinished: list[int] | None = None,
+) -> Evaluation:  # fmt: skip
+    source, reference, origin = test_set.source, test_set.reference, test_set.origin
+    return Evaluation(
+        test_set, hypotheses, score(hypotheses, reference), sentence_chrf(hypotheses, reference),
+        by_length=[] if source is None else by_length(source, hypotheses, reference),
+        by_origin=by_label(origin, hypotheses, reference) if origin and len(set(origin)) > 1 else [],
+        by_rarity=[] if words is None else by_rarest_word(hypotheses, reference, words),
+        faults=None if source is None else count_faults(source, hypotheses, reference, unfinished),
+    )  # fmt: skip
+
+
+def _check_lines(left: Path, lefts: Sequence[str], right: Path, rights: Sequence[str], why: str) -> None:
+    if len(lefts) != len(rights):
+        raise DataError(f"{left}: has {len(lefts)} lines but {right} has {len(rights)}; {why}")
+    if not rights:
+        raise DataError(f"{right}: has no lines to score against; give at least one")
+
+
+def training_corpus(run: Run | None) -> Path | None:
+    """The prepared corpus that a run was trained on, if that and what was made of it are here."""
+    if run is None:
+        return None
+    try:
+        dataset = DatasetManifest.read(prepared_folder() / f"dataset-{run.record().dataset}")
+        corpus = prepared_folder() / f"corpus-{dataset.corpus}"
+        CorpusManifest.read(corpus)
+    except DataError:  # deleted, or of another version
+        return None
+    return corpus
+
+
+def _provenance(loaded: LoadedRuns, test_set: TestSet) -> dict[str, Any]:
+    """All that the translations depend on but the program itself."""
     return {
-        "kotrans": __version__,
-        "date": now(),
-        "checkpoints": loaded.names,
-        "test_set": evaluation.test_set.name,
-        **evaluation.scores.as_dict(),
-        "by_source_words": [bucket.as_dict() for bucket in evaluation.buckets],
-        "unfinished": evaluation.unfinished,
-        "empty": evaluation.empty,
-        "search": loaded.translator.config.model_dump(),
+        "weights": list(loaded.seals),
         "tokenizer": loaded.translator.tokenizer.fingerprint,
+        "search": loaded.translator.config.model_dump(),
+        "precision": loaded.precision,
+        "device": loaded.translator.device.type,
+        "source": content_key(test_set.source),
     }
+
+
+def _figures_file(loaded: LoadedRuns, test_set: TestSet) -> Path | None:
+    name = f"{test_set.name}.{loaded.label}" if loaded.label else test_set.name
+    return loaded.run.evaluation / f"{name}.json" if loaded.run else None
+
+
+def _hypotheses_file(figures: Path) -> Path:
+    return figures.with_name(f"{figures.stem}.hypotheses.en")
+
+
+def _write(evaluation: Evaluation, file: Path, sentences: int) -> None:
+    hypotheses = _hypotheses_file(file)
+    with disk_errors(file.parent, "nothing of it was kept"):
+        write_lines(hypotheses, evaluation.hypotheses)
+        write_json(file, evaluation.figures(sentences) | {"hypotheses": sha256(hypotheses)})

@@ -1,7 +1,8 @@
 """Corpus, tokenizer and dataset: each made once for the same inputs and settings, and found again by their hash."""
 
 import errno
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, Protocol
@@ -13,6 +14,8 @@ from kotrans.corpus.library import Library
 from kotrans.dataset import DatasetManifest, dataset_key
 from kotrans.encoding import prepare_dataset
 from kotrans.errors import ConfigError, DataError
+from kotrans.files import content_key, read_bytes, stream_lines, write_json
+from kotrans.quality.rarity import WORDS, word_counts
 from kotrans.runs import prepared_folder
 from kotrans.scratch import remove_abandoned
 from kotrans.tokenizer import Tokenizer, TokenizerManifest, tokenizer_key, train_tokenizer
@@ -77,6 +80,17 @@ def tokenize(config: Config, reporter: Reporter, library: Library | None = None)
     stage = Stage("tokenizer", folder, made, TokenizerManifest.read(folder).summary)
     reporter.stage(stage)
     return corpus, stage, Tokenizer.load(folder)
+
+
+def training_words(corpus: Path) -> Mapping[str, int]:
+    """How often each word occurs in the English training text of a prepared corpus; counted once for the same text."""
+    digest = CorpusManifest.read(corpus).text["target"]
+    path = prepared_folder() / f"words-{content_key([WORDS, digest])}.json"
+    _make(path, lambda: write_json(path, word_counts(stream_lines(corpus / "train.en"))))
+    try:
+        return {str(word): int(count) for word, count in json.loads(read_bytes(path)).items()}
+    except (ValueError, AttributeError, TypeError):
+        raise DataError(f"{path}: is damaged; delete it, and it is made again") from None
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from kotrans.checkpoint import load_checkpoint, read_config
 from kotrans.config.config import Config
 from kotrans.config.loading import load_config, override_config
 from kotrans.errors import CheckpointError, ConfigError
+from kotrans.files import content_key
 from kotrans.hardware import pick_device, pick_precision, set_threads
 from kotrans.runs import Run, find_run, runs_folder
 from kotrans.sealed import Sealed
@@ -42,6 +43,8 @@ class LoadedRuns:
     run: Run | None  # the first of an ensemble; None for an exported model
     names: tuple[str, ...]  # run/checkpoint of each, or the path
     label: str  # tells what is written of them from what is written of the run's best checkpoint alone; empty for that
+    precision: str  # that it multiplies in
+    seals: tuple[str, ...]  # a hash of each one's files
 
 
 @dataclass(frozen=True)
@@ -57,9 +60,12 @@ class FoundRuns:
         set_threads(config.hardware)
         device = pick_device(config.hardware)
         checkpoints = [load_checkpoint(each.path, device) for each in self.models]
-        translator = translator_of(checkpoints, config.search, device, pick_precision(config.hardware, device))
-        names = tuple(each.name for each in self.models)
-        return LoadedRuns(translator, config, self.models[0].run, names, _label(self.models))
+        precision = pick_precision(config.hardware, device)
+        return LoadedRuns(
+            translator_of(checkpoints, config.search, device, precision), config, self.models[0].run,
+            tuple(each.name for each in self.models), _label(self.models), precision,
+            tuple(content_key(Sealed(each.path).files) for each in self.models),
+        )  # fmt: skip
 
 
 def find_runs(

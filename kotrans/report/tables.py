@@ -67,7 +67,7 @@ def cleaning_table(manifest: CorpusManifest) -> str:
     return table(["training pairs", *names], rows)
 
 
-def buckets_table(buckets: Sequence[Bucket]) -> str:
-    """BLEU by source length."""
-    rows = [[bucket.label, f"{bucket.pairs:,}", f"{bucket.bleu:.2f}"] for bucket in buckets]
-    return table(["source words", "pairs", "BLEU"], rows)
+def buckets_table(what: str, buckets: Sequence[Bucket]) -> str:
+    """BLEU and chrF by what the pairs have in common."""
+    rows = [[bucket.label, f"{bucket.pairs:,}", f"{bucket.bleu:.2f}", f"{bucket.chrf:.2f}"] for bucket in buckets]
+    return table([what, "pairs", "BLEU", "chrF"], rows)

@@ -162,10 +162,6 @@ MISTAKES = [
     Mistake("reference alone", of_runs("eval", "--reference", "x"), ("--source",), code=2),
     Mistake("source alone", of_runs("eval", "--source", "x"), ("--reference",), code=2),
     Mistake(
-        "source and hypothesis", of_runs("eval", "--source", "x", "--hypothesis", "y", "--reference", "z"),
-        ("not both",), code=2,
-    ),
-    Mistake(
         "files and a split",
         of_runs("eval", "--source", "x", "--reference", "y", "--split", "dev"), ("not both",), 2,
     ),

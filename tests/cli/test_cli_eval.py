@@ -3,6 +3,7 @@
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sacrebleu.metrics.bleu import BLEU
@@ -36,9 +37,9 @@ def run(tiny_run: TinyRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> T
     return tiny_run._replace(runs=tmp_path / "runs")
 
 
-def figures(run: TinyRun, name: str) -> dict[str, object]:
+def figures(run: TinyRun, name: str) -> dict[str, Any]:
     folder = run.runs / "tiny" / "evaluation"
-    values: dict[str, object] = json.loads((folder / f"{name}.json").read_text("utf-8"))
+    values: dict[str, Any] = json.loads((folder / f"{name}.json").read_text("utf-8"))
     return values
 
 
@@ -67,8 +68,8 @@ def test_a_split_of_the_run_is_translated_scored_and_written(split: str, run: Ti
     assert values["bleu"] == pytest.approx(direct(hypotheses, references)["BLEU"])
     assert values["pairs"] == len(references) == 40
     assert values["checkpoints"] == [result.err.split("\n")[0].removeprefix("run ")]
-    assert set(values["signatures"]) == {"bleu", "chrf", "ter"}  # type: ignore[call-overload]
-    assert {"by_source_words", "unfinished", "empty", "search", "tokenizer", "kotrans", "date"} <= set(values)
+    assert set(values["signatures"]) == {"bleu", "chrf", "ter"}
+    assert {"by_source_words", "by_rarest_word", "faults", "search", "tokenizer", "kotrans", "date"} <= set(values)
     assert f"{split}: 40 sentences" in result.out
     assert "source words" in result.out
 
@@ -133,7 +134,7 @@ def test_blank_sources_and_references_are_scored_too(run: TinyRun, tmp_path: Pat
     result = kotrans("eval", "--source", tmp_path / "s.ko", "--reference", tmp_path / "r.en")
     assert result.code == 0, result.err
     values = figures(run, "file.s")
-    assert (values["pairs"], values["empty"]) == (3, 0)
+    assert (values["pairs"], values["faults"]["empty"]["count"]) == (3, 0)
     assert read_lines(run.runs / "tiny" / "evaluation" / "file.s.hypotheses.en")[1] == ""
 
 
@@ -151,3 +152,70 @@ def test_splits_joined_by_a_plus_are_scored_as_one(run: TinyRun) -> None:
     parts = [read_lines(folder / f"{split}.hypotheses.en") for split in ("test", "dev", "test+dev")]
     assert parts[2] == parts[0] + parts[1]
     assert figures(run, "test+dev")["pairs"] == len(parts[2])
+
+
+def test_scores_are_told_by_what_each_pair_is_from(run: TinyRun, tmp_path: Path) -> None:
+    write_lines(tmp_path / "origin", ["first", "second"] * 20)
+    result = kotrans("eval", "--origin", tmp_path / "origin")
+    assert result.code == 0, result.err
+    hypotheses = read_lines(run.runs / "tiny" / "evaluation" / "test.hypotheses.en")[1::2]
+    bucket = figures(run, "test")["by_origin"][1]
+    assert (bucket["label"], bucket["pairs"]) == ("second", 20)
+    assert bucket["bleu"] == pytest.approx(direct(hypotheses, read_lines(run.folder / "test.en")[1::2])["BLEU"])
+    assert f"second     20  {bucket['bleu']:.2f}" in result.out
+    write_lines(tmp_path / "origin", ["first"])
+    assert "has 1 lines but test has 40 pairs" in kotrans("eval", "--origin", tmp_path / "origin").err
+
+
+def test_a_config_of_several_corpora_is_scored_by_each(run: TinyRun, tmp_path: Path) -> None:
+    settings = (run.runs / "tiny" / "config.yaml").read_text("utf-8")
+    begin, rest = settings.split("corpora:\n")
+    corpus, end = rest.split("cleaning:")
+    other = corpus.replace("name: own", "name: other").replace("dev.", "test.")
+    (run.runs / "tiny" / "config.yaml").write_text(f"{begin}corpora:\n{corpus}{other}cleaning:{end}", "utf-8")
+    result = kotrans("eval", "--split", "dev")
+    assert result.code == 0, result.err
+    assert [(each["label"], each["pairs"]) for each in figures(run, "dev")["by_origin"]] == [("own", 40), ("other", 40)]
+
+
+def test_rare_words_are_those_of_the_text_that_the_run_was_trained_on(run: TinyRun, tmp_path: Path) -> None:
+    write_lines(tmp_path / "s.ko", ["저는 새 나무를 봅니다.", "나무", "우유"])
+    write_lines(tmp_path / "r.en", ["I see the new tree.", "the zebra", "1 2 3"])
+    assert kotrans("eval", "--source", tmp_path / "s.ko", "--reference", tmp_path / "r.en").code == 0
+    seen = [line.casefold() for line in read_lines(run.folder / "train.en")]
+    rarest = min(sum(word in line for line in seen) for word in ("see", "new", "tree"))
+    assert 19 < rarest < 100
+    buckets = figures(run, "file.s")["by_rarest_word"]
+    assert [(bucket["label"], bucket["pairs"]) for bucket in buckets] == [("0", 1), ("20-99", 1)]
+    for path in (run.runs / "prepared").glob("dataset-*"):
+        shutil.rmtree(path)
+    assert kotrans("eval", "--source", tmp_path / "s.ko", "--reference", tmp_path / "r.en").code == 0
+    assert figures(run, "file.s")["by_rarest_word"] == []
+
+
+def test_the_worst_and_best_sentences_are_shown_and_written(run: TinyRun) -> None:
+    result = kotrans("eval", "--sentences", "2")
+    values = figures(run, "test")
+    assert [len(values[which]) for which in ("worst", "best")] == [2, 2]
+    assert values["worst"][0]["chrf"] <= values["worst"][1]["chrf"] <= values["best"][1]["chrf"]
+    hypotheses = read_lines(run.runs / "tiny" / "evaluation" / "test.hypotheses.en")
+    for each in values["worst"] + values["best"]:
+        assert each["hypotheses"] == [hypotheses[each["line"] - 1]]
+        assert f"line {each['line']}, chrF {each['chrf'][0]:.1f}\n    {each['source']}" in result.out
+
+
+def test_faults_of_any_hypotheses_are_counted_where_sources_are_given(tmp_path: Path) -> None:
+    texts = {"s": ["KDE 3판", "나무"], "h": ["GNOME 3", ""], "r": ["KDE 3", "a tree"]}
+    for name, lines in texts.items():
+        write_lines(tmp_path / name, lines)
+    files = ("--hypothesis", tmp_path / "h", "--reference", tmp_path / "r")
+    result = kotrans("eval", *files, "--source", tmp_path / "s", "--json")
+    faults = json.loads(result.out)["faults"]
+    assert faults["numbers"] == {"expected": 1, "found": 1, "recall": 1.0, "lost": []}
+    assert faults["latin"]["lost"] == [{"line": 1, "tokens": ["KDE"]}]
+    assert faults["empty"] == {"count": 1, "rate": 0.5, "lines": [2]}
+    assert faults["unfinished"] is None
+    assert json.loads(kotrans("eval", *files, "--json").out)["faults"] is None
+    printed = kotrans("eval", *files, "--source", tmp_path / "s").out
+    assert "Latin words kept    0.00% of 1" in printed
+    assert "cut at the maximum length" not in printed

@@ -20,6 +20,7 @@ COMMANDS = [
     "translate",
     "serve",
     "eval",
+    "compare",
     "score",
     "fetch",
     "clean",

@@ -49,6 +49,10 @@ def test_cleaning_has_a_column_for_each_corpus_and_a_row_for_each_reason() -> No
     ]
 
 
-def test_buckets_show_their_size_beside_their_score() -> None:
-    rows = buckets_table([Bucket("up to 5", 1200, 31.256), Bucket("over 60", 3, 0.0)]).split("\n")
-    assert rows == ["source words  pairs   BLEU", "up to 5       1,200  31.26", "over 60           3   0.00"]
+def test_buckets_show_their_size_beside_their_scores() -> None:
+    text = buckets_table("source words", [Bucket("up to 5", 1200, 31.256, 50.0), Bucket("over 60", 3, 0.0, 9.5)])
+    assert text.split("\n") == [
+        "source words  pairs   BLEU   chrF",
+        "up to 5       1,200  31.26  50.00",
+        "over 60           3   0.00   9.50",
+    ]

@@ -1,0 +1,105 @@
+"""`kotrans compare`: whether one system is better than another."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from kotrans.cli.evaluating import find_test_set, load, show_json
+from kotrans.cli.options import Mirror, Reference, Settings, Source, Split, TestCorpus, run_names
+from kotrans.errors import UsageError
+
+if TYPE_CHECKING:
+    from kotrans.pipeline.comparison import Comparison
+
+
+def compare(
+    systems: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="RUN_A RUN_B",
+            help="Two runs (RUN or RUN/CHECKPOINT), or paths of exported models.",
+            show_default=False,
+            autocompletion=run_names,
+        ),
+    ] = None,
+    hypotheses: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--hypothesis", metavar="FILE", help="The output of any system instead; give two.", show_default=False
+        ),
+    ] = None,
+    split: Split = None,
+    corpus: TestCorpus = None,
+    source: Source = None,
+    reference: Reference = None,
+    sentences: Annotated[
+        int, typer.Option(metavar="N", help="Show so many of the sentences that each does better.", min=0)
+    ] = 3,
+    as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
+    settings: Settings = None,
+    mirror: Mirror = None,
+) -> None:
+    """Compare two runs, or two files, with a significance test.
+
+    BLEU, chrF and TER with sacrebleu's paired bootstrap over 1,000 resamples. A run translates what it has not
+    translated before.
+    """
+    if hypotheses:
+        if systems or split or corpus or settings or reference is None:
+            raise UsageError("--hypothesis goes with --reference, and with --source if you like, and with nothing else")
+        comparison = _of_files(hypotheses, source, reference)
+    else:
+        comparison = _of_runs(systems or [], split, corpus, source, reference, settings, mirror)
+    show_json(comparison.figures(sentences)) if as_json else _show(comparison, sentences)
+
+
+def _of_files(hypotheses: list[Path], source: Path | None, reference: Path) -> "Comparison":
+    from kotrans.pipeline.comparison import compare_files
+    from kotrans.pipeline.evaluation import files_as_test_set
+
+    if len(hypotheses) != 2:
+        raise UsageError(f"give --hypothesis twice, not {len(hypotheses)} times")
+    return compare_files(hypotheses[0], hypotheses[1], files_as_test_set(source, reference), reference)
+
+
+def _of_runs(
+    systems: list[str],
+    split: str | None,
+    corpus: str | None,
+    source: Path | None,
+    reference: Path | None,
+    settings: list[str] | None,
+    mirror: str | None,
+) -> "Comparison":
+    from kotrans.pipeline.comparison import compare_runs
+
+    if len(systems) != 2:
+        raise UsageError(f"give two runs, or --hypothesis twice, not {len(systems)} runs; `kotrans runs` lists them")
+    if bool(source) != bool(reference):
+        raise UsageError("--source and --reference go together")
+    if source and (split or corpus):
+        raise UsageError("give either files (--reference) or a test set (--split, --corpus), not both")
+    first, second = (load([name], settings) for name in systems)
+    files = (source, reference) if source and reference else None
+    comparison = compare_runs(first, second, find_test_set(first, split or "test", corpus, files, mirror))
+    for name, written in zip(comparison.names, comparison.written_before, strict=True):
+        if written:
+            typer.echo(f"{name}: translated before, nothing has changed since", err=True)
+    return comparison
+
+
+def _show(comparison: "Comparison", sentences: int) -> None:
+    from kotrans.report.quality import comparison_table, faults_table, sentences_text
+
+    names = comparison.names
+    typer.echo(f"\n{comparison.test_set.name}: {len(comparison.test_set.reference):,} sentences")
+    typer.echo(comparison_table(names, comparison.metrics))
+    typer.echo("* less than 0.05: rarely by chance")
+    for metric in comparison.metrics:
+        typer.echo(f"{metric.metric:<4} {metric.signature}")
+    if comparison.faults is not None:
+        typer.echo(f"\n{faults_table(names, comparison.faults)}")
+    for number, name in enumerate(names):
+        if chosen := comparison.better(number, sentences):
+            typer.echo(f"\n{name} is better\n{sentences_text(chosen, names)}")

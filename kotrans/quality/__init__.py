@@ -1,0 +1,1 @@
+"""What is good and bad in translations, beyond the three scores."""
