@@ -1,0 +1,89 @@
+"""A decoder's weights laid out for the steps of a search, and the step itself.
+
+Shape key: N rows (hypotheses), D rows whose states differ, E embedding width, H memory width, Q decoder state width,
+G gates times Q, O width of the deep output, V target pieces.
+"""
+
+from typing import NamedTuple, Self
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from kotrans.model.decoder import Decoder, DecoderState
+
+# Elements of a table of what each piece adds: 128 MiB in float32. A larger one would not pay for its room.
+_LARGEST_TABLE = 2**25
+
+
+class OfState(NamedTuple):
+    """What of a step depends on s_{i-1} alone, and not on y_{i-1}."""
+
+    inputs: Tensor  # (D, G+O) gates, then deep output before its tanh
+    recurrent: Tensor | None  # (D, G) U h of a cell that does not just add it to W x
+
+    def select(self, rows: Tensor) -> Self:
+        """That of the given rows, in their order."""
+        recurrent = None if self.recurrent is None else self.recurrent.index_select(0, rows)
+        return self._replace(inputs=self.inputs.index_select(0, rows), recurrent=recurrent)
+
+
+class DecoderSteps:
+    """A decoder's step in two parts: what hypotheses with one state share, and what their last pieces add."""
+
+    def __init__(self, decoder: Decoder, embedding: Tensor) -> None:
+        """embedding (V, E) of the target pieces."""
+        cell, deep_output = decoder.cell, decoder.deep_output
+        self._decoder = decoder
+        self._normalises = isinstance(cell.input_norm, nn.LayerNorm)
+        self._sums = cell.sums and not self._normalises
+        self._gates = len(cell.weight_input)  # G
+        sizes = [cell.hidden_size, decoder.embedding_size, cell.weight_input.size(1) - decoder.embedding_size]
+        of_hidden, of_embedded, of_contexts = deep_output.weight.detach().split(sizes, dim=1)  # (O, Q), (O, E), (O, H)
+        to_gates = cell.weight_input.detach().split(sizes[1:], dim=1)  # (G, E), (G, H)
+        # With layer normalisation b is added after it.
+        bias = torch.zeros_like(cell.bias) if self._normalises else cell.bias.detach()
+        self._pieces = _Pieces(
+            embedding.detach(), torch.cat([to_gates[0], of_embedded]), torch.cat([bias, deep_output.bias.detach()])
+        )
+        self._contexts = torch.cat([to_gates[1], of_contexts]).t().contiguous()  # (H, G+O)
+        self._recurrent = cell.weight_hidden.detach().t().contiguous()  # (Q, G)
+        self._hidden = of_hidden.t().contiguous()  # (Q, O)
+
+    def of_state(self, hidden: Tensor, contexts: Tensor) -> OfState:
+        """The share of s_{i-1}, hidden (D, Q), and of the contexts (D, H) that it looked at."""
+        inputs = contexts @ self._contexts  # (D, G+O)
+        if not self._sums:
+            return OfState(inputs, hidden @ self._recurrent)
+        inputs[:, : self._gates].addmm_(hidden, self._recurrent)
+        return OfState(inputs, None)
+
+    def __call__(self, state: DecoderState, of_state: OfState, previous: Tensor) -> tuple[Tensor, DecoderState]:
+        """The deep output (N, O) after the pieces previous (N,), and the next state."""
+        cell = self._decoder.cell
+        inputs = self._pieces(previous).add_(of_state.inputs)  # (N, G+O)
+        gates, output = inputs[:, : self._gates], inputs[:, self._gates :]  # (N, G), (N, O)
+        recurrent = of_state.recurrent
+        if self._normalises:
+            gates = cell.input_norm(gates) + cell.bias
+            recurrent = cell.hidden_norm(recurrent)
+        first = cell.advance(gates, recurrent, state.layers[0])
+        hidden, upper = self._decoder.climb(first.hidden.unsqueeze(1), state)  # (N, 1, Q)
+        return output.addmm_(hidden.squeeze(1), self._hidden).tanh_(), DecoderState((first, *upper))
+
+
+class _Pieces:
+    """W E y + b of pieces y: looked up in a table, or computed where the vocabulary is too large for one."""
+
+    def __init__(self, embedding: Tensor, weight: Tensor, bias: Tensor) -> None:
+        """embedding (V, E), weight (G+O, E), bias (G+O,)."""
+        self._bias: Tensor | None = bias
+        self._weight = weight.t().contiguous()  # (E, G+O)
+        self._table = embedding  # (V, E)
+        if len(embedding) * len(weight) <= _LARGEST_TABLE:
+            self._table, self._bias = functional.linear(embedding, weight, bias), None  # (V, G+O)
+
+    def __call__(self, pieces: Tensor) -> Tensor:
+        """(N, G+O) of pieces (N,), for the caller to write into."""
+        rows = self._table.index_select(0, pieces)
+        return rows if self._bias is None else torch.addmm(self._bias, rows, self._weight)
