@@ -42,9 +42,11 @@ class SearchModel:
         that are not, and it has no fast tanh.
         """
         self._own = model.softmax.weight.dtype
-        self._softmax = copy.deepcopy(model.softmax)
+        # The bias is one row more: an output of 1 multiplies it, and no pass over the logits adds it.
+        softmax = model.softmax
+        self._softmax = torch.cat([softmax.weight, softmax.bias.unsqueeze(1)], dim=1).detach().t().contiguous()  # (O+1, V)
         self._model = copy.deepcopy(model).to(precision or self._own)
-        _lay_out(self._softmax, *self._model.decoder.modules())
+        _lay_out(*self._model.decoder.modules())
         self._steps = DecoderSteps(self._model.decoder, self._model.target_embedding.weight)
 
     @torch.no_grad()
@@ -67,7 +69,8 @@ class SearchModel:
             weights = None if weights is None else weights.index_select(0, parents)  # (N, S)
             state, shared = _of_rows(state, state.parents, parents), shared.select(parents)
         output, after = self._steps(state.decoder, shared, previous)  # (N, O)
-        return self._softmax(output.to(self._own)), state._replace(decoder=after), weights
+        output = torch.cat([output.to(self._own), output.new_ones(len(output), 1, dtype=self._own)], dim=1)  # (N, O+1)
+        return output @ self._softmax, state._replace(decoder=after), weights
 
     def select(self, state: SearchState, rows: Tensor) -> SearchState:
         """The state of the given rows (M,) on the CPU, in their order.

@@ -14,6 +14,7 @@ from kotrans.tokenizer import BOS, PAD, UNK
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 _BLOCK = 2**18  # elements: 1 MiB in float32, half the cache of a core
+_SPECIAL = (PAD, BOS, UNK)
 _NARROW = 512  # rows shorter than this are not worth grouping
 
 
@@ -24,21 +25,25 @@ def most_probable(logits: Tensor, k: int) -> tuple[Floats, Ints]:
     """
     k = min(k, logits.size(1))
     rows = max(1, _BLOCK // logits.size(1)) if logits.is_cpu else len(logits)
-    found = [_most_probable(block, k) for block in logits.split(rows)]
-    log_probs, pieces = (torch.cat(parts).cpu() for parts in zip(*found, strict=True))
-    return log_probs.numpy(), pieces.numpy()
+    blocks = [logits] if len(logits) <= rows else logits.split(rows)
+    found = [_most_probable(block, k) for block in blocks]
+    log_probs, pieces = found[0] if len(found) == 1 else (torch.cat(parts) for parts in zip(*found, strict=True))
+    return log_probs.cpu().numpy(), pieces.cpu().numpy()
 
 
 def _most_probable(logits: Tensor, k: int) -> tuple[Tensor, Tensor]:
-    total = logits.logsumexp(1, keepdim=True)  # (N, 1)
+    special = logits[:, _SPECIAL]  # (N, 3)
     forbid_special(logits)
     best, pieces = largest(logits, k)  # (N, k)
-    return best.cpu().double() - total.cpu().double(), pieces
+    peak = torch.maximum(best[:, :1], special.amax(1, keepdim=True))  # (N, 1)
+    others = logits.sub_(peak).exp_().sum(1, keepdim=True)  # (N, 1) in place: nobody needs the logits any more
+    total = (others + (special - peak).exp_().sum(1, keepdim=True)).log_().cpu().double()  # (N, 1)
+    return (best - peak).cpu().double() - total, pieces
 
 
 def forbid_special(logits: Tensor) -> None:
     """Takes away, in place, the pieces that a translation never holds; the others of logits (N, V) stay."""
-    for piece in (PAD, BOS, UNK):
+    for piece in _SPECIAL:
         logits[:, piece] = -torch.inf
 
 
