@@ -21,6 +21,11 @@ class CellState(NamedTuple):
         long_term = None if self.long_term is None else self.long_term.index_select(0, rows)
         return self._replace(hidden=self.hidden.index_select(0, rows), long_term=long_term)
 
+    def to(self, dtype: torch.dtype) -> Self:
+        """The same in another precision."""
+        long_term = None if self.long_term is None else self.long_term.to(dtype)
+        return self._replace(hidden=self.hidden.to(dtype), long_term=long_term)
+
 
 class Cell(nn.Module):
     """gates = W x + U h + b, then what the subclass makes of them.

@@ -32,6 +32,13 @@ class Source(NamedTuple):
         assert mask is not None
         return self._replace(memory=memory, keys=keys, mask=mask, fixed_context=fixed_context)
 
+    def to(self, dtype: torch.dtype) -> Self:
+        """The same in another precision."""
+        memory, keys, fixed_context = (
+            None if part is None else part.to(dtype) for part in (self.memory, self.keys, self.fixed_context)
+        )
+        return self._replace(memory=memory, keys=keys, fixed_context=fixed_context)
+
 
 class DecoderState(NamedTuple):
     """s_i of every layer."""
@@ -41,6 +48,10 @@ class DecoderState(NamedTuple):
     def select(self, rows: Tensor) -> Self:
         """The states of the given rows, in their order."""
         return type(self)(tuple(layer.select(rows) for layer in self.layers))
+
+    def to(self, dtype: torch.dtype) -> Self:
+        """The same in another precision."""
+        return type(self)(tuple(layer.to(dtype) for layer in self.layers))
 
 
 class FirstLayer(NamedTuple):

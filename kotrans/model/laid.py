@@ -14,6 +14,7 @@ from kotrans.model.decoder import Decoder, DecoderState
 
 # Elements of a table of what each piece adds: 128 MiB in float32. A larger one would not pay for its room.
 _LARGEST_TABLE = 2**25
+_ROWS = 64  # that a packed matrix is made for; others are right, too
 
 
 class OfState(NamedTuple):
@@ -31,8 +32,8 @@ class OfState(NamedTuple):
 class DecoderSteps:
     """A decoder's step in two parts: what hypotheses with one state share, and what their last pieces add."""
 
-    def __init__(self, decoder: Decoder, embedding: Tensor) -> None:
-        """embedding (V, E) of the target pieces."""
+    def __init__(self, decoder: Decoder, embedding: Tensor, precision: torch.dtype) -> None:
+        """embedding (V, E) of the target pieces; precision is what products are computed in."""
         cell, deep_output = decoder.cell, decoder.deep_output
         self._decoder = decoder
         self._normalises = isinstance(cell.input_norm, nn.LayerNorm)
@@ -46,16 +47,16 @@ class DecoderSteps:
         self._pieces = _Pieces(
             embedding.detach(), torch.cat([to_gates[0], of_embedded]), torch.cat([bias, deep_output.bias.detach()])
         )
-        self._contexts = torch.cat([to_gates[1], of_contexts]).t().contiguous()  # (H, G+O)
-        self._recurrent = cell.weight_hidden.detach().t().contiguous()  # (Q, G)
-        self._hidden = of_hidden.t().contiguous()  # (Q, O)
+        self._contexts = Product(torch.cat([to_gates[1], of_contexts]), precision)
+        self._recurrent = Product(cell.weight_hidden.detach(), precision)
+        self._hidden = Product(of_hidden, precision)
 
     def of_state(self, hidden: Tensor, contexts: Tensor) -> OfState:
         """The share of s_{i-1}, hidden (D, Q), and of the contexts (D, H) that it looked at."""
-        inputs = contexts @ self._contexts  # (D, G+O)
+        inputs = self._contexts(contexts)  # (D, G+O)
         if not self._sums:
-            return OfState(inputs, hidden @ self._recurrent)
-        inputs[:, : self._gates].addmm_(hidden, self._recurrent)
+            return OfState(inputs, self._recurrent(hidden))
+        self._recurrent.add_to(inputs[:, : self._gates], hidden)
         return OfState(inputs, None)
 
     def __call__(self, state: DecoderState, of_state: OfState, previous: Tensor) -> tuple[Tensor, DecoderState]:
@@ -69,7 +70,37 @@ class DecoderSteps:
             recurrent = cell.hidden_norm(recurrent)
         first = cell.advance(gates, recurrent, state.layers[0])
         hidden, upper = self._decoder.climb(first.hidden.unsqueeze(1), state)  # (N, 1, Q)
-        return output.addmm_(hidden.squeeze(1), self._hidden).tanh_(), DecoderState((first, *upper))
+        self._hidden.add_to(output, hidden.squeeze(1))
+        return output.tanh_(), DecoderState((first, *upper))
+
+
+class Product:
+    """x W^T for many x of few rows, from a copy of W laid out for it."""
+
+    def __init__(self, weight: Tensor, precision: torch.dtype) -> None:
+        """weight W (I, J); precision is what it is multiplied in, whatever x is."""
+        self._precision = precision
+        self._packs = precision == torch.bfloat16 and weight.is_cpu and torch.backends.mkldnn.is_available()
+        if self._packs:
+            # Blocked as the kernels of the processor read it: twice as fast as rows or columns.
+            self._weight = torch.ops.mkldnn._reorder_linear_weight(weight.to(precision), _ROWS)
+        else:
+            self._weight = weight.to(precision).t().contiguous()  # (J, I)
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """(N, I) of x (N, J), in the precision of x."""
+        if self._packs:
+            product = torch.ops.mkldnn._linear_pointwise(x.to(self._precision), self._weight, None, "none", [], "")
+        else:
+            product = x.to(self._precision) @ self._weight
+        return product.to(x.dtype)
+
+    def add_to(self, sums: Tensor, x: Tensor) -> None:
+        """Adds it in place to sums (N, I)."""
+        if x.dtype == self._precision:
+            sums.addmm_(x, self._weight)
+        else:
+            sums.add_(self(x))
 
 
 class _Pieces:

@@ -38,24 +38,25 @@ class SearchModel:
     def __init__(self, model: Seq2Seq, precision: torch.dtype | None = None) -> None:
         """precision is what products are computed in; None is the model's own.
 
-        The scores of attention and the softmax stay in the model's own: logits in bfloat16 would make equals of pieces
-        that are not, and it has no fast tanh.
+        States, the scores of attention and the softmax stay in the model's own: logits in bfloat16 would make equals
+        of pieces that are not, and it has no fast tanh.
         """
-        self._own = model.softmax.weight.dtype
+        self._precision = precision or model.softmax.weight.dtype
+        self._model = copy.deepcopy(model)
+        _lay_out(*self._model.decoder.modules())
+        self._steps = DecoderSteps(self._model.decoder, self._model.target_embedding.weight, self._precision)
         # The bias is one row more: an output of 1 multiplies it, and no pass over the logits adds it.
         softmax = model.softmax
         self._softmax = torch.cat([softmax.weight, softmax.bias.unsqueeze(1)], dim=1).detach().t().contiguous()  # (O+1, V)
-        self._model = copy.deepcopy(model).to(precision or self._own)
-        _lay_out(*self._model.decoder.modules())
-        self._steps = DecoderSteps(self._model.decoder, self._model.target_embedding.weight)
 
     @torch.no_grad()
     def start(self, source: Tensor, mask: Tensor) -> SearchState:
         """Encodes source (B, S), mask (B, S) true on real pieces; one row a sentence."""
-        encoded, decoder = self._model.start(source, mask)
-        if encoded.keys is not None:
-            encoded = encoded._replace(keys=encoded.keys.to(self._own))
-        return SearchState(encoded, decoder, Places(range(len(source)), len(source), source.device), None)
+        own = self._softmax.dtype
+        with torch.autocast(source.device.type, self._precision, enabled=self._precision != own, cache_enabled=False):
+            encoded, decoder = self._model.start(source, mask)
+        places = Places(range(len(source)), len(source), source.device)
+        return SearchState(encoded.to(own), decoder.to(own), places, None)
 
     @torch.no_grad()
     def step(self, state: SearchState, previous: Tensor) -> tuple[Tensor, SearchState, Tensor | None]:
@@ -69,7 +70,7 @@ class SearchModel:
             weights = None if weights is None else weights.index_select(0, parents)  # (N, S)
             state, shared = _of_rows(state, state.parents, parents), shared.select(parents)
         output, after = self._steps(state.decoder, shared, previous)  # (N, O)
-        output = torch.cat([output.to(self._own), output.new_ones(len(output), 1, dtype=self._own)], dim=1)  # (N, O+1)
+        output = torch.cat([output, output.new_ones(len(output), 1)], dim=1)  # (N, O+1)
         return output @ self._softmax, state._replace(decoder=after), weights
 
     def select(self, state: SearchState, rows: Tensor) -> SearchState:
