@@ -14,7 +14,7 @@ from kotrans.model.decoder import Decoder, DecoderState
 
 # Elements of a table of what each piece adds: 128 MiB in float32. A larger one would not pay for its room.
 _LARGEST_TABLE = 2**25
-_ROWS = 64  # that a packed matrix is made for; others are right, too
+_ROWS = 32  # that a packed matrix is multiplied by at a time
 
 
 class OfState(NamedTuple):
@@ -89,11 +89,13 @@ class Product:
 
     def __call__(self, x: Tensor) -> Tensor:
         """(N, I) of x (N, J), in the precision of x."""
-        if self._packs:
-            product = torch.ops.mkldnn._linear_pointwise(x.to(self._precision), self._weight, None, "none", [], "")
-        else:
-            product = x.to(self._precision) @ self._weight
-        return product.to(x.dtype)
+        if not self._packs:
+            return (x.to(self._precision) @ self._weight).to(x.dtype)
+        # A kernel is made for each number of rows that there was, which takes longer than the product itself.
+        rows = x.new_empty(-(-len(x) // _ROWS) * _ROWS, x.size(1), dtype=self._precision)
+        rows[: len(x)] = x
+        product: Tensor = torch.ops.mkldnn._linear_pointwise(rows, self._weight, None, "none", [], "")
+        return product[: len(x)].to(x.dtype)
 
     def add_to(self, sums: Tensor, x: Tensor) -> None:
         """Adds it in place to sums (N, I)."""
