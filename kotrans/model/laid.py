@@ -80,7 +80,7 @@ class Product:
     def __init__(self, weight: Tensor, precision: torch.dtype) -> None:
         """weight W (I, J); precision is what it is multiplied in, whatever x is."""
         self._precision = precision
-        self._packs = precision == torch.bfloat16 and weight.is_cpu and torch.backends.mkldnn.is_available()
+        self._packs = precision == torch.bfloat16 and weight.is_cpu and _packs_bfloat16()
         if self._packs:
             # Blocked as the kernels of the processor read it: twice as fast as rows or columns.
             self._weight = torch.ops.mkldnn._reorder_linear_weight(weight.to(precision), _ROWS)
@@ -92,17 +92,23 @@ class Product:
         if not self._packs:
             return (x.to(self._precision) @ self._weight).to(x.dtype)
         # A kernel is made for each number of rows that there was, which takes longer than the product itself.
-        rows = x.new_empty(-(-len(x) // _ROWS) * _ROWS, x.size(1), dtype=self._precision)
+        # Rows that nobody asked for are zeros: a kernel may multiply what stands behind a row by 0, and NaN stays NaN.
+        rows = x.new_zeros(-(-len(x) // _ROWS) * _ROWS, x.size(1), dtype=self._precision)
         rows[: len(x)] = x
         product: Tensor = torch.ops.mkldnn._linear_pointwise(rows, self._weight, None, "none", [], "")
         return product[: len(x)].to(x.dtype)
 
     def add_to(self, sums: Tensor, x: Tensor) -> None:
         """Adds it in place to sums (N, I)."""
-        if x.dtype == self._precision:
+        if x.dtype == self._precision and not self._packs:
             sums.addmm_(x, self._weight)
         else:
             sums.add_(self(x))
+
+
+def _packs_bfloat16() -> bool:
+    """Whether this build and this processor have kernels for packed bfloat16 matrices."""
+    return bool(torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 
 class _Pieces:

@@ -47,7 +47,9 @@ class SearchModel:
         self._steps = DecoderSteps(self._model.decoder, self._model.target_embedding.weight, self._precision)
         # The bias is one row more: an output of 1 multiplies it, and no pass over the logits adds it.
         softmax = model.softmax
-        self._softmax = torch.cat([softmax.weight, softmax.bias.unsqueeze(1)], dim=1).detach().t().contiguous()  # (O+1, V)
+        self._softmax = (
+            torch.cat([softmax.weight, softmax.bias.unsqueeze(1)], dim=1).detach().t().contiguous()
+        )  # (O+1, V)
 
     @torch.no_grad()
     def start(self, source: Tensor, mask: Tensor) -> SearchState:
