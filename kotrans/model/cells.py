@@ -23,6 +23,11 @@ class CellState(NamedTuple):
         long_term = None if self.long_term is None else self.long_term.index_select(0, rows)
         return self._replace(hidden=self.hidden.index_select(0, rows), long_term=long_term)
 
+    def to(self, dtype: torch.dtype) -> Self:
+        """The same in another precision."""
+        long_term = None if self.long_term is None else self.long_term.to(dtype)
+        return self._replace(hidden=self.hidden.to(dtype), long_term=long_term)
+
 
 class Cell(nn.Module):
     """gates = W x + U h + b, then what the subclass makes of them.
@@ -32,6 +37,7 @@ class Cell(nn.Module):
     """
 
     gates: int
+    sums = True  # only the sum of W x + b and U h counts
 
     def __init__(self, input_size: int, hidden_size: int, *, layer_norm: bool = False) -> None:
         super().__init__()
@@ -69,14 +75,8 @@ class Cell(nn.Module):
         recurrent = self.hidden_norm(functional.linear(hidden, self.weight_hidden))  # (B, G*H)
         return self.advance(self.input_norm(projected) + self.bias, recurrent, state)
 
-    def step(self, inputs: Tensor, state: CellState) -> CellState:
-        """The next state from inputs (B, I), for a search: without the pass over the gates that adds b."""
-        if isinstance(self.input_norm, nn.LayerNorm):
-            return self(self.project(inputs), state)
-        return self.advance(self.project_all(inputs), functional.linear(state.hidden, self.weight_hidden), state)
-
-    def advance(self, projected: Tensor, recurrent: Tensor, state: CellState) -> CellState:
-        """The next state from W x + b and U h, each (B, G*H)."""
+    def advance(self, projected: Tensor, recurrent: Tensor | None, state: CellState) -> CellState:
+        """The next state from W x + b and U h, each (B, G*H); a cell that sums takes the sum and None as well."""
         raise NotImplementedError
 
 
@@ -95,9 +95,10 @@ class LSTMCell(Cell):
     def initial(self, hidden: Tensor) -> CellState:
         return CellState(hidden, torch.zeros_like(hidden))
 
-    def advance(self, projected: Tensor, recurrent: Tensor, state: CellState) -> CellState:
+    def advance(self, projected: Tensor, recurrent: Tensor | None, state: CellState) -> CellState:
         assert state.long_term is not None
-        i, f, g, o = (projected + recurrent).chunk(4, dim=-1)  # (B, H) each
+        gates = projected if recurrent is None else projected + recurrent  # (B, 4*H)
+        i, f, g, o = gates.chunk(4, dim=-1)  # (B, H) each
         long_term = torch.sigmoid(f) * state.long_term + torch.sigmoid(i) * torch.tanh(g)  # (B, H)
         hidden = torch.sigmoid(o) * torch.tanh(self.long_term_norm(long_term))  # (B, H)
         return CellState(hidden, long_term)
@@ -110,12 +111,14 @@ class GRUCell(Cell):
     """
 
     gates = 3
+    sums = False
 
     def __init__(self, input_size: int, hidden_size: int, *, layer_norm: bool = False) -> None:
         super().__init__(input_size, hidden_size, layer_norm=layer_norm)
         self.bias_new = nn.Parameter(torch.zeros(hidden_size))  # b_n
 
-    def advance(self, projected: Tensor, recurrent: Tensor, state: CellState) -> CellState:
+    def advance(self, projected: Tensor, recurrent: Tensor | None, state: CellState) -> CellState:
+        assert recurrent is not None
         input_r, input_z, input_n = projected.chunk(3, dim=-1)  # (B, H) each
         hidden_r, hidden_z, hidden_n = recurrent.chunk(3, dim=-1)  # (B, H) each
         reset = torch.sigmoid(input_r + hidden_r)
@@ -129,8 +132,8 @@ class RNNCell(Cell):
 
     gates = 1
 
-    def advance(self, projected: Tensor, recurrent: Tensor, state: CellState) -> CellState:
-        return CellState(torch.tanh(projected + recurrent), None)
+    def advance(self, projected: Tensor, recurrent: Tensor | None, state: CellState) -> CellState:
+        return CellState(torch.tanh(projected if recurrent is None else projected + recurrent), None)
 
 
 CELLS: dict[str, type[Cell]] = {"lstm": LSTMCell, "gru": GRUCell, "rnn": RNNCell}

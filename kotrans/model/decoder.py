@@ -33,6 +33,13 @@ class Source(NamedTuple):
         assert mask is not None
         return self._replace(memory=memory, keys=keys, mask=mask, fixed_context=fixed_context)
 
+    def to(self, dtype: torch.dtype) -> Self:
+        """The same in another precision."""
+        memory, keys, fixed_context = (
+            None if part is None else part.to(dtype) for part in (self.memory, self.keys, self.fixed_context)
+        )
+        return self._replace(memory=memory, keys=keys, fixed_context=fixed_context)
+
 
 class DecoderState(NamedTuple):
     """s_i of every layer."""
@@ -42,6 +49,10 @@ class DecoderState(NamedTuple):
     def select(self, rows: Tensor) -> Self:
         """The states of the given rows, in their order."""
         return type(self)(tuple(layer.select(rows) for layer in self.layers))
+
+    def to(self, dtype: torch.dtype) -> Self:
+        """The same in another precision."""
+        return type(self)(tuple(layer.to(dtype) for layer in self.layers))
 
 
 class FirstLayer(NamedTuple):
@@ -102,9 +113,9 @@ class Decoder(nn.Module):
         return self.attention(queries, source.keys, source.memory, source.mask)
 
     def step(self, state: DecoderState, embedded: Tensor, context: Tensor) -> tuple[Tensor, DecoderState]:
-        """One step of a search: the deep output (B, O) from embedded (B, E) and context (B, H), and the next state."""
-        first = self.cell.step(torch.cat([embedded, context], dim=-1), state.layers[0])
-        hidden, upper = self._climb(first.hidden.unsqueeze(1), state)  # (B, 1, Q)
+        """One step by itself: the deep output (B, O) from embedded (B, E) and context (B, H), and the next state."""
+        first = self.cell(self.cell.project(torch.cat([embedded, context], dim=-1)), state.layers[0])
+        hidden, upper = self.climb(first.hidden.unsqueeze(1), state)  # (B, 1, Q)
         return self._deep_output(hidden.squeeze(1), embedded, context), DecoderState((first, *upper))
 
     def forward(
@@ -118,7 +129,7 @@ class Decoder(nn.Module):
         by_hand = torch.is_grad_enabled() and not self.plain
         first_layer = self._by_hand if by_hand else self._by_steps
         hidden, contexts, weights, first = first_layer(source, state.layers[0], embedded, mask)
-        hidden, upper = self._climb(hidden, state)
+        hidden, upper = self.climb(hidden, state)
         output = self._deep_output(hidden, embedded, contexts)  # (B, T, O)
         return output, DecoderState((first, *upper)), weights
 
@@ -159,7 +170,7 @@ class Decoder(nn.Module):
         )
         return FirstLayer(hidden.transpose(0, 1), contexts.transpose(0, 1), weights.transpose(0, 1), last)
 
-    def _climb(self, hidden: Tensor, state: DecoderState) -> tuple[Tensor, list[CellState]]:
+    def climb(self, hidden: Tensor, state: DecoderState) -> tuple[Tensor, list[CellState]]:
         """The layers above the first, each adding to hidden (B, T, Q), and their last states."""
         last = []
         for layer, start in zip(self.upper, state.layers[1:], strict=True):

@@ -1,17 +1,19 @@
 """Beam search, batched over sentences and hypotheses."""
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from kotrans.config.config import SearchConfig
 from kotrans.errors import UsageError
-from kotrans.search.choice import check_possible, forbid_special, largest
+from kotrans.search.choice import Floats, Ints, check_possible, most_probable
 from kotrans.search.follow import greedy_search
 from kotrans.search.stepper import State, Stepper, keep_rows
 from kotrans.search.trellis import End, Hypothesis, Trellis, length_limits, length_penalty
 from kotrans.tokenizer import BOS, EOS
 
-# Shape key: B sentences, N rows alive, M nodes (hypotheses that go on or have just ended), V target vocabulary.
+# Shape key: B sentences, N rows alive, M nodes (hypotheses that go on or have just ended), k pieces of a row,
+# V target vocabulary.
 
 
 def search(
@@ -38,21 +40,18 @@ def beam_search(
     """
     _check_n_best(n_best, config.beam)
     trellis = Trellis(mask, config)
-    sentences = [_Sentence(limit, n_best, config) for limit in length_limits(mask, config)]
-    parents = torch.arange(len(source))  # (N,) node of each row; the rows of a sentence lie together, best first
+    sentences = _Sentences(mask, n_best, config)
+    alive = np.arange(len(source))  # (N,) node of each row; the rows of a sentence lie together, best first
     previous = torch.full((len(source),), BOS)  # (N,)
-    length = 0
     state = stepper.start(source, mask)
-    while parents.numel():
+    while len(alive):
         logits, state, weights = stepper.step(state, previous.to(source.device))  # (N, V), (N, S)
-        places = torch.tensor([sentence.places for sentence in sentences])  # (B,)
-        rows, previous, chosen = _continue(logits, trellis.owners[parents], trellis.totals[parents], places)
-        trellis.grow(parents[rows], previous, chosen, None if weights is None else weights.cpu()[rows])
-        length += 1
-        parents = _settle(sentences, trellis, previous, length)
-        state = keep_rows(stepper, state, rows[parents], len(logits))
-        previous = previous[parents]
-    return _collect(sentences, trellis)
+        rows, tokens, chosen = _continue(logits, trellis.owners[alive], trellis.totals[alive], sentences.places)
+        trellis.grow(alive, rows, tokens, chosen, weights)
+        alive = sentences.settle(trellis, tokens)
+        state = keep_rows(stepper, state, torch.from_numpy(rows[alive]), len(logits))
+        previous = torch.from_numpy(tokens[alive])
+    return sentences.collect(trellis)
 
 
 def _check_n_best(n_best: int, beam: int) -> None:
@@ -62,76 +61,73 @@ def _check_n_best(n_best: int, beam: int) -> None:
         )
 
 
-class _Sentence:
-    """The places of one sentence and the hypotheses that have ended."""
+class _Sentences:
+    """The places of the sentences (B) and the hypotheses that have ended."""
 
-    def __init__(self, limit: int, n_best: int, config: SearchConfig) -> None:
-        self.limit = limit
-        self.places = config.beam
-        self.ends: list[End] = []
+    def __init__(self, mask: Tensor, n_best: int, config: SearchConfig) -> None:
+        limits = length_limits(mask, config)
+        self.places = np.full(len(mask), config.beam)  # (B,) that are free
         self._n_best = n_best
-        self._longest_penalty = length_penalty(limit, config.length_penalty)
+        self._limits = np.array(limits, np.int64)  # (B,)
+        self._longest_penalties = np.array([length_penalty(limit, config.length_penalty) for limit in limits])  # (B,)
+        self._to_beat = np.full(len(mask), -np.inf)  # (B,) the n-th best score, once there are as many
+        self._ends: list[list[End]] = [[] for _ in limits]
+        self._length = 0
 
-    def add(self, end: End) -> None:
-        self.ends.append(end)
-        self.places -= 1
+    def settle(self, trellis: Trellis, tokens: Ints) -> Ints:
+        """Notes the hypotheses that end with this step of tokens (M,); gives the nodes (N,) that go on.
 
-    def is_done(self, best_alive: float) -> bool:
-        """True if a hypothesis alive, of log-probability `best_alive`, cannot become one of the n best.
-
-        Log-probabilities and coverage penalties are at most 0, so the best it can do is to lose nothing more until
-        the maximum length, where the normalisation is most lenient.
+        A sentence goes on if its most probable hypothesis alive can still become one of the n best. Log-probabilities
+        and coverage penalties are at most 0, so the best it can do is to lose nothing more until the maximum length,
+        where the normalisation is most lenient.
         """
-        kept = self.best()
-        return len(kept) == self._n_best and best_alive / self._longest_penalty <= -kept[-1].negative_score
+        self._length += 1
+        owners = trellis.owners  # (M,)
+        ends = (tokens == EOS) | (self._limits[owners] == self._length)  # (M,)
+        if ends.any():
+            self._note(ends.nonzero()[0], trellis, tokens)
+        nodes = (~ends).nonzero()[0]  # (N,)
+        of = owners[nodes]  # (N,)
+        # The first node of a sentence is its most probable.
+        best = trellis.totals[nodes[np.searchsorted(of, of)]]  # (N,)
+        return nodes[best / self._longest_penalties[of] > self._to_beat[of]]
 
-    def best(self) -> list[End]:
-        return sorted(self.ends)[: self._n_best]
+    def _note(self, nodes: Ints, trellis: Trellis, tokens: Ints) -> None:
+        scores = trellis.scores()  # (M,)
+        for node in nodes.tolist():
+            owner = int(trellis.owners[node])
+            ends = self._ends[owner]
+            ends.append(End(int(tokens[node]) != EOS, -float(scores[node]), self._length, node))
+            self.places[owner] -= 1
+            if len(ends) >= self._n_best:
+                self._to_beat[owner] = -sorted(ends)[self._n_best - 1].negative_score
+
+    def collect(self, trellis: Trellis) -> list[list[Hypothesis]]:
+        """The n best of each sentence, best first."""
+        best = [sorted(ends)[: self._n_best] for ends in self._ends]
+        owners = [owner for owner, ends in enumerate(best) for _ in ends]
+        hypotheses = iter(trellis.hypotheses(owners, [end for ends in best for end in ends]))
+        return [[next(hypotheses) for _ in ends] for ends in best]
 
 
-def _continue(logits: Tensor, owners: Tensor, totals: Tensor, places: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def _continue(logits: Tensor, owners: Ints, totals: Floats, places: Ints) -> tuple[Ints, Ints, Floats]:
     """The most probable continuations for the free places: row, piece and log-probability (M,) of each.
 
     logits (N, V), owners (N,) and totals (N,) of the rows, places (B,). The continuations of a sentence lie
     together, best first; of equal ones, the better parent's and then the smaller id comes first.
     """
     width = int(places.max())
-    total = logits.logsumexp(1, keepdim=True).cpu().double()  # (N, 1)
-    forbid_special(logits)
-    best, pieces = (chosen.cpu() for chosen in largest(logits, min(width, logits.size(1))))  # (N, k)
-    log_probs = best.double() - total  # (N, k)
-    counts = owners.bincount(minlength=len(places))  # (B,)
-    first = counts.cumsum(0) - counts  # (B,) first row of each sentence
-    slot = torch.arange(len(owners)) - first[owners]  # (N,)
-    grid = totals.new_full((len(places), int(counts.max()), best.size(1)), -torch.inf)  # (B, slots, k)
-    grid[owners, slot] = totals.unsqueeze(1) + log_probs
-    sums, flat = largest(grid.flatten(1), min(width, grid[0].numel()))  # (B, width)
-    check_possible(sums[counts > 0, 0])
-    taken = (torch.arange(sums.size(1)) < places.unsqueeze(1)) & (sums > -torch.inf)  # (B, width)
-    row = (first.unsqueeze(1) + flat // best.size(1))[taken]  # (M,)
-    choice = (flat % best.size(1))[taken]  # (M,)
+    log_probs, pieces = most_probable(logits, width)  # (N, k)
+    k = log_probs.shape[1]
+    counts = np.bincount(owners, minlength=len(places))  # (B,)
+    first = counts.cumsum() - counts  # (B,) first row of each sentence
+    grid = np.full((len(places), int(counts.max()), k), -np.inf)  # (B, slots, k)
+    grid[owners, np.arange(len(owners)) - first[owners]] = totals[:, None] + log_probs
+    sums = grid.reshape(len(places), -1)  # (B, slots * k)
+    check_possible(sums.max(1)[counts > 0])
+    order = np.argsort(-sums, axis=1, kind="stable")[:, :width]  # (B, width)
+    possible = np.take_along_axis(sums, order, 1) > -np.inf  # (B, width)
+    taken = (np.arange(order.shape[1]) < places[:, None]) & possible  # (B, width)
+    row = (first[:, None] + order // k)[taken]  # (M,)
+    choice = (order % k)[taken]  # (M,)
     return row, pieces[row, choice], log_probs[row, choice]
-
-
-def _settle(sentences: list[_Sentence], trellis: Trellis, tokens: Tensor, length: int) -> Tensor:
-    """Notes the hypotheses that end with this step; gives the nodes (N,) that go on."""
-    owners, scores = trellis.owners.tolist(), trellis.scores().tolist()
-    alive: dict[int, list[int]] = {}
-    for node, token in enumerate(tokens.tolist()):
-        sentence = sentences[owners[node]]
-        if token == EOS or length == sentence.limit:
-            sentence.add(End(token != EOS, -scores[node], length, node))
-        else:
-            alive.setdefault(owners[node], []).append(node)
-    # The first node of a sentence is its most probable.
-    going_on = (
-        nodes for owner, nodes in alive.items() if not sentences[owner].is_done(float(trellis.totals[nodes[0]]))
-    )
-    return torch.tensor([node for nodes in going_on for node in nodes], dtype=torch.long)
-
-
-def _collect(sentences: list[_Sentence], trellis: Trellis) -> list[list[Hypothesis]]:
-    best = [sentence.best() for sentence in sentences]
-    owners = [owner for owner, ends in enumerate(best) for _ in ends]
-    hypotheses = iter(trellis.hypotheses(owners, [end for ends in best for end in ends]))
-    return [[next(hypotheses) for _ in ends] for ends in best]

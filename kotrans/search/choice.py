@@ -1,17 +1,49 @@
 """Choosing pieces by probability, so that equal ones are told apart by their ids alone."""
 
+import math
+
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from kotrans.errors import ModelError
 from kotrans.tokenizer import BOS, PAD, UNK
 
-# Shape key: N rows, V vocabulary, k choices.
+# Shape key: N rows, V vocabulary, k choices, R pieces of a group, C groups.
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+_BLOCK = 2**18  # elements: 1 MiB in float32, half the cache of a core
+_SPECIAL = (PAD, BOS, UNK)
+_NARROW = 512  # rows shorter than this are not worth grouping
+
+
+def most_probable(logits: Tensor, k: int) -> tuple[Floats, Ints]:
+    """The k most probable pieces that a translation may hold, best first: log-probabilities and ids, (N, k) each.
+
+    Writes into logits (N, V); a few rows at a time, so that they stay in the core's cache from one pass to the next.
+    """
+    k = min(k, logits.size(1))
+    rows = max(1, _BLOCK // logits.size(1)) if logits.is_cpu else len(logits)
+    blocks = [logits] if len(logits) <= rows else logits.split(rows)
+    found = [_most_probable(block, k) for block in blocks]
+    log_probs, pieces = found[0] if len(found) == 1 else (torch.cat(parts) for parts in zip(*found, strict=True))
+    return log_probs.cpu().numpy(), pieces.cpu().numpy()
+
+
+def _most_probable(logits: Tensor, k: int) -> tuple[Tensor, Tensor]:
+    special = logits[:, _SPECIAL]  # (N, 3)
+    forbid_special(logits)
+    best, pieces = largest(logits, k)  # (N, k)
+    peak = torch.maximum(best[:, :1], special.amax(1, keepdim=True))  # (N, 1)
+    others = logits.sub_(peak).exp_().sum(1, keepdim=True)  # (N, 1) in place: nobody needs the logits any more
+    total = (others + (special - peak).exp_().sum(1, keepdim=True)).log_().cpu().double()  # (N, 1)
+    return (best - peak).cpu().double() - total, pieces
 
 
 def forbid_special(logits: Tensor) -> None:
     """Takes away, in place, the pieces that a translation never holds; the others of logits (N, V) stay."""
-    for piece in (PAD, BOS, UNK):
+    for piece in _SPECIAL:
         logits[:, piece] = -torch.inf
 
 
@@ -20,19 +52,33 @@ def largest(values: Tensor, k: int) -> tuple[Tensor, Tensor]:
 
     `topk` alone may take any of equal values, and which one can depend on how many rows it is given.
     """
-    chosen, indices = values.topk(min(k + 1, values.size(1)), dim=1)  # (N, k + 1): the next one tells of a tie
-    tied = ((chosen[:, k - 1 : k] == chosen[:, k:]) & (chosen[:, k:] > -torch.inf)).any(1).nonzero().flatten()
-    indices = indices[:, :k]
+    chosen, indices = _topk(values, min(k + 1, values.size(1)))  # (N, k + 1): the next one tells of a tie
+    tied = ((chosen[:, :-1] == chosen[:, 1:]) & (chosen[:, 1:] > -torch.inf)).any(1).nonzero().flatten()
+    chosen, indices = chosen[:, :k], indices[:, :k]
     if tied.numel():
         indices[tied] = values[tied].sort(dim=1, descending=True, stable=True).indices[:, :k]
-    indices = indices.sort(dim=1).values  # (N, k)
-    chosen, order = values.gather(1, indices).sort(dim=1, descending=True, stable=True)
-    return chosen, indices.gather(1, order)
+    return chosen, indices
 
 
-def check_possible(best: Tensor) -> None:
+def _topk(values: Tensor, k: int) -> tuple[Tensor, Tensor]:
+    """`topk` for long rows: looks only into the k groups of the largest maxima, where the k largest must be."""
+    width = values.size(1)
+    depth = math.isqrt(width // k)  # R, which makes as many groups as there are pieces in those looked into
+    groups = width // max(1, depth)  # C; piece i is in group i % C, and the last few are in none
+    if width < _NARROW or groups < k:
+        return values.topk(k, dim=1)
+    maxima = values[:, : depth * groups].unflatten(1, (depth, groups)).amax(1)  # (N, C)
+    best = maxima.topk(k, dim=1).indices.unsqueeze(1)  # (N, 1, k)
+    members = torch.arange(0, depth * groups, groups, device=values.device).view(-1, 1)  # (R, 1)
+    rest = torch.arange(depth * groups, width, device=values.device).expand(len(values), -1)  # (N, V - R*C)
+    pieces = torch.cat([(best + members).flatten(1), rest], dim=1)  # (N, k*R + V - R*C)
+    chosen, places = values.gather(1, pieces).topk(k, dim=1)  # (N, k)
+    return chosen, pieces.gather(1, places)
+
+
+def check_possible(best: Floats) -> None:
     """Raises ModelError if a sentence's best log-probability is not a number or stands for 0."""
-    if not best.isfinite().all():
+    if not np.isfinite(best).all():
         raise ModelError(
             "the model gives no probability to any piece: its weights are damaged or its training diverged; "
             "take an earlier checkpoint"

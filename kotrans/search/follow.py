@@ -2,31 +2,31 @@
 
 from collections.abc import Callable, Sequence
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from kotrans.config.config import SearchConfig
-from kotrans.search.choice import check_possible, forbid_special
+from kotrans.search.choice import Floats, Ints, check_possible, most_probable
 from kotrans.search.stepper import State, Stepper, keep_rows
 from kotrans.search.trellis import End, Hypothesis, Trellis, length_limits
 from kotrans.tokenizer import BOS, EOS
 
 # Shape key: B sentences, N rows alive, S source length, V target vocabulary.
-Choose = Callable[[Tensor, Tensor, int], tuple[Tensor, Tensor]]
-"""Takes logits (N, V), sentences (N,) and how many pieces stand; gives the next pieces and their logits, (N,) each."""
+Choose = Callable[[Tensor, Ints, int], tuple[Ints, Floats]]
+"""Takes logits (N, V), sentences (N,) and how many pieces stand; gives the next pieces and their log-probabilities."""
 
 
 @torch.no_grad()
 def greedy_search(stepper: Stepper[State], source: Tensor, mask: Tensor, config: SearchConfig) -> list[Hypothesis]:
     """The most probable next piece, again and again, until EOS or the maximum length; source and mask (B, S)."""
 
-    def most_probable(logits: Tensor, owners: Tensor, length: int) -> tuple[Tensor, Tensor]:
-        forbid_special(logits)
-        best, pieces = logits.max(1)  # (N,) of equal ones the first
-        check_possible(best)
-        return pieces.cpu(), best
+    def best(logits: Tensor, owners: Ints, length: int) -> tuple[Ints, Floats]:
+        log_probs, pieces = most_probable(logits, 1)  # (N, 1)
+        check_possible(log_probs)
+        return pieces[:, 0], log_probs[:, 0]
 
-    return _follow(stepper, source, mask, config, length_limits(mask, config), most_probable)
+    return _follow(stepper, source, mask, config, length_limits(mask, config), best)
 
 
 @torch.no_grad()
@@ -35,13 +35,14 @@ def score_targets(
 ) -> list[Hypothesis]:
     """The given translations (ids without BOS and EOS, one a sentence) scored exactly as a search scores its own."""
     limits = [len(target) + 1 for target in targets]
-    wanted = torch.full((len(targets), max(limits, default=0)), EOS)  # (B, T)
+    wanted = np.full((len(targets), max(limits, default=0)), EOS)  # (B, T)
     for row, target in zip(wanted, targets, strict=True):
-        row[: len(target)] = torch.tensor(target, dtype=torch.long)
+        row[: len(target)] = target
 
-    def given(logits: Tensor, owners: Tensor, length: int) -> tuple[Tensor, Tensor]:
+    def given(logits: Tensor, owners: Ints, length: int) -> tuple[Ints, Floats]:
         pieces = wanted[owners, length]  # (N,)
-        return pieces, logits.gather(1, pieces.to(logits.device).unsqueeze(1)).squeeze(1)
+        chosen = logits.gather(1, torch.from_numpy(pieces).to(logits.device).unsqueeze(1)).squeeze(1)  # (N,)
+        return pieces, (chosen.cpu().double() - logits.logsumexp(1).cpu().double()).numpy()
 
     return _follow(stepper, source, mask, config, limits, given)
 
@@ -51,24 +52,23 @@ def _follow(
 ) -> list[Hypothesis]:
     trellis = Trellis(mask, config)
     ends: dict[int, End] = {}
-    longest = torch.tensor(limits, dtype=torch.long)  # (B,)
-    parents = torch.arange(len(source))  # (N,) node of each row
+    longest = np.array(limits, np.int64)  # (B,)
+    alive = np.arange(len(source))  # (N,) node of each row
     previous = torch.full((len(source),), BOS)  # (N,)
     length = 0
     state = stepper.start(source, mask)
-    while parents.numel():
+    while len(alive):
         logits, state, weights = stepper.step(state, previous.to(source.device))  # (N, V), (N, S)
-        total = logits.logsumexp(1)  # (N,)
-        previous, chosen = choose(logits, trellis.owners[parents], length)
-        log_probs = chosen.cpu().double() - total.cpu().double()  # (N,)
-        trellis.grow(parents, previous, log_probs, None if weights is None else weights.cpu())
+        tokens, log_probs = choose(logits, trellis.owners[alive], length)  # (N,)
+        trellis.grow(alive, np.arange(len(alive)), tokens, log_probs, weights)
         length += 1
-        stops = (previous == EOS) | (longest[trellis.owners] == length)  # (N,)
-        scores = trellis.scores()
-        for node in stops.nonzero().flatten().tolist():
-            cut = int(previous[node]) != EOS
-            ends[int(trellis.owners[node])] = End(cut, -float(scores[node]), length, node)
-        parents = (~stops).nonzero().flatten()
-        state = keep_rows(stepper, state, parents, len(previous))
-        previous = previous[parents]
+        stops = (tokens == EOS) | (longest[trellis.owners] == length)  # (N,)
+        if stops.any():
+            scores = trellis.scores()
+            for node in stops.nonzero()[0].tolist():
+                end = End(int(tokens[node]) != EOS, -float(scores[node]), length, node)
+                ends[int(trellis.owners[node])] = end
+        alive = (~stops).nonzero()[0]
+        state = keep_rows(stepper, state, torch.from_numpy(alive), len(tokens))
+        previous = torch.from_numpy(tokens[alive])
     return trellis.hypotheses(sorted(ends), [ends[sentence] for sentence in sorted(ends)])

@@ -132,7 +132,9 @@ def test_what_a_sentence_is_encoded_to_is_held_once_and_leaves_with_its_last_hyp
     six = model.select(seven, torch.arange(30, 210))
     assert six.source.memory is not None
     assert len(six.source.memory) == 6
-    assert len(six.decoder.layers[0].hidden) == 180
+    assert len(six.decoder.layers[0].hidden) == 6  # what hypotheses share is computed once
+    assert six.parents is not None
+    assert len(six.parents) == 180
 
 
 def test_energies_of_a_few_sentences_at_a_time_are_those_of_all(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from kotrans.search.choice import largest
+from kotrans.search.choice import largest, most_probable
 
 
 @pytest.mark.parametrize("k", [1, 2, 7, 49, 50])
@@ -17,3 +17,29 @@ def test_the_largest_come_in_falling_order_and_of_equal_ones_the_first(k: int, d
     assert torch.equal(chosen, expected.values[:, :k])
     possible = chosen > -torch.inf  # what has probability 0 is never taken, so that its order is free
     assert torch.equal(indices[possible], expected.indices[:, :k][possible])
+
+
+@pytest.mark.parametrize("width", [511, 512, 1000, 1013])
+@pytest.mark.parametrize("k", [1, 5, 40, 300])
+def test_the_largest_of_a_long_row_are_found_in_its_groups_and_behind_them(width: int, k: int) -> None:
+    random = torch.Generator().manual_seed(width + k)
+    distinct = torch.rand(30, width, generator=random).argsort(1).float()  # a permutation in every row
+    equals = torch.randint(0, 40, (30, width), generator=random).float()
+    for values in (distinct, equals):
+        expected = values.sort(dim=1, descending=True, stable=True)
+        chosen, indices = largest(values, k)
+        assert torch.equal(chosen, expected.values[:, :k])
+        assert torch.equal(indices, expected.indices[:, :k])
+
+
+@pytest.mark.parametrize("loud", [0, 1, 3, 7])
+def test_log_probabilities_count_the_pieces_that_a_translation_never_holds(
+    loud: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    logits = torch.randn(9, 600, generator=torch.Generator().manual_seed(loud)) * 3
+    logits[:, loud] += 200  # nearly all the probability, and exp of it is no float32
+    expected = logits.double().log_softmax(1)
+    monkeypatch.setattr("kotrans.search.choice._BLOCK", 4 * 600)  # three blocks
+    log_probs, pieces = most_probable(logits.clone(), 4)
+    assert not {0, 1, 3} & set(pieces.flatten().tolist())
+    torch.testing.assert_close(torch.from_numpy(log_probs), expected.gather(1, torch.from_numpy(pieces)))

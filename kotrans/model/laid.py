@@ -1,0 +1,128 @@
+"""A decoder's weights laid out for the steps of a search, and the step itself.
+
+Shape key: N rows (hypotheses), D rows whose states differ, E embedding width, H memory width, Q decoder state width,
+G gates times Q, O width of the deep output, V target pieces.
+"""
+
+from typing import NamedTuple, Self
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from kotrans.model.decoder import Decoder, DecoderState
+
+# Elements of a table of what each piece adds: 128 MiB in float32. A larger one would not pay for its room.
+_LARGEST_TABLE = 2**25
+_ROWS = 32  # that a packed matrix is multiplied by at a time
+
+
+class OfState(NamedTuple):
+    """What of a step depends on s_{i-1} alone, and not on y_{i-1}."""
+
+    inputs: Tensor  # (D, G+O) gates, then deep output before its tanh
+    recurrent: Tensor | None  # (D, G) U h of a cell that does not just add it to W x
+
+    def select(self, rows: Tensor) -> Self:
+        """That of the given rows, in their order."""
+        recurrent = None if self.recurrent is None else self.recurrent.index_select(0, rows)
+        return self._replace(inputs=self.inputs.index_select(0, rows), recurrent=recurrent)
+
+
+class DecoderSteps:
+    """A decoder's step in two parts: what hypotheses with one state share, and what their last pieces add."""
+
+    def __init__(self, decoder: Decoder, embedding: Tensor, precision: torch.dtype) -> None:
+        """embedding (V, E) of the target pieces; precision is what products are computed in."""
+        cell, deep_output = decoder.cell, decoder.deep_output
+        self._decoder = decoder
+        self._normalises = isinstance(cell.input_norm, nn.LayerNorm)
+        self._sums = cell.sums and not self._normalises
+        self._gates = len(cell.weight_input)  # G
+        sizes = [cell.hidden_size, decoder.embedding_size, cell.weight_input.size(1) - decoder.embedding_size]
+        of_hidden, of_embedded, of_contexts = deep_output.weight.detach().split(sizes, dim=1)  # (O, Q), (O, E), (O, H)
+        to_gates = cell.weight_input.detach().split(sizes[1:], dim=1)  # (G, E), (G, H)
+        # With layer normalisation b is added after it.
+        bias = torch.zeros_like(cell.bias) if self._normalises else cell.bias.detach()
+        self._pieces = _Pieces(
+            embedding.detach(), torch.cat([to_gates[0], of_embedded]), torch.cat([bias, deep_output.bias.detach()])
+        )
+        self._contexts = Product(torch.cat([to_gates[1], of_contexts]), precision)
+        self._recurrent = Product(cell.weight_hidden.detach(), precision)
+        self._hidden = Product(of_hidden, precision)
+
+    def of_state(self, hidden: Tensor, contexts: Tensor) -> OfState:
+        """The share of s_{i-1}, hidden (D, Q), and of the contexts (D, H) that it looked at."""
+        inputs = self._contexts(contexts)  # (D, G+O)
+        if not self._sums:
+            return OfState(inputs, self._recurrent(hidden))
+        self._recurrent.add_to(inputs[:, : self._gates], hidden)
+        return OfState(inputs, None)
+
+    def __call__(self, state: DecoderState, of_state: OfState, previous: Tensor) -> tuple[Tensor, DecoderState]:
+        """The deep output (N, O) after the pieces previous (N,), and the next state."""
+        cell = self._decoder.cell
+        inputs = self._pieces(previous).add_(of_state.inputs)  # (N, G+O)
+        gates, output = inputs[:, : self._gates], inputs[:, self._gates :]  # (N, G), (N, O)
+        recurrent = of_state.recurrent
+        if self._normalises:
+            gates = cell.input_norm(gates) + cell.bias
+            recurrent = cell.hidden_norm(recurrent)
+        first = cell.advance(gates, recurrent, state.layers[0])
+        hidden, upper = self._decoder.climb(first.hidden.unsqueeze(1), state)  # (N, 1, Q)
+        self._hidden.add_to(output, hidden.squeeze(1))
+        return output.tanh_(), DecoderState((first, *upper))
+
+
+class Product:
+    """x W^T for many x of few rows, from a copy of W laid out for it."""
+
+    def __init__(self, weight: Tensor, precision: torch.dtype) -> None:
+        """weight W (I, J); precision is what it is multiplied in, whatever x is."""
+        self._precision = precision
+        self._packs = precision == torch.bfloat16 and weight.is_cpu and _packs_bfloat16()
+        if self._packs:
+            # Blocked as the kernels of the processor read it: twice as fast as rows or columns.
+            self._weight = torch.ops.mkldnn._reorder_linear_weight(weight.to(precision), _ROWS)
+        else:
+            self._weight = weight.to(precision).t().contiguous()  # (J, I)
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """(N, I) of x (N, J), in the precision of x."""
+        if not self._packs:
+            return (x.to(self._precision) @ self._weight).to(x.dtype)
+        # A kernel is made for each number of rows that there was, which takes longer than the product itself.
+        # Rows that nobody asked for are zeros: a kernel may multiply what stands behind a row by 0, and NaN stays NaN.
+        rows = x.new_zeros(-(-len(x) // _ROWS) * _ROWS, x.size(1), dtype=self._precision)
+        rows[: len(x)] = x
+        product: Tensor = torch.ops.mkldnn._linear_pointwise(rows, self._weight, None, "none", [], "")
+        return product[: len(x)].to(x.dtype)
+
+    def add_to(self, sums: Tensor, x: Tensor) -> None:
+        """Adds it in place to sums (N, I)."""
+        if x.dtype == self._precision and not self._packs:
+            sums.addmm_(x, self._weight)
+        else:
+            sums.add_(self(x))
+
+
+def _packs_bfloat16() -> bool:
+    """Whether this build and this processor have kernels for packed bfloat16 matrices."""
+    return bool(torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported())
+
+
+class _Pieces:
+    """W E y + b of pieces y: looked up in a table, or computed where the vocabulary is too large for one."""
+
+    def __init__(self, embedding: Tensor, weight: Tensor, bias: Tensor) -> None:
+        """embedding (V, E), weight (G+O, E), bias (G+O,)."""
+        self._bias: Tensor | None = bias
+        self._weight = weight.t().contiguous()  # (E, G+O)
+        self._table = embedding  # (V, E)
+        if len(embedding) * len(weight) <= _LARGEST_TABLE:
+            self._table, self._bias = functional.linear(embedding, weight, bias), None  # (V, G+O)
+
+    def __call__(self, pieces: Tensor) -> Tensor:
+        """(N, G+O) of pieces (N,), for the caller to write into."""
+        rows = self._table.index_select(0, pieces)
+        return rows if self._bias is None else torch.addmm(self._bias, rows, self._weight)
