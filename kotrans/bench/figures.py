@@ -83,6 +83,29 @@ class Peak:
 
 
 @dataclass(frozen=True)
+class Part:
+    """Operations of a kind."""
+
+    kind: str
+    seconds: float
+    share: float
+
+
+@dataclass(frozen=True)
+class Profile:
+    """Training in one thread, on that thread's share of each batch: what its time is spent in."""
+
+    parts: tuple[Part, ...]
+    """Of the whole time, the longest first."""
+    share_of_peak: float
+    """Of `peak` that training reached."""
+    bound: float
+    """Share of it that training would reach if all but matrix products and recurrent kernels took no time."""
+    peak: Peak
+    """Of one thread."""
+
+
+@dataclass(frozen=True)
 class Search:
     """Translating, tokenizing left out, as `kotrans translate` searches in fp32."""
 
@@ -133,6 +156,7 @@ class Benchmark:
     peak: Peak
     search: tuple[Search, ...]
     against_plain: Comparison | None
+    profile: Profile | None
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""

@@ -1,7 +1,7 @@
 """How fast a model trains: the trainer's own updates on a stream of batches, timed."""
 
 import statistics
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
 
 import torch
@@ -12,7 +12,7 @@ from kotrans.bench.figures import Comparison, Peak, Training
 from kotrans.config.config import Config
 from kotrans.model.flops import FlopRates, flop_rates
 from kotrans.model.seq2seq import Seq2Seq
-from kotrans.prefetch import Prefetched
+from kotrans.prefetch import Item
 from kotrans.schedule import learning_rate
 from kotrans.shares import Shares
 from kotrans.tokenizer import PAD
@@ -26,7 +26,14 @@ class TrainingBench:
     """A model in training, update after update."""
 
     def __init__(
-        self, model: Seq2Seq, stream: Prefetched, config: Config, *, device: torch.device, precision: str, threads: int
+        self,
+        model: Seq2Seq,
+        stream: Iterator[Item],
+        config: Config,
+        *,
+        device: torch.device,
+        precision: str,
+        threads: int,
     ) -> None:
         """The model is trained, so that its weights are lost; `stream` is used up as far as it is needed."""
         self.model = model.train()
@@ -41,9 +48,7 @@ class TrainingBench:
 
     def measure(self, seconds: float, tell: Callable[[float], None]) -> "Measured":
         """Trains for so many seconds, at least three updates; `tell` hears the seconds spent."""
-        for _ in range(_WARM_UP):
-            self._update(self._group())
-        measured, waited, spent = Measured(flop_rates(self.model)), 0.0, 0.0
+        measured, waited, spent = self.measured(), 0.0, 0.0
         self.watch = Stopwatch(self.device)
         for _ in rounds(seconds, 3, tell):
             self.watch.start()
@@ -55,6 +60,18 @@ class TrainingBench:
             measured.add(group)
         measured.phases = phases(waited, spent, self.watch.seconds)
         return measured
+
+    def measured(self) -> "Measured":
+        """No updates yet, after those that are not counted."""
+        for _ in range(_WARM_UP):
+            self.update()
+        return Measured(flop_rates(self.model))
+
+    def update(self) -> list[Batch]:
+        """Makes an update, and gives its batches."""
+        group = self._group()
+        self._update(group)
+        return group
 
     def against_plain(self, seconds: float, tell: Callable[[float], None]) -> Comparison:
         """Trains on each batch by both paths, the first one changing, for so many seconds, at least three batches."""

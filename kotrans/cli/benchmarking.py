@@ -39,6 +39,9 @@ def bench(
             show_default=False,
         ),
     ] = None,
+    profile: Annotated[
+        bool, typer.Option("--profile", help="Tell what training's time is spent in, and what bounds its speed.")
+    ] = False,
     seconds: Annotated[float, typer.Option(min=1, metavar="N", help="About how long to measure.")] = 60,
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
 ) -> None:
@@ -58,6 +61,7 @@ def bench(
         seconds=seconds,
         synthetic=data is not None,
         against_plain=against is not None,
+        profile=profile,
     )
     if warning := load_warning(found):
         typer.echo(f"warning: {warning}", err=True)

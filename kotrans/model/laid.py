@@ -11,10 +11,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from kotrans.model.decoder import Decoder, DecoderState
+from kotrans.model.products import LaidOut
 
 # Elements of a table of what each piece adds: 128 MiB in float32. A larger one would not pay for its room.
 _LARGEST_TABLE = 2**25
-_ROWS = 32  # that a packed matrix is multiplied by at a time
+_ROWS = 32  # that a matrix in blocks is multiplied by at a time
 
 
 class OfState(NamedTuple):
@@ -80,35 +81,24 @@ class Product:
     def __init__(self, weight: Tensor, precision: torch.dtype) -> None:
         """weight W (I, J); precision is what it is multiplied in, whatever x is."""
         self._precision = precision
-        self._packs = precision == torch.bfloat16 and weight.is_cpu and _packs_bfloat16()
-        if self._packs:
-            # Blocked as the kernels of the processor read it: twice as fast as rows or columns.
-            self._weight = torch.ops.mkldnn._reorder_linear_weight(weight.to(precision), _ROWS)
-        else:
-            self._weight = weight.to(precision).t().contiguous()  # (J, I)
+        self._weight = LaidOut(weight.to(precision), _ROWS)
 
     def __call__(self, x: Tensor) -> Tensor:
         """(N, I) of x (N, J), in the precision of x."""
-        if not self._packs:
-            return (x.to(self._precision) @ self._weight).to(x.dtype)
+        if not self._weight.in_blocks:
+            return self._weight.product(x.to(self._precision)).to(x.dtype)
         # A kernel is made for each number of rows that there was, which takes longer than the product itself.
         # Rows that nobody asked for are zeros: a kernel may multiply what stands behind a row by 0, and NaN stays NaN.
         rows = x.new_zeros(-(-len(x) // _ROWS) * _ROWS, x.size(1), dtype=self._precision)
         rows[: len(x)] = x
-        product: Tensor = torch.ops.mkldnn._linear_pointwise(rows, self._weight, None, "none", [], "")
-        return product[: len(x)].to(x.dtype)
+        return self._weight.product(rows)[: len(x)].to(x.dtype)
 
     def add_to(self, sums: Tensor, x: Tensor) -> None:
         """Adds it in place to sums (N, I)."""
-        if x.dtype == self._precision and not self._packs:
-            sums.addmm_(x, self._weight)
+        if x.dtype == self._precision and not self._weight.in_blocks:
+            self._weight.add_to(sums, x)
         else:
             sums.add_(self(x))
-
-
-def _packs_bfloat16() -> bool:
-    """Whether this build and this processor have kernels for packed bfloat16 matrices."""
-    return bool(torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 
 class _Pieces:

@@ -58,19 +58,24 @@ class LaidOut:
 
     def __init__(self, weight: Tensor, rows: int) -> None:
         """weight (N, K) as it is now; later changes are not seen. rows is about how many x will have."""
-        self._blocks: Tensor | None = None
-        self._columns = weight.t()  # (K, N)
-        if weight.device.type != "cpu":
-            return
-        if weight.dtype == torch.bfloat16 and _has_blocks():
-            self._blocks = torch.ops.mkldnn._reorder_linear_weight(weight.contiguous(), rows)
-        else:
-            self._columns = self._columns.contiguous()
+        self.in_blocks = weight.is_cpu and weight.dtype == torch.bfloat16 and _has_blocks()
+        self._weight = weight.t()  # (K, N)
+        if self.in_blocks:
+            self._weight = torch.ops.mkldnn._reorder_linear_weight(weight.contiguous(), rows)
+        elif weight.is_cpu:
+            self._weight = weight.t().clone(memory_format=torch.contiguous_format)
 
     def product(self, rows: Tensor, plus: Tensor | None = None) -> Tensor:
         """x W^T (M, N) of rows x (M, K), plus (M, N) added."""
-        if self._blocks is None:
-            return rows @ self._columns if plus is None else torch.addmm(plus, rows, self._columns)
+        if not self.in_blocks:
+            return rows @ self._weight if plus is None else torch.addmm(plus, rows, self._weight)
         if plus is None:
-            return cast(Tensor, torch.ops.mkldnn._linear_pointwise(rows, self._blocks, None, "none", [], ""))
-        return cast(Tensor, torch.ops.mkldnn._linear_pointwise.binary(rows, plus, self._blocks, None, "add"))
+            return cast(Tensor, torch.ops.mkldnn._linear_pointwise(rows, self._weight, None, "none", [], ""))
+        return cast(Tensor, torch.ops.mkldnn._linear_pointwise.binary(rows, plus, self._weight, None, "add"))
+
+    def add_to(self, sums: Tensor, rows: Tensor) -> None:
+        """Adds x W^T of rows x (M, K) in place to sums (M, N), which may be a part of wider rows."""
+        if self.in_blocks:
+            sums.add_(self.product(rows))
+        else:
+            sums.addmm_(rows, self._weight)

@@ -8,10 +8,11 @@ import torch
 
 from kotrans import __version__
 from kotrans.batching import Position
-from kotrans.bench.figures import Benchmark, Comparison, Data, Search
+from kotrans.bench.figures import Benchmark, Comparison, Data, Profile, Search
 from kotrans.bench.machine import describe_machine, peak_memory
 from kotrans.bench.pairs import Sentence, SyntheticPairs
 from kotrans.bench.peak import matrix_peak
+from kotrans.bench.profile import measure_profile
 from kotrans.bench.search import measure_search
 from kotrans.bench.training import TrainingBench
 from kotrans.config.config import Config
@@ -45,8 +46,9 @@ class Material:
 
 
 def bench(
-    config: Config, reporter: Reporter, *, seconds: float, synthetic: bool = False, against_plain: bool = False
-) -> Benchmark:
+    config: Config, reporter: Reporter, *, seconds: float, synthetic: bool = False, against_plain: bool = False,
+    profile: bool = False,
+) -> Benchmark:  # fmt: skip
     """Measures for about so many seconds; large models take longer, as each part is done three times at least.
 
     Raises ConfigError if the device is not there, TrainingError if memory runs out.
@@ -56,14 +58,17 @@ def bench(
     machine = describe_machine(device)
     material = _material(config, synthetic=synthetic)
     model = build_model(config, material.data.source_vocabulary, material.data.target_vocabulary).to(device)
-    training_time = seconds * _TRAINING / (1 + against_plain)
+    training_time = seconds * _TRAINING / (1 + against_plain + profile)
     comparison: Comparison | None = None
+    profiled: Profile | None = None
     with closing(Prefetched(material.stream, device)) as stream:
         training = TrainingBench(model, stream, config, device=device, precision=precision, threads=threads)
         measured = training.measure(training_time, _told(reporter, "training", training_time))
         memory = peak_memory(device)
         if against_plain:
             comparison = training.against_plain(training_time, _told(reporter, "plain path", training_time))
+        if profile:
+            profiled = _profile(training, stream, threads, training_time, reporter)
     peak_time = seconds * _PEAK
     peak = matrix_peak(device, precision, peak_time, _told(reporter, "matrix product", peak_time))
     return Benchmark(
@@ -71,7 +76,22 @@ def bench(
         parameters=sum(parameter.numel() for parameter in model.parameters()), data=material.data,
         training=measured.figures(peak), memory=memory, peak=peak,
         search=_searches(model, material, config, device, seconds * _SEARCH, reporter), against_plain=comparison,
+        profile=profiled,
     )  # fmt: skip
+
+
+def _profile(whole: TrainingBench, stream: Iterator[Item], threads: int, seconds: float, reporter: Reporter) -> Profile:
+    """Of one thread, on the share of each batch that each of the threads has."""
+    shares = ((position, next(batch.deal(threads))) for position, batch in stream)
+    torch.set_num_threads(1)
+    try:
+        bench = TrainingBench(
+            whole.model, shares, whole.config, device=whole.device, precision=whole.precision, threads=1
+        )
+        peak = matrix_peak(whole.device, whole.precision, seconds / 4, lambda _: None)
+        return measure_profile(bench, peak, seconds * 3 / 4, _told(reporter, "profile", seconds))
+    finally:
+        torch.set_num_threads(threads)
 
 
 def _searches(

@@ -17,7 +17,7 @@ def benchmark_table(benchmark: Benchmark) -> str:
     return "\n".join(
         [
             *_heading(benchmark), "", *_training(benchmark), "",
-            table(["training", "seconds", "share"], rows), "",
+            table(["training", "seconds", "share"], rows), "", *_profile(benchmark),
             table(["translation, fp32", "sentences/s", "output tokens/s"], searches),
         ]
     )  # fmt: skip
@@ -60,6 +60,18 @@ def _training(benchmark: Benchmark) -> Iterator[str]:
             f"({against.pairs:,} pairs, half of them between {against.lower:.2f} and {against.upper:.2f})"
         )
     yield f"memory   {_memory(benchmark.memory)} at most"
+
+
+def _profile(benchmark: Benchmark) -> Iterator[str]:
+    profile = benchmark.profile
+    if profile is None:
+        return
+    yield table(
+        ["one thread", "seconds", "share"], [[p.kind, f"{p.seconds:.2f}", f"{p.share:.1%}"] for p in profile.parts]
+    )
+    yield f"{profile.share_of_peak:.1%} of one thread's matrix peak, {_rate(profile.peak.flops_per_second)};"
+    yield f"{profile.bound:.1%} if all but products and recurrent kernels took no time"
+    yield ""
 
 
 def _memory(memory: Memory) -> str:

@@ -31,6 +31,11 @@ def test_a_weight_that_is_laid_out_gives_the_products_of_the_weight(dtype: torch
         more = None if added is None else added[:rows]
         expected = x.double() @ weight.double().t() + (0 if more is None else more.double())
         assert close(laid_out.product(x, more), expected, dtype)
+        if more is not None:
+            wider = torch.cat([more, more], dim=1)
+            laid_out.add_to(wider[:, :9], x)
+            assert close(wider[:, :9], expected, dtype)
+            assert torch.equal(wider[:, 9:], more)
 
 
 def test_a_weight_that_is_laid_out_is_what_it_was_then() -> None:

@@ -2,7 +2,18 @@
 
 from dataclasses import replace
 
-from kotrans.bench.figures import Benchmark, Comparison, Data, Machine, Memory, Peak, Search, Training
+from kotrans.bench.figures import (
+    Benchmark,
+    Comparison,
+    Data,
+    Machine,
+    Memory,
+    Part,
+    Peak,
+    Profile,
+    Search,
+    Training,
+)
 from kotrans.report.benchmark import benchmark_table, load_warning
 
 PHASES = {"data": 0.01, "forward": 4.0, "backward": 5.0, "optimizer": 0.99}
@@ -20,7 +31,7 @@ FOUND = Benchmark(
         Search(1, 64, 128, 2560, 2.0, 64.0, 1280.0), Search(1, 1, 10, 200, 2.0, 5.0, 100.0),
         Search(5, 64, 64, 1280, 4.0, 16.0, 320.0),
     ),
-    against_plain=None,
+    against_plain=None, profile=None,
 )  # fmt: skip
 LINES = """\
 config   base, 2026-01-02T03:04 UTC, kotrans 0.1.0
@@ -67,3 +78,19 @@ def test_only_a_machine_that_has_not_enough_cores_left_is_warned_of() -> None:
     assert warning is not None
     assert "load average was 1.2 before it began, with 2 threads on 2 cores" in warning
     assert "\n" not in warning
+
+
+def test_a_profile_is_told_between_training_and_translation() -> None:
+    parts = (Part("matrix products", 3.0, 0.75), Part("optimizer", 1.0, 0.25))
+    text = benchmark_table(replace(FOUND, profile=Profile(parts, 0.3, 0.4, Peak(62e9, 2048))))
+    lines = """\
+optimizer     0.99   9.9%
+
+one thread       seconds  share
+matrix products     3.00  75.0%
+optimizer           1.00  25.0%
+30.0% of one thread's matrix peak, 62.0 GFLOP/s;
+40.0% if all but products and recurrent kernels took no time
+
+translation, fp32"""
+    assert lines in text
