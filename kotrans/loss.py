@@ -14,6 +14,7 @@ from kotrans.model.products import ROWS, filled_up
 from kotrans.model.seq2seq import Seq2Seq
 
 _CHUNK = 2**21  # scores made at a time: 8 MB in float32, near enough to the core to be passed over quickly
+_PARTS = 16  # that a sum of bfloat16 numbers is rounded in: an error of 0.05 % for 0.2 %
 
 
 class Loss(NamedTuple):
@@ -109,14 +110,16 @@ class _Chunks:
         scores = torch.addmm(self.bias, output, self.weight.t())  # (C, V)
         scored, highest = scores.gather(1, labels), scores.amax(1, keepdim=True)  # (C, 1)
         powers = scores.sub_(highest).exp_()  # (C, V) the library's softmax takes several times as long
-        total = powers.sum(1, keepdim=True, dtype=self.precision)  # (C, 1)
+        total = _sum_of_rows(powers, self.precision)  # (C, 1)
         log_total = highest + total.log()
         uniform = log_total - output.to(self.precision) @ self.mean_weight - self.mean_bias  # (C, 1)
         nll = log_total - scored
         self.nll += (nll * real).sum()
         self.smoothed += (((1 - self.smoothing) * nll + self.smoothing * uniform) * real).sum()
         surplus = powers.gather(1, labels) + (self.smoothing - 1) * total  # (C, 1) of the labels
-        return powers.scatter_(1, labels, surplus.to(powers.dtype)), total
+        each = torch.arange(len(powers), device=powers.device)
+        # In bfloat16 scatter_ would copy all of the scores twice.
+        return powers.index_put_((each, labels.squeeze(1)), surplus.to(powers.dtype).squeeze(1)), total
 
     def add_gradients(self, rows: slice, surplus: Tensor, total: Tensor) -> None:
         """Adds the gradients of some rows."""
@@ -132,3 +135,11 @@ class _Chunks:
         self.grad_weight -= share * (self.output * self.real).sum(0, dtype=self.precision)
         self.grad_bias -= share * self.real.sum(dtype=self.precision)
         return (self.grad_output - uniform * self.real)[:rows], self.grad_weight, self.grad_bias
+
+
+def _sum_of_rows(powers: Tensor, precision: torch.dtype) -> Tensor:
+    """(C, 1) of powers (C, V). In bfloat16 in parts: the library adds each up in float32, and rounds it only then."""
+    if powers.dtype == precision:
+        return powers.sum(1, keepdim=True)
+    parts = [part.sum(1) for part in powers.chunk(_PARTS, dim=1)]  # asked for a float32 sum it would copy them all
+    return torch.stack(parts, dim=1).sum(1, keepdim=True, dtype=precision)

@@ -22,7 +22,8 @@ def filled_up(rows: Tensor) -> Tensor:
     """
     if rows.dtype != torch.bfloat16 or rows.device.type != "cpu" or len(rows) < _MANY:
         return rows
-    return functional.pad(rows, (0, 0, 0, -len(rows) % ROWS))
+    missing = -len(rows) % ROWS
+    return torch.cat([rows, rows.new_zeros(missing, rows.size(1))]) if missing else rows
 
 
 def linear(inputs: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
@@ -61,7 +62,7 @@ class LaidOut:
         self.in_blocks = weight.is_cpu and weight.dtype == torch.bfloat16 and _has_blocks()
         self._weight = weight.t()  # (K, N)
         if self.in_blocks:
-            self._weight = torch.ops.mkldnn._reorder_linear_weight(weight.contiguous(), rows)
+            self._weight = torch.ops.mkldnn._reorder_linear_weight(weight, rows)
         elif weight.is_cpu:
             self._weight = weight.t().clone(memory_format=torch.contiguous_format)
 

@@ -48,8 +48,9 @@ def test_the_bound_is_what_products_and_kernels_alone_would_reach() -> None:
 
 def test_a_profile_of_training_finds_its_products_its_kernels_and_its_optimizer() -> None:
     config = check_config({
-        "name": "tiny", "corpora": [{"name": "starter"}], "tokenizer": {"vocabulary_size": 300}, "batches": {"tokens": 256}, "embeddings": {"size": 8},
-        "encoder": {"hidden_size": 8}, "attention": {"size": 8}, "decoder": {"hidden_size": 8},
+        "name": "tiny", "corpora": [{"name": "starter"}], "tokenizer": {"vocabulary_size": 300},
+        "batches": {"tokens": 256}, "embeddings": {"size": 8}, "encoder": {"hidden_size": 8},
+        "attention": {"size": 8}, "decoder": {"hidden_size": 8},
     }, "test")  # fmt: skip
     with closing(Prefetched(SyntheticPairs(config).stream(), CPU)) as stream:
         bench = TrainingBench(build_model(config, 300, 300), stream, config, device=CPU, precision="fp32", threads=1)
