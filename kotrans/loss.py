@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
+from kotrans.model.lexical import LexicalSoftmax
 from kotrans.model.products import ROWS, filled_up
 from kotrans.model.seq2seq import Seq2Seq
 
@@ -39,7 +40,9 @@ class TrainingLoss(nn.Module):
         return sequence_loss(output, self.model.softmax, labels, pad_id=self.pad_id, smoothing=self.smoothing)
 
 
-def sequence_loss(output: Tensor, softmax: nn.Linear, labels: Tensor, *, pad_id: int, smoothing: float) -> Loss:
+def sequence_loss(
+    output: Tensor, softmax: nn.Linear | LexicalSoftmax, labels: Tensor, *, pad_id: int, smoothing: float
+) -> Loss:
     """Sums over labels (B, T) that are not padding, of the scores that softmax gives to output (B, T, O).
 
     The label's probability is 1 - smoothing, and smoothing is spread evenly over the vocabulary

@@ -159,6 +159,12 @@ def test_tying_all_wants_one_vocabulary() -> None:
         config(embeddings={"tie": "all"})
 
 
+def test_a_lexical_model_wants_attention() -> None:
+    assert config(decoder={"lexical": True})
+    with pytest.raises(ConfigError, match=r"decoder.lexical needs attention, but attention.score is `none`"):
+        config(decoder={"lexical": True}, attention={"score": "none"})
+
+
 def test_location_wants_a_limit() -> None:
     assert config(attention={"score": "location", "max_source_length": 50})
     with pytest.raises(ConfigError, match=r"needs attention.max_source_length"):

@@ -163,6 +163,12 @@ class Config(Section):
         return self
 
     @model_validator(mode="after")
+    def a_lexical_model_looks_by_attention(self) -> Self:
+        if self.decoder.lexical and self.attention.score == "none":
+            raise ValueError("decoder.lexical needs attention, but attention.score is `none`")
+        return self
+
+    @model_validator(mode="after")
     def tying_all_needs_a_joint_vocabulary(self) -> Self:
         if self.embeddings.tie == "all" and not self.tokenizer.joint:
             raise ValueError("embeddings.tie is `all`, which needs tokenizer.joint: true")

@@ -181,6 +181,8 @@ class DecoderConfig(Section):
     """Width of the decoder state."""
     layer_norm: bool = False
     """Layer normalisation in the gates of the cells (Ba et al. 2016, arXiv 1607.06450)."""
+    lexical: bool = False
+    """Lexical model: the softmax reads the source embeddings looked at, too (Nguyen and Chiang 2018)."""
 
 
 class DropoutConfig(Section):

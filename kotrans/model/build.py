@@ -19,6 +19,7 @@ from kotrans.model.attention import (
 from kotrans.model.cells import Cell, LSTMCell
 from kotrans.model.decoder import Decoder
 from kotrans.model.encoder import Encoder
+from kotrans.model.lexical import Lexical
 from kotrans.model.seq2seq import Seq2Seq
 
 
@@ -62,6 +63,7 @@ def _assemble(config: Config, source_size: int, target_size: int) -> Seq2Seq:
     )  # fmt: skip
     decoder = Decoder(
         config.decoder.cell, _attention(config.attention, config.memory_size, config.decoder.hidden_size),
+        Lexical(size, dropout=dropout.output) if config.decoder.lexical else None,
         embedding_size=size, memory_size=config.memory_size, first_size=config.encoder.hidden_size,
         hidden_size=config.decoder.hidden_size, layers=config.decoder.layers, output_size=size,
         layer_norm=config.decoder.layer_norm, dropout=dropout.layers, recurrent_dropout=dropout.recurrent,

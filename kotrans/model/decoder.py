@@ -1,7 +1,8 @@
 """The recurrent decoder with attention.
 
 Shape key: B sentences, S source positions, T target steps, E embedding width, H memory width, Q decoder state width,
-D width of the encoder state that makes s_0, O width of the deep output.
+D width of the encoder state that makes s_0, O width of what the softmax reads: the deep output, and behind it E
+numbers of the lexical model if there is one. L is H, and E more if there is one.
 """
 
 from typing import NamedTuple, Self
@@ -15,6 +16,7 @@ from kotrans.model.bptt.functions import attend, recur
 from kotrans.model.cells import CELLS, CellState
 from kotrans.model.dropout import Dropout
 from kotrans.model.encoder import Encoded
+from kotrans.model.lexical import Lexical
 from kotrans.model.products import Linear
 from kotrans.model.recurrence import recurrence
 
@@ -26,19 +28,19 @@ class Source(NamedTuple):
     keys: Tensor | None  # (B, S, A)
     mask: Tensor  # (B, S)
     fixed_context: Tensor | None  # (B, H)
+    embedded: Tensor | None  # (B, S, E) only for a lexical model
 
     def select(self, rows: Tensor) -> Self:
         """The sources of the given rows, in their order."""
-        memory, keys, mask, fixed_context = (None if part is None else part.index_select(0, rows) for part in self)
-        assert mask is not None
-        return self._replace(memory=memory, keys=keys, mask=mask, fixed_context=fixed_context)
+        parts = {name: part.index_select(0, rows) for name, part in self._asdict().items() if part is not None}
+        return self._replace(**parts)
 
     def to(self, dtype: torch.dtype) -> Self:
         """The same in another precision."""
-        memory, keys, fixed_context = (
-            None if part is None else part.to(dtype) for part in (self.memory, self.keys, self.fixed_context)
-        )
-        return self._replace(memory=memory, keys=keys, fixed_context=fixed_context)
+        return self._replace(**{name: part.to(dtype) for name, part in self._floats().items()})
+
+    def _floats(self) -> dict[str, Tensor]:
+        return {name: part for name, part in self._asdict().items() if part is not None and part.is_floating_point()}
 
 
 class DecoderState(NamedTuple):
@@ -69,18 +71,20 @@ class Decoder(nn.Module):
 
     Attention reads the first layer's s_{i-1} and c_i enters the first layer; the layers above are residual and
     recurrent. The output reads s_i, y_{i-1} and c_i through one hidden layer (deep output):
-    t_i = tanh(U s_i + V y_{i-1} + C c_i + b).
+    t_i = tanh(U s_i + V y_{i-1} + C c_i + b). Behind it stands what a lexical model says of the pieces looked at.
     """
 
     def __init__(
-        self, cell: str, attention: Attention | None, *, embedding_size: int, memory_size: int, first_size: int,
-        hidden_size: int, layers: int, output_size: int, layer_norm: bool,
+        self, cell: str, attention: Attention | None, lexical: Lexical | None, *, embedding_size: int,
+        memory_size: int, first_size: int, hidden_size: int, layers: int, output_size: int, layer_norm: bool,
         dropout: float, recurrent_dropout: float, output_dropout: float,
     ) -> None:  # fmt: skip
         super().__init__()
         self.plain = False  # true: train by the plain steps, too
         self.embedding_size = embedding_size
         self.attention = attention
+        self.lexical = lexical
+        self.memory_size = memory_size
         self.cell = CELLS[cell](embedding_size + memory_size, hidden_size, layer_norm=layer_norm)
         self.upper = nn.ModuleList(
             recurrence(cell, hidden_size, hidden_size, layer_norm=layer_norm, dropout=recurrent_dropout)
@@ -96,15 +100,22 @@ class Decoder(nn.Module):
         """What each step reads of the source, and s_0 = tanh(W first + b) of every layer (an LSTM's C_0 is 0)."""
         states = tuple(self.cell.initial(torch.tanh(bridge(encoded.first))) for bridge in self.bridges)
         if self.attention is None:
-            return Source(None, None, encoded.mask, encoded.final), DecoderState(states)
+            return Source(None, None, encoded.mask, encoded.final, None), DecoderState(states)
         keys = self.attention.keys(encoded.memory)  # (B, S, A)
-        return Source(encoded.memory, keys, encoded.mask, None), DecoderState(states)
+        embedded = None if self.lexical is None else encoded.embedded
+        return Source(encoded.memory, keys, encoded.mask, None, embedded), DecoderState(states)
 
     def look(self, source: Source, queries: Tensor) -> tuple[Tensor, Tensor | None]:
-        """c_i (B, K, H) for s_{i-1} in queries (B, K, Q), and its weights (B, K, S), which the fixed context has not.
+        """What a step reads (B, K, L) for s_{i-1} in queries (B, K, Q), and its weights (B, K, S).
 
-        Training has one state s_{i-1} for each sentence, a search as many as there are hypotheses of it.
+        That is c_i, and behind it what the lexical model makes of the weights, if there is one. A search has as many
+        states s_{i-1} as there are hypotheses of a sentence. The fixed context has no weights.
         """
+        contexts, weights = self._attend(source, queries)
+        return self._with_lexical(source, contexts, weights), weights
+
+    def _attend(self, source: Source, queries: Tensor) -> tuple[Tensor, Tensor | None]:
+        """c_i (B, K, H) for s_{i-1} in queries (B, K, Q), and its weights (B, K, S)."""
         if self.attention is None:
             assert source.fixed_context is not None
             return source.fixed_context.unsqueeze(1).expand(-1, queries.size(1), -1), None
@@ -112,25 +123,34 @@ class Decoder(nn.Module):
         assert source.memory is not None
         return self.attention(queries, source.keys, source.memory, source.mask)
 
-    def step(self, state: DecoderState, embedded: Tensor, context: Tensor) -> tuple[Tensor, DecoderState]:
-        """One step by itself: the deep output (B, O) from embedded (B, E) and context (B, H), and the next state."""
-        first = self.cell(self.cell.project(torch.cat([embedded, context], dim=-1)), state.layers[0])
+    def _with_lexical(self, source: Source, contexts: Tensor, weights: Tensor | None) -> Tensor:
+        """(B, K, L) of contexts (B, K, H) and the weights (B, K, S) that made them."""
+        if self.lexical is None:
+            return contexts
+        assert source.embedded is not None
+        assert weights is not None
+        return torch.cat([contexts, self.lexical(weights, source.embedded).to(contexts.dtype)], dim=-1)
+
+    def step(self, state: DecoderState, embedded: Tensor, looked: Tensor) -> tuple[Tensor, DecoderState]:
+        """One step by itself: what the softmax reads (B, O) from embedded (B, E) and looked (B, L), the next state."""
+        inputs = torch.cat([embedded, looked[:, : self.memory_size]], dim=-1)
+        first = self.cell(self.cell.project(inputs), state.layers[0])
         hidden, upper = self.climb(first.hidden.unsqueeze(1), state)  # (B, 1, Q)
-        return self._deep_output(hidden.squeeze(1), embedded, context), DecoderState((first, *upper))
+        return self._output(hidden.squeeze(1), embedded, looked), DecoderState((first, *upper))
 
     def forward(
         self, source: Source, state: DecoderState, embedded: Tensor
     ) -> tuple[Tensor, DecoderState, Tensor | None]:
         """Runs over embedded (B, T, E) = y_0 … y_{T-1}.
 
-        Returns the deep output (B, T, O), the last state, and the weights (B, T, S).
+        Returns what the softmax reads (B, T, O), the last state, and the weights (B, T, S).
         """
         mask = self.recurrent_dropout.sentence_mask(state.layers[0].hidden)  # (B, Q)
         by_hand = torch.is_grad_enabled() and not self.plain
         first_layer = self._by_hand if by_hand else self._by_steps
         hidden, contexts, weights, first = first_layer(source, state.layers[0], embedded, mask)
         hidden, upper = self.climb(hidden, state)
-        output = self._deep_output(hidden, embedded, contexts)  # (B, T, O)
+        output = self._output(hidden, embedded, self._with_lexical(source, contexts, weights))  # (B, T, O)
         return output, DecoderState((first, *upper)), weights
 
     def _by_steps(self, source: Source, state: CellState, embedded: Tensor, mask: Tensor | None) -> FirstLayer:
@@ -140,7 +160,7 @@ class Decoder(nn.Module):
         columns = self.cell.weight_input[:, self.embedding_size :].to(projected.dtype)  # (G*Q, H)
         hiddens, contexts, weights = [], [], []
         for step in projected.unbind(1):
-            looked, weight = self.look(source, state.hidden.unsqueeze(1))  # (B, 1, H), (B, 1, S)
+            looked, weight = self._attend(source, state.hidden.unsqueeze(1))  # (B, 1, H), (B, 1, S)
             context = looked.squeeze(1)
             state = self.cell(step + functional.linear(context, columns), state, mask)
             hiddens.append(state.hidden)
@@ -179,6 +199,9 @@ class Decoder(nn.Module):
             last.append(end)
         return hidden, last
 
-    def _deep_output(self, hidden: Tensor, embedded: Tensor, contexts: Tensor) -> Tensor:
-        parts = torch.cat([hidden, embedded.to(hidden.dtype), contexts.to(hidden.dtype)], dim=-1)  # (B, T, Q+E+H)
-        return self.output_dropout(torch.tanh(self.deep_output(parts)))  # (B, T, O)
+    def _output(self, hidden: Tensor, embedded: Tensor, looked: Tensor) -> Tensor:
+        """(..., O) of hidden (..., Q), embedded (..., E) and looked (..., L)."""
+        contexts, lexical = looked[..., : self.memory_size], looked[..., self.memory_size :]
+        parts = torch.cat([hidden, embedded.to(hidden.dtype), contexts.to(hidden.dtype)], dim=-1)  # (..., Q+E+H)
+        deep = self.output_dropout(torch.tanh(self.deep_output(parts)))
+        return deep if self.lexical is None else torch.cat([deep, lexical.to(deep.dtype)], dim=-1)

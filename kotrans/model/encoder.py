@@ -18,6 +18,7 @@ class Encoded(NamedTuple):
     memory: Tensor  # (B, S, H) states h_j, zeros on padding
     mask: Tensor  # (B, S) true on real pieces
     first: Tensor  # (B, D) backward state at position 1, or the last forward state of a one-way encoder: makes s_0
+    embedded: Tensor  # (B, S, E) what was read
     final: Tensor  # (B, H) last state of every direction: the fixed context of `attention.score: none`
 
 
@@ -60,7 +61,7 @@ class Encoder(nn.Module):
         last = outputs[0][torch.arange(mask.size(0), device=mask.device), mask.sum(1) - 1]  # (B, D)
         first = outputs[1][:, 0] if self.bidirectional else last
         final = torch.cat([last, first], dim=-1) if self.bidirectional else last
-        return Encoded(self.dropout(memory), mask, first, final)
+        return Encoded(self.dropout(memory), mask, first, embedded, final)
 
 
 def reversal(mask: Tensor) -> Tensor:

@@ -23,8 +23,8 @@ class FlopRates(NamedTuple):
     | for each | operations of |
     | --- | --- |
     | source piece | the matrices of the encoder, and those of the attention's keys |
-    | target piece | those of the decoder's cells, deep output and softmax, of the attention's query or positions |
-    | source and target piece of a pair | the context, 2 H, and the energy, 2 A, or dot product, 2 Q |
+    | target piece | those of the decoder's cells, outputs and softmax, of the attention's query or positions |
+    | source and target piece of a pair | the context, 2 H, energy, 2 A, or dot product, 2 Q, a lexical model's 2 E |
     | pair | the matrices that make s_0 |
 
     Padding, element-wise functions and embeddings (which are looked up) count nothing, and neither does a product that
@@ -51,12 +51,14 @@ def flop_rates(model: Seq2Seq) -> FlopRates:
     """What the matrices of a model cost."""
     decoder, attention = model.decoder, model.decoder.attention
     above = [decoder.upper, decoder.deep_output, model.softmax]
-    memory_size = decoder.cell.weight_input.size(1) - decoder.embedding_size
     source, target, cross = (0, 0, 0) if attention is None else _score(attention, decoder.cell.hidden_size)
+    if decoder.lexical is not None:
+        above.append(decoder.lexical)
+        cross += 2 * decoder.lexical.hidden.in_features
     return FlopRates(
         source_piece=_products([model.encoder]) + source,
         target_piece=_products([decoder.cell, *above]) + target,
-        cross=cross + (0 if attention is None else 2 * memory_size),
+        cross=cross + (0 if attention is None else 2 * decoder.memory_size),
         pair=_products([decoder.bridges]),
     )
 

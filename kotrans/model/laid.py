@@ -1,7 +1,7 @@
 """A decoder's weights laid out for the steps of a search, and the step itself.
 
 Shape key: N rows (hypotheses), D rows whose states differ, E embedding width, H memory width, Q decoder state width,
-G gates times Q, O width of the deep output, V target pieces.
+G gates times Q, O width of the deep output, L width of what a state looks at, V target pieces.
 """
 
 from typing import NamedTuple, Self
@@ -23,11 +23,12 @@ class OfState(NamedTuple):
 
     inputs: Tensor  # (D, G+O) gates, then deep output before its tanh
     recurrent: Tensor | None  # (D, G) U h of a cell that does not just add it to W x
+    lexical: Tensor | None  # (D, E) what a lexical model says
 
     def select(self, rows: Tensor) -> Self:
         """That of the given rows, in their order."""
-        recurrent = None if self.recurrent is None else self.recurrent.index_select(0, rows)
-        return self._replace(inputs=self.inputs.index_select(0, rows), recurrent=recurrent)
+        parts = {name: part.index_select(0, rows) for name, part in self._asdict().items() if part is not None}
+        return self._replace(**parts)
 
 
 class DecoderSteps:
@@ -52,16 +53,19 @@ class DecoderSteps:
         self._recurrent = Product(cell.weight_hidden.detach(), precision)
         self._hidden = Product(of_hidden, precision)
 
-    def of_state(self, hidden: Tensor, contexts: Tensor) -> OfState:
-        """The share of s_{i-1}, hidden (D, Q), and of the contexts (D, H) that it looked at."""
-        inputs = self._contexts(contexts)  # (D, G+O)
+    def of_state(self, hidden: Tensor, looked: Tensor) -> OfState:
+        """The share of s_{i-1}, hidden (D, Q), and of what it looked at (D, L)."""
+        size = self._decoder.memory_size
+        inputs = self._contexts(looked[:, :size])  # (D, G+O)
+        lexical = None if self._decoder.lexical is None else looked[:, size:]  # (D, E)
         if not self._sums:
-            return OfState(inputs, self._recurrent(hidden))
+            return OfState(inputs, self._recurrent(hidden), lexical)
         self._recurrent.add_to(inputs[:, : self._gates], hidden)
-        return OfState(inputs, None)
+        return OfState(inputs, None, lexical)
 
     def __call__(self, state: DecoderState, of_state: OfState, previous: Tensor) -> tuple[Tensor, DecoderState]:
-        """The deep output (N, O) after the pieces previous (N,), and the next state."""
+        """What the softmax reads after the pieces previous (N,), (N, O) or with a lexical model (N, O+E), and the next
+        state."""
         cell = self._decoder.cell
         inputs = self._pieces(previous).add_(of_state.inputs)  # (N, G+O)
         gates, output = inputs[:, : self._gates], inputs[:, self._gates :]  # (N, G), (N, O)
@@ -72,7 +76,10 @@ class DecoderSteps:
         first = cell.advance(gates, recurrent, state.layers[0])
         hidden, upper = self._decoder.climb(first.hidden.unsqueeze(1), state)  # (N, 1, Q)
         self._hidden.add_to(output, hidden.squeeze(1))
-        return output.tanh_(), DecoderState((first, *upper))
+        output.tanh_()
+        if of_state.lexical is not None:
+            output = torch.cat([output, of_state.lexical], dim=1)  # (N, O+E)
+        return output, DecoderState((first, *upper))
 
 
 class Product:

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from kotrans.model.decoder import Decoder, DecoderState, Source
 from kotrans.model.dropout import Dropout, WordDropout
 from kotrans.model.encoder import Encoder
+from kotrans.model.lexical import LexicalSoftmax
 from kotrans.model.recurrence import LoopedRecurrence
 
 
@@ -23,9 +24,12 @@ class Seq2Seq(nn.Module):
         self.target_embedding = target_embedding
         self.encoder = encoder
         self.decoder = decoder
-        self.softmax = nn.Linear(decoder.deep_output.out_features, target_embedding.num_embeddings)
+        deep = nn.Linear(decoder.deep_output.out_features, target_embedding.num_embeddings)
         if tie_softmax:
-            self.softmax.weight = target_embedding.weight
+            deep.weight = target_embedding.weight
+        self.softmax: nn.Linear | LexicalSoftmax = deep
+        if decoder.lexical is not None:
+            self.softmax = LexicalSoftmax(deep, source_embedding.embedding_dim)
         self.embedding_dropout = Dropout(embedding_dropout)
         self.source_word_dropout = WordDropout(source_word_dropout)
         self.target_word_dropout = WordDropout(target_word_dropout)

@@ -1,7 +1,8 @@
 """A trained model taken step by step, as a search needs it: several hypotheses a sentence, and no way back.
 
 Shape key: B sentences held, N rows (hypotheses), D rows whose states differ, M rows selected, K most of the D of a
-sentence, S source positions, H memory width, Q decoder state width, O width of the deep output, V target pieces.
+sentence, S source positions, Q decoder state width, L width of what a state looks at, O width of what the softmax
+reads, V target pieces.
 """
 
 import copy
@@ -64,9 +65,9 @@ class SearchModel:
     def step(self, state: SearchState, previous: Tensor) -> tuple[Tensor, SearchState, Tensor | None]:
         """One step after the pieces previous (N,): logits (N, V), the next state, attention weights (N, S) or None."""
         hidden, places = state.decoder.layers[0].hidden, state.places  # (D, Q)
-        contexts, weights = self._model.decoder.look(state.source, places.spread(hidden))  # (B, K, H), (B, K, S)
+        looked, weights = self._model.decoder.look(state.source, places.spread(hidden))  # (B, K, L), (B, K, S)
         weights = None if weights is None else places.gather(weights)  # (D, S)
-        shared = self._steps.of_state(hidden, places.gather(contexts))
+        shared = self._steps.of_state(hidden, places.gather(looked))
         if state.parents is not None:
             parents = torch.tensor(state.parents, device=hidden.device)  # (N,)
             weights = None if weights is None else weights.index_select(0, parents)  # (N, S)

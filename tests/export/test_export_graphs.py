@@ -48,6 +48,7 @@ def with_random_biases(checkpoint: Checkpoint) -> Checkpoint:
         ["encoder.layer_norm=true", "decoder.layer_norm=true", "encoder.layers=2", "decoder.layers=2"],
         ["dropout.recurrent=0.2", "encoder.cell=gru", "decoder.cell=gru", "encoder.bidirectional=false"],
         ["encoder.cell=rnn", "encoder.layer_norm=true", "dropout.recurrent=0.2", "encoder.layers=2"],
+        ["decoder.lexical=true", "embeddings.tie=decoder"],
         ["attention.score=none", "encoder.bidirectional=false", "embeddings.tie=decoder"],
     ],
     ids=lambda settings: settings[0].partition("=")[2],

@@ -22,6 +22,7 @@ NO_DROPOUT = dict.fromkeys(ALL_DROPOUT, 0.0)
 
 SCORES: dict[str, dict[str, object]] = {
     "additive": {"score": "additive", "size": 4},
+    "additive and lexical": {"score": "additive", "size": 4},
     "cosine": {"score": "cosine"},
     "cosine with beta 1": {"score": "cosine", "beta": "fixed"},
     "cosine of equal widths": {"score": "cosine"},
@@ -33,6 +34,7 @@ SCORES: dict[str, dict[str, object]] = {
     "none": {"score": "none"},
 }
 EQUAL_WIDTHS = ("cosine of equal widths", "dot", "scaled dot")
+LEXICAL = ("additive and lexical",)
 
 
 def tiny_config(score: str = "additive", **sections: Mapping[str, object]) -> Config:
@@ -43,7 +45,11 @@ def tiny_config(score: str = "additive", **sections: Mapping[str, object]) -> Co
         **sections,
         "encoder": encoder,
         "attention": SCORES[score],
-        "decoder": {"hidden_size": memory_size if score in EQUAL_WIDTHS else 5, **sections.get("decoder", {})},
+        "decoder": {
+            "hidden_size": memory_size if score in EQUAL_WIDTHS else 5,
+            "lexical": score in LEXICAL,
+            **sections.get("decoder", {}),
+        },
         "embeddings": {"size": 4, **sections.get("embeddings", {})},
         "dropout": {**NO_DROPOUT, **sections.get("dropout", {})},
     }
@@ -122,7 +128,9 @@ def read_weights(config: Config, model: nn.Module) -> ModelWeights:
         ],
         bridges=[read_affine(arrays, f"decoder.bridges.{layer}.") for layer in range(config.decoder.layers)],
         deep_output=read_affine(arrays, "decoder.deep_output."),
-        softmax=read_affine(arrays, "softmax."),
+        softmax=read_affine(arrays, "softmax.deep." if config.decoder.lexical else "softmax."),
+        lexical=arrays.get("decoder.lexical.hidden.weight"),
+        lexical_softmax=arrays.get("softmax.lexical.weight"),
     )
 
 

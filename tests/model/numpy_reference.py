@@ -84,6 +84,8 @@ class ModelWeights:
     bridges: list[Affine]
     deep_output: Affine
     softmax: Affine
+    lexical: Array | None = None
+    lexical_softmax: Array | None = None
 
 
 @dataclass(frozen=True)
@@ -199,5 +201,9 @@ def run_model(weights: ModelWeights, source: list[int], inputs: list[int]) -> tu
             states[layer] = cell_step(weights.decoder[layer], top, states[layer])
             top = top + states[layer].hidden
         hidden = np.tanh(weights.deep_output(np.concatenate([top, y, context])))
-        logits.append(weights.softmax(hidden))
+        scores = weights.softmax(hidden)
+        if weights.lexical is not None and weights.lexical_softmax is not None:
+            looked = np.tanh(sum(a * weights.source_embedding[x] for a, x in zip(alpha, source, strict=True)))
+            scores = scores + weights.lexical_softmax @ (np.tanh(weights.lexical @ looked) + looked)
+        logits.append(scores)
     return np.array(logits), np.array(alphas) if alphas else None

@@ -55,6 +55,17 @@ def test_a_score_has_the_weights_of_its_formula_and_no_others(score: str, weight
     assert count(attention) == weights
 
 
+@pytest.mark.parametrize("tie", ["none", "decoder"])
+def test_a_lexical_model_adds_its_two_matrices_and_nothing_else(tie: str) -> None:
+    plain, lexical = (
+        build(tiny_config(score, embeddings={"tie": tie})) for score in ("additive", "additive and lexical")
+    )
+    assert count(lexical) - count(plain) == 4 * 4 + TARGET_SIZE * 4
+    names = {name.replace("softmax.deep", "softmax") for name, _ in lexical.named_parameters()}
+    added = {"decoder.lexical.hidden.weight", "softmax.lexical.weight"}
+    assert names == added | {name for name, _ in plain.named_parameters()}
+
+
 def test_without_attention_there_is_no_score() -> None:
     assert build(tiny_config("none")).decoder.attention is None
 

@@ -96,6 +96,16 @@ def test_each_option_drops_at_its_places_and_nowhere_else(option: str) -> None:
     assert dropped == PLACES[option]
 
 
+@pytest.mark.parametrize("option", PLACES)
+def test_what_a_lexical_model_says_is_dropped_with_the_deep_output_alone(option: str) -> None:
+    model = tiny_model(tiny_config("additive and lexical", dropout={option: 0.1})).train()
+    seen: list[Tensor] = []
+    model.softmax.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0]))
+    logits_of(model, sentences((6,) * 20, (6,) * 20))
+    deep, lexical = ((part == 0).any() for part in seen[0].split(4, dim=-1))
+    assert bool(deep) == bool(lexical) == (option == "output")
+
+
 @pytest.mark.parametrize(("section", "score"), [("encoder", "none"), ("decoder", "additive")])
 def test_an_option_of_the_config_that_adds_no_weights_leaves_the_first_weights_alone(section: str, score: str) -> None:
     dropped = {name: share for name, share in ALL_DROPOUT.items() if name != "recurrent"}

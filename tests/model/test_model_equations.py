@@ -72,8 +72,9 @@ def test_any_number_of_layers_follows_the_equations(score: str, cell: str, layer
         {"decoder": {"layer_norm": True}},
         {"embeddings": {"tie": "decoder"}},
         {"embeddings": {"tie": "all"}, "tokenizer": {"joint": True}},
+        {"embeddings": {"tie": "all"}, "tokenizer": {"joint": True}, "decoder": {"lexical": True}},
     ],
-    ids=["own cells", "encoder norm", "decoder norm", "tied decoder", "all tied"],
+    ids=["own cells", "encoder norm", "decoder norm", "tied decoder", "all tied", "all tied and lexical"],
 )
 @pytest.mark.parametrize("bidirectional", [False, True])
 @pytest.mark.parametrize("cell", CELLS)

@@ -22,6 +22,7 @@ from tests.tiny_training import assert_same_training, metrics, stop_at, tiny_con
 EVERYTHING: dict[str, Any] = {
     "tokenizer": {"vocabulary_size": 300, "sampling": 0.2},
     "dropout": {"recurrent": 0.1, "source_word": 0.1, "target_word": 0.1},
+    "decoder": {"lexical": True},
     "training": {
         "max_updates": 17, "accumulate": 2, "ema": 0.9, "schedule": "plateau", "plateau_patience": 0,
         "scheduled_sampling": 0.3, "optimizer": "adamw", "weight_decay": 0.01,
