@@ -32,7 +32,7 @@ def test_every_config_says_first_what_it_is_for_and_what_it_costs(path: Path) ->
 
 
 def test_the_promised_configs_are_there() -> None:
-    promised = {"starter", "tatoeba", "korean-english-news", "open-ko-en", "fixed-context", "tiny"}
+    promised = {"starter", "tatoeba", "korean-english-news", "open-ko-en", "open-ko-en-large", "fixed-context", "tiny"}
     assert promised <= {path.stem for path in CONFIGS}
 
 
