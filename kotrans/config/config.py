@@ -100,6 +100,9 @@ class SearchConfig(Section):
     """A translation has at most this many pieces for each source piece ..."""
     max_length_extra: int = Field(20, ge=1)
     """... and this many more."""
+    max_repetitions: int | None = Field(2, ge=1)
+    """A translation has a group of up to 16 pieces at most this many times in a row, a single piece once more; null
+    lets it loop."""
     batch: int = Field(64, ge=1)
     """Sentences translated together."""
 

@@ -164,7 +164,7 @@ def _export(module: nn.Module, path: Path, inputs: dict[str, Tensor], outputs: l
 
 def _check(runtime: Any, folder: Path, checkpoint: Checkpoint, source: Tensor) -> None:
     """Greedy translations of all sentences together, and of the shortest alone: other sizes than were traced."""
-    config = checkpoint.config.search.model_copy(update={"beam": 1})
+    config = checkpoint.config.search.model_copy(update={"beam": 1, "max_repetitions": None})
     shortest = int((source != PAD).sum(1).argmin())
     alone = source[shortest : shortest + 1, : int((source[shortest] != PAD).sum())]
     for batch in (source, alone):

@@ -6,14 +6,14 @@ from torch import Tensor
 
 from kotrans.config.config import SearchConfig
 from kotrans.errors import UsageError
-from kotrans.search.choice import Floats, Ints, check_possible, most_probable
+from kotrans.search.choice import Floats, Ints, check_possible
 from kotrans.search.follow import greedy_search
+from kotrans.search.repetition import Repetitions
 from kotrans.search.stepper import State, Stepper, keep_rows
 from kotrans.search.trellis import End, Hypothesis, Trellis, length_limits, length_penalty
 from kotrans.tokenizer import BOS, EOS
 
-# Shape key: B sentences, N rows alive, M nodes (hypotheses that go on or have just ended), k pieces of a row,
-# V target vocabulary.
+# Shape key: B sentences, N rows alive, M nodes (hypotheses that go on or have just ended), k pieces of a row.
 
 
 def search(
@@ -33,22 +33,26 @@ def beam_search(
     """The `n_best` best hypotheses of each sentence, best first, of those that the beam reached; all distinct.
 
     source (B, S), mask (B, S) true on real pieces. Each sentence has `config.beam` places. A step fills them with the
-    most probable continuations of its hypotheses; one that ends in EOS keeps its place, so that a beam of 1 is greedy
-    for every length penalty. A sentence is done when its places are all taken by ends, when nothing alive can still
-    be better than the worst of its `n_best`, or at its maximum length, where what is alive is cut.
+    most probable continuations of its hypotheses, less those that `Repetitions` passes over; one that ends in EOS keeps
+    its place, so that a beam of 1 is greedy for every length penalty. A sentence is done when its places are all taken
+    by ends, when nothing alive can still be better than the worst of its `n_best`, or at its maximum length, where what
+    is alive is cut.
     Raises UsageError if `n_best` is more than the beam.
     """
     _check_n_best(n_best, config.beam)
     trellis = Trellis(mask, config)
     sentences = _Sentences(mask, n_best, config)
+    repetitions = Repetitions(len(source), config.max_repetitions)
     alive = np.arange(len(source))  # (N,) node of each row; the rows of a sentence lie together, best first
     previous = torch.full((len(source),), BOS)  # (N,)
     state = stepper.start(source, mask)
     while len(alive):
         logits, state, weights = stepper.step(state, previous.to(source.device))  # (N, V), (N, S)
-        rows, tokens, chosen = _continue(logits, trellis.owners[alive], trellis.totals[alive], sentences.places)
+        choices = repetitions.most_probable(logits, int(sentences.places.max()))  # (N, k) each
+        rows, tokens, chosen = _continue(*choices, trellis.owners[alive], trellis.totals[alive], sentences.places)
         trellis.grow(alive, rows, tokens, chosen, weights)
         alive = sentences.settle(trellis, tokens)
+        repetitions.append(rows[alive], tokens[alive])
         state = keep_rows(stepper, state, torch.from_numpy(rows[alive]), len(logits))
         previous = torch.from_numpy(tokens[alive])
     return sentences.collect(trellis)
@@ -110,14 +114,13 @@ class _Sentences:
         return [[next(hypotheses) for _ in ends] for ends in best]
 
 
-def _continue(logits: Tensor, owners: Ints, totals: Floats, places: Ints) -> tuple[Ints, Ints, Floats]:
+def _continue(log_probs: Floats, pieces: Ints, owners: Ints, totals: Floats, places: Ints) -> tuple[Ints, Ints, Floats]:
     """The most probable continuations for the free places: row, piece and log-probability (M,) of each.
 
-    logits (N, V), owners (N,) and totals (N,) of the rows, places (B,). The continuations of a sentence lie
-    together, best first; of equal ones, the better parent's and then the smaller id comes first.
+    log_probs and pieces (N, k) of each row's best, owners (N,) and totals (N,) of the rows, places (B,). The
+    continuations of a sentence lie together, best first; of equal ones, the better parent's and then the smaller id
+    comes first.
     """
-    width = int(places.max())
-    log_probs, pieces = most_probable(logits, width)  # (N, k)
     k = log_probs.shape[1]
     counts = np.bincount(owners, minlength=len(places))  # (B,)
     first = counts.cumsum() - counts  # (B,) first row of each sentence
@@ -125,7 +128,7 @@ def _continue(logits: Tensor, owners: Ints, totals: Floats, places: Ints) -> tup
     grid[owners, np.arange(len(owners)) - first[owners]] = totals[:, None] + log_probs
     sums = grid.reshape(len(places), -1)  # (B, slots * k)
     check_possible(sums.max(1)[counts > 0])
-    order = np.argsort(-sums, axis=1, kind="stable")[:, :width]  # (B, width)
+    order = np.argsort(-sums, axis=1, kind="stable")[:, : places.max()]  # (B, width)
     possible = np.take_along_axis(sums, order, 1) > -np.inf  # (B, width)
     taken = (np.arange(order.shape[1]) < places[:, None]) & possible  # (B, width)
     row = (first[:, None] + order // k)[taken]  # (M,)

@@ -7,26 +7,32 @@ import torch
 from torch import Tensor
 
 from kotrans.config.config import SearchConfig
-from kotrans.search.choice import Floats, Ints, check_possible, most_probable
+from kotrans.search.choice import Floats, Ints, check_possible
+from kotrans.search.repetition import Repetitions
 from kotrans.search.stepper import State, Stepper, keep_rows
 from kotrans.search.trellis import End, Hypothesis, Trellis, length_limits
 from kotrans.tokenizer import BOS, EOS
 
 # Shape key: B sentences, N rows alive, S source length, V target vocabulary.
-Choose = Callable[[Tensor, Ints, int], tuple[Ints, Floats]]
-"""Takes logits (N, V), sentences (N,) and how many pieces stand; gives the next pieces and their log-probabilities."""
+Choose = Callable[[Tensor, Ints, int, Repetitions], tuple[Ints, Floats]]
+"""Takes logits (N, V), sentences (N,), how many pieces stand and what they repeat; gives the next pieces and their
+log-probabilities (N,)."""
 
 
 @torch.no_grad()
 def greedy_search(stepper: Stepper[State], source: Tensor, mask: Tensor, config: SearchConfig) -> list[Hypothesis]:
-    """The most probable next piece, again and again, until EOS or the maximum length; source and mask (B, S)."""
+    """The most probable next piece that `Repetitions` does not pass over, until EOS or the maximum length.
 
-    def best(logits: Tensor, owners: Ints, length: int) -> tuple[Ints, Floats]:
-        log_probs, pieces = most_probable(logits, 1)  # (N, 1)
+    source and mask (B, S).
+    """
+
+    def best(logits: Tensor, owners: Ints, length: int, repetitions: Repetitions) -> tuple[Ints, Floats]:
+        log_probs, pieces = repetitions.most_probable(logits, 1)  # (N, 1)
         check_possible(log_probs)
         return pieces[:, 0], log_probs[:, 0]
 
-    return _follow(stepper, source, mask, config, length_limits(mask, config), best)
+    repetitions = Repetitions(len(source), config.max_repetitions)
+    return _follow(stepper, source, mask, config, length_limits(mask, config), repetitions, best)
 
 
 @torch.no_grad()
@@ -39,17 +45,18 @@ def score_targets(
     for row, target in zip(wanted, targets, strict=True):
         row[: len(target)] = target
 
-    def given(logits: Tensor, owners: Ints, length: int) -> tuple[Ints, Floats]:
+    def given(logits: Tensor, owners: Ints, length: int, repetitions: Repetitions) -> tuple[Ints, Floats]:
         pieces = wanted[owners, length]  # (N,)
         chosen = logits.gather(1, torch.from_numpy(pieces).to(logits.device).unsqueeze(1)).squeeze(1)  # (N,)
         return pieces, (chosen.cpu().double() - logits.logsumexp(1).cpu().double()).numpy()
 
-    return _follow(stepper, source, mask, config, limits, given)
+    return _follow(stepper, source, mask, config, limits, Repetitions(len(source), None), given)
 
 
 def _follow(
-    stepper: Stepper[State], source: Tensor, mask: Tensor, config: SearchConfig, limits: list[int], choose: Choose
-) -> list[Hypothesis]:
+    stepper: Stepper[State], source: Tensor, mask: Tensor, config: SearchConfig, limits: list[int],
+    repetitions: Repetitions, choose: Choose,
+) -> list[Hypothesis]:  # fmt: skip
     trellis = Trellis(mask, config)
     ends: dict[int, End] = {}
     longest = np.array(limits, np.int64)  # (B,)
@@ -59,7 +66,7 @@ def _follow(
     state = stepper.start(source, mask)
     while len(alive):
         logits, state, weights = stepper.step(state, previous.to(source.device))  # (N, V), (N, S)
-        tokens, log_probs = choose(logits, trellis.owners[alive], length)  # (N,)
+        tokens, log_probs = choose(logits, trellis.owners[alive], length, repetitions)  # (N,)
         trellis.grow(alive, np.arange(len(alive)), tokens, log_probs, weights)
         length += 1
         stops = (tokens == EOS) | (longest[trellis.owners] == length)  # (N,)
@@ -69,6 +76,7 @@ def _follow(
                 end = End(int(tokens[node]) != EOS, -float(scores[node]), length, node)
                 ends[int(trellis.owners[node])] = end
         alive = (~stops).nonzero()[0]
+        repetitions.append(alive, tokens[alive])
         state = keep_rows(stepper, state, torch.from_numpy(alive), len(tokens))
         previous = torch.from_numpy(tokens[alive])
     return trellis.hypotheses(sorted(ends), [ends[sentence] for sentence in sorted(ends)])

@@ -23,10 +23,13 @@ SOURCES = [[11, 9, 30], [6], [7, 38, 21, 9, 6, 6, 25, 14, 33], [12, 31, 8, 8, 19
 ALPHAS = (0.0, 0.6, 1.0, 2.5)
 
 
-def settings_of(beam: int, alpha: float = 1.0, beta: float = 0.0, ratio: float = 1.0, extra: int = 6) -> SearchConfig:
+def settings_of(
+    beam: int, alpha: float = 1.0, beta: float = 0.0, ratio: float = 1.0, extra: int = 6, most: int | None = 2
+) -> SearchConfig:
     return SearchConfig(
-        beam=beam, length_penalty=alpha, coverage_penalty=beta, max_length_ratio=ratio, max_length_extra=extra
-    )
+        beam=beam, length_penalty=alpha, coverage_penalty=beta, max_length_ratio=ratio, max_length_extra=extra,
+        max_repetitions=most,
+    )  # fmt: skip
 
 
 def assert_same(left: Hypothesis, right: Hypothesis) -> None:
@@ -41,9 +44,11 @@ def assert_same(left: Hypothesis, right: Hypothesis) -> None:
 
 
 @pytest.mark.parametrize("beam", [1, 2, 5, 30])
-@pytest.mark.parametrize("beta", [0.0, 0.3])
-def test_batch_mates_and_padding_never_change_a_translation_or_its_score(beam: int, beta: float) -> None:
-    stepper, config = RecurrentStepper(1), settings_of(beam, beta=beta)
+@pytest.mark.parametrize(("beta", "most"), [(0.0, 2), (0.3, 1), (0.3, None)])
+def test_batch_mates_and_padding_never_change_a_translation_or_its_score(
+    beam: int, beta: float, most: int | None
+) -> None:
+    stepper, config = RecurrentStepper(1), settings_of(beam, beta=beta, most=most)
     alone = [beam_search(stepper, *padded([source]), config, n_best=beam)[0] for source in SOURCES]
     together = beam_search(stepper, *padded(SOURCES, width=14), config, n_best=beam)
     backwards = beam_search(stepper, *padded(SOURCES[::-1]), config, n_best=beam)[::-1]
@@ -54,10 +59,10 @@ def test_batch_mates_and_padding_never_change_a_translation_or_its_score(beam: i
 
 
 @pytest.mark.parametrize("alpha", ALPHAS)
-@given(seed=st.integers(0, 10_000), attention=st.booleans())
+@given(seed=st.integers(0, 10_000), attention=st.booleans(), most=st.sampled_from([1, 2, None]))
 @settings(max_examples=25)
-def test_beam_of_one_is_greedy(alpha: float, seed: int, attention: bool) -> None:
-    stepper, config = RecurrentStepper(seed, attention=attention), settings_of(1, alpha, beta=0.2)
+def test_beam_of_one_is_greedy(alpha: float, seed: int, attention: bool, most: int | None) -> None:
+    stepper, config = RecurrentStepper(seed, attention=attention), settings_of(1, alpha, beta=0.2, most=most)
     batch = padded([[6, 7, 8], [9], [10, 11, 12, 13, 14]])
     greedy = greedy_search(stepper, *batch, config)
     for one, (other,) in zip(greedy, beam_search(stepper, *batch, config), strict=True):
@@ -66,13 +71,25 @@ def test_beam_of_one_is_greedy(alpha: float, seed: int, attention: bool) -> None
         assert_same(one, other)
 
 
+def repeats_too_often(ids: tuple[int, ...], most: int | None) -> bool:
+    """Whether a group stands more than `most` times in a row anywhere, or a single piece more than once more."""
+    groups = itertools.combinations(range(len(ids) + 1), 2) if most else ()
+    for begin, end in groups:
+        times = (most or 0) + (end - begin == 1) + 1
+        if ids[begin : begin + times * (end - begin)] == times * ids[begin:end]:
+            return True
+    return False
+
+
 def brute_force(
-    stepper: RecurrentStepper, source: list[int], alpha: float, beta: float, limit: int
+    stepper: RecurrentStepper, source: list[int], alpha: float, beta: float, limit: int, most: int | None
 ) -> dict[Any, float]:
     """The score of every translation of at most `limit` pieces, EOS counted, from the formulas alone."""
     scores = {}
     for length in range(limit):
         for words in itertools.product(WORDS, repeat=length):
+            if repeats_too_often(words, most):
+                continue
             state, previous, total = stepper.start(*padded([source])), 1, 0.0
             attended = [0.0] * len(source)
             for piece in (*words, EOS):
@@ -88,18 +105,19 @@ def brute_force(
 
 @pytest.mark.parametrize("alpha", ALPHAS)
 @pytest.mark.parametrize("beta", [0.0, 0.4])
-@pytest.mark.parametrize("seed", [0, 1])
-def test_full_width_beam_finds_what_brute_force_finds(alpha: float, beta: float, seed: int) -> None:
+@pytest.mark.parametrize(("seed", "most"), [(0, None), (1, 1), (2, 2)])
+def test_full_width_beam_finds_what_brute_force_finds(alpha: float, beta: float, seed: int, most: int | None) -> None:
     stepper = RecurrentStepper(seed, sharpness=1.0)
     sources, limit = [[6, 7, 8], [9, 12]], 4
-    config = settings_of(200, alpha, beta, ratio=0.0, extra=limit)
+    config = settings_of(200, alpha, beta, ratio=0.0, extra=limit, most=most)
     all_found = beam_search(stepper, *padded(sources), config, n_best=200)
     best_found = beam_search(stepper, *padded(sources), config, n_best=1)
     for source, found, best in zip(sources, all_found, best_found, strict=True):
-        scores = brute_force(stepper, source, alpha, beta, limit)
+        scores = brute_force(stepper, source, alpha, beta, limit, most)
         finished = [hypothesis for hypothesis in found if hypothesis.finished]
         assert {hypothesis.ids: hypothesis.score for hypothesis in finished} == pytest.approx(scores, abs=1e-12)
-        assert len(found) - len(finished) == len(WORDS) ** limit
+        cut = [ids for ids in itertools.product(WORDS, repeat=limit) if not repeats_too_often(ids, most)]
+        assert sorted(hypothesis.ids for hypothesis in found if not hypothesis.finished) == cut
         assert best[0].ids == max(scores, key=lambda ids: scores[ids])
 
 
@@ -175,15 +193,18 @@ def test_a_model_that_never_ends_is_cut_at_the_maximum_length(beam: int) -> None
     found = search(TableStepper(table), *padded([[6, 7, 8], [9]]), config, n_best=beam)
     assert [len(hypothesis.ids) for hypotheses in found for hypothesis in hypotheses] == [6] * beam + [3] * beam
     assert not any(hypothesis.finished for hypotheses in found for hypothesis in hypotheses)
-    assert found[0][0].ids == (4,) * 6
     assert len(found[0][0].token_log_probs) == 6
+    assert (
+        search(TableStepper(table), *padded([[6, 7, 8]]), config.model_copy(update={"max_repetitions": None}))[0][0].ids
+        == (4,) * 6
+    )
 
 
 def test_a_cut_hypothesis_stands_behind_every_finished_one() -> None:
     table = torch.full((VOCABULARY, VOCABULARY), 1e-12, dtype=torch.float64)
     table[1, 4], table[1, EOS] = 0.999, 0.001
     table[4, 4] = 1.0
-    finished, cut = beam_search(TableStepper(table), *padded([[6]]), settings_of(2), n_best=2)[0]
+    finished, cut = beam_search(TableStepper(table), *padded([[6]]), settings_of(2, most=None), n_best=2)[0]
     assert finished.finished
     assert not cut.finished
     assert cut.score > finished.score
