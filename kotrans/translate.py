@@ -11,6 +11,7 @@ from torch import Tensor
 from kotrans.batching import pad
 from kotrans.checkpoint import Checkpoint
 from kotrans.config.config import SearchConfig
+from kotrans.copying import Copy, copy_over
 from kotrans.errors import ModelError
 from kotrans.model.stepping import SearchModel
 from kotrans.search.beam import search
@@ -38,6 +39,7 @@ class TranslatedText:
     token_log_probs: tuple[float, ...]  # of each piece
     weights: Tensor | None  # (pieces, source pieces) attention weights
     finished: bool  # false if it was cut at the maximum length
+    copies: tuple[Copy, ...]  # tokens of the source that stand in `text` for what some of the pieces spell
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,7 @@ class Translation:
 
 
 Found = TypeVar("Found")
-_BLANK = TranslatedText("", 0.0, 0.0, (), (), None, finished=True)
+_BLANK = TranslatedText("", 0.0, 0.0, (), (), None, finished=True, copies=())
 
 
 class _Part(NamedTuple):
@@ -124,7 +126,7 @@ class BatchTranslator:
         found = self._by_length(rows, lambda i: len(sources[i]), scored)
         for i, (line, _) in enumerate(pairs):
             parts = [_Part(sources[i], "")] if i in found else []
-            yield self._translation(line, parts, [[found[i]]] if i in found else [], cut=False)
+            yield self._translation(line, parts, [[found[i]]] if i in found else [], cut=False, copying=False)
 
     def _translate_chunk(self, lines: Sequence[str], n_best: int, first: int) -> Iterator[Translation]:
         sentences = [[part for part in split_sentences(line) if part[0].strip()] for line in lines]
@@ -135,7 +137,8 @@ class BatchTranslator:
         ]
         found = self._search([part.ids for parts in cut for part in parts], n_best)
         for line, of_line, parts in zip(lines, sentences, cut, strict=True):
-            yield self._translation(line, parts, list(islice(found, len(parts))), cut=len(parts) > len(of_line))
+            n_bests = list(islice(found, len(parts)))
+            yield self._translation(line, parts, n_bests, cut=len(parts) > len(of_line), copying=self.config.copying)
 
     def _search(self, sources: Sequence[Sequence[int]], n_best: int) -> Iterator[list[Hypothesis]]:
         """The n best of each source, in order, found in batches of like lengths, the longest first."""
@@ -182,36 +185,42 @@ class BatchTranslator:
         return [*parts, _Part(ids[start:], space)]
 
     def _translation(
-        self, line: str, parts: Sequence[_Part], n_bests: Sequence[list[Hypothesis]], *, cut: bool
+        self, line: str, parts: Sequence[_Part], n_bests: Sequence[list[Hypothesis]], *, cut: bool, copying: bool
     ) -> Translation:
         """The translation of a line from its parts and the n best of each."""
         if not parts:
             return Translation(line, (), (_BLANK,), 0)
-        pieces = [piece for part in parts for piece in (*self.tokenizer.source.pieces(part.ids), "</s>")]
-        spaces = [part.space for part in parts]
+        pieces = [piece for part in parts for piece in self._source_pieces(part)]
         ranked = zip(*n_bests, strict=False)  # a part may have fewer hypotheses than the others
-        return Translation(line, tuple(pieces), tuple(self._join(each, spaces) for each in ranked), len(parts), cut)
+        hypotheses = tuple(self._join(parts, each, copying=copying) for each in ranked)
+        return Translation(line, tuple(pieces), hypotheses, len(parts), cut)
 
-    def _join(self, parts: Sequence[Hypothesis], spaces: Sequence[str]) -> TranslatedText:
+    def _source_pieces(self, part: _Part) -> list[str]:
+        return [*self.tokenizer.source.pieces(part.ids), "</s>"]
+
+    def _join(self, parts: Sequence[_Part], hypotheses: Sequence[Hypothesis], *, copying: bool) -> TranslatedText:
         """One translation from those of the parts; no part looked at another's source, so those weights are 0."""
-        vocabulary = self.tokenizer.target
-        weights = [part.weights for part in parts if part.weights is not None]
-        return TranslatedText(
+        weights = [each.weights for each in hypotheses if each.weights is not None]
+        text, pieces, copies = "", list[str](), list[Copy]()
+        for part, each in zip(parts, hypotheses, strict=True):
+            said = [*self.tokenizer.target.pieces(each.ids), *(["</s>"] if each.finished else [])]
             # A model that spells bytes may spell a line end or a control character, too.
-            text="".join(
-                text + space for part, space in zip(parts, spaces, strict=True)
-                if (text := normalize(vocabulary.decode(part.ids)))
-            ).strip(" "),
-            score=sum(part.score for part in parts) / len(parts),
-            log_prob=sum(part.log_prob for part in parts),
-            pieces=tuple(
-                piece for part in parts
-                for piece in (*vocabulary.pieces(part.ids), *(["</s>"] if part.finished else []))
-            ),
-            token_log_probs=tuple(value for part in parts for value in part.token_log_probs),
+            spelt, copied = normalize(self.tokenizer.target.decode(each.ids)), list[Copy]()
+            if copying and each.weights is not None:
+                spelt, copied = copy_over(spelt, self._source_pieces(part), said, each.weights)
+            text += spelt and spelt + part.space
+            copies += [copy.behind(len(pieces)) for copy in copied]
+            pieces += said
+        return TranslatedText(
+            text=text.strip(" "),
+            score=sum(each.score for each in hypotheses) / len(hypotheses),
+            log_prob=sum(each.log_prob for each in hypotheses),
+            pieces=tuple(pieces),
+            token_log_probs=tuple(value for each in hypotheses for value in each.token_log_probs),
             weights=torch.block_diag(*weights) if weights else None,  # (pieces, source pieces)
-            finished=all(part.finished for part in parts),
-        )  # fmt: skip
+            finished=all(each.finished for each in hypotheses),
+            copies=tuple(copies),
+        )
 
 
 def _blanks(space: str) -> str:

@@ -1,18 +1,21 @@
 """Text to text: what a line becomes depends on the line alone."""
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import pytest
 import torch
 from torch import Tensor
 
+from kotrans.copying import words_copied
 from kotrans.errors import ModelError
 from kotrans.files import read_lines
 from kotrans.pipeline.translation import load_runs
 from kotrans.search.trellis import Hypothesis
+from kotrans.serve.answers import _attention
 from kotrans.text import normalize
-from kotrans.translate import BatchTranslator, Translation
+from kotrans.translate import BatchTranslator, Translation, _Part
+from kotrans.words import word_text
 from tests.tiny_run import TinyRun, kotrans, write_config
 
 LONG = " ".join(["저는 새 나무를 보고"] * 9)  # one sentence
@@ -161,8 +164,53 @@ def test_a_model_that_spells_line_ends_still_gives_one_clean_line(
 ) -> None:
     spelt = Hypothesis((5,), -1.0, -1.0, (-1.0, -1.0), None, True)
     monkeypatch.setattr(translator.tokenizer.target, "decode", lambda ids: " a\nb\r\n\x00\x1b[31mc\u2028d\u200b ")
-    text = translator._join([spelt], [""]).text
+    text = translator._join([_Part([5], "")], [spelt], copying=True).text
     assert text == "a b [31mc d" == normalize(text)
+
+
+def misspelling(translator: BatchTranslator, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Makes it translate every sentence with "a zebr", which looks at the source's second word; gives the ids."""
+    (ids,) = translator.tokenizer.target.encode(["a zebr"])
+
+    def found(sources: Sequence[Sequence[int]], n_best: int) -> Iterator[list[Hypothesis]]:
+        for source in sources:
+            word = next(i for i, piece in enumerate(translator.tokenizer.source.pieces(source)) if i and "▁" in piece)
+            weights = torch.zeros(len(ids) + 1, len(source) + 1)
+            weights[:, word : len(source)] = 1 / (len(source) - word)
+            yield [Hypothesis(tuple(ids), -1.0, -2.0, (-1.0,) * len(weights), weights, True)]
+
+    monkeypatch.setattr(translator, "_search", found)
+    return ids
+
+
+def test_text_has_what_was_copied_and_the_pieces_stay_what_the_model_said(
+    tiny_run: TinyRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    translator = translator_with(tiny_run)
+    ids = misspelling(translator, monkeypatch)
+    (translation,) = translator.translate(["나무 zebra.  나무 zebra."])
+    best = translation.hypotheses[0]
+    assert best.text == "a zebra  a zebra"
+    said = (*translator.tokenizer.target.pieces(ids), "</s>")
+    assert best.pieces == said * 2
+    assert [(copy.said, copy.copied) for copy in best.copies] == [("zebr", "zebra")] * 2
+    assert [word_text(best.pieces[copy.begin : copy.end]) for copy in best.copies] == ["zebr"] * 2
+    assert words_copied(best.pieces, best.copies) == ["a", "zebra", "</s>"] * 2
+    shown = _attention(translation.source_pieces, best)
+    assert shown is not None
+    assert shown.target_words == ["a", "zebra", "</s>"] * 2
+
+
+def test_nothing_is_copied_when_told_or_into_a_translation_that_is_given(
+    tiny_run: TinyRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = translator_with(tiny_run, "search.copying=false")
+    misspelling(plain, monkeypatch)
+    best = next(plain.translate(["나무 zebra."])).hypotheses[0]
+    assert (best.text, best.copies) == ("a zebr", ())
+    monkeypatch.setattr("kotrans.translate.copy_over", None)
+    (scored,) = translator_with(tiny_run).score([("나무 zebra", "a zebr")])
+    assert (scored.text, scored.hypotheses[0].copies) == ("a zebr", ())
 
 
 def test_location_refuses_what_it_has_no_positions_for_and_names_the_line(

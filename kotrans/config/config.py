@@ -103,6 +103,8 @@ class SearchConfig(Section):
     max_repetitions: int | None = Field(2, ge=1)
     """A translation has a group of up to 16 pieces at most this many times in a row, a single piece once more; null
     lets it loop."""
+    copying: bool = True
+    """Put a number or Latin word of the source where the translation misspells it, by what that looked at."""
     batch: int = Field(64, ge=1)
     """Sentences translated together."""
 

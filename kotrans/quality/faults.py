@@ -5,21 +5,13 @@ often as in the one of the two that has it less often. One that the reference sp
 """
 
 import re
-import string
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from kotrans.text import normalize
+from kotrans.verbatim import Kind, in_common
 
-# Words begin with a letter: "UTF-8" and "x86" are words, "3GB" is a number and a word.
-_TOKEN = re.compile(
-    r"(?P<word>_*[A-Za-z][A-Za-z0-9_]*(?:[.+-][A-Za-z0-9_]+)*)"
-    r"|(?P<number>(?:[0-9]{1,3}(?:,[0-9]{3})+(?![0-9])|[0-9]+)(?:\.[0-9]+)*)"
-)
-_INNER = frozenset(string.ascii_letters + string.digits + "_")  # what goes on with a word
-_FULL_WIDTH = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)}  # ！ to ～ as ! to ~
 _LONGEST_GROUP = 4  # words of a group that is looked for
 _TIMES = 3  # in a row
 # Of 242,361 pairs of real text (configs/open-ko-en.yaml), the reference of one has more characters than this.
@@ -98,16 +90,6 @@ def count_faults(
     )
 
 
-def numbers(line: str) -> Counter[str]:
-    """The numbers in digits, without thousands separators, full-width digits as others; "1,000.5" is "1000.5"."""
-    return Counter(token.replace(",", "") for token in _tokens(line, "number"))
-
-
-def latin_words(line: str) -> Counter[str]:
-    """The words in ASCII letters: names, identifiers, code words such as `apt-get`, `__init__` and `os.path`."""
-    return Counter(_tokens(line, "word"))
-
-
 def is_loop(source: str, hypothesis: str, reference: str) -> bool:
     """Whether the hypothesis repeats a group of words that the reference does not, or is far too long for the source.
 
@@ -130,44 +112,14 @@ def repeats(line: str) -> bool:
     return False
 
 
-def _tokens(line: str, kind: str) -> Iterator[str]:
-    for match in _TOKEN.finditer(line.translate(_FULL_WIDTH)):
-        if match.lastgroup == kind:
-            yield match[0]
-
-
-def _survival(lines: Sequence[tuple[int, tuple[str, str, str]]], kind: str) -> Survival:
+def _survival(lines: Sequence[tuple[int, tuple[str, str, str]]], kind: Kind) -> Survival:
     expected = found = 0
     lost = []
     for number, (source, hypothesis, reference) in lines:
-        wanted = _common(source, reference, kind)
-        missing = wanted - _common(source, hypothesis, kind)
+        wanted = in_common(source, reference, kind)
+        missing = wanted - in_common(source, hypothesis, kind)
         expected += wanted.total()
         found += wanted.total() - missing.total()
         if missing:
             lost.append(Lost(number, sorted(missing.elements())))
     return Survival(expected, found, lost)
-
-
-def _common(source: str, text: str, kind: str) -> Counter[str]:
-    """The tokens of the source that stand in a text, each as often as in the one of them that has it less often.
-
-    A word may be part of a hyphened one there: "KDE-based" has the word "KDE".
-    """
-    if kind == "number":
-        return numbers(source) & numbers(text)
-    text = text.translate(_FULL_WIDTH)
-    return Counter(
-        {word: min(times, found) for word, times in latin_words(source).items() if (found := _times(word, text))}
-    )
-
-
-def _times(word: str, text: str) -> int:
-    """How often a word stands in a text with no letter, digit or underscore right before or after it."""
-    count, begin = 0, text.find(word)
-    while begin >= 0:
-        end = begin + len(word)
-        stands_alone = _INNER.isdisjoint((text[begin - 1 : begin], text[end : end + 1]))
-        count += stands_alone
-        begin = text.find(word, end if stands_alone else begin + 1)
-    return count

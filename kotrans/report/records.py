@@ -6,7 +6,7 @@ from kotrans.translate import TranslatedText, Translation
 
 
 def translation_record(translation: Translation) -> dict[str, Any]:
-    """A line with its hypotheses, the best first: text, score, log-probability, and that of each piece."""
+    """A line with its hypotheses, the best first: text, score, log-probability, that of each piece, and copies."""
     return {
         "source": translation.source,
         "hypotheses": [_hypothesis(hypothesis) for hypothesis in translation.hypotheses],
@@ -23,4 +23,5 @@ def _hypothesis(hypothesis: TranslatedText) -> dict[str, Any]:
             {"piece": piece, "log_prob": round(log_prob, 6)}
             for piece, log_prob in zip(hypothesis.pieces, hypothesis.token_log_probs, strict=True)
         ],
+        "copies": [copy._asdict() for copy in hypothesis.copies],
     }

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from kotrans.copying import words_copied
 from kotrans.serve.batcher import Job
 from kotrans.serve.messages import Attention, Hypothesis, TranslatedSentence, TranslateResponse
 from kotrans.translate import TranslatedText, Translation
@@ -45,7 +46,7 @@ def _attention(source: Sequence[str], found: TranslatedText) -> Attention | None
         target_pieces=list(target),
         weights=_rounded(found.weights.tolist()),
         source_words=[word_text(source[span.start : span.stop]) for span in columns],
-        target_words=[word_text(target[span.start : span.stop]) for span in rows],
+        target_words=words_copied(target, found.copies),
         word_weights=_rounded(word_weights(found.weights, rows, columns).tolist()),
     )
 

@@ -36,7 +36,7 @@ class Attention(Message):
     source_words: list[str]
     """The words that the source pieces make up."""
     target_words: list[str]
-    """The words that the target pieces make up."""
+    """The words that the target pieces make up, with what was copied from the source into `text`."""
     word_weights: list[list[float]]
     """(U, R): of the pieces of a source word the sum, of those of a target word the mean."""
 
@@ -45,7 +45,7 @@ class Hypothesis(Message):
     """One translation of a sentence."""
 
     text: str
-    """The translation."""
+    """The translation, with numbers and words copied from the source where the model misspelt them."""
     score: float
     """What the list is sorted by: the log-probability, normalised by length."""
     finished: bool

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kotrans.quality.faults import Faults, count_faults, is_loop, latin_words, numbers, repeats
+from kotrans.quality.faults import Faults, count_faults, is_loop, repeats
+from kotrans.verbatim import latin_words, numbers
 
 TEXT = st.text(alphabet="ab1,. -+_가나３Ａ", max_size=30)
 LINES = st.lists(st.tuples(TEXT, TEXT, TEXT), min_size=1, max_size=5)
