@@ -19,9 +19,10 @@ from kotrans.verbatim import Token, in_common, times, tokens
 from kotrans.words import END, word_spans, word_text, word_weights
 
 _BYTE = re.compile(r"<0x([0-9A-F]{2})>")
-_LOOKED = 0.2
-_ENOUGH = 1.0
-_ENOUGH_OF_ONE = 1.3
+# Chosen by BLEU on 1,497 dev sentences with configs/open-ko-en.yaml's model: 17.45 without copies, 19.31 with 0.2 and
+# 0.5, 19.36 with these, 19.33 with 0.05 and 0.2; chrF and TER agree.
+_LOOKED = 0.1
+_SURE = 0.3
 
 
 class Copy(NamedTuple):
@@ -60,9 +61,9 @@ def copy_over(text: str, source: Sequence[str], target: Sequence[str], weights: 
     """The text with tokens of the source in the place of what misspells them, and what was copied, in order.
 
     source (S) and target (T) in pieces, weights (T, S), text that of the target. Copied is what the source has more
-    often than the translation, over a token of the same kind that is none of the source's, if that looked at it and is
-    like it: the weight and the similarity (difflib's ratio, without case) come to `_ENOUGH` together, and to
-    `_ENOUGH_OF_ONE` over a word of one piece, for those are frequent words. Each is used once, the surest pair first.
+    often than the translation, over a token of the same kind that is no token of the source and has none in it, if its
+    pieces gave the other's a weight of `_LOOKED`. A word of one piece is a frequent one and seldom misspelt: its weight
+    and its likeness, from 0 to 1, must come to `_SURE` together. Each is used once, the surest pair first.
     """
     there = _Side(source)
     if not there.tokens:
@@ -109,7 +110,7 @@ def _choose(here: _Side, there: _Side, weights: Tensor) -> dict[int, Copy]:
         for each, weight in zip(wanted, row, strict=True):
             if weight >= _LOOKED and said.token.kind == each.token.kind:
                 sure = weight + _likeness(said.token.text, each.token.text)
-                if sure >= (_ENOUGH if len(said.pieces) > 1 else _ENOUGH_OF_ONE):
+                if len(said.pieces) > 1 or sure >= _SURE:
                     pairs.append((-sure, number, each.token))
     copies = {}
     for _, number, token in sorted(pairs):
@@ -123,6 +124,7 @@ def _choose(here: _Side, there: _Side, weights: Tensor) -> dict[int, Copy]:
 
 
 def _likeness(said: str, wanted: str) -> float:
+    """The share of characters that two words have in common, case aside, in order: difflib's ratio."""
     return SequenceMatcher(None, said.casefold(), wanted.casefold(), autojunk=False).ratio()
 
 

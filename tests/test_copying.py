@@ -59,13 +59,22 @@ def test_a_number_is_put_right_and_one_that_is_written_otherwise_stays() -> None
     assert copied(source, ["▁ab", "cd", "▁of"], {0: 0, 1: 1}) == "abcd of"
 
 
-@pytest.mark.parametrize(("weight", "expected"), [(0.9, "kubectl"), (0.1, "kubect")])
+@pytest.mark.parametrize(("weight", "expected"), [(0.9, "kubectl"), (0.05, "kubect")])
 def test_a_word_that_looked_elsewhere_stays(weight: float, expected: str) -> None:
     assert copied(["▁kube", "ctl", "은"], ["▁kube", "ct"], {0: 0, 1: 1}, weight) == expected
 
 
-def test_a_frequent_word_that_is_nothing_like_what_it_looked_at_stays() -> None:
+@pytest.mark.parametrize(("said", "expected"), [(["▁of"], "of"), (["▁o", "f"], "Gtk"), (["▁gt"], "Gtk")])
+def test_a_word_of_one_piece_must_be_like_what_it_hardly_looked_at(said: list[str], expected: str) -> None:
+    assert copied(["▁Gt", "k", "의"], said, {0: 0, 1: 1}, 0.2) == expected
+
+
+def test_the_surest_pair_comes_first() -> None:
     assert copied(["▁Gt", "k", "의"], ["▁of", "▁Gt", "x"], {0: 0, 1: 0, 2: 1}, 0.7) == "of Gtk"
+
+
+def test_a_word_that_has_one_of_the_source_in_it_stays() -> None:
+    assert copied(["▁KDE", ",", "▁Gt", "k"], ["▁KDE", "-", "ba", "sed"], {0: 2, 1: 2, 2: 3}) == "KDE-based"
 
 
 def test_what_the_translation_has_often_enough_is_not_copied_again() -> None:
