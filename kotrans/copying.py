@@ -61,9 +61,10 @@ def copy_over(text: str, source: Sequence[str], target: Sequence[str], weights: 
     """The text with tokens of the source in the place of what misspells them, and what was copied, in order.
 
     source (S) and target (T) in pieces, weights (T, S), text that of the target. Copied is what the source has more
-    often than the translation, over a token of the same kind that is no token of the source and has none in it, if its
-    pieces gave the other's a weight of `_LOOKED`. A word of one piece is a frequent one and seldom misspelt: its weight
-    and its likeness, from 0 to 1, must come to `_SURE` together. Each is used once, the surest pair first.
+    often than the translation, over a token that is no token of the source and has none in it, if its pieces gave the
+    other's a weight of `_LOOKED`. A token of one piece is a frequent one and seldom misspelt: it must be of the same
+    kind, and its weight and its likeness, from 0 to 1, must come to `_SURE` together. Each is used once, the surest
+    pair first.
     """
     there = _Side(source)
     if not there.tokens:
@@ -108,7 +109,7 @@ def _choose(here: _Side, there: _Side, weights: Tensor) -> dict[int, Copy]:
     pairs = []
     for (number, said), row in zip(over, looked.tolist(), strict=True):
         for each, weight in zip(wanted, row, strict=True):
-            if weight >= _LOOKED and said.token.kind == each.token.kind:
+            if weight >= _LOOKED and (len(said.pieces) > 1 or said.token.kind == each.token.kind):
                 sure = weight + _likeness(said.token.text, each.token.text)
                 if len(said.pieces) > 1 or sure >= _SURE:
                     pairs.append((-sure, number, each.token))

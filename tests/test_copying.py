@@ -56,7 +56,9 @@ def test_a_number_is_put_right_and_one_that_is_written_otherwise_stays() -> None
     source = ["▁12", "34", "5", "개"]
     assert copied(source, ["▁12", "35", "▁of"], {0: 0, 1: 1}) == "12345 of"
     assert copied(source, ["▁12", ",", "34", "5", "▁of"], {0: 0, 1: 1}) == "12,345 of"
-    assert copied(source, ["▁ab", "cd", "▁of"], {0: 0, 1: 1}) == "abcd of"
+    assert copied(source, ["▁the", "34", "▁of"], {0: 0, 1: 1}) == "12345 of"
+    assert copied(source, ["▁cd", "▁of"], {0: 0}) == "cd of"
+    assert copied(["▁1", ",", "000", "▁77", "7"], ["▁1", "000"], {0: 3, 1: 4}) == "1000"
 
 
 @pytest.mark.parametrize(("weight", "expected"), [(0.9, "kubectl"), (0.05, "kubect")])
