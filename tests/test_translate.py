@@ -11,6 +11,7 @@ from kotrans.copying import words_copied
 from kotrans.errors import ModelError
 from kotrans.files import read_lines
 from kotrans.pipeline.translation import load_runs
+from kotrans.report.records import translation_record
 from kotrans.search.trellis import Hypothesis
 from kotrans.serve.answers import _attention
 from kotrans.text import normalize
@@ -196,6 +197,9 @@ def test_text_has_what_was_copied_and_the_pieces_stay_what_the_model_said(
     assert [(copy.said, copy.copied) for copy in best.copies] == [("zebr", "zebra")] * 2
     assert [word_text(best.pieces[copy.begin : copy.end]) for copy in best.copies] == ["zebr"] * 2
     assert words_copied(best.pieces, best.copies) == ["a", "zebra", "</s>"] * 2
+    recorded = translation_record(translation)["hypotheses"][0]["copies"]
+    assert [range(copy["begin"], copy["end"]) for copy in recorded] == [range(*copy[:2]) for copy in best.copies]
+    assert [(copy["said"], copy["copied"]) for copy in recorded] == [("zebr", "zebra")] * 2
     shown = _attention(translation.source_pieces, best)
     assert shown is not None
     assert shown.target_words == ["a", "zebra", "</s>"] * 2
