@@ -1,7 +1,7 @@
 """Hypotheses that say the same again and again, which small models do: the piece that would is passed over.
 
 A search follows the probabilities of one piece after another, and a group of pieces that stands twice makes its third
-time more probable, and its fourth (Holtzman et al. 2020, arXiv 1904.09751, section 4.1).
+time more probable, and its fourth (Holtzman et al. 2020, arXiv 1904.09751).
 """
 
 import numpy as np
