@@ -185,3 +185,13 @@ def test_what_goes_wrong_is_said_in_words(page: "Page", status: int, shown: str)
     page.get_by_label("Korean", exact=True).fill(SENTENCE)
     page.get_by_role("alert").get_by_text(shown).wait_for()
     assert page.locator("#token-form").is_visible() == (status == 401)
+
+
+@pytest.mark.parametrize("width", [390, 1200])
+def test_a_long_sentence_scrolls_its_heat_map_and_never_the_page(page: "Page", width: int) -> None:
+    page.set_viewport_size({"width": width, "height": 800})
+    page.get_by_label("Korean").fill(" ".join([SENTENCE.rstrip(".")] * 8) + ".")
+    page.wait_for_selector("#map td")
+    of_map = page.locator("#map").evaluate("map => map.getBoundingClientRect().right")
+    assert of_map > width, "the map has to be wider than the page, or nothing is tested"
+    assert page.evaluate("document.documentElement.scrollWidth") == width
