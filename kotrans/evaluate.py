@@ -55,7 +55,7 @@ def score(
     from sacrebleu.metrics.chrf import CHRF
     from sacrebleu.metrics.ter import TER
 
-    _check_lines(hypotheses, references, names)
+    check_lines(hypotheses, references, names)
     _warn_of_slow_lines(hypotheses, references)
     metrics = {"bleu": BLEU(), "chrf": CHRF(), "ter": TER()}
     values = {name: metric.corpus_score(hypotheses, [references]).score for name, metric in metrics.items()}
@@ -67,7 +67,7 @@ def bleu(hypotheses: Sequence[str], references: Sequence[str]) -> float:
     """The BLEU of `score` alone, which is the fastest of the three. Raises DataError as `score` does."""
     from sacrebleu.metrics.bleu import BLEU
 
-    _check_lines(hypotheses, references, ("hypotheses", "references"))
+    check_lines(hypotheses, references, ("hypotheses", "references"))
     return float(BLEU().corpus_score(hypotheses, [references]).score)
 
 
@@ -75,7 +75,7 @@ def sentence_chrf(hypotheses: Sequence[str], references: Sequence[str]) -> list[
     """The chrF of each pair by itself, from 0 to 100. Raises DataError as `score` does."""
     from sacrebleu.metrics.chrf import CHRF
 
-    _check_lines(hypotheses, references, ("hypotheses", "references"))
+    check_lines(hypotheses, references, ("hypotheses", "references"))
     metric = CHRF()
     return [
         float(metric.sentence_score(hypothesis, [reference]).score)
@@ -87,7 +87,7 @@ def by_length(
     sources: Sequence[str], hypotheses: Sequence[str], references: Sequence[str], edges: Sequence[int] = _EDGES
 ) -> list[Bucket]:
     """Scores for short to long sources, in words. Raises DataError if the numbers of lines differ or are 0."""
-    _check_lines(sources, references, ("sources", "references"))
+    check_lines(sources, references, ("sources", "references"))
     return by_number([len(source.split()) for source in sources], hypotheses, references, edges)
 
 
@@ -111,8 +111,8 @@ def by_label(labels: Sequence[str], hypotheses: Sequence[str], references: Seque
     """
     from sacrebleu.metrics.chrf import CHRF
 
-    _check_lines(hypotheses, references, ("hypotheses", "references"))
-    _check_lines(labels, references, ("labels", "references"))
+    check_lines(hypotheses, references, ("hypotheses", "references"))
+    check_lines(labels, references, ("labels", "references"))
     members: dict[str, list[int]] = {}
     for index, label in enumerate(labels):
         members.setdefault(label, []).append(index)
@@ -129,12 +129,13 @@ def _labels(edges: Sequence[int]) -> list[str]:
     return [f"up to {edges[0]}" if edges[0] else "0", *between, f"over {edges[-1]}"]
 
 
-def _check_lines(left: Sequence[str], right: Sequence[str], names: tuple[str, str]) -> None:
+def check_lines(
+    left: Sequence[str], right: Sequence[str], names: tuple[str, str],
+    why: str = "line N of one must belong to line N of the other",
+) -> None:  # fmt: skip
+    """Raises DataError if the numbers of lines differ or are 0; `names` is what messages call the two."""
     if len(left) != len(right):
-        raise DataError(
-            f"{names[0]}: has {len(left)} lines but {names[1]} has {len(right)}; "
-            "line N of one must belong to line N of the other"
-        )
+        raise DataError(f"{names[0]}: has {len(left)} lines but {names[1]} has {len(right)}; {why}")
     if not right:
         raise DataError(f"{names[1]}: has no lines to score against; give at least one")
 

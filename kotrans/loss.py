@@ -15,7 +15,7 @@ from kotrans.model.products import ROWS, filled_up
 from kotrans.model.seq2seq import Seq2Seq
 
 _CHUNK = 2**21  # scores made at a time: 8 MB in float32, near enough to the core to be passed over quickly
-_PARTS = 16  # that a sum of bfloat16 numbers is rounded in: an error of 0.05 % for 0.2 %
+_PARTS = 16  # that a sum of bfloat16 numbers is rounded in: their errors partly cancel
 
 
 class Loss(NamedTuple):

@@ -135,3 +135,11 @@ def test_scores_of_the_whole_batch_are_never_there_at_once(monkeypatch: pytest.M
     with Watching():  # type: ignore[no-untyped-call]
         sequence_loss(output, softmax, torch.ones(4, 50, dtype=torch.long), pad_id=PAD, smoothing=0.1)
     assert 0 < max(widths) <= 1000
+
+
+def test_a_sum_in_bfloat16_is_rounded_less_than_its_numbers_are() -> None:
+    numbers = torch.rand(64, 4001, generator=torch.Generator().manual_seed(0)).bfloat16()
+    exact = numbers.double().sum(1, keepdim=True)
+    error = (losses._sum_of_rows(numbers, torch.float32) / exact - 1).abs()
+    assert error.max() < 2**-10
+    assert torch.equal(losses._sum_of_rows(numbers.double(), torch.double), exact)

@@ -93,10 +93,13 @@ class Part:
 
 @dataclass(frozen=True)
 class Profile:
-    """Training in one thread, on that thread's share of each batch: what its time is spent in."""
+    """Training in one thread, on that thread's share of each batch: what its time is spent in.
+
+    Counted is what the profiler sees: the library's operations, and our own passes around them; no Python elsewhere.
+    """
 
     parts: tuple[Part, ...]
-    """Of the whole time, the longest first."""
+    """Of that time, the longest first."""
     share_of_peak: float
     """Of `peak` that training reached."""
     bound: float

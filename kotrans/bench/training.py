@@ -61,6 +61,11 @@ class TrainingBench:
         measured.phases = phases(waited, spent, self.watch.seconds)
         return measured
 
+    @property
+    def shares(self) -> int:
+        """In how many shares a batch is dealt to the threads."""
+        return self._shares.count
+
     def measured(self) -> "Measured":
         """No updates yet, after those that are not counted."""
         for _ in range(_WARM_UP):

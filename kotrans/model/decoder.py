@@ -37,10 +37,8 @@ class Source(NamedTuple):
 
     def to(self, dtype: torch.dtype) -> Self:
         """The same in another precision."""
-        return self._replace(**{name: part.to(dtype) for name, part in self._floats().items()})
-
-    def _floats(self) -> dict[str, Tensor]:
-        return {name: part for name, part in self._asdict().items() if part is not None and part.is_floating_point()}
+        floats = {name: part for name, part in self._asdict().items() if part is not None and part.is_floating_point()}
+        return self._replace(**{name: part.to(dtype) for name, part in floats.items()})
 
 
 class DecoderState(NamedTuple):

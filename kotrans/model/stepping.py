@@ -44,8 +44,12 @@ class SearchModel:
         """
         self._precision = precision or model.softmax.weight.dtype
         self._model = copy.deepcopy(model)
-        _lay_out(*self._model.decoder.modules())
-        self._steps = DecoderSteps(self._model.decoder, self._model.target_embedding.weight, self._precision)
+        decoder = self._model.decoder
+        # What the steps do not lay out for themselves.
+        for part in (decoder.attention, decoder.upper, decoder.lexical):
+            if part is not None:
+                _lay_out(*part.modules())
+        self._steps = DecoderSteps(decoder, self._model.target_embedding.weight, self._precision)
         # The bias is one row more: an output of 1 multiplies it, and no pass over the logits adds it.
         softmax = model.softmax
         self._softmax = (

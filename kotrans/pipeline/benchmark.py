@@ -81,8 +81,8 @@ def bench(
 
 
 def _profile(whole: TrainingBench, stream: Iterator[Item], threads: int, seconds: float, reporter: Reporter) -> Profile:
-    """Of one thread, on the share of each batch that each of the threads has."""
-    shares = ((position, next(batch.deal(threads))) for position, batch in stream)
+    """Of one thread, on the share that it has of each batch."""
+    shares = ((position, next(batch.deal(whole.shares))) for position, batch in stream)
     torch.set_num_threads(1)
     try:
         bench = TrainingBench(

@@ -1,7 +1,7 @@
 """Scoring a run, or any file, against references."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from kotrans.corpus.corpus import CorpusManifest, load_split
 from kotrans.corpus.library import Library
 from kotrans.dataset import DatasetManifest
 from kotrans.errors import DataError
-from kotrans.evaluate import Bucket, Scores, by_label, by_length, score, sentence_chrf
+from kotrans.evaluate import Bucket, Scores, by_label, by_length, check_lines, score, sentence_chrf
 from kotrans.files import content_key, disk_errors, read_lines, sha256, write_json, write_lines
 from kotrans.pipeline.stages import Reporter, clean, training_words
 from kotrans.pipeline.translation import LoadedRuns
@@ -99,7 +99,7 @@ def files_as_test_set(source: Path | None, reference: Path) -> TestSet:
     if source is None:
         return TestSet(f"file.{reference.stem}", None, references)
     sources = read_lines(source)
-    _check_lines(source, sources, reference, references, "line N of one must translate line N of the other")
+    check_lines(sources, references, (str(source), str(reference)), "line N of one must translate line N of the other")
     return TestSet(f"file.{source.stem}", sources, references)  # no split of a corpus has a dot in its name
 
 
@@ -154,7 +154,7 @@ def evaluate_file(hypothesis: Path, test_set: TestSet, reference: Path) -> Evalu
 def read_hypotheses(file: Path, test_set: TestSet, reference: Path) -> list[str]:
     """A system's output. Raises DataError unless it has a line for each of the references, which are in that file."""
     lines = read_lines(file)
-    _check_lines(file, lines, reference, test_set.reference, "line N of one must belong to line N of the other")
+    check_lines(lines, test_set.reference, (str(file), str(reference)))
     return lines
 
 
@@ -190,13 +190,6 @@ def _evaluated(
         by_rarity=[] if words is None else by_rarest_word(hypotheses, reference, words),
         faults=None if source is None else count_faults(source, hypotheses, reference, unfinished),
     )  # fmt: skip
-
-
-def _check_lines(left: Path, lefts: Sequence[str], right: Path, rights: Sequence[str], why: str) -> None:
-    if len(lefts) != len(rights):
-        raise DataError(f"{left}: has {len(lefts)} lines but {right} has {len(rights)}; {why}")
-    if not rights:
-        raise DataError(f"{right}: has no lines to score against; give at least one")
 
 
 def training_corpus(run: Run | None) -> Path | None:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from kotrans.errors import DataError
+from kotrans.evaluate import check_lines
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,8 @@ def paired_bootstrap(
     from sacrebleu.metrics.ter import TER
     from sacrebleu.significance import PairedTest
 
-    _check_lines(first, second, references)
+    check_lines(first, references, ("the first system", "the references"))
+    check_lines(second, references, ("the second system", "the references"))
     metrics = {"BLEU": BLEU(), "chrF": CHRF(), "TER": TER()}
     systems = [("first", first), ("second", second)]
     signatures, results = PairedTest(systems, metrics, [references], test_type="bs", n_samples=samples)()
@@ -70,11 +71,3 @@ def _compared(metric: str, signature: str, results: Sequence[Any]) -> Compared:
 
 def _interval(result: Any) -> Interval:
     return Interval(float(result.score), float(result.mean), float(result.ci))
-
-
-def _check_lines(first: Sequence[str], second: Sequence[str], references: Sequence[str]) -> None:
-    if not len(first) == len(second) == len(references) > 0:
-        raise DataError(
-            f"the systems have {len(first)} and {len(second)} lines and the references {len(references)}; "
-            "there must be as many of each, and at least one"
-        )

@@ -23,6 +23,11 @@ class Weights(NamedTuple):
     context: Tensor  # (G*Q, H) the columns of W that belong to the context
     query: Tensor | None  # (A, Q) W_s or W_a of a score that has one
 
+    def transposed(self) -> Self:
+        """For the way back."""
+        query = None if self.query is None else self.query.t()
+        return self._replace(hidden=self.hidden.t(), context=self.context.t(), query=query)
+
 
 class LaidOutWeights(NamedTuple):
     """The same, or their transposes, as the products of the loop want them."""
@@ -36,11 +41,6 @@ class LaidOutWeights(NamedTuple):
         """For products with so many rows."""
         query = None if weights.query is None else LaidOut(weights.query, rows)
         return cls(LaidOut(weights.hidden, rows), LaidOut(weights.context, rows), query)
-
-    @classmethod
-    def of_transposed(cls, weights: Weights, rows: int) -> Self:
-        """For the way back."""
-        return cls.of(Weights(*(None if each is None else each.t() for each in weights)), rows)  # type: ignore[arg-type]
 
 
 class AttendingSteps:
@@ -84,7 +84,7 @@ class AttendingSteps:
     ) -> None:
         """From the gradients of s (T, B, Q), c (T, B, H), alpha (T, B, S) and an LSTM's last C (B, Q)."""
         cell = self.cell
-        weights = LaidOutWeights.of_transposed(self.weights, grad_hidden.size(1))
+        weights = LaidOutWeights.of(self.weights.transposed(), grad_hidden.size(1))
         cell.start_backward(grad_long_term)
         self.score.start_backward()
         self.grad_contexts = torch.empty_like(self.contexts)
