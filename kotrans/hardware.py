@@ -25,8 +25,20 @@ def pick_device(config: HardwareConfig) -> torch.device:
     return torch.device(config.device)
 
 
+def pick_training_precision(config: HardwareConfig, device: torch.device) -> str:
+    """As `pick_precision`. Raises ConfigError for int8, too."""
+    if config.precision == "int8":
+        raise ConfigError("hardware.precision: int8 is for translating alone; train in bf16 or fp32")
+    return pick_precision(config, device)
+
+
 def pick_precision(config: HardwareConfig, device: torch.device) -> str:
-    """fp32 or bf16; `auto` is bf16 where the device multiplies matrices in it, else fp32."""
+    """fp32, bf16 or int8; `auto` is bf16 where the device multiplies matrices in it, else fp32.
+
+    Raises ConfigError for int8 anywhere but on a CPU.
+    """
+    if config.precision == "int8" and device.type != "cpu":
+        raise ConfigError(f"hardware.precision: int8 is for the CPU; take bf16 on {device.type}")
     if config.precision != "auto":
         return config.precision
     if device.type == "cuda":

@@ -6,7 +6,7 @@
 | bf16 | bfloat16, rounded to nearest | float32 |
 | int8 | int8 with a float32 scale for each output channel (row), symmetric around 0 | float32 |
 
-A model computes in float32 whatever its file holds: `restored` undoes all of it when the file is read.
+Whatever its file holds, a model has its weights in float32: `restored` undoes all of it when the file is read.
 """
 
 from collections.abc import Mapping
@@ -29,7 +29,7 @@ def reduced(weights: Mapping[str, Tensor], precision: Precision) -> dict[str, Te
         elif precision == "bf16":
             stored[name] = weight.detach().to(torch.bfloat16)
         else:
-            stored[name], stored[name + _SCALE] = _quantized(weight.detach())
+            stored[name], stored[name + _SCALE] = quantized(weight.detach())
     return stored
 
 
@@ -47,7 +47,7 @@ def restored(stored: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return weights
 
 
-def _quantized(weight: Tensor) -> tuple[Tensor, Tensor]:
+def quantized(weight: Tensor) -> tuple[Tensor, Tensor]:
     """Whole numbers (O, I) and the scale (O, 1) of weight (O, I): the row's largest size becomes 127."""
     scale = weight.abs().amax(1, keepdim=True) / _LARGEST  # (O, 1)
     # 0 / 0 is not a number, and which int8 that becomes is for each processor to choose.

@@ -13,7 +13,7 @@ from kotrans.checkpoint import Checkpoint
 from kotrans.config.config import SearchConfig
 from kotrans.copying import Copy, copy_over
 from kotrans.errors import ModelError
-from kotrans.model.stepping import SearchModel
+from kotrans.model.stepping import PRODUCTS, SearchModel
 from kotrans.search.beam import search
 from kotrans.search.follow import score_targets
 from kotrans.search.stepper import EnsembleStepper, Stepper
@@ -231,7 +231,7 @@ def _blanks(space: str) -> str:
 def translator_of(
     checkpoints: Sequence[Checkpoint], search: SearchConfig, device: torch.device, precision: str = "fp32"
 ) -> BatchTranslator:
-    """A translator of one checkpoint, or of an ensemble, that multiplies in fp32 or bf16.
+    """A translator of one checkpoint, or of an ensemble, that multiplies in fp32, bf16 or int8.
 
     Raises ModelError if their vocabularies differ.
     """
@@ -242,8 +242,7 @@ def translator_of(
                 f"an ensemble needs one vocabulary, but {first.config.name} and {other.config.name} have tokenizers "
                 f"{first.tokenizer.fingerprint} and {other.tokenizer.fingerprint}"
             )
-    products = torch.bfloat16 if precision == "bf16" else None
-    models = [SearchModel(checkpoint.model, products) for checkpoint in checkpoints]
+    models = [SearchModel(checkpoint.model, PRODUCTS[precision]) for checkpoint in checkpoints]
     limits = [
         checkpoint.config.attention.max_source_length
         for checkpoint in checkpoints

@@ -3,8 +3,11 @@
 from pathlib import Path
 
 import pytest
+import torch
 
-from kotrans.hardware import multiplies_bf16
+from kotrans.config.config import HardwareConfig
+from kotrans.errors import ConfigError
+from kotrans.hardware import multiplies_bf16, pick_precision, pick_training_precision
 
 
 @pytest.mark.parametrize(
@@ -26,3 +29,13 @@ def test_a_machine_that_does_not_describe_its_processor_computes_in_float32(tmp_
     assert not multiplies_bf16(tmp_path / "missing")
     (tmp_path / "cpuinfo").write_text("processor : 0\nFeatures : fp asimd\n", "utf-8")
     assert not multiplies_bf16(tmp_path / "cpuinfo")
+
+
+def test_int8_is_for_translating_on_a_cpu_alone() -> None:
+    told = HardwareConfig(precision="int8")
+    assert pick_precision(told, torch.device("cpu")) == "int8"
+    with pytest.raises(ConfigError, match=r"^hardware\.precision: int8 is for the CPU; take bf16 on cuda$"):
+        pick_precision(told, torch.device("cuda"))
+    with pytest.raises(ConfigError, match=r"^hardware\.precision: int8 is for translating alone"):
+        pick_training_precision(told, torch.device("cpu"))
+    assert pick_training_precision(HardwareConfig(precision="bf16"), torch.device("cpu")) == "bf16"

@@ -82,9 +82,14 @@ def test_threads_divide_the_batches_and_change_nothing(tiny_run: TinyRun, source
     assert {inside for _, inside in threads} == {1}
 
 
-def test_bfloat16_is_taken_only_when_told_and_hardly_moves_a_score(tiny_run: TinyRun, sources: list[str]) -> None:
+@pytest.mark.parametrize("precision", ["bf16", "int8"])
+def test_a_lower_precision_is_taken_only_when_told_and_hardly_moves_a_score(
+    tiny_run: TinyRun, sources: list[str], precision: str
+) -> None:
     exact = [each.hypotheses[0] for each in translator_with(tiny_run).translate(sources)]
-    told = [each.hypotheses[0] for each in translator_with(tiny_run, "hardware.precision=bf16").translate(sources)]
+    told = [
+        each.hypotheses[0] for each in translator_with(tiny_run, f"hardware.precision={precision}").translate(sources)
+    ]
     assert [best.score for best in told] != [best.score for best in exact]
     near = [
         best.token_log_probs[0] == pytest.approx(other.token_log_probs[0], abs=0.1)

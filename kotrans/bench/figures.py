@@ -110,11 +110,13 @@ class Profile:
 
 @dataclass(frozen=True)
 class Search:
-    """Translating, tokenizing left out, as `kotrans translate` searches in fp32."""
+    """Translating, tokenizing left out, as `kotrans translate` searches."""
 
     beam: int
     batch: int
     """Sentences at a time."""
+    precision: str
+    """That it multiplies in."""
     sentences: int
     output_tokens: int
     """Pieces of the translations, EOS counted."""

@@ -16,7 +16,7 @@ from kotrans.bench.figures import Search
 from kotrans.bench.pairs import Sentence
 from kotrans.config.config import SearchConfig
 from kotrans.model.seq2seq import Seq2Seq
-from kotrans.model.stepping import SearchModel, SearchState
+from kotrans.model.stepping import PRODUCTS, SearchModel, SearchState
 from kotrans.search.beam import search
 from kotrans.shares import Shares
 from kotrans.tokenizer import EOS, PAD
@@ -58,7 +58,7 @@ class GivenLengths:
 
 def measure_search(
     model: Seq2Seq, sentences: Sequence[Sentence], config: SearchConfig, device: torch.device,
-    *, beam: int, batch: int, seconds: float, tell: Callable[[float], None],
+    *, beam: int, batch: int, precision: str, seconds: float, tell: Callable[[float], None],
 ) -> Search:  # fmt: skip
     """Translates batches for so many seconds, three rounds at least; `tell` hears the seconds spent.
 
@@ -70,7 +70,7 @@ def measure_search(
     config = config.model_copy(update={"beam": beam, "max_length_ratio": 0.0, "max_length_extra": longest})
     batches = _batches(sentences, batch)
     translated, pieces, spent = 0, 0, 0.0
-    stepper = SearchModel(model)
+    stepper = SearchModel(model, PRODUCTS[precision])
     watch = Stopwatch(device)
     shares = Shares(torch.get_num_threads() if device.type == "cpu" and batch > 1 else 1)
 
@@ -87,7 +87,7 @@ def measure_search(
         spent += watch.passed()
         translated += sum(map(len, together))
         pieces += sum(sentence.target_length for rows in together for sentence in rows)
-    return Search(beam, batch, translated, pieces, spent, translated / spent, pieces / spent)
+    return Search(beam, batch, precision, translated, pieces, spent, translated / spent, pieces / spent)
 
 
 def _batches(sentences: Sequence[Sentence], size: int) -> list[list[Sentence]]:

@@ -11,11 +11,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from kotrans.model.decoder import Decoder, DecoderState
-from kotrans.model.products import LaidOut
+from kotrans.model.products import FEW, LaidOut, Quantized
 
 # Elements of a table of what each piece adds: 128 MiB in float32. A larger one would not pay for its room.
 _LARGEST_TABLE = 2**25
-_ROWS = 32  # that a matrix in blocks is multiplied by at a time
 
 
 class OfState(NamedTuple):
@@ -88,22 +87,25 @@ class Product:
     def __init__(self, weight: Tensor, precision: torch.dtype) -> None:
         """weight W (I, J); precision is what it is multiplied in, whatever x is."""
         self._precision = precision
-        self._weight = LaidOut(weight.to(precision), _ROWS)
+        self._weight = Quantized(weight) if precision == torch.int8 else LaidOut(weight.to(precision), FEW)
 
     def __call__(self, x: Tensor) -> Tensor:
         """(N, I) of x (N, J), in the precision of x."""
+        if isinstance(self._weight, Quantized):
+            return self._weight.product(x).to(x.dtype)
         if not self._weight.in_blocks:
             return self._weight.product(x.to(self._precision)).to(x.dtype)
         # A kernel is made for each number of rows that there was, which takes longer than the product itself.
         # Rows that nobody asked for are zeros: a kernel may multiply what stands behind a row by 0, and NaN stays NaN.
-        rows = x.new_zeros(-(-len(x) // _ROWS) * _ROWS, x.size(1), dtype=self._precision)
+        rows = x.new_zeros(-(-len(x) // FEW) * FEW, x.size(1), dtype=self._precision)
         rows[: len(x)] = x
         return self._weight.product(rows)[: len(x)].to(x.dtype)
 
     def add_to(self, sums: Tensor, x: Tensor) -> None:
         """Adds it in place to sums (N, I)."""
-        if x.dtype == self._precision and not self._weight.in_blocks:
-            self._weight.add_to(sums, x)
+        weight = self._weight
+        if isinstance(weight, LaidOut) and x.dtype == self._precision and not weight.in_blocks:
+            weight.add_to(sums, x)
         else:
             sums.add_(self(x))
 

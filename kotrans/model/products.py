@@ -9,9 +9,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from kotrans.precision import quantized
+
 # oneDNN makes machine code for every shape of a bfloat16 product: some 5 ms for one of 2,000 rows, as long as the
 # product itself, and megabytes to keep. Batches have hundreds of numbers of rows, but few of these.
 ROWS = 128
+FEW = 32  # where there are few rows, as in a step of a search
 _MANY = 512  # of fewer rows a good part would be filling
 
 
@@ -80,3 +83,35 @@ class LaidOut:
             sums.add_(self.product(rows))
         else:
             sums.addmm_(rows, self._weight)
+
+
+class Quantized:
+    """x W^T for one W (O, I) and many x (N, I), multiplied in int8: on a CPU only.
+
+    Each row of W has a scale, and each of x its own, found when it comes. Sums of whole numbers are exact, so that no
+    row depends on the others. The result is float32: what is rounded is what is multiplied.
+    """
+
+    def __init__(self, weight: Tensor) -> None:
+        """weight (O, I) as it is now; later changes are not seen."""
+        whole, scales = quantized(weight.float())  # (O, I), (O, 1)
+        self._scales = scales.flatten()  # (O,)
+        self._zeros = torch.zeros(len(whole), dtype=torch.long)  # (O,) which whole numbers stand for 0
+        self._weight = torch.ops.onednn.qlinear_prepack(whole, None)
+
+    def product(self, rows: Tensor, bias: Tensor | None = None) -> Tensor:
+        """x W^T (N, O) of rows x (N, I), plus bias (O,)."""
+        whole, scales = _quantized_rows(rows.float())  # (M, I), (N, 1)
+        sums = torch.ops.onednn.qlinear_pointwise(
+            whole, 1.0, 0, self._weight, self._scales, self._zeros, None, 1.0, 0, torch.float32, "none", [], ""
+        )  # (M, O)
+        sums = cast(Tensor, sums)[: len(rows)]
+        return sums.mul_(scales) if bias is None else torch.addcmul(bias, sums, scales, out=sums)
+
+
+def _quantized_rows(rows: Tensor) -> tuple[Tensor, Tensor]:
+    """rows (N, I) in whole numbers (M, I), filled up to a number of rows that others share, and their scales (N, 1)."""
+    scales = rows.abs().amax(1, keepdim=True).div_(127).clamp_min_(torch.finfo(torch.float32).tiny)  # (N, 1)
+    whole = torch.zeros(-(-len(rows) // FEW) * FEW, rows.size(1), dtype=torch.int8)  # (M, I)
+    whole[: len(rows)] = (rows / scales).round_()
+    return whole, scales

@@ -14,8 +14,13 @@ from torch import Tensor, nn
 
 from kotrans.model.decoder import DecoderState, Source
 from kotrans.model.laid import DecoderSteps
+from kotrans.model.lexical import LexicalSoftmax
 from kotrans.model.places import Places
+from kotrans.model.products import Quantized
 from kotrans.model.seq2seq import Seq2Seq
+
+PRODUCTS = {"fp32": None, "bf16": torch.bfloat16, "int8": torch.int8}
+"""What each `hardware.precision` has a `SearchModel` multiply in."""
 
 
 class SearchState(NamedTuple):
@@ -39,10 +44,11 @@ class SearchModel:
     def __init__(self, model: Seq2Seq, precision: torch.dtype | None = None) -> None:
         """precision is what products are computed in; None is the model's own.
 
-        States, the scores of attention and the softmax stay in the model's own: logits in bfloat16 would make equals
-        of pieces that are not, and it has no fast tanh.
+        States and the scores of attention stay in the model's own, and so do the logits: in bfloat16 they would make
+        equals of pieces that are not, and it has no fast tanh. int8 is of the steps; the encoder stays in the model's.
         """
-        self._precision = precision or model.softmax.weight.dtype
+        self._own = model.softmax.weight.dtype
+        self._precision = precision or self._own
         self._model = copy.deepcopy(model)
         decoder = self._model.decoder
         # What the steps do not lay out for themselves.
@@ -50,17 +56,14 @@ class SearchModel:
             if part is not None:
                 _lay_out(*part.modules())
         self._steps = DecoderSteps(decoder, self._model.target_embedding.weight, self._precision)
-        # The bias is one row more: an output of 1 multiplies it, and no pass over the logits adds it.
-        softmax = model.softmax
-        self._softmax = (
-            torch.cat([softmax.weight, softmax.bias.unsqueeze(1)], dim=1).detach().t().contiguous()
-        )  # (O+1, V)
+        self._softmax = (_QuantizedSoftmax if self._precision == torch.int8 else _Softmax)(model.softmax)
 
     @torch.no_grad()
     def start(self, source: Tensor, mask: Tensor) -> SearchState:
         """Encodes source (B, S), mask (B, S) true on real pieces; one row a sentence."""
-        own = self._softmax.dtype
-        with torch.autocast(source.device.type, self._precision, enabled=self._precision != own, cache_enabled=False):
+        own = self._own
+        lower = self._precision not in (own, torch.int8)
+        with torch.autocast(source.device.type, self._precision, enabled=lower, cache_enabled=False):
             encoded, decoder = self._model.start(source, mask)
         places = Places(range(len(source)), len(source), source.device)
         return SearchState(encoded.to(own), decoder.to(own), places, None)
@@ -77,8 +80,7 @@ class SearchModel:
             weights = None if weights is None else weights.index_select(0, parents)  # (N, S)
             state, shared = _of_rows(state, state.parents, parents), shared.select(parents)
         output, after = self._steps(state.decoder, shared, previous)  # (N, O)
-        output = torch.cat([output, output.new_ones(len(output), 1)], dim=1)  # (N, O+1)
-        return output @ self._softmax, state._replace(decoder=after), weights
+        return self._softmax(output), state._replace(decoder=after), weights
 
     def select(self, state: SearchState, rows: Tensor) -> SearchState:
         """The state of the given rows (M,) on the CPU, in their order.
@@ -99,6 +101,30 @@ class SearchModel:
         decoder = state.decoder.select(torch.tensor(list(among), dtype=torch.long, device=device))
         own = len(among) == len(parents)
         return SearchState(source, decoder, Places(sentences, held, device), None if own else parents)
+
+
+class _Softmax:
+    """The logits (N, V) of what the softmax reads (N, O), in the model's own precision."""
+
+    def __init__(self, softmax: nn.Linear | LexicalSoftmax) -> None:
+        # The bias is one row more: an output of 1 multiplies it, and no pass over the logits adds it.
+        weight = torch.cat([softmax.weight, softmax.bias.unsqueeze(1)], dim=1)  # (V, O+1)
+        self._weight = weight.detach().t().contiguous()  # (O+1, V)
+
+    def __call__(self, output: Tensor) -> Tensor:
+        output = torch.cat([output, output.new_ones(len(output), 1)], dim=1)  # (N, O+1)
+        return output @ self._weight
+
+
+class _QuantizedSoftmax:
+    """The same from products in int8."""
+
+    def __init__(self, softmax: nn.Linear | LexicalSoftmax) -> None:
+        self._weight = Quantized(softmax.weight.detach())
+        self._bias = softmax.bias.detach().float()
+
+    def __call__(self, output: Tensor) -> Tensor:
+        return self._weight.product(output, self._bias)
 
 
 def _of_rows(state: SearchState, parents: Sequence[int], index: Tensor) -> SearchState:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
+from itertools import product
 
 import torch
 
@@ -15,12 +16,12 @@ from kotrans.bench.peak import matrix_peak
 from kotrans.bench.profile import measure_profile
 from kotrans.bench.search import measure_search
 from kotrans.bench.training import TrainingBench
-from kotrans.config.config import Config
+from kotrans.config.config import Config, HardwareConfig
 from kotrans.corpus.corpus import CorpusManifest, corpus_key
 from kotrans.corpus.library import Library
 from kotrans.dataset import Dataset, dataset_key
 from kotrans.errors import DataError
-from kotrans.hardware import pick_device, pick_precision, set_threads
+from kotrans.hardware import pick_device, pick_precision, pick_training_precision, set_threads
 from kotrans.model.build import build_model
 from kotrans.model.seq2seq import Seq2Seq
 from kotrans.pipeline.stages import Prepared, Reporter, Silent, input_digests, prepare
@@ -54,7 +55,7 @@ def bench(
     Raises ConfigError if the device is not there, TrainingError if memory runs out.
     """
     device, threads = pick_device(config.hardware), set_threads(config.hardware)
-    precision = pick_precision(config.hardware, device)
+    precision = pick_training_precision(config.hardware, device)
     machine = describe_machine(device)
     material = _material(config, synthetic=synthetic)
     model = build_model(config, material.data.source_vocabulary, material.data.target_vocabulary).to(device)
@@ -97,14 +98,15 @@ def _profile(whole: TrainingBench, stream: Iterator[Item], threads: int, seconds
 def _searches(
     model: Seq2Seq, material: Material, config: Config, device: torch.device, seconds: float, reporter: Reporter
 ) -> tuple[Search, ...]:
-    kinds = [(beam, batch) for beam in _BEAMS for batch in (config.search.batch, 1)]
+    precisions = ["fp32", pick_precision(HardwareConfig(), device), *(["int8"] if device.type == "cpu" else [])]
+    kinds = list(product(_BEAMS, (config.search.batch, 1), dict.fromkeys(precisions)))
     each = seconds / len(kinds)
     return tuple(
         measure_search(
-            model, material.sentences, config.search, device, beam=beam, batch=batch, seconds=each,
-            tell=_told(reporter, f"beam {beam}, {batch} at a time", each),
+            model, material.sentences, config.search, device, beam=beam, batch=batch, precision=precision, seconds=each,
+            tell=_told(reporter, f"beam {beam}, {batch} at a time, {precision}", each),
         )
-        for beam, batch in kinds
+        for beam, batch, precision in kinds
     )  # fmt: skip
 
 

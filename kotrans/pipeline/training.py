@@ -14,7 +14,7 @@ from kotrans.dataset import Dataset
 from kotrans.distributed import ALONE, World
 from kotrans.errors import CheckpointError, ConfigError, DataError
 from kotrans.files import disk_errors, write_text
-from kotrans.hardware import pick_device, pick_precision, set_threads
+from kotrans.hardware import pick_device, pick_training_precision, set_threads
 from kotrans.model.build import build_model
 from kotrans.pipeline.stages import Prepared, Reporter, Silent, prepare
 from kotrans.pipeline.validation import Validation
@@ -82,7 +82,7 @@ def _trainer(config: Config, run: Run, prepared: Prepared, listener: Listener, w
     device = pick_device(config.hardware)
     world.take_device(device)
     threads = set_threads(config.hardware, world.local_size)
-    precision = pick_precision(config.hardware, device)
+    precision = pick_training_precision(config.hardware, device)
     model = build_model(config, prepared.tokenizer.source.size, prepared.tokenizer.target.size).to(device)
     take_over_weights(model, world)
     return Trainer(

@@ -11,14 +11,19 @@ def benchmark_table(benchmark: Benchmark) -> str:
     phases = benchmark.training.phases
     rows = [[phase, f"{phases[phase]:.2f}", f"{benchmark.training.shares[phase]:.1%}"] for phase in phases]
     searches = [
-        [_search(search), f"{search.sentences_per_second:,.1f}", f"{search.tokens_per_second:,.0f}"]
+        [
+            _search(search),
+            search.precision,
+            f"{search.sentences_per_second:,.1f}",
+            f"{search.tokens_per_second:,.0f}",
+        ]
         for search in benchmark.search
     ]
     return "\n".join(
         [
             *_heading(benchmark), "", *_training(benchmark), "",
             table(["training", "seconds", "share"], rows), "", *_profile(benchmark),
-            table(["translation, fp32", "sentences/s", "output tokens/s"], searches),
+            table(["translation", "precision", "sentences/s", "output tokens/s"], searches),
         ]
     )  # fmt: skip
 

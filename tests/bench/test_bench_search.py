@@ -46,13 +46,15 @@ def test_before_its_end_the_model_says_what_it_would_have_said_with_eos_forbidde
     assert torch.equal(logits, expected)
 
 
-@pytest.mark.parametrize(("beam", "batch"), [(1, 4), (2, 1)])
-def test_what_was_translated_is_counted(beam: int, batch: int, model: Seq2Seq, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("beam", "batch", "precision"), [(1, 4, "fp32"), (2, 1, "int8")])
+def test_what_was_translated_is_counted(beam: int, batch: int, precision: str, model: Seq2Seq, tmp_path: Path) -> None:
     sentences = SyntheticPairs(tiny_config(tmp_path)).sentences(12)
     figures = measure_search(
-        model, sentences, SearchConfig(), CPU, beam=beam, batch=batch, seconds=0, tell=lambda _: None
-    )
-    assert (figures.beam, figures.batch, figures.sentences) == (beam, batch, 3 * batch)  # three rounds at least
+        model, sentences, SearchConfig(), CPU, beam=beam, batch=batch, precision=precision, seconds=0,
+        tell=lambda _: None,
+    )  # fmt: skip
+    assert (figures.beam, figures.batch, figures.precision) == (beam, batch, precision)
+    assert figures.sentences == 3 * batch  # three rounds at least
     if batch == 4:  # of 12: every sentence once
         assert figures.output_tokens == sum(sentence.target_length for sentence in sentences)
     assert figures.tokens_per_second == figures.output_tokens / figures.seconds

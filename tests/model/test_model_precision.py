@@ -60,6 +60,25 @@ def test_bfloat16_steps_give_what_bfloat16_teacher_forcing_gives(score: str) -> 
     torch.testing.assert_close(torch.stack(steps, dim=1), logits.float(), rtol=0.05, atol=0.05)
 
 
+@pytest.mark.parametrize("layer_norm", [False, True])
+@pytest.mark.parametrize("lexical", [False, True])
+def test_steps_in_int8_stay_near_float32_and_depend_on_their_own_row_alone(lexical: bool, layer_norm: bool) -> None:
+    config = tiny_config(decoder={"lexical": lexical, "layer_norm": layer_norm, "layers": 2})
+    model, batch = tiny_model(config).float(), sentences()
+    exact, whole = SearchModel(model), SearchModel(model, torch.int8)
+    alone = [whole.start(batch.source[i : i + 1], batch.mask[i : i + 1]) for i in range(len(batch.source))]
+    states = [stepper.start(batch.source, batch.mask) for stepper in (exact, whole)]
+    for previous in batch.inputs.unbind(1):
+        logits, states[0], _ = exact.step(states[0], previous)
+        coarse, states[1], _ = whole.step(states[1], previous)
+        assert coarse.dtype == torch.float32
+        assert not torch.equal(coarse, logits)
+        torch.testing.assert_close(coarse, logits, rtol=0.05, atol=0.05)
+        for i, state in enumerate(alone):
+            own, alone[i], _ = whole.step(state, previous[i : i + 1])
+            torch.testing.assert_close(own[0], coarse[i], rtol=0, atol=0.02)
+
+
 @pytest.mark.parametrize("score", SCORES)
 def test_float32_is_float64_to_rounding(score: str) -> None:
     model, batch = tiny_model(tiny_config(score)), sentences()

@@ -1,11 +1,13 @@
 """Products in shapes that the kernels are quick at are the products they stand for."""
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from kotrans.model.products import ROWS, LaidOut, Linear, filled_up, linear
+from kotrans.model.products import FEW, ROWS, LaidOut, Linear, Quantized, filled_up, linear
+from kotrans.precision import quantized
 
 KINDS = pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16])
 
@@ -80,3 +82,33 @@ def test_a_layer_on_rows_that_are_filled_up_has_the_values_and_gradients_of_the_
 def test_outside_of_autocast_a_product_is_in_the_type_of_its_inputs() -> None:
     inputs, weight = matrix(1001, 4, torch.bfloat16), matrix(3, 4, torch.bfloat16, 1)
     assert torch.equal(linear(inputs, weight), functional.linear(inputs, weight))
+
+
+def test_a_product_in_int8_is_the_sum_of_whole_numbers_in_their_scales() -> None:
+    weight, x, bias = matrix(70, 33, torch.float32), matrix(9, 33, torch.float32, 1), matrix(1, 70, torch.float32, 2)[0]
+    (whole, scales), (rows, of_rows) = quantized(weight), quantized(x)
+    sums = rows.numpy().astype(np.int64) @ whole.numpy().astype(np.int64).T
+    expected = torch.from_numpy(sums) * scales.double().t() * of_rows.double()
+    assert torch.allclose(Quantized(weight).product(x).double(), expected, rtol=1e-5, atol=1e-6)
+    assert torch.allclose(Quantized(weight).product(x, bias).double(), expected + bias, rtol=1e-5, atol=1e-5)
+    assert Quantized(weight.double()).product(x.double()).dtype == torch.float32
+
+
+def test_a_product_in_int8_is_as_near_as_its_steps_are_fine() -> None:
+    weight, x = matrix(70, 33, torch.float64), matrix(9, 33, torch.float64, 1)
+    of_weight, of_x = (each.abs().amax(1) / 127 / 2 for each in (weight, x))  # what rounding moves: half a step
+    bound = x.abs().sum(1)[:, None] * of_weight + of_x[:, None] * weight.abs().sum(1) + 33 * of_x[:, None] * of_weight
+    error = (Quantized(weight).product(x) - x @ weight.t()).abs()
+    assert (error <= bound * 1.001).all()
+    assert error.max() > 0
+
+
+@pytest.mark.parametrize("rows", [1, 7, FEW, FEW + 1, 3 * FEW])
+def test_rows_beside_it_never_change_a_row_of_a_product_in_int8(rows: int) -> None:
+    product, x = Quantized(matrix(70, 33, torch.float32)).product, matrix(3 * FEW, 33, torch.float32, 1)
+    assert torch.equal(product(x[:rows]), product(x)[:rows])
+    x[1] = torch.nan
+    x[2] = 0
+    assert torch.equal(product(x)[:1], product(x[:1]))
+    assert product(x)[1].isnan().all()
+    assert not product(x)[2].any()

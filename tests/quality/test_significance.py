@@ -91,7 +91,7 @@ def test_a_perfect_system_is_surely_better_than_a_bad_one() -> None:
 
 
 def test_unequal_and_empty_systems_are_refused() -> None:
-    with pytest.raises(DataError, match="^the second system: has 1 lines but the references has 2"):
+    with pytest.raises(DataError, match=r"^the second system: has 1 lines but the references has 2"):
         paired_bootstrap(["a", "b"], ["a"], ["a", "b"])
-    with pytest.raises(DataError, match="^the references: has no lines to score against"):
+    with pytest.raises(DataError, match=r"^the references: has no lines to score against"):
         paired_bootstrap([], [], [])
