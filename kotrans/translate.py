@@ -1,9 +1,10 @@
 """Text to text: tokenize, batch, search, detokenize, and keep the order of the lines."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from copy import copy
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, Self, TypeVar
 
 import torch
 from torch import Tensor
@@ -86,6 +87,18 @@ class BatchTranslator:
         self.max_pieces = max_pieces
         self.max_source_length = max_source_length
         self._shares = Shares(torch.get_num_threads() if device.type == "cpu" else 1)
+
+    @property
+    def threads(self) -> int:
+        """Threads that divide the batches, each on one core."""
+        return self._shares.count
+
+    def alone(self, beam: int) -> Self:
+        """The same model with this beam, in the thread that asks: several threads may ask at a time."""
+        translator = copy(self)
+        translator.config = self.config.model_copy(update={"beam": beam})
+        translator._shares = Shares(1)
+        return translator
 
     @property
     def lines_ahead(self) -> int:

@@ -17,6 +17,7 @@ from kotrans.serve.answers import _attention
 from kotrans.text import normalize
 from kotrans.translate import BatchTranslator, Translation, _Part
 from kotrans.words import word_text
+from tests.processors import INT8
 from tests.tiny_run import TinyRun, kotrans, write_config
 
 LONG = " ".join(["저는 새 나무를 보고"] * 9)  # one sentence
@@ -82,7 +83,7 @@ def test_threads_divide_the_batches_and_change_nothing(tiny_run: TinyRun, source
     assert {inside for _, inside in threads} == {1}
 
 
-@pytest.mark.parametrize("precision", ["bf16", "int8"])
+@pytest.mark.parametrize("precision", ["bf16", pytest.param("int8", marks=INT8)])
 def test_a_lower_precision_is_taken_only_when_told_and_hardly_moves_a_score(
     tiny_run: TinyRun, sources: list[str], precision: str
 ) -> None:

@@ -3,6 +3,7 @@
 Shape key: N rows, I width of an input, O width of an output.
 """
 
+from functools import cache
 from typing import cast
 
 import torch
@@ -107,6 +108,19 @@ class Quantized:
         )  # (M, O)
         sums = cast(Tensor, sums)[: len(rows)]
         return sums.mul_(scales) if bias is None else torch.addcmul(bias, sums, scales, out=sums)
+
+
+@cache
+def multiplies_int8() -> bool:
+    """Whether this build of torch has products in int8 and the processor adds them exactly, as with VNNI or AMX.
+
+    Others add pairs of them in 16 bits, where large ones are cut off.
+    """
+    if not hasattr(torch.ops.onednn, "qlinear_pointwise"):
+        return False
+    weight = (torch.arange(64 * 64) * 37 % 255 - 127).view(64, 64).float()
+    weight[:, 0] = 127  # the scale of every row is 1
+    return torch.equal(Quantized(weight).product(weight), weight @ weight.t())
 
 
 def _quantized_rows(rows: Tensor) -> tuple[Tensor, Tensor]:

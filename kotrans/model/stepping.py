@@ -12,11 +12,12 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from kotrans.errors import ConfigError
 from kotrans.model.decoder import DecoderState, Source
 from kotrans.model.laid import DecoderSteps
 from kotrans.model.lexical import LexicalSoftmax
 from kotrans.model.places import Places
-from kotrans.model.products import Quantized
+from kotrans.model.products import Quantized, multiplies_int8
 from kotrans.model.seq2seq import Seq2Seq
 
 PRODUCTS = {"fp32": None, "bf16": torch.bfloat16, "int8": torch.int8}
@@ -46,7 +47,10 @@ class SearchModel:
 
         States and the scores of attention stay in the model's own, and so do the logits: in bfloat16 they would make
         equals of pieces that are not, and it has no fast tanh. int8 is of the steps; the encoder stays in the model's.
+        Raises ConfigError for int8 on a processor that does not add its products exactly.
         """
+        if precision == torch.int8 and not multiplies_int8():
+            raise ConfigError("hardware.precision: int8 is not exact on this processor; take fp32 or bf16")
         self._own = model.softmax.weight.dtype
         self._precision = precision or self._own
         self._model = copy.deepcopy(model)

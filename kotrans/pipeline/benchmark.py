@@ -23,6 +23,7 @@ from kotrans.dataset import Dataset, dataset_key
 from kotrans.errors import DataError
 from kotrans.hardware import pick_device, pick_precision, pick_training_precision, set_threads
 from kotrans.model.build import build_model
+from kotrans.model.products import multiplies_int8
 from kotrans.model.seq2seq import Seq2Seq
 from kotrans.pipeline.stages import Prepared, Reporter, Silent, input_digests, prepare
 from kotrans.pipeline.training import training_batches
@@ -98,8 +99,10 @@ def _profile(whole: TrainingBench, stream: Iterator[Item], threads: int, seconds
 def _searches(
     model: Seq2Seq, material: Material, config: Config, device: torch.device, seconds: float, reporter: Reporter
 ) -> tuple[Search, ...]:
-    precisions = ["fp32", pick_precision(HardwareConfig(), device), *(["int8"] if device.type == "cpu" else [])]
-    kinds = list(product(_BEAMS, (config.search.batch, 1), dict.fromkeys(precisions)))
+    precisions = dict.fromkeys(["fp32", pick_precision(HardwareConfig(), device)])
+    if device.type == "cpu" and multiplies_int8():
+        precisions["int8"] = None
+    kinds = list(product(_BEAMS, (config.search.batch, 1), precisions))
     each = seconds / len(kinds)
     return tuple(
         measure_search(

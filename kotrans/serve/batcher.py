@@ -1,4 +1,4 @@
-"""One thread runs the model, on the sentences of all clients that wait together."""
+"""Threads run the model, each on one core, on the sentences of all clients that wait together."""
 
 import threading
 import time
@@ -6,7 +6,6 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
-from copy import copy
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import NamedTuple, Self
@@ -66,18 +65,29 @@ class Sentence(NamedTuple):
         return self.job.beam, self.job.n_best
 
 
+class _Batch(NamedTuple):
+    """What a thread translated last."""
+
+    sentences: int
+    seconds: float
+
+
 class Batcher:
-    """A queue of sentences and the thread that translates them, first come, first served; a context manager."""
+    """A queue of sentences and the threads that translate them, first come, first served; a context manager.
+
+    No thread waits for another: a batch divided among them would take as long as its longest sentences.
+    """
 
     def __init__(
         self,
         translator: BatchTranslator,
         *,
+        threads: int = 1,
         gather_seconds: float,
         max_waiting: int,
         on_batch: Callable[[int, float], None],
     ) -> None:
-        """on_batch: told the number of sentences of each batch and its seconds, by the thread."""
+        """on_batch: told the number of sentences of each batch and its seconds, by the thread that translated it."""
         self._translator = translator
         self._size = translator.config.batch
         self._gather_seconds = gather_seconds
@@ -86,11 +96,15 @@ class Batcher:
         self._waiting: deque[Sentence] = deque()
         self._changed = threading.Condition()
         self._stopping = False
-        self._last_seconds = 0.0  # of the last batch
-        self._thread = threading.Thread(target=self._run, name="kotrans-batcher", daemon=True)
+        self._translated_now = 0  # sentences
+        self._threads = [
+            threading.Thread(target=self._run, name=f"kotrans-batcher-{number}", daemon=True)
+            for number in range(threads)
+        ]
 
     def __enter__(self) -> Self:
-        self._thread.start()
+        for thread in self._threads:
+            thread.start()
         return self
 
     def __exit__(
@@ -99,8 +113,9 @@ class Batcher:
         """Waits until all that was submitted is translated."""
         with self._changed:
             self._stopping = True
-            self._changed.notify()
-        self._thread.join()
+            self._changed.notify_all()
+        for thread in self._threads:
+            thread.join()
 
     @property
     def waiting(self) -> int:
@@ -121,41 +136,53 @@ class Batcher:
             if len(self._waiting) + len(lines) > self._max_waiting:
                 raise Full(f"{len(self._waiting):,} sentences are waiting already; ask again in a moment")
             self._waiting.extend(Sentence(job, place) for place in range(len(lines)))
-            self._changed.notify()
+            self._changed.notify_all()
         return job
 
     def _run(self) -> None:
-        torch.set_num_threads(torch.get_num_threads())  # OpenMP counts for each thread that calls it
-        while (batch := self._next()) is not None:
-            if batch:
+        # OpenMP counts for each thread that calls it.
+        torch.set_num_threads(torch.get_num_threads() if len(self._threads) == 1 else 1)
+        last = _Batch(self._size, 0.0)
+        while (batch := self._next(last)) is not None:
+            if not batch:
+                continue
+            began = time.monotonic()
+            try:
                 self._translate(batch)
+            finally:
+                last = _Batch(len(batch), time.monotonic() - began)
+                with self._changed:
+                    self._translated_now -= len(batch)
 
-    def _next(self) -> list[Sentence] | None:
+    def _next(self, last: _Batch) -> list[Sentence] | None:
         """The next batch, perhaps empty; None when nothing will come any more."""
         with self._changed:
             self._changed.wait_for(lambda: self._waiting or self._stopping)
             if not self._waiting:
                 return None
-            self._gather()
+            self._gather(last)
             return self._take()
 
-    def _gather(self) -> None:
-        """Waits for others, until they fill a batch, but not for longer than it can be worth.
+    def _gather(self, last: _Batch) -> None:
+        """Waits until as many wait as this thread translated last, but not for longer than it can be worth.
 
         Clients who have just been answered ask again one after another, and without them the next batch would be
         half empty.
         """
         self._changed.wait_for(
-            lambda: len(self._waiting) >= self._size or self._stopping,
-            timeout=max(self._gather_seconds, _WORTH * self._last_seconds),
+            lambda: len(self._waiting) >= last.sentences or self._stopping,
+            timeout=max(self._gather_seconds, _WORTH * last.seconds),
         )
 
     def _take(self) -> list[Sentence]:
+        """This thread's part of what waits and is being translated."""
         self._drop_cancelled()
+        part = -(-(len(self._waiting) + self._translated_now) // len(self._threads))
         kind = self._waiting[0].kind if self._waiting else None
-        batch = [sentence for sentence in self._waiting if sentence.kind == kind][: self._size]
+        batch = [sentence for sentence in self._waiting if sentence.kind == kind][: min(part, self._size)]
         taken = set(batch)
         self._waiting = deque(sentence for sentence in self._waiting if sentence not in taken)
+        self._translated_now += len(batch)
         return batch
 
     def _drop_cancelled(self) -> None:
@@ -177,16 +204,10 @@ class Batcher:
             for sentence in batch:
                 sentence.job.fail(error)
         else:
-            self._last_seconds = time.monotonic() - began
-            self._on_batch(len(batch), self._last_seconds)
+            self._on_batch(len(batch), time.monotonic() - began)
 
     def _finish(self, batch: Sequence[Sentence]) -> None:
         beam, n_best = batch[0].kind
-        translations = list(self._with_beam(beam).translate([sentence.line for sentence in batch], n_best))
+        translations = list(self._translator.alone(beam).translate([sentence.line for sentence in batch], n_best))
         for sentence, translation in zip(batch, translations, strict=True):
             sentence.job.finish(sentence.place, translation)
-
-    def _with_beam(self, beam: int) -> BatchTranslator:
-        translator = copy(self._translator)
-        translator.config = translator.config.model_copy(update={"beam": beam})
-        return translator

@@ -14,6 +14,7 @@ from kotrans.model.seq2seq import Seq2Seq
 from kotrans.model.stepping import SearchModel
 from kotrans.search.beam import search
 from kotrans.tokenizer import PAD
+from tests.processors import INT8
 from tests.tiny_training import tiny_config
 
 CPU = torch.device("cpu")
@@ -46,7 +47,7 @@ def test_before_its_end_the_model_says_what_it_would_have_said_with_eos_forbidde
     assert torch.equal(logits, expected)
 
 
-@pytest.mark.parametrize(("beam", "batch", "precision"), [(1, 4, "fp32"), (2, 1, "int8")])
+@pytest.mark.parametrize(("beam", "batch", "precision"), [(1, 4, "fp32"), pytest.param(2, 1, "int8", marks=INT8)])
 def test_what_was_translated_is_counted(beam: int, batch: int, precision: str, model: Seq2Seq, tmp_path: Path) -> None:
     sentences = SyntheticPairs(tiny_config(tmp_path)).sentences(12)
     figures = measure_search(

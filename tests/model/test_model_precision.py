@@ -6,8 +6,11 @@ from model_examples import CELLS, ENCODERS, PAD, SCORES, sentences, tiny_config,
 from torch import Tensor
 
 from kotrans.config.config import Config
+from kotrans.errors import ConfigError
 from kotrans.loss import sequence_loss
+from kotrans.model import stepping
 from kotrans.model.stepping import SearchModel
+from tests.processors import INT8
 
 
 def train_once(config: Config, *, half: bool) -> tuple[Tensor, Tensor]:
@@ -60,6 +63,7 @@ def test_bfloat16_steps_give_what_bfloat16_teacher_forcing_gives(score: str) -> 
     torch.testing.assert_close(torch.stack(steps, dim=1), logits.float(), rtol=0.05, atol=0.05)
 
 
+@INT8
 @pytest.mark.parametrize("layer_norm", [False, True])
 @pytest.mark.parametrize("lexical", [False, True])
 def test_steps_in_int8_stay_near_float32_and_depend_on_their_own_row_alone(lexical: bool, layer_norm: bool) -> None:
@@ -86,3 +90,9 @@ def test_float32_is_float64_to_rounding(score: str) -> None:
         exact, _ = model(batch.source, batch.mask, batch.inputs)
         rounded, _ = model.float()(batch.source, batch.mask, batch.inputs)
     torch.testing.assert_close(rounded.double(), exact, rtol=1e-4, atol=1e-4)
+
+
+def test_int8_is_refused_where_its_products_are_not_exact(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stepping, "multiplies_int8", lambda: False)
+    with pytest.raises(ConfigError, match=r"^hardware\.precision: int8 is not exact on this processor"):
+        SearchModel(tiny_model(tiny_config()).float(), torch.int8)

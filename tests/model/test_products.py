@@ -8,6 +8,7 @@ from torch.nn import functional
 
 from kotrans.model.products import FEW, ROWS, LaidOut, Linear, Quantized, filled_up, linear
 from kotrans.precision import quantized
+from tests.processors import INT8
 
 KINDS = pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16])
 
@@ -84,6 +85,7 @@ def test_outside_of_autocast_a_product_is_in_the_type_of_its_inputs() -> None:
     assert torch.equal(linear(inputs, weight), functional.linear(inputs, weight))
 
 
+@INT8
 def test_a_product_in_int8_is_the_sum_of_whole_numbers_in_their_scales() -> None:
     weight, x, bias = matrix(70, 33, torch.float32), matrix(9, 33, torch.float32, 1), matrix(1, 70, torch.float32, 2)[0]
     (whole, scales), (rows, of_rows) = quantized(weight), quantized(x)
@@ -94,6 +96,7 @@ def test_a_product_in_int8_is_the_sum_of_whole_numbers_in_their_scales() -> None
     assert Quantized(weight.double()).product(x.double()).dtype == torch.float32
 
 
+@INT8
 def test_a_product_in_int8_is_as_near_as_its_steps_are_fine() -> None:
     weight, x = matrix(70, 33, torch.float64), matrix(9, 33, torch.float64, 1)
     of_weight, of_x = (each.abs().amax(1) / 127 / 2 for each in (weight, x))  # what rounding moves: half a step
@@ -103,6 +106,7 @@ def test_a_product_in_int8_is_as_near_as_its_steps_are_fine() -> None:
     assert error.max() > 0
 
 
+@INT8
 @pytest.mark.parametrize("rows", [1, 7, FEW, FEW + 1, 3 * FEW])
 def test_rows_beside_it_never_change_a_row_of_a_product_in_int8(rows: int) -> None:
     product, x = Quantized(matrix(70, 33, torch.float32)).product, matrix(3 * FEW, 33, torch.float32, 1)

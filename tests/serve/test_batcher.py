@@ -1,6 +1,7 @@
-"""The thread behind the service, with a translator that can be held up and made to fail."""
+"""The threads behind the service, with a translator that can be held up and made to fail."""
 
 import threading
+import time
 from collections.abc import Iterable, Iterator
 from concurrent.futures import CancelledError
 from typing import Any
@@ -121,3 +122,25 @@ def test_leaving_translates_all_that_waits_and_takes_no_more(held: Held) -> None
     assert len(job.done.result(0)) == 2
     with pytest.raises(Full, match="about to stop"):
         batcher.submit(["late"], 1, 1)
+
+
+def test_threads_take_equal_parts_and_none_waits_for_another(held: Held) -> None:
+    held.config = SearchConfig(batch=8)
+    with Batcher(held, threads=2, gather_seconds=0.5, max_waiting=8, on_batch=lambda *_: None) as batcher:
+        jobs = [batcher.submit([line], 1, 1) for line in "abcdef"]
+        until = time.monotonic() + _SECONDS
+        while len(held.batches) < 2 and time.monotonic() < until:
+            time.sleep(0.01)
+        assert [lines for _, _, lines in held.batches] == [["a", "b", "c"], ["d", "e", "f"]]
+        held.free.set()
+        assert all(job.done.result(_SECONDS) for job in jobs)
+
+
+def test_a_thread_waits_for_as_many_as_it_has_answered_and_no_more(held: Held) -> None:
+    held.free.set()
+    with Batcher(held, gather_seconds=0.5, max_waiting=8, on_batch=lambda *_: None) as batcher:
+        assert batcher.submit(["a", "b"], 1, 1).done.result(_SECONDS)  # after half a second: it could have been three
+        batcher._gather_seconds = 2 * _SECONDS
+        jobs = [batcher.submit([line], 1, 1) for line in "cd"]
+        assert all(job.done.result(_SECONDS) for job in jobs)
+    assert [lines for _, _, lines in held.batches] == [["a", "b"], ["c", "d"]]

@@ -1,0 +1,7 @@
+"""What not every processor can do."""
+
+import pytest
+
+from kotrans.model.products import multiplies_int8
+
+INT8 = pytest.mark.skipif(not multiplies_int8(), reason="this processor does not add products in int8 exactly")
