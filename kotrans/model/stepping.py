@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from kotrans.errors import ConfigError
+from kotrans.hardware import multiplies_bf16
 from kotrans.model.decoder import DecoderState, Source
 from kotrans.model.laid import DecoderSteps
 from kotrans.model.lexical import LexicalSoftmax
@@ -46,13 +47,16 @@ class SearchModel:
         """precision is what products are computed in; None is the model's own.
 
         States and the scores of attention stay in the model's own, and so do the logits: in bfloat16 they would make
-        equals of pieces that are not, and it has no fast tanh. int8 is of the steps; the encoder stays in the model's.
+        equals of pieces that are not, and it has no fast tanh. int8 is of the steps; the encoder multiplies in
+        bfloat16 then, where the processor does.
         Raises ConfigError for int8 on a processor that does not add its products exactly.
         """
         if precision == torch.int8 and not multiplies_int8():
             raise ConfigError("hardware.precision: int8 is not exact on this processor; take fp32 or bf16")
         self._own = model.softmax.weight.dtype
-        self._precision = precision or self._own
+        self._precision = self._of_encoder = precision or self._own
+        if precision == torch.int8:
+            self._of_encoder = torch.bfloat16 if multiplies_bf16() else self._own
         self._model = copy.deepcopy(model)
         decoder = self._model.decoder
         # What the steps do not lay out for themselves.
@@ -65,9 +69,8 @@ class SearchModel:
     @torch.no_grad()
     def start(self, source: Tensor, mask: Tensor) -> SearchState:
         """Encodes source (B, S), mask (B, S) true on real pieces; one row a sentence."""
-        own = self._own
-        lower = self._precision not in (own, torch.int8)
-        with torch.autocast(source.device.type, self._precision, enabled=lower, cache_enabled=False):
+        own, lower = self._own, self._of_encoder
+        with torch.autocast(source.device.type, lower, enabled=lower != own, cache_enabled=False):
             encoded, decoder = self._model.start(source, mask)
         places = Places(range(len(source)), len(source), source.device)
         return SearchState(encoded.to(own), decoder.to(own), places, None)

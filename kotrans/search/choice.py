@@ -13,7 +13,6 @@ from kotrans.tokenizer import BOS, PAD, UNK
 # Shape key: N rows, V vocabulary, k choices, R pieces of a group, C groups.
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
-_BLOCK = 2**18  # elements: 1 MiB in float32, half the cache of a core
 _SPECIAL = (PAD, BOS, UNK)
 _NARROW = 512  # rows shorter than this are not worth grouping
 
@@ -21,24 +20,16 @@ _NARROW = 512  # rows shorter than this are not worth grouping
 def most_probable(logits: Tensor, k: int) -> tuple[Floats, Ints]:
     """The k most probable pieces that a translation may hold, best first: log-probabilities and ids, (N, k) each.
 
-    Writes into logits (N, V); a few rows at a time, so that they stay in the core's cache from one pass to the next.
+    Writes into logits (N, V).
     """
     k = min(k, logits.size(1))
-    rows = max(1, _BLOCK // logits.size(1)) if logits.is_cpu else len(logits)
-    blocks = [logits] if len(logits) <= rows else logits.split(rows)
-    found = [_most_probable(block, k) for block in blocks]
-    log_probs, pieces = found[0] if len(found) == 1 else (torch.cat(parts) for parts in zip(*found, strict=True))
-    return log_probs.cpu().numpy(), pieces.cpu().numpy()
-
-
-def _most_probable(logits: Tensor, k: int) -> tuple[Tensor, Tensor]:
     special = logits[:, _SPECIAL]  # (N, 3)
     forbid_special(logits)
     best, pieces = largest(logits, k)  # (N, k)
     peak = torch.maximum(best[:, :1], special.amax(1, keepdim=True))  # (N, 1)
     others = logits.sub_(peak).exp_().sum(1, keepdim=True)  # (N, 1) in place: nobody needs the logits any more
     total = (others + (special - peak).exp_().sum(1, keepdim=True)).log_().cpu().double()  # (N, 1)
-    return (best - peak).cpu().double() - total, pieces
+    return ((best - peak).cpu().double() - total).numpy(), pieces.cpu().numpy()
 
 
 def forbid_special(logits: Tensor) -> None:

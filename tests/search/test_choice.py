@@ -33,13 +33,10 @@ def test_the_largest_of_a_long_row_are_found_in_its_groups_and_behind_them(width
 
 
 @pytest.mark.parametrize("loud", [0, 1, 3, 7])
-def test_log_probabilities_count_the_pieces_that_a_translation_never_holds(
-    loud: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_log_probabilities_count_the_pieces_that_a_translation_never_holds(loud: int) -> None:
     logits = torch.randn(9, 600, generator=torch.Generator().manual_seed(loud)) * 3
     logits[:, loud] += 200  # nearly all the probability, and exp of it is no float32
     expected = logits.double().log_softmax(1)
-    monkeypatch.setattr("kotrans.search.choice._BLOCK", 4 * 600)  # three blocks
     log_probs, pieces = most_probable(logits.clone(), 4)
     assert not {0, 1, 3} & set(pieces.flatten().tolist())
     torch.testing.assert_close(torch.from_numpy(log_probs), expected.gather(1, torch.from_numpy(pieces)))
