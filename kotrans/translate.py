@@ -49,7 +49,7 @@ class Translation:
 
     source: str
     source_pieces: tuple[str, ...]  # with "</s>" at the end of each part
-    hypotheses: tuple[TranslatedText, ...]
+    hypotheses: tuple[TranslatedText, ...]  # of different texts
     parts: int  # sentences, and pieces of those that are longer than what the model saw in training; 0 if it is blank
     cut: bool = False  # true if there is such a long sentence
 
@@ -205,8 +205,11 @@ class BatchTranslator:
             return Translation(line, (), (_BLANK,), 0)
         pieces = [piece for part in parts for piece in self._source_pieces(part)]
         ranked = zip(*n_bests, strict=False)  # a part may have fewer hypotheses than the others
-        hypotheses = tuple(self._join(parts, each, copying=copying) for each in ranked)
-        return Translation(line, tuple(pieces), hypotheses, len(parts), cut)
+        best: dict[str, TranslatedText] = {}  # other pieces may spell the same text, more so after copying
+        for each in ranked:
+            joined = self._join(parts, each, copying=copying)
+            best.setdefault(joined.text, joined)
+        return Translation(line, tuple(pieces), tuple(best.values()), len(parts), cut)
 
     def _source_pieces(self, part: _Part) -> list[str]:
         return [*self.tokenizer.source.pieces(part.ids), "</s>"]

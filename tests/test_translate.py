@@ -175,6 +175,16 @@ def test_a_model_that_spells_line_ends_still_gives_one_clean_line(
     assert text == "a b [31mc d" == normalize(text)
 
 
+def test_a_text_that_several_hypotheses_spell_is_one_translation_with_the_best_score(
+    translator: BatchTranslator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = [Hypothesis((piece,), score, score, (score, 0.0), None, True) for piece, score in [(5, -1.0), (6, -2.0)]]
+    for said, scores in [("same", [-1.0]), (None, [-1.0, -2.0])]:
+        monkeypatch.setattr(translator.tokenizer.target, "decode", lambda ids, said=said: said or f"piece {ids[0]}")
+        translation = translator._translation("나무", [_Part([5], "")], [found], cut=False, copying=True)
+        assert [each.score for each in translation.hypotheses] == scores
+
+
 def misspelling(translator: BatchTranslator, monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Makes it translate every sentence with "a zebr", which looks at the source's second word; gives the ids."""
     (ids,) = translator.tokenizer.target.encode(["a zebr"])
