@@ -85,8 +85,8 @@ class CleaningConfig(Section):
     """Drop a pair whose sides differ more than this many times in characters, English counted half."""
     min_hangul: Share = 0.1
     """Drop a pair whose Korean side has a smaller share of Hangul among its letters."""
-    max_hangul_target: Share = 0.1
-    """Drop a pair whose English side has a larger share of Hangul among its letters."""
+    max_hangul_target: float = Field(0.1, ge=0, le=1)
+    """Drop a pair whose English side has a larger share of Hangul among its letters; 1 drops none."""
 
 
 class TokenizerConfig(Section):

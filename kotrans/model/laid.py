@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from kotrans.model.decoder import Decoder, DecoderState
-from kotrans.model.products import FEW, LaidOut, Quantized
+from kotrans.model.products import FEW, LaidOut, Quantized, few_filled_up
 
 # Elements of a table of what each piece adds: 128 MiB in float32. A larger one would not pay for its room.
 _LARGEST_TABLE = 2**25
@@ -96,10 +96,7 @@ class Product:
         if not self._weight.in_blocks:
             return self._weight.product(x.to(self._precision)).to(x.dtype)
         # A kernel is made for each number of rows that there was, which takes longer than the product itself.
-        # Rows that nobody asked for are zeros: a kernel may multiply what stands behind a row by 0, and NaN stays NaN.
-        rows = x.new_zeros(-(-len(x) // FEW) * FEW, x.size(1), dtype=self._precision)
-        rows[: len(x)] = x
-        return self._weight.product(rows)[: len(x)].to(x.dtype)
+        return self._weight.product(few_filled_up(x, self._precision))[: len(x)].to(x.dtype)
 
     def add_to(self, sums: Tensor, x: Tensor) -> None:
         """Adds it in place to sums (N, I)."""

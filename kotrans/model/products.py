@@ -30,6 +30,16 @@ def filled_up(rows: Tensor) -> Tensor:
     return torch.cat([rows, rows.new_zeros(missing, rows.size(1))]) if missing else rows
 
 
+def few_filled_up(rows: Tensor, dtype: torch.dtype) -> Tensor:
+    """rows (N, I) in another type, with rows of zeros below, up to a multiple of `FEW`.
+
+    Rows that nobody asked for are zeros: a kernel may multiply what stands behind a row by 0, and NaN stays NaN.
+    """
+    filled = rows.new_zeros(-(-len(rows) // FEW) * FEW, rows.size(1), dtype=dtype)
+    filled[: len(rows)] = rows
+    return filled
+
+
 def linear(inputs: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """x W^T + b (…, O) of inputs (…, I), as the library's, but on rows that are filled up."""
     if torch.is_autocast_enabled(inputs.device.type):
@@ -126,6 +136,4 @@ def multiplies_int8() -> bool:
 def _quantized_rows(rows: Tensor) -> tuple[Tensor, Tensor]:
     """rows (N, I) in whole numbers (M, I), filled up to a number of rows that others share, and their scales (N, 1)."""
     scales = rows.abs().amax(1, keepdim=True).div_(127).clamp_min_(torch.finfo(torch.float32).tiny)  # (N, 1)
-    whole = torch.zeros(-(-len(rows) // FEW) * FEW, rows.size(1), dtype=torch.int8)  # (M, I)
-    whole[: len(rows)] = (rows / scales).round_()
-    return whole, scales
+    return few_filled_up((rows / scales).round_(), torch.int8), scales
