@@ -219,3 +219,9 @@ def test_several_processes_leave_the_same_files_as_one(tmp_path: Path, monkeypat
         assert path.read_bytes() == (tmp_path / "1" / path.name).read_bytes()
     assert len(read_lines(folder / "train.ko")) == 39
     assert told == [10, 20, 30, 40, 45, 55, 65, 75, 85, 90] * 2
+
+
+def test_the_sides_may_be_exchanged_when_hangul_is_let_be() -> None:
+    pairs = [("I went home.", "나는 집에 갔어요."), ("She reads a book.", "그녀는 책을 읽어요.")]
+    assert clean_corpora([pairs])[0] == []
+    assert clean_corpora([pairs], CleaningConfig(min_hangul=0, max_hangul_target=1))[0] == pairs
