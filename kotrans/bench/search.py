@@ -55,6 +55,9 @@ class GivenLengths:
     def select(self, state: _Rows, rows: Tensor) -> _Rows:
         return _Rows(self._model.select(state.model, rows), state.left[rows])
 
+    def join(self, state: _Rows, started: _Rows) -> _Rows:
+        return _Rows(self._model.join(state.model, started.model), torch.cat([state.left, started.left]))
+
 
 def measure_search(
     model: Seq2Seq, sentences: Sequence[Sentence], config: SearchConfig, device: torch.device,

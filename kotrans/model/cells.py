@@ -23,6 +23,13 @@ class CellState(NamedTuple):
         long_term = None if self.long_term is None else self.long_term.index_select(0, rows)
         return self._replace(hidden=self.hidden.index_select(0, rows), long_term=long_term)
 
+    def join(self, other: Self) -> Self:
+        """The states of both."""
+        long_term = self.long_term
+        if long_term is not None and other.long_term is not None:
+            long_term = torch.cat([long_term, other.long_term])
+        return self._replace(hidden=torch.cat([self.hidden, other.hidden]), long_term=long_term)
+
     def to(self, dtype: torch.dtype) -> Self:
         """The same in another precision."""
         long_term = None if self.long_term is None else self.long_term.to(dtype)

@@ -109,6 +109,17 @@ class SearchModel:
         own = len(among) == len(parents)
         return SearchState(source, decoder, Places(sentences, held, device), None if own else parents)
 
+    def join(self, state: SearchState, started: SearchState) -> SearchState:
+        """The state of the rows of both: behind the others those of `started`, which took no step yet."""
+        old, new = state.places, started.places
+        sentences = [*old.sentences, *(old.held + sentence for sentence in new.sentences)]
+        parents = state.parents
+        if parents is not None:
+            parents = [*parents, *range(len(old.sentences), len(sentences))]
+        source = state.source.join(started.source)
+        places = Places(sentences, old.held + new.held, source.mask.device)
+        return SearchState(source, state.decoder.join(started.decoder), places, parents)
+
 
 class _Softmax:
     """The logits (N, V) of what the softmax reads (N, O), in the model's own precision."""

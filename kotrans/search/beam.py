@@ -1,5 +1,7 @@
 """Beam search, batched over sentences and hypotheses."""
 
+from typing import Generic
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -10,7 +12,7 @@ from kotrans.search.choice import Floats, Ints, check_possible
 from kotrans.search.follow import greedy_search
 from kotrans.search.repetition import Repetitions
 from kotrans.search.stepper import State, Stepper, keep_rows
-from kotrans.search.trellis import End, Hypothesis, Trellis, length_limits, length_penalty
+from kotrans.search.trellis import End, Hypothesis, Trellis, length_limits, length_penalties
 from kotrans.tokenizer import BOS, EOS
 
 # Shape key: B sentences, N rows alive, M nodes (hypotheses that go on or have just ended), k pieces of a row.
@@ -26,36 +28,80 @@ def search(
     return beam_search(stepper, source, mask, config, n_best)
 
 
-@torch.no_grad()
 def beam_search(
     stepper: Stepper[State], source: Tensor, mask: Tensor, config: SearchConfig, n_best: int = 1
 ) -> list[list[Hypothesis]]:
-    """The `n_best` best hypotheses of each sentence, best first, of those that the beam reached; all distinct.
+    """The `n_best` translations of each sentence of source (B, S), mask (B, S), best first. See `BeamSearch`."""
+    running = BeamSearch(stepper, config)
+    running.add(source, mask, n_best=n_best)
+    while running.goes_on:
+        running.step()
+    return [hypotheses for _, hypotheses in sorted(running.collect().items())]
 
-    source (B, S), mask (B, S) true on real pieces. Each sentence has `config.beam` places. A step fills them with the
-    most probable continuations of its hypotheses, less those that `Repetitions` passes over; one that ends in EOS keeps
-    its place, so that a beam of 1 is greedy for every length penalty. A sentence is done when its places are all taken
-    by ends, when nothing alive can still be better than the worst of its `n_best`, or at its maximum length, where what
-    is alive is cut.
-    Raises UsageError if `n_best` is more than the beam.
+
+class BeamSearch(Generic[State]):
+    """The best hypotheses of each sentence, of those that its beam reached; others may join between steps.
+
+    (Yu et al. 2022, "Orca", section 3, schedule a server's model by steps in this way.)
+    Each sentence has as many places as its beam. A step fills them with the most probable continuations of its
+    hypotheses, less those that `Repetitions` passes over; one that ends in EOS keeps its place, so that a beam of 1 is
+    greedy for every length penalty. A sentence is done when its places are all taken by ends, when nothing alive can
+    still be better than the worst of its n best, or at its maximum length, where what is alive is cut.
     """
-    _check_n_best(n_best, config.beam)
-    trellis = Trellis(mask, config)
-    sentences = _Sentences(mask, n_best, config)
-    repetitions = Repetitions(len(source), config.max_repetitions)
-    alive = np.arange(len(source))  # (N,) node of each row; the rows of a sentence lie together, best first
-    previous = torch.full((len(source),), BOS)  # (N,)
-    state = stepper.start(source, mask)
-    while len(alive):
-        logits, state, weights = stepper.step(state, previous.to(source.device))  # (N, V), (N, S)
-        choices = repetitions.most_probable(logits, int(sentences.places.max()))  # (N, k) each
-        rows, tokens, chosen = _continue(*choices, trellis.owners[alive], trellis.totals[alive], sentences.places)
+
+    def __init__(self, stepper: Stepper[State], config: SearchConfig) -> None:
+        self._stepper = stepper
+        self._config = config
+        nobody = torch.zeros(0, 0, dtype=torch.bool)
+        self._trellis = Trellis(nobody, config)
+        self._sentences = _Sentences(config)
+        self._repetitions = Repetitions(0, config.max_repetitions)
+        self._alive = np.zeros(0, np.int64)  # (N,) node of each row; the rows of a sentence lie together, best first
+        self._previous = torch.zeros(0, dtype=torch.long)  # (N,)
+        self._state: State | None = None
+        self._device = torch.device("cpu")
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether a step is left to take."""
+        return len(self._alive) > 0
+
+    @torch.no_grad()
+    def add(self, source: Tensor, mask: Tensor, *, n_best: int = 1, beam: int | None = None) -> range:
+        """Sentences that join: source (B, S), mask (B, S) true on real pieces, which stand first. Gives their numbers.
+
+        beam: the config's if left out. Raises UsageError if `n_best` is more than the beam.
+        """
+        beam = beam or self._config.beam
+        _check_n_best(n_best, beam)
+        self._device = source.device
+        nodes = self._trellis.join(self._sentences.waiting, mask)
+        started = self._stepper.start(source, mask)
+        going = self._state is not None and self.goes_on
+        self._state = self._stepper.join(self._state, started) if self._state is not None and going else started
+        self._alive = np.concatenate([self._alive, nodes])
+        self._repetitions.join(len(source))
+        self._previous = torch.cat([self._previous, torch.full((len(source),), BOS)])
+        return self._sentences.join(mask, n_best, beam)
+
+    @torch.no_grad()
+    def step(self) -> None:
+        """Continues the hypotheses of all sentences by a piece. Raises ModelError if no piece has a probability."""
+        assert self._state is not None
+        trellis, alive, places = self._trellis, self._alive, self._sentences.places
+        logits, state, weights = self._stepper.step(self._state, self._previous.to(self._device))  # (N, V), (N, S)
+        choices = self._repetitions.most_probable(logits, int(places.max()))  # (N, k) each
+        rows, tokens, chosen = _continue(*choices, trellis.owners[alive], trellis.totals[alive], places)
         trellis.grow(alive, rows, tokens, chosen, weights)
-        alive = sentences.settle(trellis, tokens)
-        repetitions.append(rows[alive], tokens[alive])
-        state = keep_rows(stepper, state, torch.from_numpy(rows[alive]), len(logits))
-        previous = torch.from_numpy(tokens[alive])
-    return sentences.collect(trellis)
+        self._alive = self._sentences.settle(trellis, tokens)
+        rows, tokens = rows[self._alive], tokens[self._alive]
+        self._repetitions.append(rows, tokens)
+        self._state = keep_rows(self._stepper, state, torch.from_numpy(rows), len(logits))
+        self._previous = torch.from_numpy(tokens)
+
+    def collect(self) -> dict[int, list[Hypothesis]]:
+        """The n best of each sentence that is done and was not collected before, best first, by its number."""
+        return self._sentences.collect(self._trellis)
 
 
 def _check_n_best(n_best: int, beam: int) -> None:
@@ -68,15 +114,40 @@ def _check_n_best(n_best: int, beam: int) -> None:
 class _Sentences:
     """The places of the sentences (B) and the hypotheses that have ended."""
 
-    def __init__(self, mask: Tensor, n_best: int, config: SearchConfig) -> None:
-        limits = length_limits(mask, config)
-        self.places = np.full(len(mask), config.beam)  # (B,) that are free
-        self._n_best = n_best
-        self._limits = np.array(limits, np.int64)  # (B,)
-        self._longest_penalties = np.array([length_penalty(limit, config.length_penalty) for limit in limits])  # (B,)
-        self._to_beat = np.full(len(mask), -np.inf)  # (B,) the n-th best score, once there are as many
-        self._ends: list[list[End]] = [[] for _ in limits]
-        self._length = 0
+    def __init__(self, config: SearchConfig) -> None:
+        self.places = np.zeros(0, np.int64)  # (B,) that are free
+        self._config = config
+        self._begun = 0
+        self._numbers = np.zeros(0, np.int64)  # (B,)
+        self._n_best = np.zeros(0, np.int64)  # (B,)
+        self._limits = np.zeros(0, np.int64)  # (B,)
+        self._longest_penalties = np.zeros(0)  # (B,)
+        self._to_beat = np.zeros(0)  # (B,) the n-th best score, once there are as many
+        self._going = np.zeros(0, bool)  # (B,)
+        self._ends: list[list[End]] = []
+        self._collected = np.zeros(0, bool)  # (B,)
+
+    @property
+    def waiting(self) -> Ints:
+        """Those that were not collected."""
+        return (~self._collected).nonzero()[0]
+
+    def join(self, mask: Tensor, n_best: int, beam: int) -> range:
+        """Forgets those that were collected and takes others in behind the rest: mask (J, S). Gives their numbers."""
+        kept, new = self.waiting, len(mask)
+        numbers = range(self._begun, self._begun + new)
+        self._begun += new
+        limits = np.array(length_limits(mask, self._config), np.int64)  # (J,)
+        self.places = np.append(self.places[kept], np.full(new, beam))
+        self._numbers = np.append(self._numbers[kept], np.array(numbers, np.int64))
+        self._n_best = np.append(self._n_best[kept], np.full(new, n_best))
+        self._limits = np.append(self._limits[kept], limits)
+        self._longest_penalties = length_penalties(self._limits, self._config.length_penalty)
+        self._to_beat = np.append(self._to_beat[kept], np.full(new, -np.inf))
+        self._going = np.append(self._going[kept], np.full(new, True))
+        self._ends = [self._ends[i] for i in kept] + [[] for _ in numbers]
+        self._collected = np.zeros(len(self._ends), bool)
+        return numbers
 
     def settle(self, trellis: Trellis, tokens: Ints) -> Ints:
         """Notes the hypotheses that end with this step of tokens (M,); gives the nodes (N,) that go on.
@@ -85,33 +156,39 @@ class _Sentences:
         and coverage penalties are at most 0, so the best it can do is to lose nothing more until the maximum length,
         where the normalisation is most lenient.
         """
-        self._length += 1
-        owners = trellis.owners  # (M,)
-        ends = (tokens == EOS) | (self._limits[owners] == self._length)  # (M,)
-        if ends.any():
-            self._note(ends.nonzero()[0], trellis, tokens)
+        owners, lengths = trellis.owners, trellis.lengths  # (M,), (B,)
+        ends = (tokens == EOS) | (self._limits[owners] == lengths[owners])  # (M,)
+        if not ends.any():
+            return np.arange(len(tokens))
+        self._note(ends.nonzero()[0], trellis, tokens)
         nodes = (~ends).nonzero()[0]  # (N,)
         of = owners[nodes]  # (N,)
         # The first node of a sentence is its most probable.
         best = trellis.totals[nodes[np.searchsorted(of, of)]]  # (N,)
-        return nodes[best / self._longest_penalties[of] > self._to_beat[of]]
+        nodes = nodes[best / self._longest_penalties[of] > self._to_beat[of]]
+        self._going = np.bincount(owners[nodes], minlength=len(self.places)) > 0
+        self.places[~self._going] = 0
+        return nodes
 
     def _note(self, nodes: Ints, trellis: Trellis, tokens: Ints) -> None:
-        scores = trellis.scores()  # (M,)
+        scores, lengths = trellis.scores(), trellis.lengths  # (M,), (B,)
         for node in nodes.tolist():
             owner = int(trellis.owners[node])
             ends = self._ends[owner]
-            ends.append(End(int(tokens[node]) != EOS, -float(scores[node]), self._length, node))
+            ends.append(End(int(tokens[node]) != EOS, -float(scores[node]), int(lengths[owner]), node))
             self.places[owner] -= 1
-            if len(ends) >= self._n_best:
-                self._to_beat[owner] = -sorted(ends)[self._n_best - 1].negative_score
+            if len(ends) >= self._n_best[owner]:
+                self._to_beat[owner] = -sorted(ends)[self._n_best[owner] - 1].negative_score
 
-    def collect(self, trellis: Trellis) -> list[list[Hypothesis]]:
-        """The n best of each sentence, best first."""
-        best = [sorted(ends)[: self._n_best] for ends in self._ends]
-        owners = [owner for owner, ends in enumerate(best) for _ in ends]
+    def collect(self, trellis: Trellis) -> dict[int, list[Hypothesis]]:
+        """The n best of each sentence that is done and was not collected before, best first, by its number."""
+        done = (~self._going & ~self._collected).nonzero()[0]  # (D,)
+        self._collected[done] = True
+        best = [sorted(self._ends[i])[: self._n_best[i]] for i in done]
+        owners = [int(i) for i, ends in zip(done, best, strict=True) for _ in ends]
         hypotheses = iter(trellis.hypotheses(owners, [end for ends in best for end in ends]))
-        return [[next(hypotheses) for _ in ends] for ends in best]
+        numbers = self._numbers[done].tolist()
+        return {number: [next(hypotheses) for _ in ends] for number, ends in zip(numbers, best, strict=True)}
 
 
 def _continue(log_probs: Floats, pieces: Ints, owners: Ints, totals: Floats, places: Ints) -> tuple[Ints, Ints, Floats]:

@@ -9,8 +9,8 @@ from torch import Tensor
 
 from kotrans.search.choice import Floats, Ints, most_probable
 
-# Shape key: N rows alive, M rows of the next step, L pieces of the longest group, k pieces of a row, V target
-# vocabulary, F pieces passed over.
+# Shape key: N rows alive, M rows of the next step, J that join, L pieces of the longest group, k pieces of a row, V
+# target vocabulary, F pieces passed over.
 _LONGEST_GROUP = 16  # pieces
 
 
@@ -27,6 +27,12 @@ class Repetitions:
         self._repeated = np.zeros(self._last.shape, np.int64)  # (N, L) how many last pieces stand n before as well
         sizes = np.arange(1, self._last.shape[1] + 1)  # (L,) n
         self._full = sizes * ((most or 0) + (sizes == 1)) - 1  # (L,) so many, and the group's first piece is one more
+
+    def join(self, count: int) -> None:
+        """So many rows more, without a piece, behind the others."""
+        without = np.full((count, self._last.shape[1]), -1)  # (J, L)
+        self._last = np.concatenate([self._last, without])
+        self._repeated = np.concatenate([self._repeated, np.zeros(without.shape, np.int64)])
 
     def append(self, rows: Ints, tokens: Ints) -> None:
         """The next step's rows (M,): which of the rows each continues, and with which piece."""

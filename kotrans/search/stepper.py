@@ -33,6 +33,10 @@ class Stepper(Protocol[State]):
         """The state of the rows (M,), on the CPU, in that order; a row may occur several times or not at all."""
         ...
 
+    def join(self, state: State, started: State) -> State:
+        """The state of the rows of both: behind the others those of `started`, which took no step yet."""
+        ...
+
 
 class EnsembleStepper:
     """Several models with one vocabulary as one: the mean of their probabilities, and of their attention weights.
@@ -58,6 +62,9 @@ class EnsembleStepper:
 
     def select(self, state: list[Any], rows: Tensor) -> list[Any]:
         return [stepper.select(part, rows) for stepper, part in zip(self.steppers, state, strict=True)]
+
+    def join(self, state: list[Any], started: list[Any]) -> list[Any]:
+        return [stepper.join(*parts) for stepper, *parts in zip(self.steppers, state, started, strict=True)]
 
 
 def keep_rows(stepper: Stepper[State], state: State, rows: Tensor, count: int) -> State:

@@ -120,6 +120,29 @@ def test_hypotheses_of_a_sentence_in_any_number_and_order_go_on_as_if_alone(scor
             assert_close(weights[row], expected_weights[0, -1])
 
 
+@pytest.mark.parametrize("score", SCORES)
+def test_sentences_that_join_go_on_as_if_alone_and_harm_nobody(score: str) -> None:
+    model, batch = SearchModel(tiny_model(tiny_config(score))), sentences((2, 5, 3, 4, 1, 5), (3, 4, 2, 4, 3, 4))
+    longest = batch.mask.sum(1).argsort(descending=True)
+    owners, pieces, state = list[int](), list[list[int]](), None
+    for joins, rows in (([0, 3], [0, 0, 1]), ([1, 2], [0, 0, 1, 2, 3, 4]), ([4, 5], [5, 6, 7, 7]), ([0], [0, 3, 4])):
+        width = int(batch.mask[longest[joins]].sum(1).max())  # each group is as wide as its own longest
+        started = model.start(batch.source[longest[joins], :width], batch.mask[longest[joins], :width])
+        state = started if state is None else model.join(state, started)
+        owners += [int(longest[row]) for row in joins]
+        pieces += [[int(batch.inputs[longest[row], 0])] for row in joins]
+        logits, state, weights = model.step(state, torch.tensor([history[-1] for history in pieces]))
+        for row, (owner, history) in enumerate(zip(owners, pieces, strict=True)):
+            alone = model.start(batch.source[owner : owner + 1], batch.mask[owner : owner + 1])
+            _, expected, expected_weights = force(model, alone, torch.tensor([history]))
+            assert_close(logits[row].log_softmax(-1), expected[0, -1])
+            if weights is not None and expected_weights is not None:
+                both = min(weights.size(1), expected_weights.size(-1))
+                assert_close(weights[row, :both], expected_weights[0, -1, :both])
+        state = model.select(state, torch.tensor(rows))
+        owners, pieces = [owners[row] for row in rows], [[*pieces[row], 4 + row % 3] for row in rows]
+
+
 def test_what_a_sentence_is_encoded_to_is_held_once_and_leaves_with_its_last_hypothesis() -> None:
     model = SearchModel(tiny_model(tiny_config()))
     source = torch.full((8, 5), 6)

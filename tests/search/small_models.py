@@ -51,6 +51,16 @@ class RecurrentStepper:
     def select(self, state: Recurrent, rows: Tensor) -> Recurrent:
         return Recurrent(*(part[rows] for part in state))
 
+    def join(self, state: Recurrent, started: Recurrent) -> Recurrent:
+        width = max(state.mask.size(1), started.mask.size(1))
+
+        def wide(part: Tensor) -> Tensor:
+            return torch.cat([part, part.new_full((len(part), width - part.size(1), *part.shape[2:]), LOUD)], 1)
+
+        masks = [torch.nn.functional.pad(each.mask, (0, width - each.mask.size(1))) for each in (state, started)]
+        memories = [wide(each.memory) for each in (state, started)]
+        return Recurrent(torch.cat([state.hidden, started.hidden]), torch.cat(memories), torch.cat(masks))
+
 
 class TableStepper:
     """Probabilities looked up by the previous piece: table (V, V), the same for every sentence, no attention."""
@@ -67,6 +77,9 @@ class TableStepper:
 
     def select(self, state: int, rows: Tensor) -> int:
         return len(rows)
+
+    def join(self, state: int, started: int) -> int:
+        return state + started
 
 
 def padded(sources: Sequence[Sequence[int]], width: int | None = None) -> tuple[Tensor, Tensor]:

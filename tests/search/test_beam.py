@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from kotrans.config.config import SearchConfig
 from kotrans.errors import ModelError, UsageError
-from kotrans.search.beam import beam_search, search
+from kotrans.search.beam import BeamSearch, beam_search, search
 from kotrans.search.follow import greedy_search, score_targets
 from kotrans.search.stepper import Stepper
 from kotrans.search.trellis import Hypothesis
@@ -56,6 +56,52 @@ def test_batch_mates_and_padding_never_change_a_translation_or_its_score(
         for hypotheses in zip(one, batched, reverse, strict=True):
             assert_same(hypotheses[0], hypotheses[1])
             assert_same(hypotheses[0], hypotheses[2])
+
+
+@given(
+    seed=st.integers(0, 10_000), attention=st.booleans(), beta=st.sampled_from([0.0, 0.3]),
+    groups=st.lists(
+        st.tuples(st.lists(st.sampled_from(SOURCES), min_size=1, max_size=3), st.integers(1, 6), st.integers(0, 5)),
+        min_size=1, max_size=6,
+    ),
+)  # fmt: skip
+@settings(max_examples=60)
+def test_sentences_that_join_a_running_search_get_what_they_get_alone_whatever_their_beam(
+    seed: int, attention: bool, beta: float, groups: list[tuple[list[list[int]], int, int]]
+) -> None:
+    stepper, config = RecurrentStepper(seed, attention=attention), settings_of(1, beta=beta)
+    running, found, asked = (
+        BeamSearch(stepper, config),
+        dict[int, list[Hypothesis]](),
+        dict[int, tuple[Any, int, int]](),
+    )
+    for sources, beam, steps in groups:
+        n_best = (beam + 1) // 2
+        numbers = running.add(*padded(sources, width=10), n_best=n_best, beam=beam)
+        asked |= {number: (source, beam, n_best) for number, source in zip(numbers, sources, strict=True)}
+        for _ in range(steps):
+            if running.goes_on:
+                running.step()
+        if steps % 2:
+            found |= running.collect()
+    while running.goes_on:
+        running.step()
+    found |= running.collect()
+    assert found.keys() == asked.keys()
+    for number, (source, beam, n_best) in asked.items():
+        alone = beam_search(stepper, *padded([source]), settings_of(beam, beta=beta), n_best)
+        for one, other in zip(found[number], alone[0], strict=True):
+            assert_same(one, other)
+
+
+def test_a_search_that_sentences_join_for_ever_keeps_only_the_steps_of_those_that_go_on() -> None:
+    running = BeamSearch(RecurrentStepper(0), settings_of(3))
+    for _ in range(40):
+        running.add(*padded([SOURCES[0]]))
+        running.step()
+        running.collect()
+    assert len(running._trellis._steps) <= settings_of(3).max_length_extra + len(SOURCES[0])
+    assert len(running._sentences.places) <= settings_of(3).max_length_extra + len(SOURCES[0])
 
 
 @pytest.mark.parametrize("alpha", ALPHAS)
