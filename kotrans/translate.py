@@ -62,11 +62,19 @@ Found = TypeVar("Found")
 _BLANK = TranslatedText("", 0.0, 0.0, (), (), None, finished=True, copies=())
 
 
-class _Part(NamedTuple):
+class Part(NamedTuple):
     """What of a line is translated by itself."""
 
     ids: Sequence[int]
     space: str  # between it and the next part
+
+
+class Prepared(NamedTuple):
+    """A line before it is translated."""
+
+    line: str
+    parts: Sequence[Part]  # none of a blank line
+    cut: bool  # whether there is a sentence of several parts
 
 
 class BatchTranslator:
@@ -133,32 +141,52 @@ class BatchTranslator:
         rows = [i for i, ids in enumerate(sources) if ids and targets[i]]
 
         def scored(batch: Sequence[int]) -> list[Hypothesis]:
-            source = pad([[*sources[i], EOS] for i in batch]).to(self.device)  # (B, S)
-            return score_targets(self.stepper, source, source != PAD, [targets[i] for i in batch], self.config)
+            together = self.batch([sources[i] for i in batch])
+            return score_targets(self.stepper, *together, [targets[i] for i in batch], self.config)
 
         found = self._by_length(rows, lambda i: len(sources[i]), scored)
         for i, (line, _) in enumerate(pairs):
-            parts = [_Part(sources[i], "")] if i in found else []
+            parts = [Part(sources[i], "")] if i in found else []
             yield self._translation(line, parts, [[found[i]]] if i in found else [], cut=False, copying=False)
 
     def _translate_chunk(self, lines: Sequence[str], n_best: int, first: int) -> Iterator[Translation]:
+        prepared = self.prepare(lines, first)
+        found = self._search([part.ids for line in prepared for part in line.parts], n_best)
+        for line in prepared:
+            yield self.put_together(line, list(islice(found, len(line.parts))))
+
+    def prepare(self, lines: Sequence[str], first: int = 1) -> list[Prepared]:
+        """Lines in sentences, and those that are too long in parts; `first` numbers them in messages.
+
+        Raises ModelError if a line is too long for a model with `attention.score: location`.
+        """
         sentences = [[part for part in split_sentences(line) if part[0].strip()] for line in lines]
         encoded = iter(self.tokenizer.source.encode([text for of_line in sentences for text, _ in of_line]))
-        cut = [
-            [part for _, space in of_line for part in self._parts(self._checked(next(encoded), number), _blanks(space))]
-            for number, of_line in enumerate(sentences, first)
-        ]
-        found = self._search([part.ids for parts in cut for part in parts], n_best)
-        for line, of_line, parts in zip(lines, sentences, cut, strict=True):
-            n_bests = list(islice(found, len(parts)))
-            yield self._translation(line, parts, n_bests, cut=len(parts) > len(of_line), copying=self.config.copying)
+        prepared = []
+        for number, (line, of_line) in enumerate(zip(lines, sentences, strict=True), first):
+            parts = [
+                part
+                for _, space in of_line
+                for part in self._parts(self._checked(next(encoded), number), _blanks(space))
+            ]
+            prepared.append(Prepared(line, parts, cut=len(parts) > len(of_line)))
+        return prepared
+
+    def put_together(self, prepared: Prepared, n_bests: Sequence[list[Hypothesis]]) -> Translation:
+        """The translation of a line from the n best of each of its parts."""
+        line, parts, cut = prepared
+        return self._translation(line, parts, n_bests, cut=cut, copying=self.config.copying)
+
+    def batch(self, sources: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
+        """What a search takes for sources without EOS: their ids (B, S), and a mask (B, S) true on real pieces."""
+        source = pad([[*ids, EOS] for ids in sources]).to(self.device)  # (B, S)
+        return source, source != PAD
 
     def _search(self, sources: Sequence[Sequence[int]], n_best: int) -> Iterator[list[Hypothesis]]:
         """The n best of each source, in order, found in batches of like lengths, the longest first."""
 
         def translated(batch: Sequence[int]) -> list[list[Hypothesis]]:
-            source = pad([[*sources[i], EOS] for i in batch]).to(self.device)  # (B, S)
-            return search(self.stepper, source, source != PAD, self.config, n_best)
+            return search(self.stepper, *self.batch([sources[i] for i in batch]), self.config, n_best)
 
         found = self._by_length(range(len(sources)), lambda i: len(sources[i]), translated)
         return (found[i] for i in range(len(sources)))
@@ -184,21 +212,21 @@ class BatchTranslator:
             )
         return ids
 
-    def _parts(self, ids: Sequence[int], space: str = "") -> list[_Part]:
+    def _parts(self, ids: Sequence[int], space: str = "") -> list[Part]:
         """The whole sentence, or pieces of it cut before a word where there is one in reach."""
         if len(ids) <= self.max_pieces:
-            return [_Part(ids, space)] if ids else []
+            return [Part(ids, space)] if ids else []
         begins = [piece.startswith("▁") for piece in self.tokenizer.source.pieces(ids)]
         parts, start = [], 0
         while len(ids) - start > self.max_pieces:
             most = start + self.max_pieces
             cut = next((i for i in range(most, start + self.max_pieces // 2, -1) if begins[i]), most)
-            parts.append(_Part(ids[start:cut], " "))
+            parts.append(Part(ids[start:cut], " "))
             start = cut
-        return [*parts, _Part(ids[start:], space)]
+        return [*parts, Part(ids[start:], space)]
 
     def _translation(
-        self, line: str, parts: Sequence[_Part], n_bests: Sequence[list[Hypothesis]], *, cut: bool, copying: bool
+        self, line: str, parts: Sequence[Part], n_bests: Sequence[list[Hypothesis]], *, cut: bool, copying: bool
     ) -> Translation:
         """The translation of a line from its parts and the n best of each."""
         if not parts:
@@ -211,10 +239,10 @@ class BatchTranslator:
             best.setdefault(joined.text, joined)
         return Translation(line, tuple(pieces), tuple(best.values()), len(parts), cut)
 
-    def _source_pieces(self, part: _Part) -> list[str]:
+    def _source_pieces(self, part: Part) -> list[str]:
         return [*self.tokenizer.source.pieces(part.ids), "</s>"]
 
-    def _join(self, parts: Sequence[_Part], hypotheses: Sequence[Hypothesis], *, copying: bool) -> TranslatedText:
+    def _join(self, parts: Sequence[Part], hypotheses: Sequence[Hypothesis], *, copying: bool) -> TranslatedText:
         """One translation from those of the parts; no part looked at another's source, so those weights are 0."""
         weights = [each.weights for each in hypotheses if each.weights is not None]
         text, pieces, copies = "", list[str](), list[Copy]()

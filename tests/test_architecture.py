@@ -25,7 +25,7 @@ ROWS = (
     ("loss", "schedule", "search", "copying"),
     ("checkpoint", "runs"),
     ("trainer", "translate", "evaluate"),
-    ("bench", "export", "quality"),
+    ("bench", "continuous", "export", "quality"),
     ("report", "serve"),
     ("pipeline",),
     ("api",),

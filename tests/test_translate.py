@@ -2,11 +2,13 @@
 
 import threading
 from collections.abc import Iterator, Sequence
+from random import Random
 
 import pytest
 import torch
 from torch import Tensor
 
+from kotrans.continuous import Asked, ContinuousTranslator
 from kotrans.copying import words_copied
 from kotrans.errors import ModelError
 from kotrans.files import read_lines
@@ -15,7 +17,7 @@ from kotrans.report.records import translation_record
 from kotrans.search.trellis import Hypothesis
 from kotrans.serve.answers import _attention
 from kotrans.text import normalize
-from kotrans.translate import BatchTranslator, Translation, _Part
+from kotrans.translate import BatchTranslator, Part, Translation
 from kotrans.words import word_text
 from tests.processors import INT8
 from tests.tiny_run import TinyRun, kotrans, write_config
@@ -81,6 +83,26 @@ def test_threads_divide_the_batches_and_change_nothing(tiny_run: TinyRun, source
         assert_same(list(divided.translate(sources * 2, n_best=2)), expected)
     assert len(threads) > 1
     assert {inside for _, inside in threads} == {1}
+
+
+def test_lines_that_join_a_running_search_get_what_they_get_alone(tiny_run: TinyRun, sources: list[str]) -> None:
+    translator, random = translator_with(tiny_run), Random(1)
+    running, found = ContinuousTranslator[int](translator), dict[int, Translation]()
+    asked = [(line, beam, random.randint(1, beam)) for line in [*sources, " ".join(sources)] for beam in (1, 3)]
+    queue = list(enumerate(asked))
+    random.shuffle(queue)
+    while len(found) < len(asked):
+        joining = [queue.pop() for _ in range(min(random.randint(0, 4), len(queue)))]
+        prepared = translator.prepare([line for _, (line, _, _) in joining])
+        running.add(
+            [
+                Asked(number, each, beam, n_best)
+                for each, (number, (_, beam, n_best)) in zip(prepared, joining, strict=True)
+            ]
+        )
+        found |= dict(running.step(random.randint(1, 9)))
+    for number, (line, beam, n_best) in enumerate(asked):
+        assert_same([found[number]], list(translator.alone(beam).translate([line], n_best)))
 
 
 @pytest.mark.parametrize("precision", ["bf16", pytest.param("int8", marks=INT8)])
@@ -171,7 +193,7 @@ def test_a_model_that_spells_line_ends_still_gives_one_clean_line(
 ) -> None:
     spelt = Hypothesis((5,), -1.0, -1.0, (-1.0, -1.0), None, True)
     monkeypatch.setattr(translator.tokenizer.target, "decode", lambda ids: " a\nb\r\n\x00\x1b[31mc\u2028d\u200b ")
-    text = translator._join([_Part([5], "")], [spelt], copying=True).text
+    text = translator._join([Part([5], "")], [spelt], copying=True).text
     assert text == "a b [31mc d" == normalize(text)
 
 
@@ -181,7 +203,7 @@ def test_a_text_that_several_hypotheses_spell_is_one_translation_with_the_best_s
     found = [Hypothesis((piece,), score, score, (score, 0.0), None, True) for piece, score in [(5, -1.0), (6, -2.0)]]
     for said, scores in [("same", [-1.0]), (None, [-1.0, -2.0])]:
         monkeypatch.setattr(translator.tokenizer.target, "decode", lambda ids, said=said: said or f"piece {ids[0]}")
-        translation = translator._translation("나무", [_Part([5], "")], [found], cut=False, copying=True)
+        translation = translator._translation("나무", [Part([5], "")], [found], cut=False, copying=True)
         assert [each.score for each in translation.hypotheses] == scores
 
 

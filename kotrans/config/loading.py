@@ -19,6 +19,7 @@ _IN_PLAIN_WORDS = {
     "too_short": "should not be empty",
     "string_pattern_mismatch": "should be letters, digits, `.`, `_` and `-` only, a letter or digit first",
 }
+_RETIRED = (("serve", "gather_ms"),)
 
 
 class _Loader(yaml.SafeLoader):
@@ -76,13 +77,22 @@ def parse_yaml(data: bytes, path: Path) -> dict[str, Any]:
 def check_config(values: Mapping[str, Any], where: str) -> Config:
     """A Config from plain values; `where` begins every message."""
     try:
-        return Config.model_validate(values)
+        return Config.model_validate(_without_retired(values))
     except ValidationError as error:
         problems = error.errors()
         # A list whose entries are all refused is called empty besides.
         refused = {problem["loc"][:-2] for problem in problems}
         told = [each for each in problems if each["type"] != "too_short" or each["loc"] not in refused]
         raise ConfigError("; ".join(_explain(problem, where) for problem in told)) from None
+
+
+def _without_retired(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The values without settings that there were: the config of an older run has them all, and it must still load."""
+    kept = dict(values)
+    for section, key in _RETIRED:
+        if isinstance(inner := kept.get(section), dict):
+            kept[section] = {name: value for name, value in inner.items() if name != key}
+    return kept
 
 
 def dump_config(config: Config) -> str:

@@ -12,8 +12,6 @@ class ServeConfig(Section):
     """Address to listen on; any but a loopback address needs a token."""
     port: int = Field(8000, ge=0, le=65_535)
     """Port; 0 takes a free one."""
-    gather_ms: float = Field(4.0, ge=0, le=10_000)
-    """Milliseconds (or a tenth of the last batch's time, if that is more) to wait for others that fill the batch."""
     max_body: int = Field(1_000_000, ge=100)
     """Bytes of a request; more is answered 413."""
     max_sentences: int = Field(256, ge=1)

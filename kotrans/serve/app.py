@@ -46,7 +46,6 @@ def build_app(
     batcher = Batcher(
         translator,
         threads=translator.threads,
-        gather_seconds=config.gather_ms / 1000,
         max_waiting=config.max_waiting,
         on_batch=counters.add_batch,
     )

@@ -1,4 +1,4 @@
-"""Threads run the model, each on one core, on the sentences of all clients that wait together."""
+"""Threads run the model, each on one core, on the sentences of all clients together."""
 
 import threading
 import time
@@ -12,10 +12,11 @@ from typing import NamedTuple, Self
 
 import torch
 
+from kotrans.continuous import Asked, ContinuousTranslator
 from kotrans.errors import ModelError
 from kotrans.translate import BatchTranslator, Translation
 
-_WORTH = 0.1  # of the time of a batch may be spent on gathering the next one
+_STEPS = 4  # of a search, until sentences that came meanwhile join it
 
 
 class Full(Exception):
@@ -55,27 +56,11 @@ class Sentence(NamedTuple):
     job: Job
     place: int  # in the job
 
-    @property
-    def line(self) -> str:
-        return self.job.lines[self.place]
-
-    @property
-    def kind(self) -> tuple[int, int]:
-        """Only sentences of one kind can be searched together."""
-        return self.job.beam, self.job.n_best
-
-
-class _Batch(NamedTuple):
-    """What a thread translated last."""
-
-    sentences: int
-    seconds: float
-
 
 class Batcher:
     """A queue of sentences and the threads that translate them, first come, first served; a context manager.
 
-    No thread waits for another: a batch divided among them would take as long as its longest sentences.
+    No thread waits for another, and no sentence for one that it is translated together with.
     """
 
     def __init__(
@@ -83,20 +68,18 @@ class Batcher:
         translator: BatchTranslator,
         *,
         threads: int = 1,
-        gather_seconds: float,
         max_waiting: int,
         on_batch: Callable[[int, float], None],
     ) -> None:
-        """on_batch: told the number of sentences of each batch and its seconds, by the thread that translated it."""
+        """on_batch: told how many sentences a thread translates together for how many seconds, by that thread."""
         self._translator = translator
         self._size = translator.config.batch
-        self._gather_seconds = gather_seconds
         self._max_waiting = max_waiting
         self._on_batch = on_batch
         self._waiting: deque[Sentence] = deque()
         self._changed = threading.Condition()
         self._stopping = False
-        self._translated_now = 0  # sentences
+        self._taken = 0  # sentences that are being translated
         self._threads = [
             threading.Thread(target=self._run, name=f"kotrans-batcher-{number}", daemon=True)
             for number in range(threads)
@@ -142,72 +125,69 @@ class Batcher:
     def _run(self) -> None:
         # OpenMP counts for each thread that calls it.
         torch.set_num_threads(torch.get_num_threads() if len(self._threads) == 1 else 1)
-        last = _Batch(self._size, 0.0)
-        while (batch := self._next(last)) is not None:
-            if not batch:
-                continue
+        running = _Running(self._translator)
+        while (joining := self._next(len(running.sentences))) is not None:
+            before = len(running.sentences) + len(joining)
             began = time.monotonic()
             try:
-                self._translate(batch)
+                running.translate(joining)
             finally:
-                last = _Batch(len(batch), time.monotonic() - began)
                 with self._changed:
-                    self._translated_now -= len(batch)
+                    self._taken -= before - len(running.sentences)
+            if before:
+                self._on_batch(before, time.monotonic() - began)
 
-    def _next(self, last: _Batch) -> list[Sentence] | None:
-        """The next batch, perhaps empty; None when nothing will come any more."""
+    def _next(self, running: int) -> list[Sentence] | None:
+        """What joins those that a thread translates already, perhaps nothing; None when nothing is left to do."""
         with self._changed:
-            self._changed.wait_for(lambda: self._waiting or self._stopping)
-            if not self._waiting:
+            if not running:
+                self._changed.wait_for(lambda: self._waiting or self._stopping)
+            if not running and not self._waiting:
                 return None
-            self._gather(last)
-            return self._take()
-
-    def _gather(self, last: _Batch) -> None:
-        """Waits until as many wait as this thread translated last, but not for longer than it can be worth.
-
-        Clients who have just been answered ask again one after another, and without them the next batch would be
-        half empty.
-        """
-        self._changed.wait_for(
-            lambda: len(self._waiting) >= last.sentences or self._stopping,
-            timeout=max(self._gather_seconds, _WORTH * last.seconds),
-        )
-
-    def _take(self) -> list[Sentence]:
-        """This thread's part of what waits and is being translated."""
-        self._drop_cancelled()
-        part = -(-(len(self._waiting) + self._translated_now) // len(self._threads))
-        kind = self._waiting[0].kind if self._waiting else None
-        batch = [sentence for sentence in self._waiting if sentence.kind == kind][: min(part, self._size)]
-        taken = set(batch)
-        self._waiting = deque(sentence for sentence in self._waiting if sentence not in taken)
-        self._translated_now += len(batch)
-        return batch
+            self._drop_cancelled()
+            # Each thread's part of what waits and is being translated.
+            part = -(-(len(self._waiting) + self._taken) // len(self._threads))
+            room = max(0, min(part, self._size) - running)
+            joining = [self._waiting.popleft() for _ in range(min(room, len(self._waiting)))]
+            self._taken += len(joining)
+            return joining
 
     def _drop_cancelled(self) -> None:
         self._waiting = deque(sentence for sentence in self._waiting if not sentence.job.done.done())
 
-    def _translate(self, batch: Sequence[Sentence]) -> None:
-        began = time.monotonic()
-        for sentence in batch:
-            sentence.job.started = sentence.job.started or began
-        try:
-            self._finish(batch)
-        except ModelError as error:
-            if len(batch) == 1:
-                batch[0].job.fail(ModelError(f"sentence {batch[0].place + 1}: {str(error).removeprefix('line 1: ')}"))
-            else:  # the model refuses a sentence; the others shall not suffer from it
-                for sentence in batch:
-                    self._translate([sentence])
-        except Exception as error:  # a bug, or no memory: those who wait are told, and the thread goes on
-            for sentence in batch:
-                sentence.job.fail(error)
-        else:
-            self._on_batch(len(batch), time.monotonic() - began)
 
-    def _finish(self, batch: Sequence[Sentence]) -> None:
-        beam, n_best = batch[0].kind
-        translations = list(self._translator.alone(beam).translate([sentence.line for sentence in batch], n_best))
-        for sentence, translation in zip(batch, translations, strict=True):
-            sentence.job.finish(sentence.place, translation)
+class _Running:
+    """What a thread translates now."""
+
+    def __init__(self, translator: BatchTranslator) -> None:
+        self.sentences: set[Sentence] = set()
+        self._translator = translator
+        self._search = ContinuousTranslator[Sentence](translator)
+
+    def translate(self, joining: Sequence[Sentence]) -> None:
+        """Some steps for all sentences; those that are done are told to their jobs, and so is what goes wrong."""
+        now = time.monotonic()
+        for sentence in joining:
+            sentence.job.started = sentence.job.started or now
+        self.sentences.update(joining)
+        try:
+            self._search.add([asked for sentence in joining for asked in self._prepared(sentence)])
+            for sentence, translation in self._search.step(_STEPS):
+                self.sentences.remove(sentence)
+                sentence.job.finish(sentence.place, translation)
+        except Exception as error:  # the model is damaged, or there is no memory, or it is a bug
+            failed, self.sentences = self.sentences, set()
+            self._search = ContinuousTranslator(self._translator)
+            for sentence in failed:
+                sentence.job.fail(error)
+
+    def _prepared(self, sentence: Sentence) -> list[Asked[Sentence]]:
+        """The sentence as the search takes it, or nothing if the model refuses it, which it then hears."""
+        job = sentence.job
+        try:
+            (prepared,) = self._translator.prepare([job.lines[sentence.place]])
+        except ModelError as error:
+            self.sentences.remove(sentence)
+            job.fail(ModelError(f"sentence {sentence.place + 1}: {str(error).removeprefix('line 1: ')}"))
+            return []
+        return [Asked(sentence, prepared, job.beam, job.n_best)]

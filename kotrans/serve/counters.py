@@ -24,8 +24,8 @@ class Counters:
             registry=self._registry,
         )  # fmt: skip
         self._batches = Histogram(
-            "kotrans_batch_sentences", "Sentences translated together.", buckets=[2**n for n in range(11)],
-            registry=self._registry,
+            "kotrans_batch_sentences", "Sentences translated together, for some steps.",
+            buckets=[2**n for n in range(11)], registry=self._registry,
         )  # fmt: skip
         self._translating = Counter(
             "kotrans_translating_seconds", "Time in which the model worked.", registry=self._registry
