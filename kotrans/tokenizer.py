@@ -164,6 +164,7 @@ def _train(config: TokenizerConfig, lines: Iterable[str]) -> bytes:
         vocab_size=config.vocabulary_size,
         character_coverage=config.character_coverage,
         byte_fallback=config.byte_fallback,
+        split_digits=config.split_digits,
         normalization_rule_name=config.normalization,
         max_sentence_length=_LONGEST_LINE,
         num_threads=_THREADS,

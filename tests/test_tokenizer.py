@@ -1,8 +1,10 @@
 """Text to pieces and back, and what training refuses."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -75,6 +77,23 @@ def test_every_vocabulary_has_the_special_ids_first_and_the_size_asked_for(token
         for vocabulary in (tokenizer.source, tokenizer.target):
             assert vocabulary.pieces([PAD, BOS, EOS, UNK]) == ["<pad>", "<s>", "</s>", "<unk>"]
             assert vocabulary.size == CONFIGS[name].vocabulary_size
+
+
+@pytest.mark.parametrize("model", ["bpe", "unigram"])
+def test_every_digit_is_a_piece_of_its_own_if_told(model: Literal["bpe", "unigram"], tmp_path: Path) -> None:
+    lines = [f"{line} 2022 3.11" for line in sentences(200, seed=1)[0]]
+    write_lines(tmp_path / "text", lines)
+    pieces = {}
+    for told in (False, True):
+        config, folder = TokenizerConfig(vocabulary_size=330, model=model, split_digits=told), tmp_path / str(told)
+        train_tokenizer(config, tmp_path / "text", tmp_path / "text", folder, seed=1)
+        vocabulary = Tokenizer.load(folder).source
+        ids = vocabulary.encode([*lines, "20220"])
+        pieces[told] = {piece for line in ids for piece in vocabulary.pieces(line) if re.search(r"\d", piece)}
+        if model == "bpe":
+            assert vocabulary.sample(ids, 0.0, seed=1) == ids
+    assert {len(piece) for piece in pieces[True]} == {1}
+    assert max(len(piece) for piece in pieces[False]) > 2
 
 
 def test_decoding_leaves_out_special_ids(tokenizers: dict[str, Tokenizer]) -> None:

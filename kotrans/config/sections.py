@@ -102,6 +102,8 @@ class TokenizerConfig(Section):
     """Share of characters that get a piece of their own."""
     byte_fallback: bool = True
     """Spell other characters in bytes, so that nothing is ever unknown."""
+    split_digits: bool = False
+    """Make every digit a piece of its own, so that a model learns to copy any number."""
     normalization: Literal["nfkc", "identity"] = "identity"
     """Sentencepiece's own normalisation, after ours."""
     sampling: Share = 0.0
