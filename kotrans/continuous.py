@@ -3,33 +3,44 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
-from typing import Generic, TypeVar
+from typing import NamedTuple
 
+from kotrans.errors import ModelError
 from kotrans.search.beam import BeamSearch
 from kotrans.search.trellis import Hypothesis
 from kotrans.translate import BatchTranslator, Prepared, Translation
 
-Key = TypeVar("Key")
+
+class Asked(NamedTuple):
+    """A line to translate."""
+
+    key: int
+    """Comes back with what is answered."""
+    line: str
+    beam: int
+    n_best: int
+
+
+Answer = tuple[int, Translation | ModelError]
+"""The key of a line, and its translation or why the model refuses it."""
 
 
 @dataclass(eq=False)
-class Asked(Generic[Key]):
-    """A line to translate. `key` is whatever tells who asked; it comes back with the translation."""
+class _Line:
+    """A line that is being translated."""
 
-    key: Key
+    asked: Asked
     prepared: Prepared
-    beam: int
-    n_best: int
     found: dict[int, list[Hypothesis]] = field(default_factory=dict)  # by the place of the part in the line
 
     @property
     def kind(self) -> tuple[int, int]:
         """What a search has to know of those that are added to it together."""
-        return self.beam, self.n_best
+        return self.asked.beam, self.asked.n_best
 
 
-class ContinuousTranslator(Generic[Key]):
-    """A search that never has to end: lines are added between its steps, and each is given back when it is done.
+class ContinuousTranslator:
+    """A search that never has to end: lines are added between its steps, and each is answered when it is done.
 
     A batch takes as many steps as the longest of its translations; here a line takes its own, and the next one has its
     place. For one thread.
@@ -38,30 +49,42 @@ class ContinuousTranslator(Generic[Key]):
     def __init__(self, translator: BatchTranslator) -> None:
         self._translator = translator
         self._search = BeamSearch(translator.stepper, translator.config)
-        self._parts: dict[int, tuple[Asked[Key], int]] = {}  # by the search's number: whose part, and which
-        self._blank: list[Asked[Key]] = []
+        self._parts: dict[int, tuple[_Line, int]] = {}  # by the search's number: whose part, and which
+        self._answers: list[Answer] = []  # that take no step
 
-    def add(self, asked: Sequence[Asked[Key]]) -> None:
+    def add(self, asked: Sequence[Asked]) -> None:
         """Lines that join. Raises UsageError if more translations are asked for than a beam holds."""
-        self._blank += [line for line in asked if not line.prepared.parts]
-        lines = sorted((line for line in asked if line.prepared.parts), key=lambda line: line.kind)
-        for (beam, n_best), together in groupby(lines, key=lambda line: line.kind):
-            parts = [(line, place) for line in together for place in range(len(line.prepared.parts))]
+        lines = [line for each in asked for line in self._prepared(each)]
+        for (beam, n_best), of_kind in groupby(sorted(lines, key=lambda line: line.kind), key=lambda line: line.kind):
+            parts = [(line, place) for line in of_kind for place in range(len(line.prepared.parts))]
             batch = self._translator.batch([line.prepared.parts[place].ids for line, place in parts])
             self._parts.update(zip(self._search.add(*batch, n_best=n_best, beam=beam), parts, strict=True))
 
-    def step(self, steps: int) -> list[tuple[Key, Translation]]:
-        """Takes so many steps, or as many as there are, and gives the lines that are done. Raises ModelError."""
+    def step(self, steps: int) -> list[Answer]:
+        """Takes so many steps, or as many as there are, and answers the lines that are done.
+
+        Raises ModelError if the model is damaged.
+        """
         for _ in range(steps):
             if self._search.goes_on:
                 self._search.step()
-        done, self._blank = self._blank, []
+        answers, self._answers = self._answers, []
         for number, hypotheses in self._search.collect().items():
             line, place = self._parts.pop(number)
             line.found[place] = hypotheses
             if len(line.found) == len(line.prepared.parts):
-                done.append(line)
-        return [(line.key, self._translation(line)) for line in done]
+                n_bests = [line.found[place] for place in sorted(line.found)]
+                answers.append((line.asked.key, self._translator.put_together(line.prepared, n_bests)))
+        return answers
 
-    def _translation(self, line: Asked[Key]) -> Translation:
-        return self._translator.put_together(line.prepared, [line.found[place] for place in sorted(line.found)])
+    def _prepared(self, asked: Asked) -> list[_Line]:
+        """The line if the search has to be asked; a blank one, or one that the model refuses, is answered next."""
+        try:
+            (prepared,) = self._translator.prepare([asked.line])
+        except ModelError as error:
+            self._answers.append((asked.key, error))
+            return []
+        if not prepared.parts:
+            self._answers.append((asked.key, self._translator.put_together(prepared, [])))
+            return []
+        return [_Line(asked, prepared)]

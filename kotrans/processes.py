@@ -37,10 +37,10 @@ def ordered_map(
     if processes == 1 or len(first) < _FEWEST_PARTS:
         yield from map(work, chain(first, parts))
         return
-    workers: list[_Worker] = []
+    workers: list[Worker] = []
     try:
         for _ in range(processes):
-            workers.append(_Worker())
+            workers.append(Worker("preparing data"))
         for worker in workers:
             worker.give(work)
         yield from _in_order(workers, chain(first, parts))
@@ -49,13 +49,15 @@ def ordered_map(
             worker.end()
 
 
-class _Worker:
+class Worker:
     """A process that takes its work first, and then works on one part at a time.
 
     Not one of a ProcessPoolExecutor, which waits for ever if a process is killed while a large part is on its way.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, doing: str) -> None:
+        """doing: what it does, for messages."""
+        self._doing = doing
         # Spawned, because a fork of a process with threads (torch's, a progress bar's) may hang. The work is no
         # argument: `start` waits for ever if the process ends before it has read a large one.
         context = multiprocessing.get_context("spawn")
@@ -65,7 +67,7 @@ class _Worker:
         theirs.close()  # so that its end is noticed
 
     def give(self, part: Any) -> None:
-        """The work, or a part to work on; the result of the part before has been taken."""
+        """The work, or a part to work on; the result of the part before has been taken. Raises DataError."""
         try:
             self._connection.send(part)
         except OSError:
@@ -85,21 +87,22 @@ class _Worker:
         """Why the process is no more: a signal ended it, or its own start, in which it runs the main script anew."""
         self._process.join(_SECONDS_TO_END)
         if (self._process.exitcode or -1) < 0:
-            return DataError("a process that was preparing data was killed; free some memory, and run it again")
+            return DataError(f"a process that was {self._doing} was killed; free some memory, and run it again")
         return DataError(
-            "a process that was to prepare data did not start, and said why; in a script of your own, "
+            f"a process for {self._doing} did not start, and said why; in a script of your own, "
             'call kotrans under `if __name__ == "__main__":`'
         )
 
     def end(self) -> None:
+        """Kills the process, whatever it does."""
         self._connection.close()
-        self._process.terminate()
+        self._process.kill()
         self._process.join()
 
 
-def _in_order(workers: Sequence[_Worker], parts: Iterable[Any]) -> Iterator[Any]:
+def _in_order(workers: Sequence[Worker], parts: Iterable[Any]) -> Iterator[Any]:
     """Results; each worker gets its next part before its last result is given away."""
-    waiting: deque[_Worker] = deque()
+    waiting: deque[Worker] = deque()
     for worker, part in zip(cycle(workers), parts, strict=False):
         if len(waiting) < len(workers):
             worker.give(part)

@@ -1,10 +1,9 @@
 """Text to text: tokenize, batch, search, detokenize, and keep the order of the lines."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from copy import copy
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any, NamedTuple, Self, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor
@@ -100,13 +99,6 @@ class BatchTranslator:
     def threads(self) -> int:
         """Threads that divide the batches, each on one core."""
         return self._shares.count
-
-    def alone(self, beam: int) -> Self:
-        """The same model with this beam, in the thread that asks: several threads may ask at a time."""
-        translator = copy(self)
-        translator.config = self.config.model_copy(update={"beam": beam})
-        translator._shares = Shares(1)
-        return translator
 
     @property
     def lines_ahead(self) -> int:

@@ -102,7 +102,7 @@ list(ordered_map(partial(operator.contains, bytes(5_000_000)), range(20), proces
     ended = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=60)
     assert ended.returncode == 1
     assert ended.stderr.splitlines()[-1] == (
-        "kotrans.errors.DataError: a process that was to prepare data did not start, and said why; "
+        "kotrans.errors.DataError: a process for preparing data did not start, and said why; "
         'in a script of your own, call kotrans under `if __name__ == "__main__":`'
     )
 

@@ -87,22 +87,17 @@ def test_threads_divide_the_batches_and_change_nothing(tiny_run: TinyRun, source
 
 def test_lines_that_join_a_running_search_get_what_they_get_alone(tiny_run: TinyRun, sources: list[str]) -> None:
     translator, random = translator_with(tiny_run), Random(1)
-    running, found = ContinuousTranslator[int](translator), dict[int, Translation]()
-    asked = [(line, beam, random.randint(1, beam)) for line in [*sources, " ".join(sources)] for beam in (1, 3)]
-    queue = list(enumerate(asked))
+    running, found = ContinuousTranslator(translator), dict[int, Translation | ModelError]()
+    lines = [(line, beam, random.randint(1, beam)) for line in [*sources, " ".join(sources)] for beam in (1, 3)]
+    queue = [Asked(number, *each) for number, each in enumerate(lines)]
     random.shuffle(queue)
-    while len(found) < len(asked):
-        joining = [queue.pop() for _ in range(min(random.randint(0, 4), len(queue)))]
-        prepared = translator.prepare([line for _, (line, _, _) in joining])
-        running.add(
-            [
-                Asked(number, each, beam, n_best)
-                for each, (number, (_, beam, n_best)) in zip(prepared, joining, strict=True)
-            ]
-        )
+    while len(found) < len(lines):
+        running.add([queue.pop() for _ in range(min(random.randint(0, 4), len(queue)))])
         found |= dict(running.step(random.randint(1, 9)))
-    for number, (line, beam, n_best) in enumerate(asked):
-        assert_same([found[number]], list(translator.alone(beam).translate([line], n_best)))
+    for number, (line, beam, n_best) in enumerate(lines):
+        joined = found[number]
+        assert isinstance(joined, Translation)
+        assert_same([joined], list(translator_with(tiny_run, f"search.beam={beam}").translate([line], n_best)))
 
 
 @pytest.mark.parametrize("precision", ["bf16", pytest.param("int8", marks=INT8)])

@@ -33,6 +33,7 @@ def serve(
     from kotrans.pipeline.translation import find_runs
     from kotrans.serve.app import build_app
     from kotrans.serve.server import check_token, is_loopback, listen, serve, url
+    from kotrans.serve.translating import start_of
 
     where = [f"serve.{key}={json.dumps(value)}" for key, value in (("host", host), ("port", port)) if value is not None]
     found = find_runs(
@@ -41,9 +42,12 @@ def serve(
     config = found.config.serve
     check_token(config, token)  # before a model is loaded that will not be served
     loaded = found.load()
-    model = " + ".join(loaded.names)
+    model, translator = " + ".join(loaded.names), loaded.translator
     with listen(config) as listening:
-        app = build_app(loaded.translator, model, config, token=token, local=is_loopback(config.host))
+        app = build_app(
+            start_of(translator, found.load_for_one_core), model, found.config.search, config,
+            threads=translator.threads, token=token, local=is_loopback(config.host),
+        )  # fmt: skip
         typer.echo(f"run {model}\nserving at {url(listening)} (Ctrl-C ends it)", err=True)
         serve(app, listening)
     typer.echo("stopped", err=True)

@@ -35,18 +35,6 @@ class Source(NamedTuple):
         parts = {name: part.index_select(0, rows) for name, part in self._asdict().items() if part is not None}
         return self._replace(**parts)
 
-    def join(self, other: Self) -> Self:
-        """The sources of both, as wide as the longest."""
-        width = max(int(each.mask.sum(1).max()) for each in (self, other))
-        parts = {
-            name: torch.cat([_as_wide(part, width), _as_wide(getattr(other, name), width)])
-            for name, part in self._asdict().items()
-            if part is not None and name != "fixed_context"
-        }
-        if self.fixed_context is not None and other.fixed_context is not None:
-            parts["fixed_context"] = torch.cat([self.fixed_context, other.fixed_context])
-        return self._replace(**parts)
-
     def to(self, dtype: torch.dtype) -> Self:
         """The same in another precision."""
         floats = {name: part for name, part in self._asdict().items() if part is not None and part.is_floating_point()}
@@ -69,11 +57,6 @@ class DecoderState(NamedTuple):
     def to(self, dtype: torch.dtype) -> Self:
         """The same in another precision."""
         return type(self)(tuple(layer.to(dtype) for layer in self.layers))
-
-
-def _as_wide(part: Tensor, width: int) -> Tensor:
-    """A part (B, S, ...) of so many positions: those behind the last real piece are left out, or 0."""
-    return torch.cat([part[:, :width], part.new_zeros(len(part), max(0, width - part.size(1)), *part.shape[2:])], dim=1)
 
 
 class FirstLayer(NamedTuple):

@@ -14,12 +14,13 @@ from torch import Tensor, nn
 
 from kotrans.errors import ConfigError
 from kotrans.hardware import multiplies_bf16
-from kotrans.model.decoder import DecoderState, Source
+from kotrans.model.decoder import DecoderState
 from kotrans.model.laid import DecoderSteps
 from kotrans.model.lexical import LexicalSoftmax
 from kotrans.model.places import Places
 from kotrans.model.products import Quantized, multiplies_int8
 from kotrans.model.seq2seq import Seq2Seq
+from kotrans.model.sources import Sources
 
 PRODUCTS = {"fp32": None, "bf16": torch.bfloat16, "int8": torch.int8}
 """What each `hardware.precision` has a `SearchModel` multiply in."""
@@ -31,7 +32,7 @@ class SearchState(NamedTuple):
     Hypotheses that continue the same one by different pieces have one state: what depends on it alone is computed once.
     """
 
-    source: Source  # of the sentences held
+    sources: Sources  # of the sentences held
     decoder: DecoderState  # of the D rows whose states differ
     places: Places  # of those
     parents: list[int] | None  # for each of the N rows, which of the D its state is; None if each has its own
@@ -73,13 +74,13 @@ class SearchModel:
         with torch.autocast(source.device.type, lower, enabled=lower != own, cache_enabled=False):
             encoded, decoder = self._model.start(source, mask)
         places = Places(range(len(source)), len(source), source.device)
-        return SearchState(encoded.to(own), decoder.to(own), places, None)
+        return SearchState(Sources((encoded.to(own),)), decoder.to(own), places, None)
 
     @torch.no_grad()
     def step(self, state: SearchState, previous: Tensor) -> tuple[Tensor, SearchState, Tensor | None]:
         """One step after the pieces previous (N,): logits (N, V), the next state, attention weights (N, S) or None."""
         hidden, places = state.decoder.layers[0].hidden, state.places  # (D, Q)
-        looked, weights = self._model.decoder.look(state.source, places.spread(hidden))  # (B, K, L), (B, K, S)
+        looked, weights = state.sources.look(self._model.decoder, places.spread(hidden))  # (B, K, L), (B, K, S)
         weights = None if weights is None else places.gather(weights)  # (D, S)
         shared = self._steps.of_state(hidden, places.gather(looked))
         if state.parents is not None:
@@ -96,29 +97,31 @@ class SearchModel:
         """
         if state.parents is not None:
             rows = torch.tensor(state.parents)[rows]
-        source, held, device = state.source, state.places.held, state.source.mask.device
+        sources, held, device = state.sources, state.places.held, state.decoder.layers[0].hidden.device
         among: dict[int, int] = {}
         parents = [among.setdefault(row, len(among)) for row in rows.tolist()]
         sentences = [state.places.sentences[row] for row in among]
         kept = sorted(set(sentences))
         if 4 * len(kept) <= 3 * held:
-            source, held = source.select(torch.tensor(kept, dtype=torch.long, device=device)), len(kept)
+            sources, held = sources.select(kept), len(kept)
             number = {sentence: i for i, sentence in enumerate(kept)}
             sentences = [number[sentence] for sentence in sentences]
         decoder = state.decoder.select(torch.tensor(list(among), dtype=torch.long, device=device))
         own = len(among) == len(parents)
-        return SearchState(source, decoder, Places(sentences, held, device), None if own else parents)
+        return SearchState(sources, decoder, Places(sentences, held, device), None if own else parents)
 
     def join(self, state: SearchState, started: SearchState) -> SearchState:
         """The state of the rows of both: behind the others those of `started`, which took no step yet."""
         old, new = state.places, started.places
-        sentences = [*old.sentences, *(old.held + sentence for sentence in new.sentences)]
+        sources, order = state.sources.join(started.sources)
+        number = {sentence: i for i, sentence in enumerate(order)}
+        sentences = [number[i] for i in (*old.sentences, *(old.held + sentence for sentence in new.sentences))]
         parents = state.parents
         if parents is not None:
             parents = [*parents, *range(len(old.sentences), len(sentences))]
-        source = state.source.join(started.source)
-        places = Places(sentences, old.held + new.held, source.mask.device)
-        return SearchState(source, state.decoder.join(started.decoder), places, parents)
+        decoder = state.decoder.join(started.decoder)
+        places = Places(sentences, len(order), decoder.layers[0].hidden.device)
+        return SearchState(sources, decoder, places, parents)
 
 
 class _Softmax:
@@ -150,7 +153,7 @@ def _of_rows(state: SearchState, parents: Sequence[int], index: Tensor) -> Searc
     places = state.places
     sentences = [places.sentences[parent] for parent in parents]
     return SearchState(
-        state.source, state.decoder.select(index), Places(sentences, places.held, index.device), parents=None
+        state.sources, state.decoder.select(index), Places(sentences, places.held, index.device), parents=None
     )
 
 

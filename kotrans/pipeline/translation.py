@@ -1,7 +1,7 @@
 """Translators of runs, and of models that were exported from them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from kotrans.checkpoint import load_checkpoint, read_config
@@ -66,6 +66,10 @@ class FoundRuns:
             tuple(each.name for each in self.models), _label(self.models), precision,
             tuple(content_key(Sealed(each.path).files) for each in self.models),
         )  # fmt: skip
+
+    def load_for_one_core(self) -> BatchTranslator:
+        """The translator alone, for a process of which there is one on each core. Raises what `load` does."""
+        return replace(self, config=override_config(self.config, ["hardware.threads=1"])).load().translator
 
 
 def find_runs(

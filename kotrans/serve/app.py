@@ -1,7 +1,7 @@
 """The application: requests in, answers out."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -13,15 +13,17 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Receive
 
 import kotrans
+from kotrans.config.config import SearchConfig
 from kotrans.config.serving import ServeConfig
-from kotrans.errors import KotransError
+from kotrans.errors import DataError, ModelError
 from kotrans.serve.answers import answer
 from kotrans.serve.batcher import Batcher, Full, Job
 from kotrans.serve.counters import Counted, Counters
 from kotrans.serve.guard import Guard, Refused
 from kotrans.serve.messages import Health, Problem, TranslateRequest, TranslateResponse
 from kotrans.serve.page import load_page
-from kotrans.translate import BatchTranslator, Translation
+from kotrans.serve.translating import Translating
+from kotrans.translate import Translation
 
 _STATUSES = {
     400: "The body cannot be read as JSON.",
@@ -31,7 +33,7 @@ _STATUSES = {
     413: "The body is too large.",
     422: "The request asks for what is not there, or for too much.",
     500: "A fault of the service.",
-    503: "Too many sentences are waiting; `Retry-After` says for how many seconds to wait.",
+    503: "Too many sentences wait, or a process was killed; `Retry-After` says for how many seconds to wait.",
     504: "The translation took too long.",
 }
 _PROMETHEUS = "text/plain; version=0.0.4; charset=utf-8"
@@ -39,15 +41,13 @@ _ANYWHERE = (403, 408, 413, 500)  # and 401 where a token is needed
 
 
 def build_app(
-    translator: BatchTranslator, model: str, config: ServeConfig, *, token: str | None, local: bool
-) -> ASGIApp:
-    """The service of a translator; `model` is its name. See Guard for `token` and `local`."""
+    start: Callable[[], Translating], model: str, search: SearchConfig, config: ServeConfig,
+    *, threads: int, token: str | None, local: bool,
+) -> ASGIApp:  # fmt: skip
+    """The service of a model of this name, which so many threads start. See Guard for `token` and `local`."""
     counters = Counters(lambda: batcher.waiting)
     batcher = Batcher(
-        translator,
-        threads=translator.threads,
-        max_waiting=config.max_waiting,
-        on_batch=counters.add_batch,
+        start, threads=threads, size=search.batch, max_waiting=config.max_waiting, on_batch=counters.add_batch
     )
 
     @asynccontextmanager
@@ -61,7 +61,7 @@ def build_app(
     )  # fmt: skip
     _answer_in_json(app)
     _add_pages(app, counters, Health(
-        status="ok", model=model, version=kotrans.__version__, beam=translator.config.beam, max_beam=config.max_beam
+        status="ok", model=model, version=kotrans.__version__, beam=search.beam, max_beam=config.max_beam
     ), secured=token is not None)  # fmt: skip
 
     @app.post(
@@ -71,7 +71,7 @@ def build_app(
     )
     async def translate(asked: TranslateRequest, request: Request) -> TranslateResponse:
         """Translate a sentence, or several."""
-        lines, beam = _check(asked, translator.config.beam, config)
+        lines, beam = _check(asked, search.beam, config)
         job = _submit(batcher, lines, beam, asked.n_best)
         translations = await _result(job, request.receive, config.max_seconds)
         return answer(translations, job, model, attention=asked.attention)
@@ -186,8 +186,10 @@ async def _result(job: Job, receive: Receive, most_seconds: float) -> list[Trans
         if gone.done():
             raise Refused(408, "the client left")  # nobody reads this
         raise Refused(504, f"not translated within {most_seconds:g} seconds; send fewer sentences or a smaller beam")
-    except KotransError as error:
+    except ModelError as error:
         raise Refused(422, str(error)) from None
+    except DataError as error:
+        raise Refused(503, str(error), {"retry-after": "1"}) from None
     finally:
         gone.cancel()
         done.cancel()

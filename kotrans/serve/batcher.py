@@ -1,22 +1,20 @@
-"""Threads run the model, each on one core, on the sentences of all clients together."""
+"""A queue of the sentences of all clients, and threads that let them be translated together."""
 
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import count
 from types import TracebackType
 from typing import NamedTuple, Self
 
-import torch
-
-from kotrans.continuous import Asked, ContinuousTranslator
-from kotrans.errors import ModelError
-from kotrans.translate import BatchTranslator, Translation
-
-_STEPS = 4  # of a search, until sentences that came meanwhile join it
+from kotrans.continuous import Asked
+from kotrans.errors import DataError, ModelError
+from kotrans.serve.translating import Translating
+from kotrans.translate import Translation
 
 
 class Full(Exception):
@@ -58,22 +56,27 @@ class Sentence(NamedTuple):
 
 
 class Batcher:
-    """A queue of sentences and the threads that translate them, first come, first served; a context manager.
+    """A queue of sentences and the threads that let them be translated, first come, first served; a context manager.
 
     No thread waits for another, and no sentence for one that it is translated together with.
     """
 
     def __init__(
         self,
-        translator: BatchTranslator,
+        start: Callable[[], Translating],
         *,
-        threads: int = 1,
+        threads: int,
+        size: int,
         max_waiting: int,
         on_batch: Callable[[int, float], None],
     ) -> None:
-        """on_batch: told how many sentences a thread translates together for how many seconds, by that thread."""
-        self._translator = translator
-        self._size = translator.config.batch
+        """start: called by each thread, and again after an error.
+
+        size: the most sentences that a thread has translated together.
+        on_batch: told how many they are and the seconds until it looked for more, by the thread.
+        """
+        self._start = start
+        self._size = size
         self._max_waiting = max_waiting
         self._on_batch = on_batch
         self._waiting: deque[Sentence] = deque()
@@ -123,19 +126,18 @@ class Batcher:
         return job
 
     def _run(self) -> None:
-        # OpenMP counts for each thread that calls it.
-        torch.set_num_threads(torch.get_num_threads() if len(self._threads) == 1 else 1)
-        running = _Running(self._translator)
-        while (joining := self._next(len(running.sentences))) is not None:
-            before = len(running.sentences) + len(joining)
-            began = time.monotonic()
-            try:
+        running = _Running(self._start)
+        try:
+            while (joining := self._next(running.count)) is not None:
+                before = running.count + len(joining)
+                began = time.monotonic()
                 running.translate(joining)
-            finally:
                 with self._changed:
-                    self._taken -= before - len(running.sentences)
-            if before:
-                self._on_batch(before, time.monotonic() - began)
+                    self._taken -= before - running.count
+                if before:
+                    self._on_batch(before, time.monotonic() - began)
+        finally:
+            running.end()
 
     def _next(self, running: int) -> list[Sentence] | None:
         """What joins those that a thread translates already, perhaps nothing; None when nothing is left to do."""
@@ -157,37 +159,60 @@ class Batcher:
 
 
 class _Running:
-    """What a thread translates now."""
+    """The sentences that a thread has translated now."""
 
-    def __init__(self, translator: BatchTranslator) -> None:
-        self.sentences: set[Sentence] = set()
-        self._translator = translator
-        self._search = ContinuousTranslator[Sentence](translator)
+    def __init__(self, start: Callable[[], Translating]) -> None:
+        self._start = start
+        self._translating: Translating | None = None
+        self._sentences: dict[int, Sentence] = {}
+        self._numbers = count()
+        self._unsent: list[int] = []  # the numbers of those that `_translating` does not have yet
+        self._again: set[int] = set()  # of those that a process that was killed had
+        with suppress(Exception):  # it is tried again when there is a job that can be told
+            self._translating = start()
+
+    @property
+    def count(self) -> int:
+        return len(self._sentences)
 
     def translate(self, joining: Sequence[Sentence]) -> None:
         """Some steps for all sentences; those that are done are told to their jobs, and so is what goes wrong."""
-        now = time.monotonic()
+        now, new = time.monotonic(), dict(zip(self._numbers, joining, strict=False))
         for sentence in joining:
             sentence.job.started = sentence.job.started or now
-        self.sentences.update(joining)
+        self._sentences |= new
+        self._unsent += new
         try:
-            self._search.add([asked for sentence in joining for asked in self._prepared(sentence)])
-            for sentence, translation in self._search.step(_STEPS):
-                self.sentences.remove(sentence)
-                sentence.job.finish(sentence.place, translation)
+            self._translating = self._translating or self._start()
+            answers = self._translating([_asked(number, self._sentences[number]) for number in self._unsent])
+        except DataError as error:  # a process was killed, for reasons of its own or by one of these
+            self.end()
+            self._fail(self._again & self._sentences.keys(), error)
+            self._again, self._unsent = set(self._sentences), list(self._sentences)
+            return
         except Exception as error:  # the model is damaged, or there is no memory, or it is a bug
-            failed, self.sentences = self.sentences, set()
-            self._search = ContinuousTranslator(self._translator)
-            for sentence in failed:
-                sentence.job.fail(error)
+            self.end()
+            self._fail(set(self._sentences), error)
+            answers = []
+        self._unsent = []
+        for number, found in answers:
+            job, place = self._sentences.pop(number)
+            if isinstance(found, ModelError):
+                job.fail(ModelError(f"sentence {place + 1}: {str(found).removeprefix('line 1: ')}"))
+            else:
+                job.finish(place, found)
 
-    def _prepared(self, sentence: Sentence) -> list[Asked[Sentence]]:
-        """The sentence as the search takes it, or nothing if the model refuses it, which it then hears."""
-        job = sentence.job
-        try:
-            (prepared,) = self._translator.prepare([job.lines[sentence.place]])
-        except ModelError as error:
-            self.sentences.remove(sentence)
-            job.fail(ModelError(f"sentence {sentence.place + 1}: {str(error).removeprefix('line 1: ')}"))
-            return []
-        return [Asked(sentence, prepared, job.beam, job.n_best)]
+    def _fail(self, numbers: Collection[int], error: Exception) -> None:
+        for number in numbers:
+            self._sentences.pop(number).job.fail(error)
+
+    def end(self) -> None:
+        """Frees what translates; the next sentences start it anew."""
+        if self._translating is not None:
+            self._translating.end()
+        self._translating = None
+
+
+def _asked(number: int, sentence: Sentence) -> Asked:
+    job = sentence.job
+    return Asked(number, job.lines[sentence.place], job.beam, job.n_best)

@@ -120,8 +120,12 @@ def test_hypotheses_of_a_sentence_in_any_number_and_order_go_on_as_if_alone(scor
             assert_close(weights[row], expected_weights[0, -1])
 
 
+@pytest.mark.parametrize("group", [1, 2, 8])
 @pytest.mark.parametrize("score", SCORES)
-def test_sentences_that_join_go_on_as_if_alone_and_harm_nobody(score: str) -> None:
+def test_sentences_that_join_go_on_as_if_alone_and_harm_nobody(
+    score: str, group: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kotrans.model.sources._GROUP", group)
     model, batch = SearchModel(tiny_model(tiny_config(score))), sentences((2, 5, 3, 4, 1, 5), (3, 4, 2, 4, 3, 4))
     longest = batch.mask.sum(1).argsort(descending=True)
     owners, pieces, state = list[int](), list[list[int]](), None
@@ -139,6 +143,7 @@ def test_sentences_that_join_go_on_as_if_alone_and_harm_nobody(score: str) -> No
             if weights is not None and expected_weights is not None:
                 both = min(weights.size(1), expected_weights.size(-1))
                 assert_close(weights[row, :both], expected_weights[0, -1, :both])
+                assert not weights[row, both:].any()
         state = model.select(state, torch.tensor(rows))
         owners, pieces = [owners[row] for row in rows], [[*pieces[row], 4 + row % 3] for row in rows]
 
@@ -147,14 +152,14 @@ def test_what_a_sentence_is_encoded_to_is_held_once_and_leaves_with_its_last_hyp
     model = SearchModel(tiny_model(tiny_config()))
     source = torch.full((8, 5), 6)
     state = model.start(source, source > 0)
-    memory = state.source.memory
+    memory = state.sources.groups[0].memory
     many = model.select(state, torch.arange(8).repeat_interleave(30))
-    assert many.source.memory is memory  # not copied for 240 hypotheses
+    assert many.sources.groups[0].memory is memory  # not copied for 240 hypotheses
     seven = model.select(many, torch.arange(30, 240))
-    assert seven.source.memory is memory  # nor for one sentence that left
+    assert seven.sources.groups[0].memory is memory  # nor for one sentence that left
     six = model.select(seven, torch.arange(30, 210))
-    assert six.source.memory is not None
-    assert len(six.source.memory) == 6
+    assert six.sources.groups[0].memory is not None
+    assert len(six.sources.groups[0].memory) == 6
     assert len(six.decoder.layers[0].hidden) == 6  # what hypotheses share is computed once
     assert six.parents is not None
     assert len(six.parents) == 180

@@ -2,8 +2,9 @@
 
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError
+from functools import partial
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from kotrans.config.config import SearchConfig
 from kotrans.errors import ModelError
 from kotrans.search.trellis import Hypothesis
 from kotrans.serve.batcher import Batcher, Full
+from kotrans.serve.translating import Here
 from kotrans.translate import BatchTranslator, Part, Prepared, Translation
 from tests.search.small_models import VOCABULARY, TableStepper
 
@@ -53,7 +55,7 @@ class Held(BatchTranslator):
 
     def __init__(self) -> None:
         self.config = SearchConfig(
-            beam=1, batch=3, max_length_ratio=0, max_length_extra=_STEPS, max_repetitions=None, length_penalty=0
+            beam=1, max_length_ratio=0, max_length_extra=_STEPS, max_repetitions=None, length_penalty=0
         )
         self.device = torch.device("cpu")
         self.stepper = self.held = HeldStepper()
@@ -75,9 +77,20 @@ def held() -> Held:
     return Held()
 
 
+def batcher_of(
+    held: Held,
+    threads: int = 1,
+    size: int = 3,
+    on_batch: Callable[[int, float], None] = lambda sentences, seconds: None,
+) -> Batcher:
+    return Batcher(partial(Here, held), threads=threads, size=size, max_waiting=8, on_batch=on_batch)
+
+
 @pytest.fixture
 def batcher(held: Held) -> Iterator[Batcher]:
-    with Batcher(held, max_waiting=8, on_batch=lambda sentences, seconds: None) as running:
+    with Batcher(
+        partial(Here, held), threads=1, size=3, max_waiting=8, on_batch=lambda sentences, seconds: None
+    ) as running:
         yield running
         held.held.free.set()
 
@@ -161,7 +174,9 @@ def test_a_fault_is_told_to_those_who_wait_and_the_thread_goes_on(batcher: Batch
 
 def test_leaving_translates_all_that_waits_and_takes_no_more(held: Held) -> None:
     held.held.free.set()
-    with Batcher(held, max_waiting=8, on_batch=lambda sentences, seconds: None) as batcher:
+    with Batcher(
+        partial(Here, held), threads=1, size=3, max_waiting=8, on_batch=lambda sentences, seconds: None
+    ) as batcher:
         job = batcher.submit(list("abcde"), 1, 1)
     assert len(job.done.result(0)) == 5
     with pytest.raises(Full, match="about to stop"):
@@ -169,8 +184,7 @@ def test_leaving_translates_all_that_waits_and_takes_no_more(held: Held) -> None
 
 
 def test_threads_take_equal_parts_and_none_waits_for_another(held: Held) -> None:
-    held.config = held.config.model_copy(update={"batch": 8})
-    with Batcher(held, threads=2, max_waiting=8, on_batch=lambda *_: None) as batcher:
+    with batcher_of(held, threads=2, size=8) as batcher:
         job = batcher.submit(list("abcdef"), 1, 1)
         until = time.monotonic() + _SECONDS
         while len(held.held.joined) < 2 and time.monotonic() < until:
@@ -183,7 +197,9 @@ def test_threads_take_equal_parts_and_none_waits_for_another(held: Held) -> None
 def test_how_many_were_translated_together_is_told_with_the_time_that_it_took(held: Held) -> None:
     held.held.free.set()
     told: list[tuple[int, float]] = []
-    with Batcher(held, max_waiting=8, on_batch=lambda *batch: told.append(batch)) as batcher:
+    with Batcher(
+        partial(Here, held), threads=1, size=3, max_waiting=8, on_batch=lambda *batch: told.append(batch)
+    ) as batcher:
         assert batcher.submit(list("abc"), 1, 1).done.result(_SECONDS)
     assert {sentences for sentences, _ in told} == {3}
     assert all(seconds > 0 for _, seconds in told)

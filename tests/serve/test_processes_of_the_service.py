@@ -1,0 +1,103 @@
+"""A service with several cores: a process on each, real ones, that are killed and told to stop."""
+
+import os
+import signal
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from kotrans.files import read_lines
+from tests.serve.conftest import Service, serving
+from tests.tiny_run import TinyRun
+
+_SECONDS = 60  # until a test gives up
+
+
+def children(process: int) -> list[int]:
+    """The processes that a process has started and that translate."""
+    pids = []
+    for status in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            parent = int(status.read_text().rpartition(")")[2].split()[1])
+            translates = b"spawn_main" in (status.parent / "cmdline").read_bytes()
+        except OSError:  # it has ended meanwhile
+            continue
+        if parent == process and translates:
+            pids.append(int(status.parent.name))
+    return pids
+
+
+def wait_for_children(service: Service, count: int) -> list[int]:
+    until = time.monotonic() + _SECONDS
+    while len(found := children(service.process.pid)) != count and time.monotonic() < until:
+        time.sleep(0.05)
+    assert len(found) == count
+    return found
+
+
+def ask(service: Service, **question: Any) -> httpx.Response:
+    with service.client() as client:
+        return client.post("/translate", json=question)
+
+
+def test_two_processes_answer_as_one_does(tiny_run: TinyRun, service: Service) -> None:
+    lines = [*read_lines(tiny_run.folder / "test.ko")[:40], "", "나무 " * 90]
+    questions = [{"text": line, "beam": 1 + n % 3, "attention": n % 2 == 0} for n, line in enumerate(lines)]
+    with serving(tiny_run, "--set", "hardware.threads=2") as two, ThreadPoolExecutor(16) as clients:
+        wait_for_children(two, 2)
+        answers = list(clients.map(lambda question: ask(two, **question).json(), questions))
+        together = ask(two, text=lines, beam=2).json()
+    for question, answer in zip(questions, answers, strict=True):
+        expected = ask(service, **question).json()["translations"]
+        for found, alone in zip(answer["translations"], expected, strict=True):
+            assert found["text"] == alone["text"]
+            for one, other in zip(found["hypotheses"], alone["hypotheses"], strict=True):
+                assert one["score"] == pytest.approx(other["score"], abs=1e-5)
+                assert (one["attention"] or {}).get("target_words") == (other["attention"] or {}).get("target_words")
+    texts = [each["text"] for each in together["translations"]]
+    assert texts == [each["text"] for each in ask(service, text=lines, beam=2).json()["translations"]]
+
+
+def test_a_process_that_is_killed_is_started_anew_and_nobody_is_told(tiny_run: TinyRun) -> None:
+    with serving(tiny_run, "--set", "hardware.threads=2") as service, ThreadPoolExecutor(1) as client:
+        wait_for_children(service, 2)
+        assert ask(service, text=["나무"] * 8).status_code == 200
+        long = client.submit(ask, service, text=["나무 " * 200] * 60, beam=5)
+        time.sleep(0.3)
+        for pid in wait_for_children(service, 2):
+            os.kill(pid, signal.SIGKILL)
+        assert long.result(_SECONDS).status_code == 200
+        assert ask(service, text=["나무"] * 8).status_code == 200
+        pids = children(service.process.pid)
+    assert pids
+    assert not any(Path(f"/proc/{pid}").exists() for pid in pids)  # none outlives the service
+
+
+def test_what_gets_a_process_killed_twice_is_told_so(tiny_run: TinyRun) -> None:
+    with serving(tiny_run, "--set", "hardware.threads=2") as service, ThreadPoolExecutor(1) as client:
+        long = client.submit(ask, service, text=["나무 " * 200] * 60, beam=5)
+        while not long.done():
+            for pid in children(service.process.pid):
+                os.kill(pid, signal.SIGKILL)
+            time.sleep(0.02)
+        answer = long.result()
+        assert answer.status_code == 503
+        assert "a process that was translating was killed; free some memory" in answer.json()["error"]
+        assert answer.headers["retry-after"] == "1"
+        assert ask(service, text="나무").status_code == 200
+
+
+def test_a_stop_that_reaches_all_processes_finishes_what_has_begun(tiny_run: TinyRun) -> None:
+    with serving(tiny_run, "--set", "hardware.threads=2") as service, ThreadPoolExecutor(1) as client:
+        workers = wait_for_children(service, 2)
+        assert ask(service, text="나무").status_code == 200
+        long = client.submit(ask, service, text=["나무 " * 200] * 60, beam=5)
+        time.sleep(0.3)
+        for pid in (*workers, service.process.pid):
+            os.kill(pid, signal.SIGTERM)
+        assert long.result(_SECONDS).status_code == 200
+        assert service.process.wait(_SECONDS) == 0
