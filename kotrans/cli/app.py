@@ -9,6 +9,7 @@ import typer
 from kotrans.cli import (
     benchmarking,
     comparing,
+    drawing,
     evaluating,
     exporting,
     listing,
@@ -51,6 +52,7 @@ app.command()(training.average)
 app.command()(exporting.export)
 app.command()(benchmarking.bench)
 app.command()(listing.runs)
+app.command()(drawing.curves)
 app.command()(listing.corpora)
 app.add_typer(listing.config, name="config")
 

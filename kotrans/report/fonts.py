@@ -40,7 +40,7 @@ def drawable(texts: Iterable[str]) -> list[str]:
     missing = sorted({character for text in texts for character in text if ord(character) not in known})
     if missing:
         names = ", ".join(f"{character} (U+{ord(character):04X})" for character in missing)
-        logger.warning("heat map: no installed font has %s; drawn as %s", names, _UNKNOWN)
+        logger.warning("picture: no installed font has %s; drawn as %s", names, _UNKNOWN)
     return [text.translate({ord(character): _UNKNOWN for character in missing}) for text in texts]
 
 
@@ -48,7 +48,7 @@ def _korean_font() -> Path:
     for path in _candidates():
         if path.is_file() and {ord(character) for character in _SAMPLE} <= _characters(path):
             return path
-    raise KotransError(f"heat map: no font with Korean letters was found; install one: {_remedy()}")
+    raise KotransError(f"picture: no font with Korean letters was found; install one: {_remedy()}")
 
 
 def _candidates() -> Iterator[Path]:

@@ -10,9 +10,6 @@ from unicodedata import east_asian_width
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from kotrans.errors import UsageError
-from kotrans.files import new_file
-
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
@@ -20,7 +17,6 @@ if TYPE_CHECKING:
 _BYTE = re.compile(r"<0x([0-9A-F]{2})>")
 _CELL = 0.36  # inches, of one weight ...
 _MOST_INCHES = 40.0  # ... until a side gets this long; then the cells and letters of a longer sentence shrink
-_DPI = 150
 
 
 def attention_record(
@@ -51,12 +47,10 @@ def draw(
 
     The title may have lines: the sentence and its translation. The word marker ▁ is drawn as _, which every font has.
     Byte pieces that spell one character are drawn as that character: its weight as source is their sum, as target
-    their mean. Letters in an SVG are outlines, so that any viewer shows them. Raises UsageError for another file
-    type, KotransError if there is no font with Korean.
+    their mean. Raises UsageError for another file type, KotransError if there is no font with Korean.
     """
-    from matplotlib import style
-
-    from kotrans.report.fonts import drawable, font_families
+    from kotrans.report.fonts import drawable
+    from kotrans.report.pictures import check_picture, drawing, save
 
     check_picture(path)
     values = _checked(source_pieces, target_pieces, weights)
@@ -64,29 +58,16 @@ def draw(
     rows, rows_of = _join_bytes(target_pieces)
     joined = rows_of.T @ values @ columns_of / rows_of.sum(0)[:, None]  # (T', S')
     *labels, title = drawable([*(label.replace("▁", "_") for label in (*columns, *rows)), title])
-    settings = {"font.family": font_families(), "svg.fonttype": "path", "svg.hashsalt": "kotrans"}
-    with style.context(["default", settings]):
-        figure = _figure(labels[: len(columns)], labels[len(columns) :], joined, title.split("\n"))
-        with new_file(path) as scratch:
-            kind = path.suffix[1:].lower()
-            metadata = {"Date": None} if kind == "svg" else {}  # the same picture is the same file
-            figure.savefig(scratch, format=kind, dpi=_DPI, bbox_inches="tight", metadata=metadata)
-
-
-def check_picture(path: Path) -> None:
-    """Raises UsageError unless the name ends in .png or .svg."""
-    if path.suffix.lower() not in (".png", ".svg"):
-        raise UsageError(f"{path}: a heat map is written as .png or .svg; change the file name")
+    with drawing():
+        save(_figure(labels[: len(columns)], labels[len(columns) :], joined, title.split("\n")), path)
 
 
 def _figure(columns: list[str], rows: list[str], values: NDArray[np.float64], title: list[str]) -> "Figure":
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     cell = min(_CELL, _MOST_INCHES / max(values.shape))
     width, height = cell * len(columns), cell * len(rows)
     figure = Figure(figsize=(width, height))
-    FigureCanvasAgg(figure)  # pixels without a display, whatever backend is set
     axes = figure.add_axes((0, 0, 1, 1))  # labels, title and scale lie outside; the tight bounding box takes them in
     # Cells as pixels in an SVG too: a long sentence has thousands. imshow would resample them, which takes seconds.
     image = axes.pcolormesh(values, cmap="Blues", vmin=0, edgecolors="0.92", linewidth=0.5, rasterized=True)

@@ -131,7 +131,7 @@ def test_an_installed_font_does_when_none_is_carried(monkeypatch: pytest.MonkeyP
 
 
 def test_a_file_that_is_no_picture_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"a heat map is written as .png or .svg"):
+    with pytest.raises(UsageError, match=r"a picture is written as .png or .svg"):
         draw(tmp_path / "attention.jpg", ["가"], ["a"], [[1.0]])
 
 

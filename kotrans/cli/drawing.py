@@ -1,0 +1,32 @@
+"""`kotrans curves`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from kotrans.cli.options import run_names
+
+
+def curves(
+    runs: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--run",
+            metavar="RUN",
+            help="Which run, the most recently finished one if left out; may be given often.",
+            show_default=False,
+            autocompletion=run_names,
+        ),
+    ] = None,
+    out: Annotated[
+        Path, typer.Option(metavar="FILE", help="The picture, .png or .svg.", show_default="curves.png")
+    ] = Path("curves.png"),
+    updates: Annotated[bool, typer.Option("--updates", help="Over updates, not over minutes of training.")] = False,
+) -> None:
+    """Draw how runs came on: dev BLEU and perplexity."""
+    from kotrans.report.curves import draw_curves, read_curve
+    from kotrans.runs import find_run
+
+    names = list(dict.fromkeys(runs)) if runs else [None]
+    draw_curves(out, [read_curve(find_run(name)) for name in names], "updates" if updates else "minutes")

@@ -1,0 +1,90 @@
+"""How runs came on: dev BLEU and perplexity over the time or the updates that they took."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from kotrans.errors import CheckpointError, UsageError
+from kotrans.report.pictures import check_picture, drawing, save
+from kotrans.runs import Run
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_INCHES = (9.0, 3.6)
+By = Literal["minutes", "updates"]
+
+
+@dataclass(frozen=True)
+class Point:
+    """A validation."""
+
+    updates: int
+    minutes: float
+    """Of updates, validations and checkpoints left out."""
+    bleu: float
+    perplexity: float
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A run's validations, in order."""
+
+    name: str
+    points: tuple[Point, ...]
+
+
+def read_curve(run: Run) -> Curve:
+    """What the run's metrics say of its validations.
+
+    Raises CheckpointError if they cannot be read, UsageError if there is no validation yet.
+    """
+    points, minutes = [], 0.0
+    try:
+        for line in run.metrics.read_text("utf-8").splitlines():
+            values = json.loads(line)
+            if values["kind"] == "update":
+                minutes += values["seconds"] / 60
+            else:
+                points.append(Point(values["update"], minutes, values["bleu"], values["perplexity"]))
+    except (OSError, ValueError, KeyError, TypeError):
+        raise CheckpointError(f"{run.metrics}: missing or damaged; the run's checkpoints are not concerned") from None
+    if not points:
+        raise UsageError(f"run {run.name}: has no validation yet; wait for the first, or lower validation.every")
+    return Curve(run.name, tuple(points))
+
+
+def draw_curves(path: Path, curves: Sequence[Curve], by: By = "minutes") -> None:
+    """Draws dev BLEU and dev perplexity of runs side by side as a PNG or SVG file.
+
+    Raises UsageError for another file type, KotransError if there is no font with Korean.
+    """
+    check_picture(path)
+    with drawing():
+        save(_figure(curves, by), path)
+
+
+def _figure(curves: Sequence[Curve], by: By) -> "Figure":
+    from matplotlib.figure import Figure
+
+    from kotrans.report.fonts import drawable
+
+    figure = Figure(figsize=_INCHES, layout="constrained")
+    bleu, perplexity = figure.subplots(1, 2)
+    for curve, name in zip(curves, drawable(curve.name for curve in curves), strict=True):
+        over = [getattr(point, by) for point in curve.points]
+        bleu.plot(over, [point.bleu for point in curve.points], marker=".", label=name)
+        perplexity.plot(over, [point.perplexity for point in curve.points], marker=".")
+    bleu.set_ylabel("dev BLEU")
+    bleu.set_ylim(bottom=0)
+    bleu.legend(frameon=False)
+    perplexity.set_ylabel("dev perplexity")
+    perplexity.set_yscale("log")
+    for axes in (bleu, perplexity):
+        axes.set_xlabel("minutes of training" if by == "minutes" else "updates")
+        axes.set_xlim(left=0)
+        axes.grid(alpha=0.3)
+        axes.spines[["top", "right"]].set_visible(False)
+    return figure
