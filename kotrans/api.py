@@ -5,8 +5,8 @@ from os import PathLike
 from pathlib import Path
 from typing import Self
 
+from kotrans.assembly import Translation
 from kotrans.pipeline.translation import LoadedRuns, load_runs
-from kotrans.translate import Translation
 
 
 class Translator:

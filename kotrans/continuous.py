@@ -5,10 +5,11 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from typing import NamedTuple
 
+from kotrans.assembly import Prepared, Translation
 from kotrans.errors import ModelError
 from kotrans.search.beam import BeamSearch
 from kotrans.search.trellis import Hypothesis
-from kotrans.translate import BatchTranslator, Prepared, Translation
+from kotrans.translate import BatchTranslator
 
 
 class Asked(NamedTuple):
@@ -58,7 +59,8 @@ class ContinuousTranslator:
         for (beam, n_best), of_kind in groupby(sorted(lines, key=lambda line: line.kind), key=lambda line: line.kind):
             parts = [(line, place) for line in of_kind for place in range(len(line.prepared.parts))]
             batch = self._translator.batch([line.prepared.parts[place].ids for line, place in parts])
-            self._parts.update(zip(self._search.add(*batch, n_best=n_best, beam=beam), parts, strict=True))
+            searched = self._translator.assembler.searched(n_best, beam)
+            self._parts.update(zip(self._search.add(*batch, n_best=searched, beam=beam), parts, strict=True))
 
     def step(self, steps: int) -> list[Answer]:
         """Takes so many steps, or as many as there are, and answers the lines that are done.
@@ -73,8 +75,9 @@ class ContinuousTranslator:
             line, place = self._parts.pop(number)
             line.found[place] = hypotheses
             if len(line.found) == len(line.prepared.parts):
-                n_bests = [line.found[place] for place in sorted(line.found)]
-                answers.append((line.asked.key, self._translator.put_together(line.prepared, n_bests)))
+                found = [line.found[place] for place in sorted(line.found)]
+                translation = self._translator.assembler.assemble(line.prepared, found, line.asked.n_best)
+                answers.append((line.asked.key, translation))
         return answers
 
     def _prepared(self, asked: Asked) -> list[_Line]:
@@ -85,6 +88,6 @@ class ContinuousTranslator:
             self._answers.append((asked.key, error))
             return []
         if not prepared.parts:
-            self._answers.append((asked.key, self._translator.put_together(prepared, [])))
+            self._answers.append((asked.key, self._translator.assembler.assemble(prepared, [], asked.n_best)))
             return []
         return [_Line(asked, prepared)]

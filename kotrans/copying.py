@@ -7,7 +7,6 @@ Shape key: T target pieces, S source pieces, U target tokens, R source tokens.
 """
 
 import re
-from collections import Counter
 from collections.abc import Sequence
 from difflib import SequenceMatcher
 from itertools import groupby
@@ -15,7 +14,7 @@ from typing import NamedTuple
 
 from torch import Tensor
 
-from kotrans.verbatim import Token, in_common, times, tokens
+from kotrans.verbatim import Token, lost, times, tokens
 from kotrans.words import END, word_spans, word_text, word_weights
 
 _BYTE = re.compile(r"<0x([0-9A-F]{2})>")
@@ -94,9 +93,7 @@ def words_copied(pieces: Sequence[str], copies: Sequence[Copy]) -> list[str]:
 
 def _choose(here: _Side, there: _Side, weights: Tensor) -> dict[int, Copy]:
     """What is copied over which of the translation's tokens, by their number."""
-    missing = Counter(each.token.key for each in there.tokens) - (
-        in_common(there.text, here.text, "word") + in_common(there.text, here.text, "number")
-    )
+    missing = lost(there.text, here.text)
     known = {form for each in there.tokens for form in (each.token.text, each.token.key)}
     over = [
         (number, each)

@@ -1,17 +1,16 @@
 """Text to text: tokenize, batch, search, detokenize, and keep the order of the lines."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from itertools import islice
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
 
+from kotrans.assembly import Assembler, Part, Prepared, Translation
 from kotrans.batching import pad
 from kotrans.checkpoint import Checkpoint
 from kotrans.config.config import SearchConfig
-from kotrans.copying import Copy, copy_over
 from kotrans.errors import ModelError
 from kotrans.model.stepping import PRODUCTS, SearchModel
 from kotrans.search.beam import search
@@ -20,7 +19,6 @@ from kotrans.search.stepper import EnsembleStepper, Stepper
 from kotrans.search.trellis import Hypothesis
 from kotrans.sentences import split_sentences
 from kotrans.shares import Shares
-from kotrans.text import normalize
 from kotrans.tokenizer import EOS, PAD, Tokenizer
 
 # Batches of lines read ahead and sorted by length: some for each thread, so that none waits long at the end.
@@ -28,52 +26,7 @@ _BATCHES_SORTED = 16
 _BATCHES_A_THREAD = 4
 
 
-@dataclass(frozen=True)
-class TranslatedText:
-    """One translation of a line."""
-
-    text: str
-    score: float  # what the n-best list is sorted by
-    log_prob: float
-    pieces: tuple[str, ...]  # with "</s>" if the translation is finished
-    token_log_probs: tuple[float, ...]  # of each piece
-    weights: Tensor | None  # (pieces, source pieces) attention weights
-    finished: bool  # false if it was cut at the maximum length
-    copies: tuple[Copy, ...]  # tokens of the source that stand in `text` for what some of the pieces spell
-
-
-@dataclass(frozen=True)
-class Translation:
-    """A line and its translations, the best first. A blank line has one, which is blank."""
-
-    source: str
-    source_pieces: tuple[str, ...]  # with "</s>" at the end of each part
-    hypotheses: tuple[TranslatedText, ...]  # of different texts
-    parts: int  # sentences, and pieces of those that are longer than what the model saw in training; 0 if it is blank
-    cut: bool = False  # true if there is such a long sentence
-
-    @property
-    def text(self) -> str:
-        return self.hypotheses[0].text
-
-
 Found = TypeVar("Found")
-_BLANK = TranslatedText("", 0.0, 0.0, (), (), None, finished=True, copies=())
-
-
-class Part(NamedTuple):
-    """What of a line is translated by itself."""
-
-    ids: Sequence[int]
-    space: str  # between it and the next part
-
-
-class Prepared(NamedTuple):
-    """A line before it is translated."""
-
-    line: str
-    parts: Sequence[Part]  # none of a blank line
-    cut: bool  # whether there is a sentence of several parts
 
 
 class BatchTranslator:
@@ -93,6 +46,7 @@ class BatchTranslator:
         self.device = device
         self.max_pieces = max_pieces
         self.max_source_length = max_source_length
+        self.assembler = Assembler(tokenizer, config)
         self._shares = Shares(torch.get_num_threads() if device.type == "cpu" else 1)
 
     @property
@@ -138,14 +92,16 @@ class BatchTranslator:
 
         found = self._by_length(rows, lambda i: len(sources[i]), scored)
         for i, (line, _) in enumerate(pairs):
-            parts = [Part(sources[i], "")] if i in found else []
-            yield self._translation(line, parts, [[found[i]]] if i in found else [], cut=False, copying=False)
+            given = [(Part(sources[i], ""), found[i])] if i in found else []
+            prepared = Prepared(line, [part for part, _ in given], cut=False)
+            yield self.assembler.as_given(prepared, [hypothesis for _, hypothesis in given])
 
     def _translate_chunk(self, lines: Sequence[str], n_best: int, first: int) -> Iterator[Translation]:
         prepared = self.prepare(lines, first)
-        found = self._search([part.ids for line in prepared for part in line.parts], n_best)
+        searched = self.assembler.searched(n_best, self.config.beam)
+        found = self._search([part.ids for line in prepared for part in line.parts], searched)
         for line in prepared:
-            yield self.put_together(line, list(islice(found, len(line.parts))))
+            yield self.assembler.assemble(line, list(islice(found, len(line.parts))), n_best)
 
     def prepare(self, lines: Sequence[str], first: int = 1) -> list[Prepared]:
         """Lines in sentences, and those that are too long in parts; `first` numbers them in messages.
@@ -163,11 +119,6 @@ class BatchTranslator:
             ]
             prepared.append(Prepared(line, parts, cut=len(parts) > len(of_line)))
         return prepared
-
-    def put_together(self, prepared: Prepared, n_bests: Sequence[list[Hypothesis]]) -> Translation:
-        """The translation of a line from the n best of each of its parts."""
-        line, parts, cut = prepared
-        return self._translation(line, parts, n_bests, cut=cut, copying=self.config.copying)
 
     def batch(self, sources: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
         """What a search takes for sources without EOS: their ids (B, S), and a mask (B, S) true on real pieces."""
@@ -216,47 +167,6 @@ class BatchTranslator:
             parts.append(Part(ids[start:cut], " "))
             start = cut
         return [*parts, Part(ids[start:], space)]
-
-    def _translation(
-        self, line: str, parts: Sequence[Part], n_bests: Sequence[list[Hypothesis]], *, cut: bool, copying: bool
-    ) -> Translation:
-        """The translation of a line from its parts and the n best of each."""
-        if not parts:
-            return Translation(line, (), (_BLANK,), 0)
-        pieces = [piece for part in parts for piece in self._source_pieces(part)]
-        ranked = zip(*n_bests, strict=False)  # a part may have fewer hypotheses than the others
-        best: dict[str, TranslatedText] = {}  # other pieces may spell the same text, more so after copying
-        for each in ranked:
-            joined = self._join(parts, each, copying=copying)
-            best.setdefault(joined.text, joined)
-        return Translation(line, tuple(pieces), tuple(best.values()), len(parts), cut)
-
-    def _source_pieces(self, part: Part) -> list[str]:
-        return [*self.tokenizer.source.pieces(part.ids), "</s>"]
-
-    def _join(self, parts: Sequence[Part], hypotheses: Sequence[Hypothesis], *, copying: bool) -> TranslatedText:
-        """One translation from those of the parts; no part looked at another's source, so those weights are 0."""
-        weights = [each.weights for each in hypotheses if each.weights is not None]
-        text, pieces, copies = "", list[str](), list[Copy]()
-        for part, each in zip(parts, hypotheses, strict=True):
-            said = [*self.tokenizer.target.pieces(each.ids), *(["</s>"] if each.finished else [])]
-            # A model that spells bytes may spell a line end or a control character, too.
-            spelt, copied = normalize(self.tokenizer.target.decode(each.ids)), list[Copy]()
-            if copying and each.weights is not None:
-                spelt, copied = copy_over(spelt, self._source_pieces(part), said, each.weights)
-            text += spelt and spelt + part.space
-            copies += [copy.behind(len(pieces)) for copy in copied]
-            pieces += said
-        return TranslatedText(
-            text=text.strip(" "),
-            score=sum(each.score for each in hypotheses) / len(hypotheses),
-            log_prob=sum(each.log_prob for each in hypotheses),
-            pieces=tuple(pieces),
-            token_log_probs=tuple(value for each in hypotheses for value in each.token_log_probs),
-            weights=torch.block_diag(*weights) if weights else None,  # (pieces, source pieces)
-            finished=all(each.finished for each in hypotheses),
-            copies=tuple(copies),
-        )
 
 
 def _blanks(space: str) -> str:

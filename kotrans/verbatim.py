@@ -61,6 +61,12 @@ def in_common(source: str, text: str, kind: Kind) -> Counter[str]:
     )
 
 
+def lost(source: str, text: str) -> Counter[str]:
+    """The tokens of the source that do not stand in a text, by their keys, each as often as it is missing."""
+    kept = in_common(source, text, "word") + in_common(source, text, "number")
+    return Counter(token.key for token in tokens(source)) - kept
+
+
 def times(word: str, text: str) -> int:
     """How often a word stands in a text with no letter, digit or underscore right before or after it."""
     count, begin = 0, text.find(word)

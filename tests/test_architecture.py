@@ -23,7 +23,7 @@ ROWS = (
     ("batching", "encoding", "words"),
     ("model", "prefetch"),
     ("loss", "schedule", "search", "copying"),
-    ("checkpoint", "runs"),
+    ("assembly", "checkpoint", "runs"),
     ("trainer", "translate", "evaluate"),
     ("bench", "continuous", "export", "quality"),
     ("report", "serve"),

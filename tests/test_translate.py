@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from kotrans.assembly import Part, Prepared, Translation
 from kotrans.continuous import Asked, ContinuousTranslator
 from kotrans.copying import words_copied
 from kotrans.errors import ModelError
@@ -17,7 +18,7 @@ from kotrans.report.records import translation_record
 from kotrans.search.trellis import Hypothesis
 from kotrans.serve.answers import _attention
 from kotrans.text import normalize
-from kotrans.translate import BatchTranslator, Part, Translation
+from kotrans.translate import BatchTranslator
 from kotrans.words import word_text
 from tests.processors import INT8
 from tests.tiny_run import TinyRun, kotrans, write_config
@@ -188,7 +189,7 @@ def test_a_model_that_spells_line_ends_still_gives_one_clean_line(
 ) -> None:
     spelt = Hypothesis((5,), -1.0, -1.0, (-1.0, -1.0), None, True)
     monkeypatch.setattr(translator.tokenizer.target, "decode", lambda ids: " a\nb\r\n\x00\x1b[31mc\u2028d\u200b ")
-    text = translator._join([Part([5], "")], [spelt], copying=True).text
+    text = translator.assembler.assemble(Prepared("나무", [Part([5], "")], cut=False), [[spelt]], 1).text
     assert text == "a b [31mc d" == normalize(text)
 
 
@@ -198,7 +199,7 @@ def test_a_text_that_several_hypotheses_spell_is_one_translation_with_the_best_s
     found = [Hypothesis((piece,), score, score, (score, 0.0), None, True) for piece, score in [(5, -1.0), (6, -2.0)]]
     for said, scores in [("same", [-1.0]), (None, [-1.0, -2.0])]:
         monkeypatch.setattr(translator.tokenizer.target, "decode", lambda ids, said=said: said or f"piece {ids[0]}")
-        translation = translator._translation("나무", [Part([5], "")], [found], cut=False, copying=True)
+        translation = translator.assembler.assemble(Prepared("나무", [Part([5], "")], cut=False), [found], 2)
         assert [each.score for each in translation.hypotheses] == scores
 
 
@@ -245,7 +246,7 @@ def test_nothing_is_copied_when_told_or_into_a_translation_that_is_given(
     misspelling(plain, monkeypatch)
     best = next(plain.translate(["나무 zebra."])).hypotheses[0]
     assert (best.text, best.copies) == ("a zebr", ())
-    monkeypatch.setattr("kotrans.translate.copy_over", None)
+    monkeypatch.setattr("kotrans.assembly.copy_over", None)
     (scored,) = translator_with(tiny_run).score([("나무 zebra", "a zebr")])
     assert (scored.text, scored.hypotheses[0].copies) == ("a zebr", ())
 

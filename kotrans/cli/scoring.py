@@ -13,7 +13,7 @@ from kotrans.cli.translating import checked_text, load_translator, to_json, writ
 from kotrans.errors import UsageError
 
 if TYPE_CHECKING:
-    from kotrans.translate import Translation
+    from kotrans.assembly import Translation
 
 
 def score(

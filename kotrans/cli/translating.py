@@ -16,7 +16,8 @@ from kotrans.cli.options import Models, RunNames, Settings
 from kotrans.errors import ModelError, UsageError
 
 if TYPE_CHECKING:
-    from kotrans.translate import BatchTranslator, Translation
+    from kotrans.assembly import Translation
+    from kotrans.translate import BatchTranslator
 
 
 def translate(

@@ -105,6 +105,8 @@ class SearchConfig(Section):
     lets it loop."""
     copying: bool = True
     """Put a number or Latin word of the source where the translation misspells it, by what that looked at."""
+    verbatim_penalty: float = Field(1.0, ge=0)
+    """How much lower a translation ranks, in score, for each number or Latin word of the source that it lacks."""
     batch: int = Field(64, ge=1)
     """Sentences translated together."""
 

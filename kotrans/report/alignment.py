@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from kotrans.translate import Translation
+from kotrans.assembly import Translation
 from kotrans.words import END, word_spans, word_weights
 
 

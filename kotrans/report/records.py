@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from kotrans.translate import TranslatedText, Translation
+from kotrans.assembly import TranslatedText, Translation
 
 
 def translation_record(translation: Translation) -> dict[str, Any]:

@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
+from kotrans.assembly import TranslatedText, Translation
 from kotrans.copying import words_copied
 from kotrans.serve.batcher import Job
 from kotrans.serve.messages import Attention, Hypothesis, TranslatedSentence, TranslateResponse
-from kotrans.translate import TranslatedText, Translation
 from kotrans.words import word_spans, word_text, word_weights
 
 _DIGITS = 5  # of a weight

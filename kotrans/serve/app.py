@@ -13,6 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Receive
 
 import kotrans
+from kotrans.assembly import Translation
 from kotrans.config.config import SearchConfig
 from kotrans.config.serving import ServeConfig
 from kotrans.errors import DataError, ModelError
@@ -23,7 +24,6 @@ from kotrans.serve.guard import Guard, Refused
 from kotrans.serve.messages import Health, Problem, TranslateRequest, TranslateResponse
 from kotrans.serve.page import load_page
 from kotrans.serve.translating import Translating
-from kotrans.translate import Translation
 
 _STATUSES = {
     400: "The body cannot be read as JSON.",

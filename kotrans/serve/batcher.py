@@ -11,10 +11,10 @@ from itertools import count
 from types import TracebackType
 from typing import NamedTuple, Self
 
+from kotrans.assembly import Translation
 from kotrans.continuous import Asked
 from kotrans.errors import DataError, ModelError
 from kotrans.serve.translating import Translating
-from kotrans.translate import Translation
 
 
 class Full(Exception):

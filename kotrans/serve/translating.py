@@ -8,10 +8,11 @@ from typing import Any, Protocol
 
 import torch
 
+from kotrans.assembly import Translation
 from kotrans.continuous import Answer, Asked, ContinuousTranslator
 from kotrans.errors import ModelError
 from kotrans.processes import Worker
-from kotrans.translate import BatchTranslator, Translation
+from kotrans.translate import BatchTranslator
 
 _STEPS = 8  # of a search, until lines that came meanwhile join it
 

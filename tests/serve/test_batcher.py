@@ -11,12 +11,13 @@ import pytest
 import torch
 from torch import Tensor
 
+from kotrans.assembly import Assembler, Part, Prepared, Translation
 from kotrans.config.config import SearchConfig
 from kotrans.errors import ModelError
 from kotrans.search.trellis import Hypothesis
 from kotrans.serve.batcher import Batcher, Full
 from kotrans.serve.translating import Here
-from kotrans.translate import BatchTranslator, Part, Prepared, Translation
+from kotrans.translate import BatchTranslator
 from tests.search.small_models import VOCABULARY, TableStepper
 
 _SECONDS = 30  # until a test gives up
@@ -59,6 +60,7 @@ class Held(BatchTranslator):
         )
         self.device = torch.device("cpu")
         self.stepper = self.held = HeldStepper()
+        self.assembler = Unspelt()
 
     def prepare(self, lines: Sequence[str], first: int = 1) -> list[Prepared]:
         if "bad" in lines:
@@ -67,9 +69,16 @@ class Held(BatchTranslator):
             Prepared(line, [Part([ord(letter) for letter in line], "")] if line else [], cut=False) for line in lines
         ]
 
-    def put_together(self, prepared: Prepared, n_bests: Sequence[list[Hypothesis]]) -> Translation:
-        assert all(len(hypothesis.ids) == _STEPS for found in n_bests for hypothesis in found)
-        return Translation(prepared.line, (), (), len(n_bests))
+
+class Unspelt(Assembler):
+    """Makes a Translation without hypotheses."""
+
+    def __init__(self) -> None:
+        self._config = SearchConfig(verbatim_penalty=0)
+
+    def assemble(self, prepared: Prepared, found: Sequence[Sequence[Hypothesis]], n_best: int) -> Translation:
+        assert all(len(hypothesis.ids) == _STEPS for hypotheses in found for hypothesis in hypotheses)
+        return Translation(prepared.line, (), (), len(found))
 
 
 @pytest.fixture

@@ -59,8 +59,7 @@ def test_requests_that_come_together_are_batched_and_each_gets_what_it_would_get
         with ThreadPoolExecutor(len(asked)) as pool:
             answers = list(pool.map(lambda pair: ask(*pair), asked))
         after = figure(client, "kotrans_batch_sentences_sum"), figure(client, "kotrans_batch_sentences_count")
-    assert after[0] - before[0] == len(asked)
-    assert after[1] - before[1] < len(asked) / 2
+    assert (after[0] - before[0]) / (after[1] - before[1]) > 2  # sentences at a time, on average
     for beam in (1, 4):
         alone = translator(beam)
         for line, answer in zip(lines, answers[(beam == 4) :: 2], strict=True):

@@ -1,0 +1,171 @@
+"""From what a search finds for the parts of a line to the line's translations."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from kotrans.config.config import SearchConfig
+from kotrans.copying import Copy, copy_over
+from kotrans.search.trellis import Hypothesis
+from kotrans.text import normalize
+from kotrans.tokenizer import Tokenizer
+from kotrans.verbatim import lost
+
+
+@dataclass(frozen=True)
+class TranslatedText:
+    """One translation of a line."""
+
+    text: str
+    score: float  # the log-probability as `search` normalises it, the mean of all parts
+    log_prob: float
+    pieces: tuple[str, ...]  # with "</s>" if the translation is finished
+    token_log_probs: tuple[float, ...]  # of each piece
+    weights: Tensor | None  # (pieces, source pieces) attention weights
+    finished: bool  # false if it was cut at the maximum length
+    copies: tuple[Copy, ...]  # tokens of the source that stand in `text` for what some of the pieces spell
+
+
+@dataclass(frozen=True)
+class Translation:
+    """A line and its translations, the best first. A blank line has one, which is blank."""
+
+    source: str
+    source_pieces: tuple[str, ...]  # with "</s>" at the end of each part
+    hypotheses: tuple[TranslatedText, ...]  # of different texts
+    parts: int  # sentences, and pieces of those that are longer than what the model saw in training; 0 if it is blank
+    cut: bool = False  # true if there is such a long sentence
+
+    @property
+    def text(self) -> str:
+        return self.hypotheses[0].text
+
+
+class Part(NamedTuple):
+    """What of a line is translated by itself."""
+
+    ids: Sequence[int]
+    space: str  # between it and the next part
+
+
+class Prepared(NamedTuple):
+    """A line before it is translated."""
+
+    line: str
+    parts: Sequence[Part]  # none of a blank line
+    cut: bool  # whether there is a sentence of several parts
+
+
+_BLANK = TranslatedText("", 0.0, 0.0, (), (), None, finished=True, copies=())
+
+
+class Assembler:
+    """Spells hypotheses, copies into them what they misspell, and ranks them."""
+
+    def __init__(self, tokenizer: Tokenizer, config: SearchConfig) -> None:
+        self._tokenizer = tokenizer
+        self._config = config
+
+    def searched(self, n_best: int, beam: int) -> int:
+        """How many hypotheses of each part `assemble` needs for so many translations."""
+        return max(n_best, beam) if self._config.verbatim_penalty else n_best
+
+    def assemble(self, prepared: Prepared, found: Sequence[Sequence[Hypothesis]], n_best: int) -> Translation:
+        """The n best translations of a line from what was found for each of its parts, best first."""
+        parts = [_Part(part, self._tokenizer) for part in prepared.parts]
+        ranked = [self._ranked(part, hypotheses) for part, hypotheses in zip(parts, found, strict=True)]
+        return _translation(prepared, parts, zip(*ranked, strict=False), n_best)  # a part may have fewer than others
+
+    def as_given(self, prepared: Prepared, found: Sequence[Hypothesis]) -> Translation:
+        """The translation that was given for a line, the hypotheses of its parts as they are."""
+        parts = [_Part(part, self._tokenizer) for part in prepared.parts]
+        said = tuple(_Said(part, each, copying=False) for part, each in zip(parts, found, strict=True))
+        return _translation(prepared, parts, iter([said]), 1)
+
+    def _ranked(self, part: "_Part", hypotheses: Sequence[Hypothesis]) -> Iterator["_Said"]:
+        """The hypotheses of a part, the best first, spelt when they are asked for.
+
+        Each number or Latin word of the source that a finished one has lost makes it rank lower.
+        """
+        said = (_Said(part, each, copying=self._config.copying) for each in hypotheses)
+        penalty = self._config.verbatim_penalty
+        first = next(said)
+        if not penalty or not first.lost:
+            yield first
+            yield from said
+        else:
+            yield from sorted([first, *said], key=lambda each: (not each.finished, penalty * each.lost - each.score))
+
+
+class _Part:
+    """The source of a part, spelt."""
+
+    def __init__(self, part: Part, tokenizer: Tokenizer) -> None:
+        self.space = part.space
+        self.pieces = [*tokenizer.source.pieces(part.ids), "</s>"]
+        self._ids = part.ids
+        self.tokenizer = tokenizer
+
+    @cached_property
+    def text(self) -> str:
+        return self.tokenizer.source.decode(self._ids)
+
+
+class _Said:
+    """A hypothesis of a part, spelt."""
+
+    def __init__(self, part: _Part, hypothesis: Hypothesis, *, copying: bool) -> None:
+        vocabulary = part.tokenizer.target
+        self.part = part
+        self.hypothesis = hypothesis
+        self.finished, self.score = hypothesis.finished, hypothesis.score
+        self.pieces = [*vocabulary.pieces(hypothesis.ids), *(["</s>"] if hypothesis.finished else [])]
+        # A model that spells bytes may spell a line end or a control character, too.
+        self.text, self.copies = normalize(vocabulary.decode(hypothesis.ids)), list[Copy]()
+        if copying and hypothesis.weights is not None:
+            self.text, self.copies = copy_over(self.text, part.pieces, self.pieces, hypothesis.weights)
+
+    @cached_property
+    def lost(self) -> int:
+        """How many numbers and Latin words of the source are not in the text."""
+        return lost(self.part.text, self.text).total()
+
+
+def _translation(
+    prepared: Prepared, parts: Sequence[_Part], ranked: Iterator[tuple[_Said, ...]], n_best: int
+) -> Translation:
+    if not parts:
+        return Translation(prepared.line, (), (_BLANK,), 0)
+    pieces = [piece for part in parts for piece in part.pieces]
+    best: dict[str, TranslatedText] = {}  # other pieces may spell the same text, more so after copying
+    for said in ranked:
+        joined = _join(said)
+        best.setdefault(joined.text, joined)
+        if len(best) == n_best:
+            break
+    return Translation(prepared.line, tuple(pieces), tuple(best.values()), len(parts), prepared.cut)
+
+
+def _join(parts: Sequence[_Said]) -> TranslatedText:
+    """One translation from those of the parts; no part looked at another's source, so those weights are 0."""
+    hypotheses = [each.hypothesis for each in parts]
+    weights = [each.weights for each in hypotheses if each.weights is not None]
+    text, pieces, copies = "", list[str](), list[Copy]()
+    for each in parts:
+        text += each.text and each.text + each.part.space
+        copies += [copy.behind(len(pieces)) for copy in each.copies]
+        pieces += each.pieces
+    return TranslatedText(
+        text=text.strip(" "),
+        score=sum(each.score for each in hypotheses) / len(hypotheses),
+        log_prob=sum(each.log_prob for each in hypotheses),
+        pieces=tuple(pieces),
+        token_log_probs=tuple(value for each in hypotheses for value in each.token_log_probs),
+        weights=torch.block_diag(*weights) if weights else None,  # (pieces, source pieces)
+        finished=all(each.finished for each in hypotheses),
+        copies=tuple(copies),
+    )
