@@ -101,6 +101,18 @@ def test_lines_that_join_a_running_search_get_what_they_get_alone(tiny_run: Tiny
         assert_same([joined], list(translator_with(tiny_run, f"search.beam={beam}").translate([line], n_best)))
 
 
+def test_parts_of_a_line_stand_in_their_order_whichever_is_done_first(tiny_run: TinyRun, sources: list[str]) -> None:
+    translator, line = translator_with(tiny_run), f"{LONG}. {sources[0]} 나무."
+    running, done = ContinuousTranslator(translator), list[Translation | ModelError]()
+    running.add([Asked(0, line, 1, 1)])
+    while not done:
+        done = [answer for _, answer in running.step(1)]
+    (joined,) = done
+    assert isinstance(joined, Translation)
+    assert joined.parts > 2
+    assert_same([joined], list(translator_with(tiny_run, "search.beam=1").translate([line])))
+
+
 @pytest.mark.parametrize("precision", ["bf16", pytest.param("int8", marks=INT8)])
 def test_a_lower_precision_is_taken_only_when_told_and_hardly_moves_a_score(
     tiny_run: TinyRun, sources: list[str], precision: str

@@ -148,6 +148,14 @@ def test_sentences_that_join_go_on_as_if_alone_and_harm_nobody(
         owners, pieces = [owners[row] for row in rows], [[*pieces[row], 4 + row % 3] for row in rows]
 
 
+def test_sentences_that_join_are_held_beside_those_of_like_lengths() -> None:
+    model = SearchModel(tiny_model(tiny_config()))
+    source = torch.full((12, 9), 6)
+    mask = torch.arange(9) < torch.tensor([9, 1] * 6).unsqueeze(1)
+    state = model.join(model.start(source, mask), model.start(source[:4], mask[:4]))
+    assert [tuple(group.mask.shape) for group in state.sources.groups] == [(8, 9), (8, 1)]
+
+
 def test_what_a_sentence_is_encoded_to_is_held_once_and_leaves_with_its_last_hypothesis() -> None:
     model = SearchModel(tiny_model(tiny_config()))
     source = torch.full((8, 5), 6)

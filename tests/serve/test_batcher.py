@@ -203,6 +203,13 @@ def test_threads_take_equal_parts_and_none_waits_for_another(held: Held) -> None
         assert sources(job) == list("abcdef")
 
 
+def test_threads_take_equal_parts_again_when_the_first_are_done(held: Held) -> None:
+    held.held.free.set()
+    with batcher_of(held, threads=2, size=8) as batcher:
+        assert batcher.submit(list("abcdef"), 1, 1).done.result(_SECONDS)
+        assert batcher._taken == 0
+
+
 def test_how_many_were_translated_together_is_told_with_the_time_that_it_took(held: Held) -> None:
     held.held.free.set()
     told: list[tuple[int, float]] = []
