@@ -229,6 +229,8 @@ def test_a_config_of_another_encoding_or_place_is_refused(tmp_path: Path) -> Non
 def test_the_config_of_an_older_run_loads_without_the_settings_that_there_were(tmp_path: Path) -> None:
     older = written(tmp_path, "corpora: [{name: starter}]\nserve: {gather_ms: 4.0, port: 1234}")
     assert load_config(older).serve.port == 1234
+    with pytest.raises(ConfigError, match=r"serve.gather_ms: there is no such setting"):
+        load_config(older, ["serve.gather_ms=1"])
     with pytest.raises(ConfigError, match=r"serve.gather_mz: there is no such setting"):
         load_config(written(tmp_path, "corpora: [{name: starter}]\nserve: {gather_mz: 4.0}"))
 

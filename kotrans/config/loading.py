@@ -58,7 +58,10 @@ def read_yaml(path: Path) -> dict[str, Any]:
 
 
 def parse_yaml(data: bytes, path: Path) -> dict[str, Any]:
-    """The mapping in YAML that was read from `path`. Raises ConfigError if it is anything else."""
+    """The mapping in YAML that was read from `path`. Raises ConfigError if it is anything else.
+
+    Settings that there were are left out.
+    """
     text = decode(data, path)
     try:
         values = _Loader(text).get_single_data()
@@ -71,13 +74,13 @@ def parse_yaml(data: bytes, path: Path) -> dict[str, Any]:
         return {}
     if not isinstance(values, dict):
         raise ConfigError(f"{path}: a config is a mapping of sections, but this is a {type(values).__name__}")
-    return values
+    return _without_retired(values)
 
 
 def check_config(values: Mapping[str, Any], where: str) -> Config:
     """A Config from plain values; `where` begins every message."""
     try:
-        return Config.model_validate(_without_retired(values))
+        return Config.model_validate(values)
     except ValidationError as error:
         problems = error.errors()
         # A list whose entries are all refused is called empty besides.
@@ -87,7 +90,7 @@ def check_config(values: Mapping[str, Any], where: str) -> Config:
 
 
 def _without_retired(values: Mapping[str, Any]) -> dict[str, Any]:
-    """The values without settings that there were: the config of an older run has them all, and it must still load."""
+    """A file's values without settings that there were: an older run's config has them all, and it must still load."""
     kept = dict(values)
     for section, key in _RETIRED:
         if isinstance(inner := kept.get(section), dict):

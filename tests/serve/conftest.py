@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,11 +27,32 @@ class Service:
         headers = {"authorization": f"Bearer {token}"} if token else {}
         return httpx.Client(base_url=self.url, headers=headers, trust_env=False, timeout=60)
 
+    def children(self, count: int | None = None) -> list[int]:
+        """The processes that it has started to translate; waits until there are so many."""
+        until = time.monotonic() + 60
+        while len(found := _translating(self.process.pid)) != count is not None and time.monotonic() < until:
+            time.sleep(0.05)
+        assert count in (None, len(found))
+        return found
+
     def stop(self) -> tuple[int, str]:
         """Asks it to stop, and gives its exit code and what else it said on standard error."""
         self.process.send_signal(signal.SIGTERM)
         _, said = self.process.communicate(timeout=60)
         return self.process.returncode, said
+
+
+def _translating(parent: int) -> list[int]:
+    pids = []
+    for status in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            its_parent = int(status.read_text().rpartition(")")[2].split()[1])
+            translates = b"spawn_main" in (status.parent / "cmdline").read_bytes()
+        except OSError:  # it has ended meanwhile
+            continue
+        if its_parent == parent and translates:
+            pids.append(int(status.parent.name))
+    return pids
 
 
 @contextmanager

@@ -17,28 +17,6 @@ from tests.tiny_run import TinyRun
 _SECONDS = 60  # until a test gives up
 
 
-def children(process: int) -> list[int]:
-    """The processes that a process has started and that translate."""
-    pids = []
-    for status in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            parent = int(status.read_text().rpartition(")")[2].split()[1])
-            translates = b"spawn_main" in (status.parent / "cmdline").read_bytes()
-        except OSError:  # it has ended meanwhile
-            continue
-        if parent == process and translates:
-            pids.append(int(status.parent.name))
-    return pids
-
-
-def wait_for_children(service: Service, count: int) -> list[int]:
-    until = time.monotonic() + _SECONDS
-    while len(found := children(service.process.pid)) != count and time.monotonic() < until:
-        time.sleep(0.05)
-    assert len(found) == count
-    return found
-
-
 def ask(service: Service, **question: Any) -> httpx.Response:
     with service.client() as client:
         return client.post("/translate", json=question)
@@ -48,7 +26,7 @@ def test_two_processes_answer_as_one_does(tiny_run: TinyRun, service: Service) -
     lines = [*read_lines(tiny_run.folder / "test.ko")[:40], "", "나무 " * 90]
     questions = [{"text": line, "beam": 1 + n % 3, "attention": n % 2 == 0} for n, line in enumerate(lines)]
     with serving(tiny_run, "--set", "hardware.threads=2") as two, ThreadPoolExecutor(16) as clients:
-        wait_for_children(two, 2)
+        two.children(2)
         answers = list(clients.map(lambda question: ask(two, **question).json(), questions))
         together = ask(two, text=lines, beam=2).json()
     for question, answer in zip(questions, answers, strict=True):
@@ -64,15 +42,15 @@ def test_two_processes_answer_as_one_does(tiny_run: TinyRun, service: Service) -
 
 def test_a_process_that_is_killed_is_started_anew_and_nobody_is_told(tiny_run: TinyRun) -> None:
     with serving(tiny_run, "--set", "hardware.threads=2") as service, ThreadPoolExecutor(1) as client:
-        wait_for_children(service, 2)
+        service.children(2)
         assert ask(service, text=["나무"] * 8).status_code == 200
         long = client.submit(ask, service, text=["나무 " * 200] * 60, beam=5)
         time.sleep(0.3)
-        for pid in wait_for_children(service, 2):
+        for pid in service.children(2):
             os.kill(pid, signal.SIGKILL)
         assert long.result(_SECONDS).status_code == 200
         assert ask(service, text=["나무"] * 8).status_code == 200
-        pids = children(service.process.pid)
+        pids = service.children()
     assert pids
     assert not any(Path(f"/proc/{pid}").exists() for pid in pids)  # none outlives the service
 
@@ -81,7 +59,7 @@ def test_what_gets_a_process_killed_twice_is_told_so(tiny_run: TinyRun) -> None:
     with serving(tiny_run, "--set", "hardware.threads=2") as service, ThreadPoolExecutor(1) as client:
         long = client.submit(ask, service, text=["나무 " * 200] * 60, beam=5)
         while not long.done():
-            for pid in children(service.process.pid):
+            for pid in service.children():
                 os.kill(pid, signal.SIGKILL)
             time.sleep(0.02)
         answer = long.result()
@@ -93,13 +71,13 @@ def test_what_gets_a_process_killed_twice_is_told_so(tiny_run: TinyRun) -> None:
 
 def test_a_stop_that_reaches_all_processes_finishes_what_has_begun(tiny_run: TinyRun) -> None:
     with serving(tiny_run, "--set", "hardware.threads=2") as service, ThreadPoolExecutor(1) as client:
-        workers = wait_for_children(service, 2)
+        workers = service.children(2)
         assert ask(service, text=["나무"] * 60).status_code == 200
         long = client.submit(ask, service, text=["나무 " * 200] * 60, beam=5)
         time.sleep(0.3)
         for pid in (*workers, service.process.pid):
             os.kill(pid, signal.SIGTERM)
-        while children(service.process.pid) == workers and not long.done():
+        while service.children() == workers and not long.done():
             time.sleep(0.01)
         assert long.result(0).status_code == 200  # by the processes that it had begun with
         assert service.process.wait(_SECONDS) == 0

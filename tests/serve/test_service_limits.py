@@ -1,11 +1,14 @@
 """A service with tight limits, where a sentence waits long for others: each limit has its own answer."""
 
 import json
+import os
 import shutil
+import signal
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -17,13 +20,27 @@ from tests.serve.conftest import Service, serving
 from tests.tiny_run import TinyRun, kotrans
 
 TOKEN = "open-sesame"
-LIMITS = ("gather_ms=10000", "max_waiting=4", "max_seconds=2", "max_body=300")
+LIMITS = (
+    "serve.max_waiting=4", "serve.max_seconds=2", "serve.max_body=300", "search.batch=1", "hardware.threads=2"
+)  # fmt: skip
 
 
 @pytest.fixture(scope="module")
 def tight(tiny_run: TinyRun) -> Iterator[Service]:
-    with serving(tiny_run, *(f"--set=serve.{limit}" for limit in LIMITS), token=TOKEN) as running:
+    with serving(tiny_run, *(f"--set={limit}" for limit in LIMITS), token=TOKEN) as running:
         yield running
+
+
+@contextmanager
+def stopped(processes: Sequence[int]) -> Iterator[None]:
+    """These processes do nothing until it is left."""
+    for pid in processes:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for pid in processes:
+            os.kill(pid, signal.SIGCONT)
 
 
 def problem(response: httpx.Response) -> str:
@@ -36,10 +53,12 @@ def waiting(client: httpx.Client) -> int:
 
 
 def test_what_waits_too_long_is_given_up_and_what_finds_no_place_is_sent_away(tight: Service) -> None:
-    with tight.client(TOKEN) as client, ThreadPoolExecutor() as pool:
+    with tight.client(TOKEN) as client, ThreadPoolExecutor() as pool, stopped(tight.children(2)):
         first = pool.submit(client.post, "/translate", json={"text": "나무"})
-        while waiting(client) == 0:
-            time.sleep(0.05)
+        time.sleep(0.2)
+        while waiting(client) == 0:  # each process has taken one
+            pool.submit(client.post, "/translate", json={"text": "나무"})
+            time.sleep(0.2)
         full = client.post("/translate", json={"text": ["나무"] * 4})
         assert (full.status_code, full.headers["retry-after"]) == (503, "1")
         assert "1 sentences are waiting" in problem(full)
