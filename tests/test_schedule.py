@@ -38,3 +38,11 @@ def test_only_the_plateau_schedule_heeds_what_the_plateau_made_of_the_rate() -> 
         other = plateau.model_copy(update={"schedule": schedule})
         for update in (2, 4, 100):
             assert learning_rate(update, other, 0.25) == learning_rate(update, other)
+
+
+@pytest.mark.parametrize("schedule", ["constant", "inverse_sqrt", "plateau"])
+def test_every_rate_cools_down_on_a_line_to_nothing_in_the_last_share_of_the_training(schedule: str) -> None:
+    config = TrainingConfig.model_validate({"schedule": schedule, "learning_rate": RATE, "warmup": 4, "cooldown": 0.2})
+    for done, share in [(0.0, 1.0), (0.8, 1.0), (0.85, 0.75), (0.9, 0.5), (1.0, 0.0)]:
+        plain = learning_rate(100, config.model_copy(update={"cooldown": 0.0}), 0.5, done)
+        assert learning_rate(100, config, 0.5, done) == pytest.approx(share * plain)

@@ -47,6 +47,8 @@ class TrainingConfig(Section):
     """What `plateau` multiplies the rate by."""
     plateau_patience: int = Field(2, ge=0)
     """Validations without improvement that `plateau` waits for."""
+    cooldown: Share = 0.0
+    """Last share of the training, by the limit that comes first, in which the rate falls to 0; 0 is none."""
     clip_norm: float = Field(1.0, gt=0)
     """Largest norm of the gradient; a larger one is scaled down (Pascanu et al. 2013)."""
     accumulate: int = Field(1, ge=1)

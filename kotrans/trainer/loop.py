@@ -117,7 +117,7 @@ class Trainer:
         model, average, optimizer, progress = self.state
         update, training = progress.update + 1, self.config.training
         began = time.perf_counter()
-        rate = learning_rate(update, training, progress.rate_factor)
+        rate = learning_rate(update, training, progress.rate_factor, self._share_done())
         model.train()
         with self._last_good_checkpoint(f"update {update}"):
             result = run_update(
