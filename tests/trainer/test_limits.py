@@ -67,6 +67,19 @@ def test_the_plateau_schedule_lowers_the_rate_after_its_patience(runs: Path, tex
     assert rates == [0.02] * 8 + [0.01] * 4
 
 
+@pytest.mark.parametrize("limit", [{"max_updates": 12}, {"max_updates": 1000, "max_epochs": 2}])
+def test_the_rate_cools_down_before_the_limit_that_comes_first(limit: dict[str, int], runs: Path, text: Path) -> None:
+    training = {"warmup": 0, "schedule": "constant", "cooldown": 0.5, **limit}
+    train_tiny(tiny_config(text, training=training, validation={"every": 9}), Run(runs / "run"))
+    lines = [line for line in metrics(Run(runs / "run")) if line["kind"] == "update"]
+    before = [0.0, *(line["share_done"] for line in lines[:-1])]
+    assert lines[-1]["share_done"] == 1
+    assert [line["learning_rate"] for line in lines] == pytest.approx(
+        [0.02 * min(1, 2 * (1 - done)) for done in before]
+    )
+    assert lines[0]["learning_rate"] == 0.02 > lines[-1]["learning_rate"] > 0
+
+
 def test_epochs_end_training(runs: Path, text: Path) -> None:
     run = Run(runs / "run")
     outcome = train_tiny(

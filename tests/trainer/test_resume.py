@@ -24,7 +24,7 @@ EVERYTHING: dict[str, Any] = {
     "dropout": {"recurrent": 0.1, "source_word": 0.1, "target_word": 0.1},
     "decoder": {"lexical": True},
     "training": {
-        "max_updates": 17, "accumulate": 2, "ema": 0.9, "schedule": "plateau", "plateau_patience": 0,
+        "max_updates": 17, "accumulate": 2, "ema": 0.9, "schedule": "plateau", "plateau_patience": 0, "cooldown": 0.2,
         "scheduled_sampling": 0.3, "optimizer": "adamw", "weight_decay": 0.01,
     },
     "validation": {"every": 5, "patience": None},
@@ -89,7 +89,8 @@ def test_the_straight_run_has_all_that_a_resume_could_lose(straight: Run) -> Non
     assert [line["update"] for line in updates] == list(range(1, 18))
     assert {line["epoch"] for line in updates} >= {1, 2, 3}
     assert [line["update"] for line in lines if line["kind"] == "validation"] == [5, 10, 15, 17]
-    assert updates[-1]["learning_rate"] < updates[2]["learning_rate"]  # the plateau was reached
+    assert updates[12]["learning_rate"] < updates[2]["learning_rate"]  # the plateau was reached
+    assert updates[-1]["learning_rate"] < updates[12]["learning_rate"]  # and the rate cooled down
     names = {path.name for path in straight.checkpoint("last").glob("*.safetensors")}
     assert names == {"model.safetensors", "average.safetensors", "optimizer.safetensors"}
 
