@@ -77,8 +77,8 @@ class BeamSearch(Generic[State]):
         self._device = source.device
         nodes = self._trellis.join(self._sentences.waiting, mask)
         started = self._stepper.start(source, mask)
-        going = self._state is not None and self.goes_on
-        self._state = self._stepper.join(self._state, started) if self._state is not None and going else started
+        state = self._state if self.goes_on else None
+        self._state = started if state is None else self._stepper.join(state, started)
         self._alive = np.concatenate([self._alive, nodes])
         self._repetitions.join(len(source))
         self._previous = torch.cat([self._previous, torch.full((len(source),), BOS)])
@@ -158,9 +158,8 @@ class _Sentences:
         """
         owners, lengths = trellis.owners, trellis.lengths  # (M,), (B,)
         ends = (tokens == EOS) | (self._limits[owners] == lengths[owners])  # (M,)
-        if not ends.any():
-            return np.arange(len(tokens))
-        self._note(ends.nonzero()[0], trellis, tokens)
+        if ends.any():
+            self._note(ends.nonzero()[0], trellis, tokens)
         nodes = (~ends).nonzero()[0]  # (N,)
         of = owners[nodes]  # (N,)
         # The first node of a sentence is its most probable.
