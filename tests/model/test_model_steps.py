@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from model_examples import CELLS, ENCODERS, SCORES, TARGET_SIZE, sentences, tiny_config, tiny_model
+from model_examples import CELLS, ENCODERS, SCORES, TARGET_SIZE, Sentences, sentences, tiny_config, tiny_model
 from torch import Tensor, nn
 
 from kotrans.model.stepping import SearchModel, SearchState
@@ -98,6 +98,22 @@ def test_keys_are_made_once_a_sentence(score: str) -> None:
     assert len(calls) == 2
 
 
+def assert_as_if_alone(
+    model: SearchModel, batch: Sentences, owners: list[int], pieces: list[list[int]],
+    logits: torch.Tensor, weights: torch.Tensor | None,
+) -> None:  # fmt: skip
+    """Each row's logits and weights are those of its sentence and its pieces by themselves; none lies elsewhere."""
+    for row, (owner, history) in enumerate(zip(owners, pieces, strict=True)):
+        alone = model.start(batch.source[owner : owner + 1], batch.mask[owner : owner + 1])
+        _, expected, expected_weights = force(model, alone, torch.tensor([history]))
+        assert_close(logits[row].log_softmax(-1), expected[0, -1])
+        if weights is not None and expected_weights is not None:
+            both = min(weights.size(1), expected_weights.size(-1))
+            assert_close(weights[row, :both], expected_weights[0, -1, :both])
+            assert not weights[row, both:].any()
+            assert not expected_weights[0, -1, both:].any()
+
+
 @pytest.mark.parametrize("score", SCORES)
 def test_hypotheses_of_a_sentence_in_any_number_and_order_go_on_as_if_alone(score: str) -> None:
     model, batch = SearchModel(tiny_model(tiny_config(score))), sentences()
@@ -112,12 +128,7 @@ def test_hypotheses_of_a_sentence_in_any_number_and_order_go_on_as_if_alone(scor
         further = torch.randint(TARGET_SIZE, (len(rows),), generator=random).tolist()
         pieces = [[*history, piece] for history, piece in zip(pieces, further, strict=True)]
     logits, _, weights = model.step(state, torch.tensor([history[-1] for history in pieces]))
-    for row, (owner, history) in enumerate(zip(owners, pieces, strict=True)):
-        alone = model.start(batch.source[owner : owner + 1], batch.mask[owner : owner + 1])
-        _, expected, expected_weights = force(model, alone, torch.tensor([history]))
-        assert_close(logits[row].log_softmax(-1), expected[0, -1])
-        if weights is not None and expected_weights is not None:
-            assert_close(weights[row], expected_weights[0, -1])
+    assert_as_if_alone(model, batch, owners, pieces, logits, weights)
 
 
 @pytest.mark.parametrize("group", [1, 2, 8])
@@ -136,14 +147,7 @@ def test_sentences_that_join_go_on_as_if_alone_and_harm_nobody(
         owners += [int(longest[row]) for row in joins]
         pieces += [[int(batch.inputs[longest[row], 0])] for row in joins]
         logits, state, weights = model.step(state, torch.tensor([history[-1] for history in pieces]))
-        for row, (owner, history) in enumerate(zip(owners, pieces, strict=True)):
-            alone = model.start(batch.source[owner : owner + 1], batch.mask[owner : owner + 1])
-            _, expected, expected_weights = force(model, alone, torch.tensor([history]))
-            assert_close(logits[row].log_softmax(-1), expected[0, -1])
-            if weights is not None and expected_weights is not None:
-                both = min(weights.size(1), expected_weights.size(-1))
-                assert_close(weights[row, :both], expected_weights[0, -1, :both])
-                assert not weights[row, both:].any()
+        assert_as_if_alone(model, batch, owners, pieces, logits, weights)
         state = model.select(state, torch.tensor(rows))
         owners, pieces = [owners[row] for row in rows], [[*pieces[row], 4 + row % 3] for row in rows]
 
