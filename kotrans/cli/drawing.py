@@ -5,19 +5,13 @@ from typing import Annotated
 
 import typer
 
-from kotrans.cli.options import run_names
+from kotrans.cli.options import run_option
 
 
 def curves(
     runs: Annotated[
         list[str] | None,
-        typer.Option(
-            "--run",
-            metavar="RUN",
-            help="Which run, the most recently finished one if left out; may be given often.",
-            show_default=False,
-            autocompletion=run_names,
-        ),
+        run_option("RUN", "Which run, the most recently finished one if left out; may be given often."),
     ] = None,
     out: Annotated[
         Path, typer.Option(metavar="FILE", help="The picture, .png or .svg.", show_default="curves.png")

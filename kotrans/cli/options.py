@@ -1,7 +1,7 @@
 """Options that several commands share, and how a config is found from them."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -22,6 +22,11 @@ def corpus_names(incomplete: str) -> list[str]:
     from kotrans.corpus.registry import load_registry
 
     return [name for name in load_registry() if name.startswith(incomplete)]
+
+
+def run_option(metavar: str, meaning: str) -> Any:
+    """`--run`, with completion of the names that there are."""
+    return typer.Option("--run", metavar=metavar, help=meaning, show_default=False, autocompletion=run_names)
 
 
 ConfigPath = Annotated[
@@ -46,13 +51,7 @@ Mirror = Annotated[
 ]
 RunNames = Annotated[
     list[str] | None,
-    typer.Option(
-        "--run",
-        metavar="RUN[/CHECKPOINT]",
-        help="Which run, the most recently finished one if left out; several make an ensemble.",
-        show_default=False,
-        autocompletion=run_names,
-    ),
+    run_option("RUN[/CHECKPOINT]", "Which run, the most recently finished one if left out; several make an ensemble."),
 ]
 Models = Annotated[
     list[Path] | None,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kotrans.cli.options import ConfigPath, Mirror, Settings, find_config, find_library, run_names
+from kotrans.cli.options import ConfigPath, Mirror, Settings, find_config, find_library, run_option
 from kotrans.errors import KotransError
 
 if TYPE_CHECKING:
@@ -61,15 +61,7 @@ def train(
 
 
 def average(
-    run: Annotated[
-        str | None,
-        typer.Option(
-            help="Which run; the most recently finished one if left out.",
-            metavar="RUN",
-            show_default=False,
-            autocompletion=run_names,
-        ),
-    ] = None,
+    run: Annotated[str | None, run_option("RUN", "Which run; the most recently finished one if left out.")] = None,
     last: Annotated[
         int | None,
         typer.Option(

@@ -46,8 +46,7 @@ class Here:
 class Elsewhere:
     """Translates in a process of its own, on one core.
 
-    Threads of one process take turns at what is not in its libraries: two translated 84 sentences/s where two processes
-    translated 96.
+    Threads of one process take turns at what is not in its libraries; processes do not.
     """
 
     def __init__(self, load: Callable[[], BatchTranslator]) -> None:

@@ -58,6 +58,13 @@ def test_batch_mates_and_padding_never_change_a_translation_or_its_score(
             assert_same(hypotheses[0], hypotheses[2])
 
 
+def collected_once(running: BeamSearch[Any], before: dict[int, list[Hypothesis]]) -> dict[int, list[Hypothesis]]:
+    """What a search gives out now, none of which it gave out before."""
+    collected = running.collect()
+    assert not collected.keys() & before.keys()
+    return collected
+
+
 @given(
     seed=st.integers(0, 10_000), attention=st.booleans(), beta=st.sampled_from([0.0, 0.3]),
     ratio=st.sampled_from([0.2, 1.0]),
@@ -85,10 +92,10 @@ def test_sentences_that_join_a_running_search_get_what_they_get_alone_whatever_t
             if running.goes_on:
                 running.step()
         if steps % 2:
-            found |= running.collect()
+            found |= collected_once(running, found)
     while running.goes_on:
         running.step()
-    found |= running.collect()
+    found |= collected_once(running, found)
     assert found.keys() == asked.keys()
     for number, (source, beam, n_best) in asked.items():
         alone = beam_search(stepper, *padded([source]), config.model_copy(update={"beam": beam}), n_best)
