@@ -92,7 +92,8 @@ class Trainer:
         self._started = time.monotonic() - 60 * self.state.progress.minutes
         progress = self.state.progress
         ahead = Prefetched(self.batches.start_at(progress.position), self.device)
-        with stop_request() as self._stop, closing(ahead) as stream:
+        # torchrun signals the ranks that are left when one has ended, while they are about to say why they end, too.
+        with stop_request(past_errors=self.world.size > 1) as self._stop, closing(ahead) as stream:
             outcome = self._finished()
             for position, batches in self._updates(stream) if outcome is None else ():
                 self._update(position, batches)

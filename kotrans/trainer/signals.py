@@ -23,8 +23,11 @@ class StopRequest:
 
 
 @contextmanager
-def stop_request() -> Iterator[StopRequest]:
-    """Listens for SIGINT and SIGTERM inside the block; outside the main thread Python cannot, and nothing is set."""
+def stop_request(*, past_errors: bool = False) -> Iterator[StopRequest]:
+    """Listens for SIGINT and SIGTERM inside the block; outside the main thread Python cannot, and nothing is set.
+
+    past_errors: goes on listening when the block ends with an error, so that no signal cuts off what is said of it.
+    """
     request = StopRequest()
     if threading.current_thread() is not threading.main_thread():
         yield request
@@ -32,6 +35,10 @@ def stop_request() -> Iterator[StopRequest]:
     before = {number: signal.signal(number, request.receive) for number in STOP_SIGNALS}
     try:
         yield request
+    except Exception:
+        if past_errors:
+            before.clear()
+        raise
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

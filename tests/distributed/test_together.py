@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import signal
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from safetensors.torch import load_file
 from kotrans.config.config import Config
 from kotrans.config.loading import dump_config
 from kotrans.distributed import World
-from kotrans.errors import DataError
+from kotrans.errors import DataError, TrainingError
 from kotrans.files import write_lines, write_text
 from kotrans.pipeline.stages import Silent
 from kotrans.pipeline.training import train
@@ -169,6 +170,19 @@ def test_an_error_of_all_ranks_is_one_line(
     assert told in errors[0]
     assert first.code == code
     assert (second.code > 0, second.out, second.err) == (True, "", "")
+
+
+def test_a_signal_after_an_error_does_not_cut_off_what_a_rank_says_of_it(runs: Path, text: Path) -> None:
+    diverging = tiny_config(text, training={"learning_rate": 1e38, "warmup": 0}, hardware=FP32)
+    assert in_ranks(2, ends_by_a_signal_after_an_error, diverging, runs) == [False, False]
+    assert in_ranks(1, ends_by_a_signal_after_an_error, diverging, runs) == [True]
+
+
+def ends_by_a_signal_after_an_error(world: World, config: Config, runs: Path) -> bool:
+    """Whether SIGTERM, which torchrun sends to those that are left, would end the process without a word."""
+    with pytest.raises(TrainingError):
+        train_rank(world, config, [runs] * world.size, f"of-{world.size}")
+    return signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
 
 
 def test_an_error_of_one_rank_is_said_with_its_number(runs: Path, config_file: str, tmp_path: Path) -> None:
