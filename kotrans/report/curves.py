@@ -68,6 +68,7 @@ def draw_curves(path: Path, curves: Sequence[Curve], by: By = "minutes") -> None
 
 def _figure(curves: Sequence[Curve], by: By) -> "Figure":
     from matplotlib.figure import Figure
+    from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
     from kotrans.report.fonts import drawable
 
@@ -82,6 +83,9 @@ def _figure(curves: Sequence[Curve], by: By) -> "Figure":
     bleu.legend(frameon=False)
     perplexity.set_ylabel("dev perplexity")
     perplexity.set_yscale("log")
+    perplexity.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    perplexity.yaxis.set_major_formatter(StrMethodFormatter("{x:,g}"))
+    perplexity.yaxis.set_minor_formatter(NullFormatter())
     for axes in (bleu, perplexity):
         axes.set_xlabel("minutes of training" if by == "minutes" else "updates")
         axes.set_xlim(left=0)

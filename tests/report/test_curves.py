@@ -7,7 +7,7 @@ import pytest
 from matplotlib.image import imread
 
 from kotrans.errors import CheckpointError, UsageError
-from kotrans.report.curves import Curve, Point, draw_curves, read_curve
+from kotrans.report.curves import Curve, Point, _figure, draw_curves, read_curve
 from kotrans.runs import Run
 from tests.tiny_run import TinyRun, kotrans
 
@@ -57,6 +57,14 @@ def test_other_points_names_or_axes_make_another_picture(tmp_path: Path) -> None
     assert len(set(pictures.values())) == 4
     height, width = imread(tmp_path / "one.png").shape[:2]
     assert 400 < height < width < 1600
+
+
+def test_perplexities_stand_at_their_axis_as_plain_numbers() -> None:
+    figure = _figure([Curve("one", points_of(1, 2, 3, 4, 5))], "updates")  # from 500 down to 100
+    figure.draw_without_rendering()
+    labels = [label.get_text() for label in figure.axes[1].get_yticklabels()]
+    assert {"100", "200", "500"} <= set(labels)
+    assert not any("$" in label for label in labels)
 
 
 def test_the_command_draws_runs_and_refuses_what_it_cannot(tiny_run: TinyRun, tmp_path: Path) -> None:
