@@ -1,6 +1,5 @@
 """Beam search, batched over sentences and hypotheses."""
 
-from enum import IntEnum
 from typing import Generic
 
 import numpy as np
@@ -112,19 +111,11 @@ def _check_n_best(n_best: int, beam: int) -> None:
         )
 
 
-class _Stage(IntEnum):
-    """How far a sentence is."""
-
-    GOING = 0
-    DONE = 1
-    COLLECTED = 2
-
-
 class _Sentences:
     """The places of the sentences (B) and the hypotheses that have ended."""
 
     def __init__(self, config: SearchConfig) -> None:
-        self.places = np.zeros(0, np.int64)  # (B,) that are free
+        self.places = np.zeros(0, np.int64)  # (B,) that are free; a sentence without one is done
         self._config = config
         self._begun = 0
         self._numbers = np.zeros(0, np.int64)  # (B,)
@@ -132,13 +123,13 @@ class _Sentences:
         self._limits = np.zeros(0, np.int64)  # (B,)
         self._longest_penalties = np.zeros(0)  # (B,)
         self._to_beat = np.zeros(0)  # (B,) the n-th best score, once there are as many
-        self._stages = np.zeros(0, np.int64)  # (B,) a `_Stage` each
+        self._collected = np.zeros(0, bool)  # (B,)
         self._ends: list[list[End]] = []
 
     @property
     def waiting(self) -> Ints:
         """Those that were not collected."""
-        return (self._stages < _Stage.COLLECTED).nonzero()[0]
+        return (~self._collected).nonzero()[0]
 
     def join(self, mask: Tensor, n_best: int, beam: int) -> range:
         """Forgets those that were collected and takes others in behind the rest: mask (J, S). Gives their numbers."""
@@ -152,8 +143,8 @@ class _Sentences:
         self._limits = np.append(self._limits[kept], limits)
         self._longest_penalties = length_penalties(self._limits, self._config.length_penalty)
         self._to_beat = np.append(self._to_beat[kept], np.full(new, -np.inf))
-        self._stages = np.append(self._stages[kept], np.full(new, _Stage.GOING))
         self._ends = [self._ends[i] for i in kept] + [[] for _ in numbers]
+        self._collected = np.zeros(len(self._ends), bool)
         return numbers
 
     def settle(self, trellis: Trellis, tokens: Ints) -> Ints:
@@ -172,9 +163,7 @@ class _Sentences:
         # The first node of a sentence is its most probable.
         best = trellis.totals[nodes[np.searchsorted(of, of)]]  # (N,)
         nodes = nodes[best / self._longest_penalties[of] > self._to_beat[of]]
-        settled = np.bincount(owners[nodes], minlength=len(self.places)) == 0  # (B,)
-        self.places[settled] = 0
-        self._stages[settled & (self._stages == _Stage.GOING)] = _Stage.DONE
+        self.places[np.bincount(owners[nodes], minlength=len(self.places)) == 0] = 0
         return nodes
 
     def _note(self, nodes: Ints, trellis: Trellis, tokens: Ints) -> None:
@@ -189,8 +178,8 @@ class _Sentences:
 
     def collect(self, trellis: Trellis) -> dict[int, list[Hypothesis]]:
         """The n best of each sentence that is done and was not collected before, best first, by its number."""
-        done = (self._stages == _Stage.DONE).nonzero()[0]  # (D,)
-        self._stages[done] = _Stage.COLLECTED
+        done = ((self.places == 0) & ~self._collected).nonzero()[0]  # (D,)
+        self._collected[done] = True
         best = [sorted(self._ends[i])[: self._n_best[i]] for i in done]
         owners = [int(i) for i, ends in zip(done, best, strict=True) for _ in ends]
         hypotheses = iter(trellis.hypotheses(owners, [end for ends in best for end in ends]))
