@@ -4,7 +4,7 @@ import logging
 import math
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
 from itertools import islice
 from typing import Literal, NamedTuple
@@ -15,7 +15,7 @@ from kotrans.batching import Batch, Batches, Position
 from kotrans.checkpoint import Progress, TrainingState, restore_training, save_checkpoint
 from kotrans.config.config import Config
 from kotrans.distributed import ALONE, World
-from kotrans.errors import TrainingError
+from kotrans.errors import CheckpointError, TrainingError
 from kotrans.model.seq2seq import Seq2Seq
 from kotrans.prefetch import Prefetched
 from kotrans.runs import Run, Status
@@ -49,7 +49,7 @@ class Trainer:
         *, device: torch.device, precision: str, validate: Callable[[Seq2Seq], DevFigures], listener: Listener,
         threads: int = 1, world: World = ALONE,
     ) -> None:  # fmt: skip
-        """Only rank 0 touches the run's folder and has a listener that is told."""
+        """Only rank 0 writes into the run's folder and has a listener that is told."""
         self.state = TrainingState(
             model, start_average(model, config.training), build_optimizer(model, config.training),
             Progress(ranks=world.size),
@@ -67,6 +67,7 @@ class Trainer:
         self._stop = StopRequest()
         self._stopped_by: int | None = None
         self._last: str | None = None
+        self._run_started = ""  # tells the run from another machine's of the same name
         self._started = time.monotonic()
 
     def resume(self) -> None:
@@ -90,6 +91,7 @@ class Trainer:
         good checkpoint, CheckpointError if one cannot be written.
         """
         self._started = time.monotonic() - 60 * self.state.progress.minutes
+        self._run_started = self.world.from_leader(lambda: self.run.record().started)
         progress = self.state.progress
         ahead = Prefetched(self.batches.start_at(progress.position), self.device)
         # torchrun signals the ranks that are left when one has ended, while they are about to say why they end, too.
@@ -222,9 +224,17 @@ class Trainer:
         try:
             yield
         except TrainingError as error:
-            last = self.run.checkpoints / self._last if self._last else None
-            good = f"the last good checkpoint is {last}" if last else "there is no checkpoint"
+            last = self._last_recorded()
+            good = f"the last good checkpoint is {self.run.checkpoints / last}" if last else "there is no checkpoint"
             raise type(error)(f"{self.run.folder}: {where}: {error}; {good}") from None
+
+    def _last_recorded(self) -> str | None:
+        """The last checkpoint of the run. Rank 0 may have ended between its record of one and word of it to others."""
+        with suppress(CheckpointError):  # of a rank without the disk of rank 0
+            record = self.run.record()
+            if record.started == self._run_started and record.last:
+                return max(record.last, self._last or "")  # this disk may hold an older copy of the run
+        return self._last
 
     def _plateau(self, progress: Progress, *, best: bool) -> Progress:
         """Lowers the learning rate after enough validations without a new best, if the schedule is `plateau`."""
@@ -239,11 +249,10 @@ class Trainer:
         name = f"update-{update:08d}"
         with self._last_good_checkpoint(f"update {update}"):
             self._count(self.world.total(self._votes()))
-        if self.world.leads:
-            self._write_checkpoint(name, best=best)
-        self._last = name
+            # No rank goes on before it is written: one that outlives rank 0 would name a checkpoint that never was.
+            self._last = self.world.from_leader(lambda: self._write_checkpoint(name, best=best))
 
-    def _write_checkpoint(self, name: str, *, best: bool) -> None:
+    def _write_checkpoint(self, name: str, *, best: bool) -> str:
         save_checkpoint(self.run.checkpoints / name, self.state, self.config, self.tokenizer)
         progress = self.state.progress
         record = replace(
@@ -252,3 +261,4 @@ class Trainer:
         )  # fmt: skip
         self.run.add_checkpoint(name, record, best=best, keep=self.config.checkpoints.keep)
         self.listener(Saved(progress.update, self.run.checkpoints / name))
+        return name

@@ -14,16 +14,24 @@ from safetensors.torch import load_file
 
 from kotrans.config.config import Config
 from kotrans.config.loading import dump_config
-from kotrans.distributed import World
-from kotrans.errors import DataError, TrainingError
+from kotrans.distributed import World, join
+from kotrans.errors import DataError, PeerError, TrainingError
 from kotrans.files import write_lines, write_text
 from kotrans.pipeline.stages import Silent
 from kotrans.pipeline.training import train
-from kotrans.runs import Run
+from kotrans.runs import Run, RunRecord
 from kotrans.trainer.loop import Outcome
 from tests.distributed.ranks import in_processes, in_ranks
 from tests.tiny_run import Result, kotrans
-from tests.tiny_training import assert_same_training, metrics, silent, stop_at, tiny_config, train_tiny
+from tests.tiny_training import (
+    assert_same_training,
+    metrics,
+    share_prepared,
+    silent,
+    stop_at,
+    tiny_config,
+    train_tiny,
+)
 
 WITHOUT_DROPOUT = {"embedding": 0, "layers": 0, "output": 0}
 FP32 = {"precision": "fp32"}
@@ -183,6 +191,48 @@ def ends_by_a_signal_after_an_error(world: World, config: Config, runs: Path) ->
     with pytest.raises(TrainingError):
         train_rank(world, config, [runs] * world.size, f"of-{world.size}")
     return signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+
+
+@pytest.mark.parametrize(("recorded", "shared"), [(False, True), (True, True), (True, False)])
+def test_a_rank_that_outlives_rank_0_names_the_last_checkpoint_that_it_can_know_of(
+    recorded: bool, shared: bool, runs: Path, text: Path, tmp_path: Path
+) -> None:
+    """Rank 0 ends while it saves the second checkpoint: before its record of it, or before word of it."""
+    own = runs if shared else share_prepared(tmp_path / "other", runs / "prepared")
+    if not shared:  # a run of the same name that has come further
+        train_tiny(tiny_config(text), Run(own / "run"))
+    config = tiny_config(text, checkpoints={"keep": 1})
+    _, said = in_processes(2, ended_while_saving, config, [runs, own], recorded)
+    last = Run(runs / "run").record().last
+    assert last == ("update-00000004" if recorded else "update-00000002")
+    known = last if shared else "update-00000002"
+    assert said.endswith(f"the last good checkpoint is {own / 'run' / 'checkpoints' / known}")
+
+
+def ended_while_saving(config: Config, runs: list[Path], recorded: bool) -> str:
+    """What rank 1 says; rank 0 is a child of the process that should be it, and is killed."""
+    rank = int(os.environ["RANK"])
+    os.environ["KOTRANS_RUNS"] = str(runs[rank])
+    run = Run(runs[rank] / "run")
+    if rank == 1:
+        with pytest.raises(PeerError) as error:
+            train(config, run, Silent(), silent, world=join())
+        return str(error.value)
+    add, child = run.add_checkpoint, os.fork()
+    if child:
+        assert os.WIFSIGNALED(os.waitpid(child, 0)[1])
+        return ""
+
+    def end_at_the_second(name: str, *arguments: Any, **options: Any) -> RunRecord:
+        if name.endswith("2") or recorded:
+            record = add(name, *arguments, **options)
+        if name.endswith("4"):
+            os.kill(os.getpid(), signal.SIGKILL)
+        return record
+
+    run.add_checkpoint = end_at_the_second  # type: ignore[method-assign]
+    train(config, run, Silent(), silent, world=join())
+    os._exit(1)
 
 
 def test_an_error_of_one_rank_is_said_with_its_number(runs: Path, config_file: str, tmp_path: Path) -> None:
