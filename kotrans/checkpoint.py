@@ -51,13 +51,13 @@ class Progress:
     target_tokens: int = 0
     minutes: float = 0.0
     best_update: int | None = None
-    best_value: float | None = None  # of validation.metric
     best_bleu: float | None = None
     best_perplexity: float | None = None
     stale_validations: int = 0  # since the best
     rate_factor: float = 1.0  # what `plateau` has made of the learning rate
     stale_at_rate: int = 0  # validations without improvement since the rate last fell
     ranks: int = 1  # processes that trained together
+    batch_tokens: int | None = None  # batches.tokens, which says how much `batch` is; None in older checkpoints
 
     @property
     def position(self) -> Position:
@@ -221,8 +221,10 @@ def _read_weights(sealed: Sealed, name: str) -> dict[str, Tensor]:
 
 def _read_progress(sealed: Sealed) -> Progress:
     try:
-        return Progress(**json.loads(sealed.read("progress.json")))
-    except (ValueError, TypeError):
+        values = json.loads(sealed.read("progress.json"))
+        values.pop("best_value", None)  # of older checkpoints
+        return Progress(**values)
+    except (ValueError, TypeError, AttributeError):
         raise damaged(sealed.path, "progress.json") from None
 
 

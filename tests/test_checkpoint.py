@@ -33,7 +33,7 @@ from kotrans.trainer.optimization import build_optimizer, start_average
 from tests.tiny_training import files_of_at_most, tiny_config, write_numbers
 
 CPU = torch.device("cpu")
-PROGRESS = Progress(update=7, epoch=1, batch=3, target_tokens=99, minutes=1.5, best_update=5, best_value=2.5)
+PROGRESS = Progress(update=7, epoch=1, batch=3, target_tokens=99, minutes=1.5, best_update=5, best_bleu=2.5)
 
 
 @pytest.fixture(scope="module")

@@ -52,7 +52,7 @@ class Trainer:
         """Only rank 0 writes into the run's folder and has a listener that is told."""
         self.state = TrainingState(
             model, start_average(model, config.training), build_optimizer(model, config.training),
-            Progress(ranks=world.size),
+            Progress(ranks=world.size, batch_tokens=config.batches.tokens),
         )  # fmt: skip
         self.batches = batches
         self.tokenizer = tokenizer
@@ -79,8 +79,11 @@ class Trainer:
         if self._last is None:
             return
         state = restore_training(self.run.checkpoints / self._last, self.state, self.world)
-        ranks, here = state.progress.ranks, self.world.size
-        self.state = state._replace(progress=replace(state.progress, ranks=here))
+        ranks, here, tokens = state.progress.ranks, self.world.size, self.config.batches.tokens
+        # Of larger batches fewer are the same share of a block.
+        batch = state.progress.batch * (state.progress.batch_tokens or tokens) // tokens
+        progress = replace(state.progress, ranks=here, batch=batch, batch_tokens=tokens)
+        self.state = state._replace(progress=progress)
         if ranks != here and self.world.leads:
             logger.warning("%s: goes on with %d processes after %d; dropout draws anew", self.run.folder, here, ranks)
 
@@ -100,9 +103,12 @@ class Trainer:
             for position, batches in self._updates(stream) if outcome is None else ():
                 self._update(position, batches)
                 outcome = self._finished()
-                if self._validate_or_save(outcome) and outcome is None:
+                done = self._validate_or_save(outcome)
+                if done is not None and outcome is None:
                     # The validation may have used up the patience, the time, or somebody's wish to wait.
                     outcome = self._finished()
+                    if done == "saved" and outcome is not None and outcome.reason != "signal":
+                        outcome = None  # time ran out while it saved: the next update ends with a validation
                 if outcome is not None:
                     break
         assert outcome is not None  # the batches never end by themselves
@@ -178,18 +184,18 @@ class Trainer:
         reason = next((name for name, reached in limits.items() if reached), None)
         return None if reason is None else Outcome(reason, progress, stop)
 
-    def _validate_or_save(self, outcome: Outcome | None) -> bool:
-        """What is due at this update; true if it ended with a checkpoint."""
+    def _validate_or_save(self, outcome: Outcome | None) -> Literal["validated", "saved"] | None:
+        """What is due at this update; either ends with a checkpoint."""
         update, every = self.state.progress.update, self.config.checkpoints.every
         stopped = outcome is not None and outcome.reason == "signal"
         # A validation that is due is not left out for a signal: the resumed run would go without it.
         if update % self.config.validation.every == 0 or (outcome is not None and not stopped):
             self._save(best=self._validate())
-        elif stopped or (every is not None and update % every == 0):
+            return "validated"
+        if stopped or (every is not None and update % every == 0):
             self._save(best=False)
-        else:
-            return False
-        return True
+            return "saved"
+        return None
 
     def _validate(self) -> bool:
         """Measures the dev split and takes the figures into the progress; true for a new best."""
@@ -203,20 +209,26 @@ class Trainer:
             torch.no_grad(),
         ):
             figures = self.validate(model)
-        by_bleu = self.config.validation.metric == "bleu"
-        value = figures.bleu if by_bleu else -figures.perplexity
-        best = progress.best_value is None or value > progress.best_value
+        best = self._is_best(figures)
         progress = replace(progress, stale_validations=0 if best else progress.stale_validations + 1)
         if best:
             progress = replace(
-                progress, best_update=progress.update, best_value=value, best_bleu=figures.bleu,
-                best_perplexity=figures.perplexity,
+                progress, best_update=progress.update, best_bleu=figures.bleu, best_perplexity=figures.perplexity
             )  # fmt: skip
         self.state = self.state._replace(progress=self._plateau(progress, best=best))
         self.listener(
             Validated(progress.update, figures, best, progress.stale_validations, time.perf_counter() - began)
         )
         return best
+
+    def _is_best(self, figures: DevFigures) -> bool:
+        """Better than the best so far, by the metric that the config names now: a resume may have changed it."""
+        progress = self.state.progress
+        if progress.best_bleu is None or progress.best_perplexity is None:
+            return True
+        if self.config.validation.metric == "bleu":
+            return figures.bleu > progress.best_bleu
+        return figures.perplexity < progress.best_perplexity
 
     @contextmanager
     def _last_good_checkpoint(self, where: str) -> Iterator[None]:

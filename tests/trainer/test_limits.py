@@ -50,6 +50,17 @@ def test_more_patience_continues_a_run_that_had_lost_it(runs: Path, text: Path) 
     assert (outcome.reason, outcome.progress.update, outcome.progress.stale_validations) == ("patience", 8, 3)
 
 
+def test_a_resume_may_go_by_the_other_metric(runs: Path, text: Path) -> None:
+    run = Run(runs / "run")
+    train_scripted(text, run, {"bleus": [20, 19], "perplexities": [9, 8]}, training={"max_updates": 4})
+    validation = {"every": 2, "patience": 2, "metric": "perplexity"}
+    config = tiny_config(text, validation=validation, training={"max_updates": 1000, "warmup": 0})
+    trainer = build_trainer(config, run, scripted(bleus=[1, 1, 1], perplexities=[8.5, 9, 9]))
+    trainer.resume()
+    outcome = trainer.train()
+    assert (outcome.reason, outcome.progress.update, outcome.progress.best_update) == ("patience", 10, 6)
+
+
 def test_the_plateau_schedule_lowers_the_rate_after_its_patience(runs: Path, text: Path) -> None:
     config = tiny_config(
         text,
@@ -115,6 +126,27 @@ def test_minutes_end_training_and_count_from_the_start_of_the_run(
     clock += 1e6  # nobody trained meanwhile
     outcome = train_tiny(config, stopped, listen, resume=True)
     assert (outcome.reason, outcome.progress.update) == ("max_minutes", 7)
+
+
+def test_time_that_runs_out_while_a_checkpoint_is_written_leaves_no_update_without_a_validation(
+    runs: Path, text: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = 0.0
+    monkeypatch.setattr(
+        "kotrans.trainer.loop.time", SimpleNamespace(monotonic=lambda: clock, perf_counter=time.perf_counter)
+    )
+
+    def listen(event: Event) -> None:
+        nonlocal clock
+        if isinstance(event, Updated) and event.update == 3:
+            clock += 61  # after the votes of the update, before those of its checkpoint
+
+    training = {"max_updates": 1000, "max_minutes": 1}
+    config = tiny_config(text, training=training, validation={"every": 100}, checkpoints={"every": 3})
+    run = Run(runs / "run")
+    outcome = train_tiny(config, run, listen)
+    assert (outcome.reason, outcome.progress.update) == ("max_minutes", 4)
+    assert metrics(run)[-1]["kind"] == "validation"
 
 
 def test_the_outcome_knows_what_the_last_validation_found(runs: Path, text: Path) -> None:

@@ -201,6 +201,20 @@ def test_resuming_a_finished_run_changes_nothing(runs: Path, text: Path) -> None
     assert {path: path.read_bytes() for path in run.checkpoints.rglob("*") if path.is_file()} == before
 
 
+@pytest.mark.parametrize("tokens", [75, 300])
+def test_other_batches_go_on_at_the_same_share_of_the_epoch(tokens: int, runs: Path, text: Path) -> None:
+    run = Run(runs / "run")
+    limits = {"max_updates": 1000, "max_epochs": 1}
+    stopped = train_tiny(tiny_config(text, batches={"tokens": 150}, training=limits), run, stop_at(6))
+    before = [line for line in metrics(run) if line["kind"] == "update"][-1]
+    assert before["share_done"] < 0.9
+    other = tiny_config(text, batches={"tokens": tokens}, training=limits)
+    done = train_tiny(other, run, resume=True).progress
+    after = [line for line in metrics(run) if line["kind"] == "update"][6]
+    assert 0 < after["share_done"] - before["share_done"] < 0.25
+    assert done.target_tokens == pytest.approx(stopped.progress.target_tokens / before["share_done"], rel=0.2)
+
+
 def test_a_changed_learning_rate_takes_effect_and_is_reported(runs: Path, text: Path) -> None:
     run = Run(runs / "run")
     train_tiny(tiny_config(text, training={"schedule": "constant"}), run, stop_at(3))
