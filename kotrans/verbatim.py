@@ -51,13 +51,18 @@ def latin_words(line: str) -> Counter[str]:
 def in_common(source: str, text: str, kind: Kind) -> Counter[str]:
     """The tokens of the source that stand in a text, each as often as in the one of them that has it less often.
 
-    A word may be part of a hyphened one there: "KDE-based" has the word "KDE".
+    A word may be part of a hyphened one there, or stand right behind a number: "KDE-based" has the word "KDE", and
+    "10KB" the word "KB".
     """
     if kind == "number":
         return numbers(source) & numbers(text)
-    text = text.translate(_FULL_WIDTH)
+    own, text = latin_words(text), text.translate(_FULL_WIDTH)
     return Counter(
-        {word: min(most, found) for word, most in latin_words(source).items() if (found := times(word, text))}
+        {
+            word: min(most, found)
+            for word, most in latin_words(source).items()
+            if (found := max(own[word], times(word, text)))
+        }
     )
 
 

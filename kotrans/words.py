@@ -14,6 +14,12 @@ _BYTE = re.compile(r"<0x([0-9A-F]{2})>")
 END = "</s>"
 
 
+def byte_of(piece: str) -> int | None:
+    """The byte that a piece spells; None for a piece of text."""
+    byte = _BYTE.fullmatch(piece)
+    return None if byte is None else int(byte[1], 16)
+
+
 def word_spans(pieces: Sequence[str]) -> list[range]:
     """The pieces of each word, in order and without a gap.
 
@@ -30,8 +36,7 @@ def word_spans(pieces: Sequence[str]) -> list[range]:
 def word_text(pieces: Sequence[str]) -> str:
     """The text that the pieces of a word make up; bytes that spell no character are U+FFFD."""
     data = b"".join(
-        bytes([int(byte[1], 16)]) if (byte := _BYTE.fullmatch(piece)) else piece.replace("▁", " ").encode()
-        for piece in pieces
+        piece.replace("▁", " ").encode() if (byte := byte_of(piece)) is None else bytes([byte]) for piece in pieces
     )
     return normalize(data.decode(errors="replace"))
 

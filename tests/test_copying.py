@@ -104,6 +104,13 @@ def test_whatever_is_copied_loses_no_word_of_the_source_and_says_what_it_did(
         assert copy.copied != copy.said
 
 
+def test_what_is_copied_into_a_word_of_several_tokens_stands_where_it_was_said() -> None:
+    source, target = ["▁13", "/", "5", "에"], ["▁13", "/", "3"]
+    text, copies = copy_over("13/3", source, target, looking(target, source, {0: 0, 2: 2}))
+    assert text == "13/5"
+    assert words_copied(target, copies) == ["13/5"]
+
+
 @given(PIECES, st.integers(0, 99))
 def test_a_source_without_numbers_and_latin_words_changes_nothing(target: list[str], seed: int) -> None:
     source = ["▁나무", "를", "</s>"]

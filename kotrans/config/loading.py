@@ -65,7 +65,7 @@ def parse_yaml(data: bytes, path: Path) -> dict[str, Any]:
     text = decode(data, path)
     try:
         values = _Loader(text).get_single_data()
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError) as error:  # a ValueError of a date that there is not
         mark = getattr(error, "problem_mark", None)
         where = f"{path}:{mark.line + 1}" if mark else str(path)
         problem = getattr(error, "problem", None) or getattr(error, "reason", None) or error
@@ -141,7 +141,7 @@ def _override(values: dict[str, Any], override: str) -> None:
         raise ConfigError(f"--set {override}: write it as section.key=value, for example --set search.beam=5")
     try:
         value = yaml.safe_load(text)
-    except yaml.YAMLError:
+    except (yaml.YAMLError, ValueError):
         raise ConfigError(f"--set {override}: the value is not valid YAML; quote it") from None
     *sections, last = key.strip().split(".")
     for section in sections:

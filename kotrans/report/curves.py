@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from kotrans.errors import CheckpointError, UsageError
+from kotrans.errors import CheckpointError, DataError, UsageError
+from kotrans.files import stream_lines
 from kotrans.report.pictures import check_picture, drawing, save
 from kotrans.runs import Run
 
@@ -43,13 +44,13 @@ def read_curve(run: Run) -> Curve:
     """
     points, minutes = [], 0.0
     try:
-        for line in run.metrics.read_text("utf-8").splitlines():
+        for line in stream_lines(run.metrics):
             values = json.loads(line)
             if values["kind"] == "update":
                 minutes += values["seconds"] / 60
             else:
                 points.append(Point(values["update"], minutes, values["bleu"], values["perplexity"]))
-    except (OSError, ValueError, KeyError, TypeError):
+    except (DataError, ValueError, KeyError, TypeError):
         raise CheckpointError(f"{run.metrics}: missing or damaged; the run's checkpoints are not concerned") from None
     if not points:
         raise UsageError(f"run {run.name}: has no validation yet; wait for the first, or lower validation.every")

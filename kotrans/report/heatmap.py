@@ -1,6 +1,5 @@
 """Attention weights as values for JSON and as a picture."""
 
-import re
 import textwrap
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,11 +9,12 @@ from unicodedata import east_asian_width
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from kotrans.words import byte_of
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 # Shape key: T target pieces, S source pieces.
-_BYTE = re.compile(r"<0x([0-9A-F]{2})>")
 _CELL = 0.36  # inches, of one weight ...
 _MOST_INCHES = 40.0  # ... until a side gets this long; then the cells and letters of a longer sentence shrink
 
@@ -123,9 +123,9 @@ def _spelt_character(pieces: Sequence[str]) -> tuple[str, int]:
     """The printable character that the first pieces spell in bytes and their number, else the first piece as it is."""
     spelt = bytearray()
     for piece in pieces:
-        if not (match := _BYTE.fullmatch(piece)):
+        if (byte := byte_of(piece)) is None:
             break
-        spelt.append(int(match[1], 16))
+        spelt.append(byte)
         try:
             character = spelt.decode()
         except UnicodeDecodeError:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kotrans.quality.faults import Faults, count_faults, is_loop, repeats
-from kotrans.verbatim import latin_words, numbers
+from kotrans.verbatim import latin_words, lost, numbers
 
 TEXT = st.text(alphabet="ab1,. -+_가나３Ａ", max_size=30)
 LINES = st.lists(st.tuples(TEXT, TEXT, TEXT), min_size=1, max_size=5)
@@ -111,6 +111,14 @@ def test_a_word_may_be_part_of_a_hyphened_one() -> None:
     for hypothesis in ("a KDE-based desktop", "(KDE)", "xKDE KDE", "KDE"):
         assert count_faults(["KDE 사용"], [hypothesis], ["uses KDE"]).latin.found == 1
     assert count_faults(["a-a"], ["xa-a-a"], ["a-a"]).latin.found == 1
+
+
+def test_a_word_right_behind_a_number_is_kept_as_it_is_and_apart() -> None:
+    for hypothesis in ("a 10KB file", "a 10 KB file"):
+        faults = count_faults(["10KB 파일"], [hypothesis], ["a 10KB file"])
+        assert (faults.latin.expected, faults.latin.found) == (1, 1)
+        assert (faults.numbers.expected, faults.numbers.found) == (1, 1)
+        assert lost("10KB 파일", hypothesis) == Counter()
 
 
 def test_what_stands_twice_must_come_twice() -> None:

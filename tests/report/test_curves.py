@@ -7,6 +7,7 @@ import pytest
 from matplotlib.image import imread
 
 from kotrans.errors import CheckpointError, UsageError
+from kotrans.files import stream_lines
 from kotrans.report.curves import Curve, Point, _figure, draw_curves, read_curve
 from kotrans.runs import Run
 from tests.tiny_run import TinyRun, kotrans
@@ -18,7 +19,7 @@ def points_of(*bleu: float) -> tuple[Point, ...]:
 
 def test_a_curve_is_what_the_validations_said_after_the_minutes_of_the_updates_before(tiny_run: TinyRun) -> None:
     run = Run(tiny_run.runs / "tiny")
-    lines = [json.loads(line) for line in run.metrics.read_text("utf-8").splitlines()]
+    lines = [json.loads(line) for line in stream_lines(run.metrics)]
     validations = [line for line in lines if line["kind"] == "validation"]
     curve = read_curve(run)
     assert curve.name == "tiny"
@@ -28,6 +29,13 @@ def test_a_curve_is_what_the_validations_said_after_the_minutes_of_the_updates_b
     for point in curve.points:
         seconds = [line["seconds"] for line in lines if line["kind"] == "update" and line["update"] <= point.updates]
         assert point.minutes == pytest.approx(sum(seconds) / 60)
+
+
+def test_only_a_line_end_ends_a_line_of_metrics(tmp_path: Path) -> None:
+    sample = {"source": "가\u2028나\x85", "hypothesis": "a", "reference": "b"}
+    validation = {"kind": "validation", "update": 1, "bleu": 1.0, "perplexity": 2.0, "samples": [sample]}
+    (tmp_path / "metrics.jsonl").write_text(json.dumps(validation, ensure_ascii=False) + "\n", "utf-8")
+    assert read_curve(Run(tmp_path)).points == (Point(1, 0, 1.0, 2.0),)
 
 
 @pytest.mark.parametrize("damage", [lambda text: text[: len(text) // 2], lambda text: "[]\n" + text, None])
