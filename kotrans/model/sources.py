@@ -29,6 +29,8 @@ class Sources(NamedTuple):
 
     def look(self, decoder: Decoder, queries: Tensor) -> tuple[Tensor, Tensor | None]:
         """What `Decoder.look` gives, (B, K, L) and (B, K, S), of queries (B, K, Q)."""
+        if len(self.groups) == 1:
+            return decoder.look(self.groups[0], queries)
         pairs = zip(self.groups, queries.split(self.sizes), strict=True)
         looked, weights = zip(*(decoder.look(group, of_group) for group, of_group in pairs), strict=True)
         width = max(group.mask.size(1) for group in self.groups)

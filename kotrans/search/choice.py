@@ -1,6 +1,7 @@
 """Choosing pieces by probability, so that equal ones are told apart by their ids alone."""
 
 import math
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -8,7 +9,7 @@ import torch
 from torch import Tensor
 
 from kotrans.errors import ModelError
-from kotrans.tokenizer import BOS, PAD, UNK
+from kotrans.tokenizer import BOS, EOS, PAD, UNK
 
 # Shape key: N rows, V vocabulary, k choices, R pieces of a group, C groups.
 Floats = npt.NDArray[np.float64]
@@ -23,13 +24,17 @@ def most_probable(logits: Tensor, k: int) -> tuple[Floats, Ints]:
     Writes into logits (N, V).
     """
     k = min(k, logits.size(1))
-    special = logits[:, _SPECIAL]  # (N, 3)
-    forbid_special(logits)
     best, pieces = largest(logits, k)  # (N, k)
-    peak = torch.maximum(best[:, :1], special.amax(1, keepdim=True))  # (N, 1)
-    others = logits.sub_(peak).exp_().sum(1, keepdim=True)  # (N, 1) in place: nobody needs the logits any more
-    total = (others + (special - peak).exp_().sum(1, keepdim=True)).log_().cpu().double()  # (N, 1)
-    return ((best - peak).cpu().double() - total).numpy(), pieces.cpu().numpy()
+    peak = best[:, :1]  # (N, 1)
+    # The special pieces are the lowest ids but for EOS. A trained model hardly ever puts one among the best.
+    if ((pieces <= max(_SPECIAL)) & (pieces != EOS)).any():
+        allowed = logits.clone()
+        forbid_special(allowed)
+        best, pieces = largest(allowed, k)
+    # In place: nobody needs the logits any more.
+    total = logits.sub_(torch.from_numpy(peak).to(logits)).exp_().sum(1, keepdim=True)  # (N, 1)
+    with np.errstate(invalid="ignore"):  # of a damaged model, which `check_possible` finds out
+        return best - peak - np.log(_on_cpu(total)), pieces
 
 
 def forbid_special(logits: Tensor) -> None:
@@ -38,17 +43,25 @@ def forbid_special(logits: Tensor) -> None:
         logits[:, piece] = -torch.inf
 
 
-def largest(values: Tensor, k: int) -> tuple[Tensor, Tensor]:
+def largest(values: Tensor, k: int) -> tuple[Floats, Ints]:
     """The k largest of each row of values (N, V) in falling order and their indices, of equal ones the first.
 
     `topk` alone may take any of equal values, and which one can depend on how many rows it is given.
     """
-    chosen, indices = _topk(values, min(k + 1, values.size(1)))  # (N, k + 1): the next one tells of a tie
-    tied = ((chosen[:, :-1] == chosen[:, 1:]) & (chosen[:, 1:] > -torch.inf)).any(1).nonzero().flatten()
+    found, places = _topk(values, min(k + 1, values.size(1)))  # (N, k + 1): the next one tells of a tie
+    chosen, indices = _on_cpu(found), places.cpu().numpy()
+    tied = ((chosen[:, :-1] == chosen[:, 1:]) & (chosen[:, 1:] > -np.inf)).any(1).nonzero()[0]
     chosen, indices = chosen[:, :k], indices[:, :k]
-    if tied.numel():
-        indices[tied] = values[tied].sort(dim=1, descending=True, stable=True).indices[:, :k]
+    if len(tied):
+        order = values[torch.from_numpy(tied).to(values.device)].sort(dim=1, descending=True, stable=True).indices
+        indices[tied] = order[:, :k].cpu().numpy()
     return chosen, indices
+
+
+def _on_cpu(values: Tensor) -> Floats:
+    """Values, of which numpy may not know the precision, in float64."""
+    on_cpu: Floats = values.cpu().double().numpy()
+    return on_cpu
 
 
 def _topk(values: Tensor, k: int) -> tuple[Tensor, Tensor]:
@@ -60,11 +73,19 @@ def _topk(values: Tensor, k: int) -> tuple[Tensor, Tensor]:
         return values.topk(k, dim=1)
     maxima = values[:, : depth * groups].unflatten(1, (depth, groups)).amax(1)  # (N, C)
     best = maxima.topk(k, dim=1).indices.unsqueeze(1)  # (N, 1, k)
-    members = torch.arange(0, depth * groups, groups, device=values.device).view(-1, 1)  # (R, 1)
-    rest = torch.arange(depth * groups, width, device=values.device).expand(len(values), -1)  # (N, V - R*C)
-    pieces = torch.cat([(best + members).flatten(1), rest], dim=1)  # (N, k*R + V - R*C)
+    members, rest = _members(depth, groups, width, values.device)  # (R, 1), (V - R*C,)
+    pieces = torch.cat([(best + members).flatten(1), rest.expand(len(values), -1)], dim=1)  # (N, k*R + V - R*C)
     chosen, places = values.gather(1, pieces).topk(k, dim=1)  # (N, k)
     return chosen, pieces.gather(1, places)
+
+
+@lru_cache(maxsize=64)
+def _members(depth: int, groups: int, width: int, device: torch.device) -> tuple[Tensor, Tensor]:
+    """What is added to a group's number for each of its pieces (R, 1), and the pieces in no group (V - R*C,)."""
+    return (
+        torch.arange(0, depth * groups, groups, device=device).view(-1, 1),
+        torch.arange(depth * groups, width, device=device),
+    )
 
 
 def check_possible(best: Floats) -> None:

@@ -1,5 +1,6 @@
 """The k largest, with ties told apart by their place alone."""
 
+import numpy as np
 import pytest
 import torch
 
@@ -14,9 +15,9 @@ def test_the_largest_come_in_falling_order_and_of_equal_ones_the_first(k: int, d
     values[:, ::7] = -torch.inf
     expected = values.sort(dim=1, descending=True, stable=True)
     chosen, indices = largest(values, k)
-    assert torch.equal(chosen, expected.values[:, :k])
-    possible = chosen > -torch.inf  # what has probability 0 is never taken, so that its order is free
-    assert torch.equal(indices[possible], expected.indices[:, :k][possible])
+    assert np.array_equal(chosen, expected.values[:, :k].double())
+    possible = chosen > -np.inf  # what has probability 0 is never taken, so that its order is free
+    assert np.array_equal(indices[possible], expected.indices[:, :k].numpy()[possible])
 
 
 @pytest.mark.parametrize("width", [511, 512, 1000, 1013])
@@ -28,11 +29,11 @@ def test_the_largest_of_a_long_row_are_found_in_its_groups_and_behind_them(width
     for values in (distinct, equals):
         expected = values.sort(dim=1, descending=True, stable=True)
         chosen, indices = largest(values, k)
-        assert torch.equal(chosen, expected.values[:, :k])
-        assert torch.equal(indices, expected.indices[:, :k])
+        assert np.array_equal(chosen, expected.values[:, :k])
+        assert np.array_equal(indices, expected.indices[:, :k])
 
 
-@pytest.mark.parametrize("loud", [0, 1, 3, 7])
+@pytest.mark.parametrize("loud", [0, 1, 2, 3, 7])
 def test_log_probabilities_count_the_pieces_that_a_translation_never_holds(loud: int) -> None:
     logits = torch.randn(9, 600, generator=torch.Generator().manual_seed(loud)) * 3
     logits[:, loud] += 200  # nearly all the probability, and exp of it is no float32
