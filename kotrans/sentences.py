@@ -9,7 +9,7 @@ _END = re.compile(rf"(?<![.!?…。？！])[.!?…。？！]++[{_CLOSING}]*+(\s+
 # After these a full stop ends no sentence: initials, numbers of lists and chapters, abbreviations.
 _NO_END = re.compile(
     r"(?:(?:^|[\s(\[])(?:[A-Za-z]|\d{1,3}(?:\.\d{1,3})*|(?:[A-Za-z]\.)+[A-Za-z]|"
-    r"(?i:mr|mrs|ms|dr|prof|st|vs|etc|no|vol|fig|jr|sr|inc|ltd|co|corp|al|cf|approx|dept|est|ca))|^[가-하])\.$"
+    r"(?i:mr|mrs|ms|dr|prof|st|vs|etc|no|vol|fig|jr|sr|inc|ltd|co|corp|al|cf|approx|dept|est|ca))|^[가나다라마바사아자차카타파하])\.$"
 )
 _LONGEST = 20  # of these
 

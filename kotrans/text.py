@@ -5,6 +5,7 @@ import unicodedata
 
 # What Unicode and str.splitlines also call a line or word boundary; "\n" alone ends a line here.
 _SPACES = re.compile(r"[\s\x00\x1c-\x1f\x85\u2028\u2029\u3164\u115f\u1160\uffa0]+")
+_FILLERS = re.compile(r"[\x00\u3164\u115f\u1160\uffa0]")  # those that are no white space to Python
 _KEPT_FORMATS = frozenset("\u200d")  # the joiner inside emoji; it is dropped elsewhere by the pattern below
 _PICTURES = "\U0001f000-\U0001faff\u2190-\u21ff\u2600-\u27bf\u2b00-\u2bff"
 _STRAY_JOINER = re.compile(f"(?<![{_PICTURES}\ufe0f])\u200d|\u200d(?![{_PICTURES}])")
@@ -21,6 +22,14 @@ def normalize(line: str) -> str:
         line = _STRAY_JOINER.sub("", line)
         line = _SPACES.sub(" ", unicodedata.normalize("NFC", line))
     return line.strip(" ")
+
+
+def legible(line: str) -> str:
+    """What `normalize` makes of a line but for its white space, which stays: where sentences end can be told by it."""
+    line = _FILLERS.sub(" ", unicodedata.normalize("NFC", line))
+    if line.isprintable():
+        return line
+    return "".join(c for c in line if c.isspace() or not _is_invisible(c))
 
 
 def has_invisible(line: str) -> bool:

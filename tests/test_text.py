@@ -1,12 +1,13 @@
 """The one form of a line."""
 
+import re
 import unicodedata
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kotrans.text import has_invisible, is_hangul, normalize
+from kotrans.text import has_invisible, is_hangul, legible, normalize
 
 # Also lone surrogates, and often what is special here.
 CHARACTERS = st.one_of(
@@ -41,6 +42,15 @@ def test_the_form_is_composed_and_shows_all_that_it_holds(line: str) -> None:
 @given(LINES)
 def test_composed_and_decomposed_text_are_one(line: str) -> None:
     assert normalize(unicodedata.normalize("NFD", line)) == normalize(line)
+
+
+@given(LINES)
+def test_the_legible_line_is_the_line_with_its_white_space(line: str) -> None:
+    text = legible(line)
+    assert normalize(text) == normalize(line)
+    assert [c for c in text if c.isspace()] == [
+        c for c in re.sub("[\x00\u115f\u1160\u3164\uffa0]", " ", unicodedata.normalize("NFC", line)) if c.isspace()
+    ]
 
 
 @given(st.text(st.characters(categories=["L", "N"]), min_size=1))

@@ -8,7 +8,7 @@ from typing import Any
 
 from kotrans import __version__
 from kotrans.checkpoint import Checkpoint
-from kotrans.config.config import Config
+from kotrans.config.config import Config, SearchConfig
 from kotrans.config.sections import CorpusConfig
 from kotrans.corpus.registry import load_registry
 from kotrans.precision import Precision
@@ -43,7 +43,7 @@ def card(checkpoint: Checkpoint, provenance: Provenance, precision: Precision, s
                 ("vocabularies", f"{checkpoint.tokenizer.source.size:,} Korean, "
                                  f"{checkpoint.tokenizer.target.size:,} English pieces"),
             )), "",
-            "## Quality", "", *_quality(provenance, precision), "",
+            "## Quality", "", *_quality(provenance, config.search, precision), "",
             "## Data", "", *_data(config.corpora), "",
             "## Files", "", *_rows("file", "bytes", ((f"`{name}`", f"{size:,}") for name, size in sizes.items())), "",
             "## Use", "", "```sh",
@@ -65,29 +65,35 @@ def _architecture(config: Config) -> str:
     )
 
 
-def _quality(provenance: Provenance, precision: Precision) -> Iterator[str]:
-    figures = list(_evaluations(provenance))
+def _quality(provenance: Provenance, search: SearchConfig, precision: Precision) -> Iterator[str]:
+    figures = dict(_evaluations(provenance, search))
     if not figures:
         yield "BLEU: not measured."
         return
-    for each in figures:
+    for name, each in figures.items():
         measured = f"{each['pairs']:,} pairs, measured {each['date'][:10]}"
-        yield f"- {each['test_set']}: BLEU {each['bleu']:.2f} ({measured}), `{each['signatures']['bleu']}`"
+        yield f"- {name}: BLEU {each['bleu']:.2f} ({measured}), `{each['signatures']['bleu']}`"
     if precision != "fp32":
         yield ""
         yield "Measured with the weights as trained, in float32."
 
 
-def _evaluations(provenance: Provenance) -> Iterator[dict[str, Any]]:
-    """The figures that `kotrans eval` wrote of exactly this checkpoint; what is no such file is passed over."""
+def _evaluations(provenance: Provenance, search: SearchConfig) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The figures that `kotrans eval` wrote of exactly this checkpoint and search in fp32, each with what it was of.
+
+    What is no such file is passed over.
+    """
+    expected = {"checkpoints": [provenance.name], "precision": "fp32", "search": search.model_dump()}
     for path in sorted(provenance.evaluation.glob("*.json")) if provenance.evaluation else ():
         try:
             figures = json.loads(path.read_bytes())
-            if (
-                figures["checkpoints"] == [provenance.name]
-                and {"test_set", "pairs", "bleu", "signatures", "date"} <= figures.keys()
-            ):
-                yield figures
+            if {key: figures[key] for key in expected} == expected and {
+                "pairs",
+                "bleu",
+                "signatures",
+                "date",
+            } <= figures.keys():
+                yield path.stem.removesuffix(f".{provenance.name.rpartition('/')[2]}"), figures
         except (ValueError, KeyError, TypeError, OSError):
             continue
 
