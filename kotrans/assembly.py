@@ -1,9 +1,9 @@
 """From what a search finds for the parts of a line to the line's translations."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -25,9 +25,17 @@ class TranslatedText:
     log_prob: float
     pieces: tuple[str, ...]  # with "</s>" if the translation is finished
     token_log_probs: tuple[float, ...]  # of each piece
-    weights: Tensor | None  # (pieces, source pieces) attention weights
+    weights_of_parts: tuple[Tensor, ...]  # attention weights of each part; none with a fixed context
     finished: bool  # false if it was cut at the maximum length
     copies: tuple[Copy, ...]  # tokens of the source that stand in `text` for what some of the pieces spell
+
+    @property
+    def weights(self) -> Tensor | None:
+        """(pieces, source pieces) attention weights; no part looked at another's source, so those are 0.
+
+        Made when asked for: of a line of many sentences they are many more than those of its parts.
+        """
+        return torch.block_diag(*self.weights_of_parts) if self.weights_of_parts else None
 
 
 @dataclass(frozen=True)
@@ -45,6 +53,26 @@ class Translation:
         return self.hypotheses[0].text
 
 
+def packed(translation: Translation) -> Translation:
+    """The translation as it is sent to another process, which unpacks it: with arrays instead of tensors.
+
+    Tensors would be sent through shared memory, each in a file.
+    """
+    return _with_weights(translation, lambda weights: weights.numpy())
+
+
+def unpacked(translation: Translation) -> Translation:
+    """What was packed."""
+    return _with_weights(translation, torch.from_numpy)
+
+
+def _with_weights(translation: Translation, change: Callable[[Any], Any]) -> Translation:
+    changed = [
+        replace(each, weights_of_parts=tuple(map(change, each.weights_of_parts))) for each in translation.hypotheses
+    ]
+    return replace(translation, hypotheses=tuple(changed))
+
+
 class Part(NamedTuple):
     """What of a line is translated by itself."""
 
@@ -60,7 +88,7 @@ class Prepared(NamedTuple):
     cut: bool  # whether there is a sentence of several parts
 
 
-_BLANK = TranslatedText("", 0.0, 0.0, (), (), None, finished=True, copies=())
+_BLANK = TranslatedText("", 0.0, 0.0, (), (), (), finished=True, copies=())
 
 
 class Assembler:
@@ -151,9 +179,8 @@ def _translation(
 
 
 def _join(parts: Sequence[_Said]) -> TranslatedText:
-    """One translation from those of the parts; no part looked at another's source, so those weights are 0."""
+    """One translation from those of the parts."""
     hypotheses = [each.hypothesis for each in parts]
-    weights = [each.weights for each in hypotheses if each.weights is not None]
     text, pieces, copies = "", list[str](), list[Copy]()
     for each in parts:
         text += each.text and each.text + each.part.space
@@ -165,7 +192,7 @@ def _join(parts: Sequence[_Said]) -> TranslatedText:
         log_prob=sum(each.log_prob for each in hypotheses),
         pieces=tuple(pieces),
         token_log_probs=tuple(value for each in hypotheses for value in each.token_log_probs),
-        weights=torch.block_diag(*weights) if weights else None,  # (pieces, source pieces)
+        weights_of_parts=tuple(each.weights for each in hypotheses if each.weights is not None),
         finished=all(each.finished for each in hypotheses),
         copies=tuple(copies),
     )

@@ -17,30 +17,31 @@ Result = TypeVar("Result")
 
 PAIRS_IN_A_PART = 25_000
 """Pairs worked on at once; some megabytes, and some tenths of a second."""
-_FEWEST_PARTS = 3  # starting processes costs more than they save on less
+FEWEST_PARTS = 3
+"""Parts that processes are started for: on less it costs more than they save."""
 _SECONDS_TO_END = 10  # for a process whose connection has ended already
 _MOST_PROCESSES = 8  # more would wait for the one that reads and writes; each takes some 80 MB
 
 
 def ordered_map(
-    work: Callable[[Part], Result], parts: Iterable[Part], processes: int | None = None
+    work: Callable[[Part], Result], parts: Iterable[Part], processes: int | None = None, doing: str = "preparing data"
 ) -> Iterator[Result]:
     """`work` of each part, in the order of the parts.
 
     `work` is sent to every process once, so it may be an object with data of its own. Where there are few parts, or
-    `processes` is 1, it runs in this process; None is one process for each core.
+    `processes` is 1, it runs in this process; None is one process for each core. `doing` is for messages.
     Raises DataError if a process is killed, or does not even start.
     """
     parts = iter(parts)
-    first = list(islice(parts, _FEWEST_PARTS))
+    first = list(islice(parts, FEWEST_PARTS))
     processes = min(processes or available_cores(), _MOST_PROCESSES)
-    if processes == 1 or len(first) < _FEWEST_PARTS:
+    if processes == 1 or len(first) < FEWEST_PARTS:
         yield from map(work, chain(first, parts))
         return
     workers: list[Worker] = []
     try:
         for _ in range(processes):
-            workers.append(Worker("preparing data"))
+            workers.append(Worker(doing))
         for worker in workers:
             worker.give(work)
         yield from _in_order(workers, chain(first, parts))

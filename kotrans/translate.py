@@ -13,12 +13,13 @@ from kotrans.checkpoint import Checkpoint
 from kotrans.config.config import SearchConfig
 from kotrans.errors import ModelError
 from kotrans.model.stepping import PRODUCTS, SearchModel
-from kotrans.search.beam import search
+from kotrans.search.beam import check_n_best, search
 from kotrans.search.follow import score_targets
 from kotrans.search.stepper import EnsembleStepper, Stepper
 from kotrans.search.trellis import Hypothesis
 from kotrans.sentences import split_sentences
 from kotrans.shares import Shares
+from kotrans.text import legible
 from kotrans.tokenizer import EOS, PAD, Tokenizer
 
 # Batches of lines read ahead and sorted by length: some for each thread, so that none waits long at the end.
@@ -63,8 +64,10 @@ class BatchTranslator:
         """One Translation for each line, in order; reads `lines_ahead` at most. `first` numbers them in messages.
 
         The batches of the lines read are divided among the threads, each batch on one core.
-        Raises ModelError if a line is too long for a model with `attention.score: location`.
+        Raises ModelError if a line is too long for a model with `attention.score: location`, UsageError for an `n_best`
+        below 1 or above the beam.
         """
+        check_n_best(n_best, self.config.beam)
         remaining = iter(lines)
         while chunk := list(islice(remaining, self.lines_ahead)):
             yield from self._translate_chunk(chunk, n_best, first)
@@ -108,7 +111,7 @@ class BatchTranslator:
 
         Raises ModelError if a line is too long for a model with `attention.score: location`.
         """
-        sentences = [[part for part in split_sentences(line) if part[0].strip()] for line in lines]
+        sentences = [[part for part in split_sentences(legible(line)) if part[0].strip()] for line in lines]
         encoded = iter(self.tokenizer.source.encode([text for of_line in sentences for text, _ in of_line]))
         prepared = []
         for number, (line, of_line) in enumerate(zip(lines, sentences, strict=True), first):

@@ -1,6 +1,7 @@
 """Text to text: what a line becomes depends on the line alone."""
 
 import threading
+import unicodedata
 from collections.abc import Iterator, Sequence
 from random import Random
 
@@ -11,7 +12,7 @@ from torch import Tensor
 from kotrans.assembly import Part, Prepared, Translation
 from kotrans.continuous import Asked, ContinuousTranslator
 from kotrans.copying import words_copied
-from kotrans.errors import ModelError
+from kotrans.errors import ModelError, UsageError
 from kotrans.files import read_lines
 from kotrans.pipeline.translation import load_runs
 from kotrans.report.records import translation_record
@@ -182,6 +183,33 @@ def test_sentences_of_a_line_are_translated_one_by_one_and_stand_as_far_apart_as
     assert whole.text == f"{alone[0].text}   {alone[1].text} {alone[2].text}"
     (odd,) = translator.translate([f"{sources[0]}\u2028{sources[1]}\t\t{sources[2]}"])
     assert odd.text == " ".join(translation.text for translation in alone)
+
+
+@pytest.mark.parametrize(
+    ("typed", "clean"),
+    [
+        (unicodedata.normalize("NFD", "가. 나무를 봅니다. 우유를 찾습니다."), "가. 나무를 봅니다. 우유를 찾습니다."),
+        ("저는 나무를 봅니다.\u200b 우유를\ufeff 찾습니다.", "저는 나무를 봅니다. 우유를 찾습니다."),
+        ("저는 나무를 봅니다.\u3164우유를 찾습니다.", "저는 나무를 봅니다. 우유를 찾습니다."),
+    ],
+)  # fmt: skip
+def test_sentences_end_where_they_end_in_the_normalised_line(
+    typed: str, clean: str, translator: BatchTranslator
+) -> None:
+    found, expected = translator.translate([typed, clean])
+    assert (found.text, found.parts) == (expected.text, 2)
+
+
+def test_a_line_of_many_sentences_holds_no_weights_between_them(translator: BatchTranslator) -> None:
+    (found,) = translator.translate(["나무를 봅니다. " * 300])
+    weights = found.hypotheses[0].weights_of_parts
+    assert len(weights) == found.parts == 300
+    assert sum(each.numel() for each in weights) < 300 * 20 * 40
+
+
+def test_at_least_one_translation_is_asked_for(translator: BatchTranslator) -> None:
+    with pytest.raises(UsageError, match="n-best: 0 translations are asked for"):
+        list(translator.translate(["나무"], n_best=0))
 
 
 def test_attention_of_a_long_line_stays_within_its_parts(translator: BatchTranslator) -> None:

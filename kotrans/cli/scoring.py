@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from kotrans.cli.options import Models, RunNames, Settings
-from kotrans.cli.translating import checked_text, load_translator, to_json, write_attention_on_the_way
+from kotrans.cli.translating import checked_text, load_models, to_json, write_attention_on_the_way
 from kotrans.errors import UsageError
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def score(
     """
     pairs = _pairs(pair, source, target)
     scored = write_attention_on_the_way(
-        attention, load_translator([*(runs or []), *(models or [])], settings or []).score(pairs)
+        attention, load_models([*(runs or []), *(models or [])], settings or []).translator.score(pairs)
     )
     for translation in scored:
         sys.stdout.write(to_json(translation) + "\n" if as_json else _line(translation))

@@ -47,7 +47,7 @@ def serve(
     model, app = _application(found, token)
     with listen(config) as listening:
         typer.echo(f"run {model}\nserving at {url(listening)} (Ctrl-C ends it)", err=True)
-        serve(app, listening)
+        serve(app, listening, config)
     typer.echo("stopped", err=True)
 
 

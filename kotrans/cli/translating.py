@@ -17,6 +17,7 @@ from kotrans.errors import ModelError, UsageError
 
 if TYPE_CHECKING:
     from kotrans.assembly import Translation
+    from kotrans.pipeline.translation import LoadedRuns
     from kotrans.translate import BatchTranslator
 
 
@@ -60,13 +61,15 @@ def translate(
         raise UsageError("--json wants text: give sentences, --file, or pipe it in")
     _check_out(out, go_on, attention)
     overrides = [*(settings or []), *([f"search.beam={beam}"] if beam is not None else [])]
-    translator = load_translator([*(runs or []), *(models or [])], overrides)
+    loaded = load_models([*(runs or []), *(models or [])], overrides)
     if prompted:
-        _prompt(translator, n_best)
+        _prompt(loaded.translator, n_best)
         return
-    done = _done(out, translator.lines_ahead) if out and go_on else 0
+    from kotrans.pipeline.long_text import translate_text
+
+    done = _done(out, loaded.translator.lines_ahead) if out and go_on else 0
     remaining = islice(_lines(sentences, file), done, None)
-    translations = _tell_parts(translator.translate(remaining, n_best, first=done + 1), done + 1)
+    translations = _tell_parts(translate_text(loaded, remaining, n_best, first=done + 1), done + 1)
     told = write_attention_on_the_way(attention, translations)
     _write((to_json(each) if as_json else _line(each, n_best) for each in told), out)
 
@@ -99,8 +102,8 @@ def _done(out: Path, ahead: int) -> int:
     return done
 
 
-def load_translator(names: list[str | Path], settings: list[str]) -> "BatchTranslator":
-    """The translator of some runs or models, whose names are told."""
+def load_models(names: list[str | Path], settings: list[str]) -> "LoadedRuns":
+    """Some runs or models, whose names are told."""
     # Imports make objects by the hundred thousand, all of which stay: to look for garbage among them again and again
     # would take a tenth of the start.
     gc.disable()
@@ -112,7 +115,7 @@ def load_translator(names: list[str | Path], settings: list[str]) -> "BatchTrans
         gc.freeze()
         gc.enable()
     typer.echo(f"run {' + '.join(loaded.names)}", err=True)
-    return loaded.translator
+    return loaded
 
 
 def write_attention_on_the_way(path: Path | None, translations: "Iterator[Translation]") -> "Iterator[Translation]":

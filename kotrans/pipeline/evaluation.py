@@ -1,6 +1,7 @@
 """Scoring a run, or any file, against references."""
 
 import json
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -9,10 +10,11 @@ from typing import Any
 from kotrans import __version__
 from kotrans.corpus.corpus import CorpusManifest, load_split
 from kotrans.corpus.library import Library
-from kotrans.dataset import DatasetManifest
+from kotrans.dataset import DatasetManifest, dataset_key
 from kotrans.errors import DataError
 from kotrans.evaluate import Bucket, Scores, by_label, by_length, check_lines, score, sentence_chrf
 from kotrans.files import content_key, disk_errors, read_lines, sha256, write_json, write_lines
+from kotrans.pipeline.long_text import translate_text
 from kotrans.pipeline.stages import Reporter, clean, training_words
 from kotrans.pipeline.translation import LoadedRuns
 from kotrans.quality.extremes import Judged, highest, judged, lowest
@@ -20,6 +22,8 @@ from kotrans.quality.faults import Faults, count_faults
 from kotrans.quality.rarity import by_rarest_word
 from kotrans.runs import Run, now, prepared_folder
 from kotrans.text import normalize
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -31,6 +35,7 @@ class TestSet:
     reference: list[str]
     origin: list[str] | None = None  # for each pair, what it is from
     corpus: Path | None = None  # the prepared corpus that it is a split of
+    listed: bool = False  # whether it is one that `kotrans corpora` lists
 
 
 @dataclass(frozen=True)
@@ -80,8 +85,16 @@ class Evaluation:
 
 
 def split_of_config(loaded: LoadedRuns, split: str, reporter: Reporter) -> TestSet:
-    """A held-out split of the run's own corpora, prepared again if it is gone; `test+long` is both together."""
+    """A held-out split of the run's own corpora, prepared again if it is gone; `test+long` is both together.
+
+    If the corpora are not what they were, which is logged, its pairs may be some that the run was trained on.
+    """
     stage, _ = clean(loaded.config, reporter)
+    if loaded.run is not None and not _was_trained_on(loaded, stage.folder):
+        logger.warning(
+            "%s: its corpora, or this version, give other text than it was trained on; test pairs may be among that",
+            loaded.run.folder,
+        )  # fmt: skip
     texts = [load_split(stage.folder, name) for name in split.split("+")]
     source, reference, origin = ([line for text in texts for line in text[part]] for part in range(3))
     return TestSet(split, source, reference, origin, stage.folder)
@@ -90,7 +103,7 @@ def split_of_config(loaded: LoadedRuns, split: str, reporter: Reporter) -> TestS
 def split_of_corpus(corpus: str, split: str, library: Library) -> TestSet:
     """A split of a listed corpus, fetched if it is missing."""
     text = library.read_split(corpus, split)
-    return TestSet(f"{corpus}.{split}", text.source, text.target)
+    return TestSet(f"{corpus}.{split}", text.source, text.target, listed=True)
 
 
 def files_as_test_set(source: Path | None, reference: Path) -> TestSet:
@@ -129,7 +142,7 @@ def evaluate_run(loaded: LoadedRuns, test_set: TestSet, sentences: int = 0) -> E
     assert test_set.source is not None
     corpus = training_corpus(loaded.run) or test_set.corpus
     words = training_words(corpus) if corpus else None
-    translations = list(loaded.translator.translate(test_set.source))
+    translations = list(translate_text(loaded, test_set.source))
     evaluation = replace(
         _evaluated(
             replace(test_set, reference=[normalize(line) for line in test_set.reference]),
@@ -217,9 +230,20 @@ def _provenance(loaded: LoadedRuns, test_set: TestSet) -> dict[str, Any]:
     }
 
 
+def _was_trained_on(loaded: LoadedRuns, corpus: Path) -> bool:
+    """Whether the run's dataset was made of this prepared corpus."""
+    key = CorpusManifest.read(corpus).key
+    dataset = dataset_key(key, loaded.translator.tokenizer.fingerprint, loaded.config.batches)
+    return loaded.run is not None and loaded.run.record().dataset == dataset
+
+
 def _figures_file(loaded: LoadedRuns, test_set: TestSet) -> Path | None:
-    name = f"{test_set.name}.{loaded.label}" if loaded.label else test_set.name
-    return loaded.run.evaluation / f"{name}.json" if loaded.run else None
+    """A name alone is for a split of the run's own text or of a listed corpus; other text has a hash besides."""
+    if loaded.run is None:
+        return None
+    own = test_set.corpus is not None and _was_trained_on(loaded, test_set.corpus)
+    parts = [test_set.name, *([] if own or test_set.listed else [content_key(test_set.source)])]
+    return loaded.run.evaluation / f"{'.'.join([*parts, *loaded.labels])}.json"
 
 
 def _hypotheses_file(figures: Path) -> Path:

@@ -45,23 +45,29 @@ def _write_lines(
 
 def _record(translation: Translation) -> dict[str, object]:
     best = translation.hypotheses[0]
-    weights: ArrayLike = np.zeros((0, 0)) if best.weights is None else best.weights.tolist()
-    return attention_record(translation.source, best.text, translation.source_pieces, best.pieces, weights)
+    weights = best.weights
+    values: ArrayLike = np.zeros((0, 0)) if weights is None else weights.tolist()
+    return attention_record(translation.source, best.text, translation.source_pieces, best.pieces, values)
 
 
 def _draw_all(path: Path, translations: Iterator[Translation]) -> Iterator[Translation]:
-    passed = list(translations)
-    shown = [translation for translation in passed if translation.source_pieces]
-    if len(shown) > _MOST_PICTURES:
-        raise UsageError(f"{path}: {len(shown)} pictures are too many (at most {_MOST_PICTURES}); write .jsonl instead")
+    passed, shown = [], list[Translation]()
+    for translation in translations:
+        passed.append(translation)
+        shown += [translation] if translation.source_pieces else []
+        if len(shown) > _MOST_PICTURES:
+            raise UsageError(
+                f"{path}: a picture of each line is too many (at most {_MOST_PICTURES}); write .jsonl instead"
+            )
     for picture, translation in zip(numbered(path, len(shown)), shown, strict=True):
         best = translation.hypotheses[0]
         _check(translation)
-        assert best.weights is not None
-        draw(picture, translation.source_pieces, best.pieces, best.weights, title=f"{translation.source}\n{best.text}")
+        weights = best.weights
+        assert weights is not None
+        draw(picture, translation.source_pieces, best.pieces, weights, title=f"{translation.source}\n{best.text}")
     yield from passed
 
 
 def _check(translation: Translation) -> None:
-    if translation.source_pieces and translation.hypotheses[0].weights is None:
+    if translation.source_pieces and not translation.hypotheses[0].weights_of_parts:
         raise ModelError("this run has no attention weights to write: it was trained with attention.score `none`")

@@ -22,7 +22,7 @@ def search(
     stepper: Stepper[State], source: Tensor, mask: Tensor, config: SearchConfig, n_best: int = 1
 ) -> list[list[Hypothesis]]:
     """The `n_best` translations of each sentence, best first: greedy if the beam is 1. See `beam_search`."""
-    _check_n_best(n_best, config.beam)
+    check_n_best(n_best, config.beam)
     if config.beam == 1:
         return [[hypothesis] for hypothesis in greedy_search(stepper, source, mask, config)]
     return beam_search(stepper, source, mask, config, n_best)
@@ -73,7 +73,7 @@ class BeamSearch(Generic[State]):
         beam: the config's if left out. Raises UsageError if `n_best` is more than the beam.
         """
         beam = beam or self._config.beam
-        _check_n_best(n_best, beam)
+        check_n_best(n_best, beam)
         self._device = source.device
         nodes = self._trellis.join(self._sentences.waiting, mask)
         started = self._stepper.start(source, mask)
@@ -104,7 +104,10 @@ class BeamSearch(Generic[State]):
         return self._sentences.collect(self._trellis)
 
 
-def _check_n_best(n_best: int, beam: int) -> None:
+def check_n_best(n_best: int, beam: int) -> None:
+    """Raises UsageError unless a beam can give so many translations."""
+    if n_best < 1:
+        raise UsageError(f"n-best: {n_best} translations are asked for; ask for one at least")
     if n_best > beam:
         raise UsageError(
             f"n-best: {n_best} translations are asked for, but search.beam keeps {beam}; set it to {n_best}"

@@ -37,17 +37,17 @@ def _sentence(translation: Translation, attention: bool) -> TranslatedSentence:
 
 
 def _attention(source: Sequence[str], found: TranslatedText) -> Attention | None:
-    if found.weights is None or not found.pieces:
+    weights, target = found.weights, found.pieces
+    if weights is None or not target:
         return None
-    target = found.pieces
     rows, columns = word_spans(target), word_spans(source)
     return Attention(
         source_pieces=list(source),
         target_pieces=list(target),
-        weights=_rounded(found.weights.tolist()),
+        weights=_rounded(weights.tolist()),
         source_words=[word_text(source[span.start : span.stop]) for span in columns],
         target_words=words_copied(target, found.copies),
-        word_weights=_rounded(word_weights(found.weights, rows, columns).tolist()),
+        word_weights=_rounded(word_weights(weights, rows, columns).tolist()),
     )
 
 

@@ -37,6 +37,7 @@ _STATUSES = {
     504: "The translation took too long.",
 }
 _PROMETHEUS = "text/plain; version=0.0.4; charset=utf-8"
+_PROBLEMS_TOLD = 3  # of a body that may have as many as it has bytes
 _ANYWHERE = (403, 408, 413, 500)  # and 401 where a token is needed
 
 
@@ -74,7 +75,8 @@ def build_app(
         lines, beam = _check(asked, search.beam, config)
         job = _submit(batcher, lines, beam, asked.n_best)
         translations = await _result(job, request.receive, config.max_seconds)
-        return answer(translations, job, model, attention=asked.attention)
+        # In a thread: of long sentences the weights are many, and others wait for this one.
+        return await asyncio.to_thread(answer, translations, job, model, attention=asked.attention)
 
     return Counted(Guard(app, config, token=token, local=local), counters)
 
@@ -133,7 +135,10 @@ def _answer_in_json(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     async def not_valid(request: Request, error: RequestValidationError) -> Response:
-        return Refused(422, "; ".join(_told(each) for each in error.errors())).response()
+        problems = error.errors()
+        told = [_told(each) for each in problems[:_PROBLEMS_TOLD]]
+        more = [f"and {len(problems) - len(told):,} more"] if len(problems) > len(told) else []
+        return Refused(422, "; ".join(told + more)).response()
 
     @app.exception_handler(Exception)
     async def fault(request: Request, error: Exception) -> Response:
@@ -153,8 +158,9 @@ def _check(asked: TranslateRequest, beam: int, config: ServeConfig) -> tuple[Seq
     """The sentences and the beam. Raises Refused if it is more than the limits allow."""
     lines = [asked.text] if isinstance(asked.text, str) else asked.text
     beam = asked.beam if asked.beam is not None else max(beam, min(asked.n_best, config.max_beam))
-    if len(lines) > config.max_sentences:
-        raise Refused(422, f"text: {len(lines)} sentences, but at most {config.max_sentences} are taken; send fewer")
+    most = min(config.max_sentences, config.max_waiting)
+    if len(lines) > most:
+        raise Refused(422, f"text: {len(lines)} sentences, but at most {most} are taken; send fewer")
     for number, line in enumerate(lines, start=1):
         if len(line) > config.max_characters:
             raise Refused(

@@ -1,6 +1,8 @@
 """What the service takes and gives, as JSON. The OpenAPI document is made of these classes."""
 
-from pydantic import BaseModel, ConfigDict, Field
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 # Shape key: T target pieces, S source pieces, U target words, R source words.
 
@@ -22,6 +24,17 @@ class TranslateRequest(Message):
     """Translations of each sentence; at most the beam."""
     attention: bool = False
     """Say what each translation looked at."""
+
+    @field_validator("text", mode="before")
+    @classmethod
+    def first_that_is_no_text(cls, text: Any) -> Any:
+        """Told alone: there may be as many as the body has bytes."""
+        odd = (
+            next((n for n, each in enumerate(text) if not isinstance(each, str)), None) if type(text) is list else None
+        )
+        if odd is not None:
+            raise ValueError(f"item {odd} of the list should be a valid string")
+        return text
 
 
 class Attention(Message):

@@ -1,6 +1,7 @@
 """Listens, serves, and stops in good order."""
 
 import ipaddress
+import math
 import socket
 
 import uvicorn
@@ -34,8 +35,8 @@ def listen(config: ServeConfig) -> socket.socket:
     try:
         family, *_, address = socket.getaddrinfo(config.host, config.port, type=socket.SOCK_STREAM)[0]
         return socket.create_server(address[:2], family=family, backlog=2048)
-    except OSError as error:
-        why = str(error.strerror).partition(" (while")[0]
+    except (OSError, UnicodeError) as error:  # a UnicodeError of a name that no host can have
+        why = str(getattr(error, "strerror", None) or error).partition(" (while")[0]
         raise UsageError(
             f"cannot listen on {config.host} port {config.port} ({why}); choose another --port or --host"
         ) from None
@@ -47,12 +48,15 @@ def url(listening: socket.socket) -> str:
     return f"http://{f'[{host}]' if ':' in host else host}:{port}/"
 
 
-def serve(app: ASGIApp, listening: socket.socket) -> None:
-    """Serves until SIGTERM or Ctrl-C, then finishes what has begun; a second one ends it at once."""
+def serve(app: ASGIApp, listening: socket.socket, config: ServeConfig) -> None:
+    """Serves until SIGTERM or Ctrl-C, then finishes what has begun; a second one ends it at once.
+
+    A client that does not read its answer is not waited for longer than a request may take.
+    """
     server = uvicorn.Server(
         uvicorn.Config(
             app, log_config=None, log_level="error", access_log=False, ws="none", lifespan="on",
-            server_header=False, proxy_headers=False,
+            server_header=False, proxy_headers=False, timeout_graceful_shutdown=math.ceil(2 * config.max_seconds) + 1,
         )
     )  # fmt: skip
     with stop_request():  # the server raises the signal that stopped it once more, when all is finished

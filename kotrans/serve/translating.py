@@ -2,13 +2,12 @@
 
 import signal
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from functools import partial
 from typing import Any, Protocol
 
 import torch
 
-from kotrans.assembly import Translation
+from kotrans.assembly import packed, unpacked
 from kotrans.continuous import Answer, Asked, ContinuousTranslator
 from kotrans.errors import ModelError
 from kotrans.processes import Worker
@@ -63,9 +62,7 @@ class Elsewhere:
         """Raises DataError if the process was killed."""
         self._worker.give(joining)
         answers: list[tuple[int, Any]] = self._worker.take()
-        return [
-            (key, found if isinstance(found, ModelError) else _with(found, torch.from_numpy)) for key, found in answers
-        ]
+        return [(key, found if isinstance(found, ModelError) else unpacked(found)) for key, found in answers]
 
     def end(self) -> None:
         self._worker.end()
@@ -88,14 +85,5 @@ class _Loaded:
             signal.signal(signal.SIGTERM, signal.SIG_IGN)  # comes to all: the service finishes what has begun
             torch.set_num_threads(1)
             self._here = Here(self._load())
-        return [(key, _with(found, lambda weights: weights.numpy())) for key, found in self._here(joining)]
-
-
-def _with(found: Translation | ModelError, change: Callable[[Any], Any]) -> Translation | ModelError:
-    """A translation with its weights in another form: tensors would be sent through shared memory, each in a file."""
-    if isinstance(found, ModelError):
-        return found
-    changed = [
-        each if each.weights is None else replace(each, weights=change(each.weights)) for each in found.hypotheses
-    ]
-    return replace(found, hypotheses=tuple(changed))
+        answers = self._here(joining)
+        return [(key, found if isinstance(found, ModelError) else packed(found)) for key, found in answers]

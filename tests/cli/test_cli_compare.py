@@ -64,14 +64,32 @@ def test_translations_of_another_search_text_or_hand_are_not_taken(run: TinyRun)
     assert before["written_before"] == [False, False]
     assert compared("tiny", EARLY, *files)["written_before"] == [True, True]
     assert compared("tiny", EARLY, *files, "--set", "search.beam=2")["written_before"] == [False, False]
-    assert compared("tiny", EARLY, *files)["written_before"] == [False, False]  # those of a beam of 2 are there now
+    assert compared("tiny", EARLY, *files)["written_before"] == [True, True]  # those of a beam of 2 lie beside them
     write_lines(Path(ko), [*read_lines(Path(ko))[:-1], "나무"])
     assert compared("tiny", EARLY, *files)["written_before"] == [False, False]
-    changed = run.runs / "tiny" / "evaluation" / "file.own.hypotheses.en"
+    folder = run.runs / "tiny" / "evaluation"
+    of_run = folder.glob(f"file.own.{'?' * 12}.hypotheses.en")  # not of a checkpoint or another search
+    changed = max(of_run, key=lambda path: path.stat().st_mtime_ns)
     lines = read_lines(changed)
     write_lines(changed, [*lines[:-1], "changed by hand"])
     assert compared("tiny", EARLY, *files)["written_before"] == [False, True]
     assert read_lines(changed) == lines
+
+
+def test_the_figures_of_a_run_on_its_own_text_are_not_those_on_another_run_s(run: TinyRun, tmp_path: Path) -> None:
+    kotrans("eval")
+    other = shutil.copytree(run.runs / "tiny", run.runs / "other")
+    own = (other / "evaluation" / "test.json").read_bytes()
+    text = shutil.copytree(run.folder, tmp_path / "text")
+    for side in ("ko", "en"):
+        write_lines(text / f"train.{side}", read_lines(text / f"train.{side}")[:-1])
+        write_lines(text / f"test.{side}", read_lines(text / f"test.{side}")[1:])
+    config = (run.runs / "tiny" / "config.yaml").read_text("utf-8").replace(str(run.folder), str(text))
+    (tmp_path / "mine.yaml").write_text(config.replace("name: tiny", "name: mine"), "utf-8")
+    assert kotrans("train", "-c", tmp_path / "mine.yaml", "--set", "training.max_updates=2").code == 0
+    assert compared("mine", "other")["written_before"] == [True, False]
+    assert (other / "evaluation" / "test.json").read_bytes() == own
+    assert len(list((other / "evaluation").glob("test.*.json"))) == 1
 
 
 def test_translations_of_a_checkpoint_that_is_no_longer_the_best_are_not_taken(run: TinyRun) -> None:

@@ -1,6 +1,7 @@
 """`kotrans eval`: what it scores, what it says, and what it writes into the run."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -41,6 +42,12 @@ def figures(run: TinyRun, name: str) -> dict[str, Any]:
     folder = run.runs / "tiny" / "evaluation"
     values: dict[str, Any] = json.loads((folder / f"{name}.json").read_text("utf-8"))
     return values
+
+
+def figures_of_other_text(run: TinyRun, name: str) -> dict[str, Any]:
+    """Those of a text that is no split of the run's own: a hash tells it from others of the name."""
+    (path,) = (run.runs / "tiny" / "evaluation").glob(f"{name}.{'?' * 12}.json")
+    return figures(run, path.stem)
 
 
 def assert_says(result: Result, scores: dict[str, float]) -> None:
@@ -85,9 +92,13 @@ def test_files_of_ones_own_are_not_mistaken_for_a_split(run: TinyRun) -> None:
     result = kotrans("eval", "--source", run.folder / "test.ko", "--reference", run.folder / "test.en")
     assert result.code == 0, result.err
     assert "file.test: 40 sentences" in result.out
-    assert [path.name for path in sorted((run.runs / "tiny" / "evaluation").iterdir())] == [
-        "file.test.hypotheses.en", "file.test.json"
-    ]  # fmt: skip
+    (run.runs / "other").mkdir()
+    for side in ("ko", "en"):
+        write_lines(run.runs / "other" / f"test.{side}", read_lines(run.folder / f"test.{side}")[:3])
+    other = run.runs / "other"
+    assert kotrans("eval", "--source", other / "test.ko", "--reference", other / "test.en").code == 0
+    written = [path.name for path in (run.runs / "tiny" / "evaluation").iterdir()]
+    assert len(written) == len({name for name in written if re.fullmatch(r"file\.test\.\w{12}\..*", name)}) == 4
 
 
 def test_another_checkpoint_and_an_ensemble_leave_the_run_s_own_figures_alone(run: TinyRun) -> None:
@@ -98,6 +109,33 @@ def test_another_checkpoint_and_an_ensemble_leave_the_run_s_own_figures_alone(ru
     assert figures(run, "test") == own
     assert figures(run, "test.update-00000080")["checkpoints"] == ["tiny/update-00000080"]
     assert figures(run, "test.tiny-update-00000080+tiny-update-00000160")["pairs"] == 40
+
+
+@pytest.mark.parametrize(("setting", "label"), [("search.beam=2", "beam=2"), ("hardware.precision=bf16", "bf16")])
+def test_other_settings_leave_the_run_s_own_figures_alone(setting: str, label: str, run: TinyRun) -> None:
+    kotrans("eval")
+    own = figures(run, "test")
+    assert kotrans("eval", "--set", setting).code == 0
+    assert figures(run, "test") == own
+    assert figures(run, f"test.{label}")["pairs"] == 40
+
+
+def test_a_test_split_of_text_that_has_changed_is_said_and_leaves_the_run_s_own_figures_alone(
+    run: TinyRun, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    kotrans("eval")
+    own = figures(run, "test")
+    assert caplog.text == ""
+    config = run.runs / "tiny" / "config.yaml"
+    text = shutil.copytree(run.folder, tmp_path / "text")
+    write_lines(text / "test.ko", read_lines(text / "test.ko")[:-1])
+    write_lines(text / "test.en", read_lines(text / "test.en")[:-1])
+    config.write_text(config.read_text("utf-8").replace(str(run.folder), str(text)), "utf-8")
+    result = kotrans("eval")
+    assert result.code == 0
+    assert "give other text than it was trained on" in caplog.text
+    assert "test: 39 sentences" in result.out
+    assert figures(run, "test") == own
 
 
 def test_a_listed_corpus_is_fetched_and_scored(run: TinyRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -133,9 +171,10 @@ def test_blank_sources_and_references_are_scored_too(run: TinyRun, tmp_path: Pat
     write_lines(tmp_path / "r.en", ["I see the new tree.", "", ""])
     result = kotrans("eval", "--source", tmp_path / "s.ko", "--reference", tmp_path / "r.en")
     assert result.code == 0, result.err
-    values = figures(run, "file.s")
+    values = figures_of_other_text(run, "file.s")
     assert (values["pairs"], values["faults"]["empty"]["count"]) == (3, 0)
-    assert read_lines(run.runs / "tiny" / "evaluation" / "file.s.hypotheses.en")[1] == ""
+    (hypotheses,) = (run.runs / "tiny" / "evaluation").glob("file.s.*.hypotheses.en")
+    assert read_lines(hypotheses)[1] == ""
 
 
 def test_empty_files_are_refused(run: TinyRun, tmp_path: Path) -> None:
@@ -175,7 +214,10 @@ def test_a_config_of_several_corpora_is_scored_by_each(run: TinyRun, tmp_path: P
     (run.runs / "tiny" / "config.yaml").write_text(f"{begin}corpora:\n{corpus}{other}cleaning:{end}", "utf-8")
     result = kotrans("eval", "--split", "dev")
     assert result.code == 0, result.err
-    assert [(each["label"], each["pairs"]) for each in figures(run, "dev")["by_origin"]] == [("own", 40), ("other", 40)]
+    assert [(each["label"], each["pairs"]) for each in figures_of_other_text(run, "dev")["by_origin"]] == [
+        ("own", 40),
+        ("other", 40),
+    ]
 
 
 def test_rare_words_are_those_of_the_text_that_the_run_was_trained_on(run: TinyRun, tmp_path: Path) -> None:
@@ -185,12 +227,12 @@ def test_rare_words_are_those_of_the_text_that_the_run_was_trained_on(run: TinyR
     seen = [line.casefold() for line in read_lines(run.folder / "train.en")]
     rarest = min(sum(word in line for line in seen) for word in ("see", "new", "tree"))
     assert 19 < rarest < 100
-    buckets = figures(run, "file.s")["by_rarest_word"]
+    buckets = figures_of_other_text(run, "file.s")["by_rarest_word"]
     assert [(bucket["label"], bucket["pairs"]) for bucket in buckets] == [("0", 1), ("20-99", 1)]
     for path in (run.runs / "prepared").glob("dataset-*"):
         shutil.rmtree(path)
     assert kotrans("eval", "--source", tmp_path / "s.ko", "--reference", tmp_path / "r.en").code == 0
-    assert figures(run, "file.s")["by_rarest_word"] == []
+    assert figures_of_other_text(run, "file.s")["by_rarest_word"] == []
 
 
 def test_the_worst_and_best_sentences_are_shown_and_written(run: TinyRun) -> None:

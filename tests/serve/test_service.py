@@ -93,6 +93,8 @@ def test_a_list_is_answered_in_its_order_and_without_being_asked_says_no_attenti
     ("body", "says"),
     [
         ({"text": 3}, "text.str: should be a valid string"),
+        ({"text": ["나무", *[0] * 200]}, "item 1 of the list should be a valid string"),
+        ({"text": "나무", **{f"a{n}": 1 for n in range(9)}}, "a2: extra inputs are not permitted; and 6 more"),
         ({"text": "나무", "beams": 3}, "beams: extra inputs are not permitted"),
         ({"text": "나무", "beam": 21}, "beam: 21, but at most 20 is taken"),
         ({"text": "나무", "beam": 2, "n_best": 3}, "n_best: 3 translations of a beam of 2"),
