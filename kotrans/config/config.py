@@ -119,8 +119,8 @@ class HardwareConfig(Section):
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     """`auto` takes CUDA, else MPS, else the CPU."""
     precision: Literal["auto", "fp32", "bf16", "int8"] = "auto"
-    """Of products; weights stay fp32. `auto` is bf16 on CUDA and CPUs with AMX or AVX512-BF16. `kotrans translate` and
-    `eval` take fp32 unless `--set` says otherwise; `int8` is for them alone, on a CPU."""
+    """Of products; weights stay fp32. `auto` is bf16 on CUDA and CPUs with AMX or AVX512-BF16. A trained model
+    is used in fp32 unless `--set` says otherwise; `int8` is for that alone, on a CPU."""
     threads: int | None = Field(None, ge=1)
     """CPU threads, and at most so many processes that prepare text; null is all cores, by affinity and quota."""
 

@@ -55,7 +55,7 @@ class CorpusConfig(Section):
     format: Format | None = None
     """Format of your own files; left out for a listed corpus."""
     fields: Fields = Fields()
-    """Names of the sides in tsv, csv, jsonl, tmx, xlsx and json."""
+    """Names of the sides in every format but lines."""
     splits: dict[str, SplitFiles] = {}
     """`train`, `dev`, `test` and any other split you want to score."""
     holdout: dict[str, int] = {}
