@@ -78,17 +78,26 @@ def copy_over(text: str, source: Sequence[str], target: Sequence[str], weights: 
 
 def words_copied(pieces: Sequence[str], copies: Sequence[Copy]) -> list[str]:
     """The words that the pieces spell, with what was copied into each."""
-    words = []
-    for span in word_spans(pieces):
-        word, at = word_text(pieces[span.start : span.stop]), 0
-        for copy in copies:
-            if copy.begin in span:
-                # As a token: "3" is not the 3 of "13".
-                said = tokens(copy.said)[0].text
-                begin, end = next((e.begin, e.end) for e in tokens(word) if e.begin >= at and e.text == said)
-                word, at = word[:begin] + copy.copied + word[end:], begin + len(copy.copied)
-        words.append(word)
-    return words
+    return [
+        _word_copied(
+            pieces[span.start : span.stop], [copy.behind(-span.start) for copy in copies if copy.begin in span]
+        )
+        for span in word_spans(pieces)
+    ]
+
+
+def _word_copied(pieces: Sequence[str], copies: Sequence[Copy]) -> str:
+    """The same of one word and the copies in it, in order."""
+    word = word_text(pieces)
+    there, spelt = [(each.pieces, each.token.text) for each in _Side(pieces).tokens], tokens(word)
+    found, at = [], 0
+    for copy in copies:
+        at = there.index((range(copy.begin, copy.end), tokens(copy.said)[0].text), at)
+        found.append((spelt[at], copy.copied))
+        at += 1
+    for said, copied in reversed(found):
+        word = word[: said.begin] + copied + word[said.end :]
+    return word
 
 
 def _choose(here: _Side, there: _Side, weights: Tensor) -> dict[int, Copy]:

@@ -17,10 +17,10 @@ Result = TypeVar("Result")
 
 PAIRS_IN_A_PART = 25_000
 """Pairs worked on at once; some megabytes, and some tenths of a second."""
-FEWEST_PARTS = 3
-"""Parts that processes are started for: on less it costs more than they save."""
+_FEWEST_PARTS = 3  # starting processes costs more than they save on less
 _SECONDS_TO_END = 10  # for a process whose connection has ended already
-_MOST_PROCESSES = 8  # more would wait for the one that reads and writes; each takes some 80 MB
+MOST_PROCESSES = 8
+"""More would wait for the one that reads and writes; each takes some 80 MB, or 300 MB with a model."""
 
 
 def ordered_map(
@@ -33,9 +33,9 @@ def ordered_map(
     Raises DataError if a process is killed, or does not even start.
     """
     parts = iter(parts)
-    first = list(islice(parts, FEWEST_PARTS))
-    processes = min(processes or available_cores(), _MOST_PROCESSES)
-    if processes == 1 or len(first) < FEWEST_PARTS:
+    first = list(islice(parts, _FEWEST_PARTS))
+    processes = min(processes or available_cores(), MOST_PROCESSES)
+    if processes == 1 or len(first) < _FEWEST_PARTS:
         yield from map(work, chain(first, parts))
         return
     workers: list[Worker] = []

@@ -70,7 +70,7 @@ class BatchTranslator:
         check_n_best(n_best, self.config.beam)
         remaining = iter(lines)
         while chunk := list(islice(remaining, self.lines_ahead)):
-            yield from self._translate_chunk(chunk, n_best, first)
+            yield from self.translate_chunk(chunk, n_best, first, self._shares.count)
             first += len(chunk)
 
     def score(self, pairs: Iterable[tuple[str, str]]) -> Iterator[Translation]:
@@ -93,16 +93,20 @@ class BatchTranslator:
             together = self.batch([sources[i] for i in batch])
             return score_targets(self.stepper, *together, [targets[i] for i in batch], self.config)
 
-        found = self._by_length(rows, lambda i: len(sources[i]), scored)
+        found = self._by_length(rows, lambda i: len(sources[i]), scored, self._shares.count)
         for i, (line, _) in enumerate(pairs):
             given = [(Part(sources[i], ""), found[i])] if i in found else []
             prepared = Prepared(line, [part for part, _ in given], cut=False)
             yield self.assembler.as_given(prepared, [hypothesis for _, hypothesis in given])
 
-    def _translate_chunk(self, lines: Sequence[str], n_best: int, first: int) -> Iterator[Translation]:
+    def translate_chunk(self, lines: Sequence[str], n_best: int, first: int, shares: int) -> Iterator[Translation]:
+        """The same of lines that are sorted by length together, in batches that give something to each of the shares.
+
+        Which lines stand in a batch is told by `shares` alone, and not by the threads that there are.
+        """
         prepared = self.prepare(lines, first)
         searched = self.assembler.searched(n_best, self.config.beam)
-        found = self._search([part.ids for line in prepared for part in line.parts], searched)
+        found = self._search([part.ids for line in prepared for part in line.parts], searched, shares)
         for line in prepared:
             yield self.assembler.assemble(line, list(islice(found, len(line.parts))), n_best)
 
@@ -128,21 +132,25 @@ class BatchTranslator:
         source = pad([[*ids, EOS] for ids in sources]).to(self.device)  # (B, S)
         return source, source != PAD
 
-    def _search(self, sources: Sequence[Sequence[int]], n_best: int) -> Iterator[list[Hypothesis]]:
+    def _search(self, sources: Sequence[Sequence[int]], n_best: int, shares: int) -> Iterator[list[Hypothesis]]:
         """The n best of each source, in order, found in batches of like lengths, the longest first."""
 
         def translated(batch: Sequence[int]) -> list[list[Hypothesis]]:
             return search(self.stepper, *self.batch([sources[i] for i in batch]), self.config, n_best)
 
-        found = self._by_length(range(len(sources)), lambda i: len(sources[i]), translated)
+        found = self._by_length(range(len(sources)), lambda i: len(sources[i]), translated, shares)
         return (found[i] for i in range(len(sources)))
 
     def _by_length(
-        self, rows: Sequence[int], length: Callable[[int], int], run: Callable[[Sequence[int]], list[Found]]
-    ) -> dict[int, Found]:
-        """What `run` finds for each row, run for batches of like lengths, the longest first, on all threads."""
+        self, rows: Sequence[int], length: Callable[[int], int], run: Callable[[Sequence[int]], list[Found]],
+        shares: int,
+    ) -> dict[int, Found]:  # fmt: skip
+        """What `run` finds for each row, run for batches of like lengths, the longest first, on all threads.
+
+        Of few rows there are as many batches as shares.
+        """
         order = sorted(rows, key=lambda i: -length(i))
-        size = min(self.config.batch, -(-len(order) // self._shares.count))
+        size = min(self.config.batch, -(-len(order) // shares))
         batches = [order[start : start + size] for start in range(0, len(order), size or 1)]
         found: dict[int, Found] = {}
         for batch, results in zip(batches, self._shares.map(run, batches), strict=True):

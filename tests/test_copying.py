@@ -111,6 +111,20 @@ def test_what_is_copied_into_a_word_of_several_tokens_stands_where_it_was_said()
     assert words_copied(target, copies) == ["13/5"]
 
 
+@pytest.mark.parametrize(
+    ("pieces", "copies", "word"),
+    [
+        (["▁3", "/", "3"], [Copy(2, 3, "3", "5")], "3/5"),
+        (["▁12", "3", "-", "3"], [Copy(0, 2, "123", "PyMem"), Copy(3, 4, "3", "12")], "PyMem-12"),
+        (["▁3", "KB"], [Copy(0, 1, "3", "x86"), Copy(1, 2, "KB", "B")], "x86B"),
+    ],
+)
+def test_what_was_copied_before_does_not_hide_what_comes_after(
+    pieces: list[str], copies: list[Copy], word: str
+) -> None:
+    assert words_copied(pieces, copies) == [word]
+
+
 @given(PIECES, st.integers(0, 99))
 def test_a_source_without_numbers_and_latin_words_changes_nothing(target: list[str], seed: int) -> None:
     source = ["▁나무", "를", "</s>"]

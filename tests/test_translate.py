@@ -247,7 +247,7 @@ def misspelling(translator: BatchTranslator, monkeypatch: pytest.MonkeyPatch) ->
     """Makes it translate every sentence with "a zebr", which looks at the source's second word; gives the ids."""
     (ids,) = translator.tokenizer.target.encode(["a zebr"])
 
-    def found(sources: Sequence[Sequence[int]], n_best: int) -> Iterator[list[Hypothesis]]:
+    def found(sources: Sequence[Sequence[int]], n_best: int, shares: int) -> Iterator[list[Hypothesis]]:
         for source in sources:
             word = next(i for i, piece in enumerate(translator.tokenizer.source.pieces(source)) if i and "▁" in piece)
             weights = torch.zeros(len(ids) + 1, len(source) + 1)

@@ -65,13 +65,22 @@ def translate(
     if prompted:
         _prompt(loaded.translator, n_best)
         return
-    from kotrans.pipeline.long_text import translate_text
-
     done = _done(out, loaded.translator.lines_ahead) if out and go_on else 0
     remaining = islice(_lines(sentences, file), done, None)
-    translations = _tell_parts(translate_text(loaded, remaining, n_best, first=done + 1), done + 1)
+    translations = _tell_parts(_translations(loaded, remaining, n_best, done + 1, in_file=file is not None), done + 1)
     told = write_attention_on_the_way(attention, translations)
     _write((to_json(each) if as_json else _line(each, n_best) for each in told), out)
+
+
+def _translations(
+    loaded: "LoadedRuns", lines: Iterable[str], n_best: int, first: int, *, in_file: bool
+) -> "Iterator[Translation]":
+    """Of a pipe nobody knows how long the next lines take: processes would hold back what is done."""
+    if not in_file:
+        return loaded.translator.translate(lines, n_best, first=first)
+    from kotrans.pipeline.long_text import translate_text
+
+    return translate_text(loaded, lines, n_best, first=first)
 
 
 def _check_out(out: Path | None, go_on: bool, attention: Path | None) -> None:

@@ -122,7 +122,8 @@ class HardwareConfig(Section):
     """Of products; weights stay fp32. `auto` is bf16 on CUDA and CPUs with AMX or AVX512-BF16. A trained model
     is used in fp32 unless `--set` says otherwise; `int8` is for that alone, on a CPU."""
     threads: int | None = Field(None, ge=1)
-    """CPU threads, and at most so many processes that prepare text; null is all cores, by affinity and quota."""
+    """CPU threads, and at most so many processes that prepare or translate text; null is all cores, by affinity and
+    quota."""
 
 
 class Config(Section):

@@ -15,7 +15,7 @@ class ServeConfig(Section):
     max_body: int = Field(1_000_000, ge=100)
     """Bytes of a request; more is answered 413."""
     max_sentences: int = Field(256, ge=1)
-    """Sentences of a request; more is answered 422."""
+    """Sentences of a request, of which more than `max_waiting` are never taken; more is answered 422."""
     max_characters: int = Field(2000, ge=1)
     """Characters of a sentence; more is answered 422."""
     max_beam: int = Field(20, ge=1, le=1000)
@@ -24,3 +24,8 @@ class ServeConfig(Section):
     """Sentences of all clients that wait for the model; a request that would make it more is answered 503."""
     max_seconds: float = Field(30.0, gt=0, le=3600)
     """Until a request has come (else 408), and from then until it is translated (else 504)."""
+
+    @property
+    def most_sentences(self) -> int:
+        """Of a request: more than may wait could never be taken."""
+        return min(self.max_sentences, self.max_waiting)

@@ -83,16 +83,13 @@ def _evaluations(provenance: Provenance, search: SearchConfig) -> Iterator[tuple
 
     What is no such file is passed over.
     """
-    expected = {"checkpoints": [provenance.name], "precision": "fp32", "search": search.model_dump()}
+    expected = {"checkpoints": [provenance.name], "precision": "fp32"}
+    needed = {"pairs", "bleu", "signatures", "date"}
     for path in sorted(provenance.evaluation.glob("*.json")) if provenance.evaluation else ():
         try:
             figures = json.loads(path.read_bytes())
-            if {key: figures[key] for key in expected} == expected and {
-                "pairs",
-                "bleu",
-                "signatures",
-                "date",
-            } <= figures.keys():
+            own_search = SearchConfig(**figures["search"] | {"batch": search.batch}) == search
+            if own_search and needed <= figures.keys() and expected == {key: figures[key] for key in expected}:
                 yield path.stem.removesuffix(f".{provenance.name.rpartition('/')[2]}"), figures
         except (ValueError, KeyError, TypeError, OSError):
             continue

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from kotrans import __version__
+from kotrans.config.loading import load_config
 from kotrans.corpus.corpus import CorpusManifest, load_split
 from kotrans.corpus.library import Library
 from kotrans.dataset import DatasetManifest, dataset_key
@@ -242,8 +243,18 @@ def _figures_file(loaded: LoadedRuns, test_set: TestSet) -> Path | None:
     if loaded.run is None:
         return None
     own = test_set.corpus is not None and _was_trained_on(loaded, test_set.corpus)
-    parts = [test_set.name, *([] if own or test_set.listed else [content_key(test_set.source)])]
-    return loaded.run.evaluation / f"{'.'.join([*parts, *loaded.labels])}.json"
+    parts = [test_set.name, "" if own or test_set.listed else content_key(test_set.source), loaded.label]
+    return loaded.run.evaluation / f"{'.'.join(filter(None, [*parts, *_changed(loaded, loaded.run)]))}.json"
+
+
+def _changed(loaded: LoadedRuns, run: Run) -> list[str]:
+    """What of the precision and the search is not the run's own; how many sentences are a batch says nothing."""
+    own, here = (
+        config.search.model_dump(exclude={"batch"})
+        for config in (load_config(run.folder / "config.yaml"), loaded.config)
+    )
+    search = [f"{key}={value}" for key, value in here.items() if value != own[key]]
+    return search if loaded.precision == "fp32" else [loaded.precision, *search]
 
 
 def _hypotheses_file(figures: Path) -> Path:

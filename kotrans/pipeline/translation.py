@@ -42,7 +42,7 @@ class LoadedRuns:
     config: Config
     run: Run | None  # the first of an ensemble; None for an exported model
     names: tuple[str, ...]  # run/checkpoint of each, or the path
-    labels: tuple[str, ...]  # tell what is written of them from what is written of the run's best checkpoint as it is
+    label: str  # tells what is written of them from what is written of the run's best checkpoint alone; empty for that
     precision: str  # that it multiplies in
     seals: tuple[str, ...]  # a hash of each one's files
     load_for_one_core: Callable[[], BatchTranslator]  # can be sent to another process
@@ -64,17 +64,9 @@ class FoundRuns:
         precision = pick_precision(config.hardware, device)
         return LoadedRuns(
             translator_of(checkpoints, config.search, device, precision), config, self.models[0].run,
-            tuple(each.name for each in self.models), self._labels(precision), precision,
+            tuple(each.name for each in self.models), _label(self.models), precision,
             tuple(content_key(Sealed(each.path).files) for each in self.models), self.load_for_one_core,
         )  # fmt: skip
-
-    def _labels(self, precision: str) -> tuple[str, ...]:
-        """What is not as in the first run by itself: checkpoints, precision, and settings of the search."""
-        first, config = self.models[0], self.config
-        own = first.config([_PRECISION]).search.model_dump()
-        search = [f"{key}={value}" for key, value in config.search.model_dump().items() if value != own[key]]
-        models = "+".join(each.name.replace("/", "-") for each in self.models) if len(self.models) > 1 else first.label
-        return (*filter(None, [models, precision if precision != "fp32" else "", *search]),)
 
     def load_for_one_core(self) -> BatchTranslator:
         """The translator alone, for a process of which there is one on each core. Raises what `load` does."""
@@ -130,3 +122,7 @@ def _check_settings(settings: Sequence[str], sections: Sequence[str]) -> None:
         if setting.partition(".")[0] not in sections and "=" in setting:
             allowed = " and ".join(f"`{section}`" for section in sections)
             raise ConfigError(f"--set {setting}: a trained run takes settings of {allowed} only")
+
+
+def _label(found: Sequence[Found]) -> str:
+    return found[0].label if len(found) == 1 else "+".join(each.name.replace("/", "-") for each in found)

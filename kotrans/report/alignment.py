@@ -31,7 +31,8 @@ def word_alignment(
 def pharaoh(translation: Translation) -> str:
     """The word alignment of the best hypothesis as `0-0 1-2`: source word, target word; empty if there is none."""
     best = translation.hypotheses[0]
-    if best.weights is None:
+    weights = best.weights
+    if weights is None:
         return ""
-    pairs = word_alignment(translation.source_pieces, best.pieces, best.weights)
+    pairs = word_alignment(translation.source_pieces, best.pieces, weights)
     return " ".join(f"{source}-{target}" for source, target in pairs)

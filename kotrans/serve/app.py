@@ -83,7 +83,7 @@ def build_app(
 
 def _limits(config: ServeConfig) -> str:
     return (
-        f"A request has at most {config.max_body:,} bytes and {config.max_sentences:,} sentences of at most "
+        f"A request has at most {config.max_body:,} bytes and {config.most_sentences:,} sentences of at most "
         f"{config.max_characters:,} characters, and a beam of at most {config.max_beam}."
     )
 
@@ -150,7 +150,7 @@ def _told(problem: Mapping[str, Any]) -> str:
     _, *where = (str(part) for part in problem["loc"])  # all of them are in the body
     if problem["type"] == "json_invalid":
         return f"body: not JSON ({problem['ctx']['error']} at character {where[0]}); mend it"
-    message = problem["msg"].removeprefix("Input ")
+    message = problem["msg"].removeprefix("Input ").removeprefix("Value error, ")
     return f"{'.'.join(where) or 'body'}: {message[0].lower()}{message[1:]}"
 
 
@@ -158,9 +158,9 @@ def _check(asked: TranslateRequest, beam: int, config: ServeConfig) -> tuple[Seq
     """The sentences and the beam. Raises Refused if it is more than the limits allow."""
     lines = [asked.text] if isinstance(asked.text, str) else asked.text
     beam = asked.beam if asked.beam is not None else max(beam, min(asked.n_best, config.max_beam))
-    most = min(config.max_sentences, config.max_waiting)
-    if len(lines) > most:
-        raise Refused(422, f"text: {len(lines)} sentences, but at most {most} are taken; send fewer")
+    if len(lines) > config.most_sentences:
+        most = f"at most {config.most_sentences} are taken"
+        raise Refused(422, f"text: {len(lines)} sentences, but {most}; send fewer")
     for number, line in enumerate(lines, start=1):
         if len(line) > config.max_characters:
             raise Refused(

@@ -93,7 +93,7 @@ def test_a_list_is_answered_in_its_order_and_without_being_asked_says_no_attenti
     ("body", "says"),
     [
         ({"text": 3}, "text.str: should be a valid string"),
-        ({"text": ["나무", *[0] * 200]}, "item 1 of the list should be a valid string"),
+        ({"text": ["나무", *[0] * 200]}, "text: item 1 of the list should be a valid string"),
         ({"text": "나무", **{f"a{n}": 1 for n in range(9)}}, "a2: extra inputs are not permitted; and 6 more"),
         ({"text": "나무", "beams": 3}, "beams: extra inputs are not permitted"),
         ({"text": "나무", "beam": 21}, "beam: 21, but at most 20 is taken"),
