@@ -73,7 +73,8 @@ class TranslatedSentence(Message):
     text: str
     """The best translation."""
     parts: int
-    """More than 1 if the sentence is longer than any of training and was translated in parts, 0 if it is blank."""
+    """How many were translated by themselves: sentences, and parts of those longer than any of training; 0 if it is
+    blank."""
     hypotheses: list[Hypothesis]
     """The best `n_best`, fewer if the model found no more."""
 
