@@ -16,7 +16,7 @@ ROWS = (
     ("errors", "scratch"),
     ("text", "sentences", "verbatim", "files", "bundled", "cores", "shares"),
     ("config", "processes"),
-    ("corpus", "hardware", "distributed", "precision", "sealed"),
+    ("corpus", "hardware", "distributed", "memory", "precision", "sealed"),
     ("segmentation",),
     ("tokenizer",),
     ("dataset",),

@@ -16,6 +16,7 @@ from kotrans.checkpoint import Progress, TrainingState, restore_training, save_c
 from kotrans.config.config import Config
 from kotrans.distributed import ALONE, World
 from kotrans.errors import CheckpointError, TrainingError
+from kotrans.memory import memory_errors
 from kotrans.model.seq2seq import Seq2Seq
 from kotrans.prefetch import Prefetched
 from kotrans.runs import Run, Status
@@ -26,7 +27,7 @@ from kotrans.trainer.events import DevFigures, Listener, Saved, Updated, Validat
 from kotrans.trainer.optimization import build_optimizer, start_average, update_average, weights_of
 from kotrans.trainer.signals import STOP_SIGNALS, StopRequest, stop_request
 from kotrans.trainer.starting import last_whole_checkpoint
-from kotrans.trainer.update import UpdateResult, memory_errors, run_update
+from kotrans.trainer.update import UpdateResult, run_update
 
 logger = logging.getLogger(__name__)
 
