@@ -6,6 +6,7 @@ is alive. Another machine on a shared disk may not see that lock, so there only 
 
 import errno
 import hashlib
+import logging
 import os
 import re
 import secrets
@@ -15,6 +16,7 @@ import time
 from functools import cache
 from pathlib import Path
 
+logger = logging.getLogger(__name__)
 ABANDONED_AFTER = 7 * 24 * 3600.0
 """Seconds without a change after which a temporary folder of another machine is removed."""
 _NAME = re.compile(r"\..+?(?:-([0-9a-f]{8}))?-[0-9a-f]{16}")  # older versions left the machine out
@@ -83,6 +85,15 @@ def held_scratch(final: Path, *, file: bool = False) -> tuple[Path, int | None]:
         if scratch.exists():
             return scratch, held
         release(held)
+
+
+def remove_folder(folder: Path) -> None:
+    """Removes a folder; where that fails, it has at least another name and is in nobody's way."""
+    try:
+        folder = folder if is_scratch(folder.name) else folder.rename(scratch_path(folder))
+    except OSError as error:
+        logger.info("%s: cannot be renamed (%s)", folder, error)
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def hold(path: Path) -> int | None:

@@ -49,7 +49,10 @@ class Sealed:
         self.files = self._listed()
 
     def read(self, name: str) -> bytes:
-        """A file's bytes. Raises DamagedError unless they are what was sealed, CheckpointError if they cannot be read."""
+        """A file's bytes.
+
+        Raises DamagedError unless they are what was sealed, CheckpointError if they cannot be read.
+        """
         with self._errors(name):
             data = self._bytes(name)
         if hashlib.sha256(data).hexdigest() != self.files.get(name):
@@ -88,7 +91,7 @@ class Sealed:
         except _DAMAGE:
             raise damaged(self.path, name) from None
         except OSError as error:
-            raise _unreadable(self.path / name, error) from None
+            raise unreadable(self.path / name, error) from None
 
     def _check_growth(self) -> None:
         try:
@@ -99,7 +102,7 @@ class Sealed:
                 f"{self.path}: is no zip, or a damaged one; make it again with `kotrans export`"
             ) from None
         except OSError as error:
-            raise _unreadable(self.path, error) from None
+            raise unreadable(self.path, error) from None
         if unpacked > _MOST_GROWTH * self.path.stat().st_size:
             raise CheckpointError(f"{self.path}: unpacks to more than {_MOST_GROWTH} times its size; weights never do")
 
@@ -112,7 +115,7 @@ class Sealed:
         except _DAMAGE:
             raise damaged(self.path, MANIFEST) from None
         except OSError as error:
-            raise _unreadable(self.path / MANIFEST, error) from None
+            raise unreadable(self.path / MANIFEST, error) from None
         if len(data) > _LONGEST_MANIFEST:
             raise damaged(self.path, MANIFEST)
         return self._parse(data)
@@ -130,14 +133,15 @@ class Sealed:
         return files
 
 
-def _unreadable(path: Path, error: OSError) -> CheckpointError:
+def unreadable(path: Path, error: OSError) -> CheckpointError:
+    """What to say of a file that is there but cannot be read."""
     return CheckpointError(
-        f"{path}: cannot be read now ({error.strerror or error}); nothing was changed; check its permissions and the disk"
+        f"{path}: cannot be read now ({error.strerror or error}); nothing was changed; "
+        "check its permissions and the disk"
     )
 
 
 def damaged(path: Path, name: str) -> DamagedError:
     """What to say of a file that is not what was sealed."""
-    return DamagedError(
-        f"{path}: this checkpoint is damaged ({name} is missing or not what was written); take another one of the run"
-    )
+    remedy = "copy or export it again" if path.is_file() else "take another one of the run"
+    return DamagedError(f"{path}: this checkpoint is damaged ({name} is missing or not what was written); {remedy}")

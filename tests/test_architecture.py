@@ -14,7 +14,7 @@ PACKAGE = Path(kotrans.__file__).parent
 FILES = sorted(PACKAGE.rglob("*.py"))
 ROWS = (
     ("errors", "scratch"),
-    ("text", "sentences", "verbatim", "files", "bundled", "cores", "shares"),
+    ("text", "sentences", "verbatim", "files", "bundled", "cores", "run_lock", "shares"),
     ("config", "processes"),
     ("corpus", "hardware", "distributed", "memory", "precision", "sealed"),
     ("segmentation",),
@@ -23,7 +23,8 @@ ROWS = (
     ("batching", "encoding", "words"),
     ("model", "prefetch"),
     ("loss", "schedule", "search", "copying"),
-    ("assembly", "checkpoint", "runs"),
+    ("assembly", "progress", "runs"),
+    ("checkpoint",),
     ("trainer", "translate", "evaluate"),
     ("bench", "continuous", "export", "quality"),
     ("report", "serve"),
@@ -42,6 +43,7 @@ WITHOUT_TORCH = (
     "files",
     "bundled",
     "cores",
+    "run_lock",
     "processes",
     "config",
     "corpus",

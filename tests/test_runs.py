@@ -47,7 +47,7 @@ def test_a_run_without_a_name_is_called_after_its_config_and_numbered() -> None:
 def test_a_name_that_a_living_process_holds_is_taken_and_free_again_after_it() -> None:
     first = new_run(None, "tiny")
     assert new_run(None, "tiny").name == "tiny-2"
-    with pytest.raises(UsageError, match="exists already"):
+    with pytest.raises(UsageError, match="tiny: another process is about to make it; take another --run name"):
         new_run("tiny", "other")
     first.release()
     assert new_run(None, "tiny").name == "tiny"

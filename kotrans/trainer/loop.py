@@ -12,13 +12,14 @@ from typing import Literal, NamedTuple
 import torch
 
 from kotrans.batching import Batch, Batches, Position
-from kotrans.checkpoint import Progress, TrainingState, restore_training, save_checkpoint
+from kotrans.checkpoint import TrainingState, restore_training, save_checkpoint
 from kotrans.config.config import Config
 from kotrans.distributed import ALONE, World
 from kotrans.errors import CheckpointError, TrainingError
 from kotrans.memory import memory_errors
 from kotrans.model.seq2seq import Seq2Seq
 from kotrans.prefetch import Prefetched
+from kotrans.progress import Progress
 from kotrans.runs import Run, Status
 from kotrans.schedule import learning_rate
 from kotrans.shares import Shares
