@@ -137,14 +137,10 @@ def restore_training(folder: Path, state: TrainingState, world: World = ALONE) -
     return TrainingState(state.model, average, state.optimizer, progress)
 
 
-def read_weights(folder: Path, world: World = ALONE) -> dict[str, Tensor]:
-    """The weights of a checkpoint that validation and translation use, on every rank; rank 0 alone reads them."""
-
-    def read() -> dict[str, Tensor]:
-        sealed = Sealed(folder)
-        return _parse_weights(sealed.read(_weights_for_use(sealed)), folder)
-
-    return world.tensors_from_leader(read)
+def read_weights(folder: Path) -> dict[str, Tensor]:
+    """The weights of a checkpoint that validation and translation use. Raises DamagedError if they are damaged."""
+    sealed = Sealed(folder)
+    return _parse_weights(sealed.read(_weights_for_use(sealed)), folder)
 
 
 def _read_resumable(folder: Path) -> Progress:

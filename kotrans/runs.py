@@ -30,7 +30,9 @@ from kotrans.scratch import remove_folder
 
 logger = logging.getLogger(__name__)
 _NAME = re.compile(r"\w[\w.-]{0,79}")  # letters of any script
-_CHECKPOINT = re.compile(r"update-\d+")  # what training calls them
+BEFORE_VALIDATION = "-before-validation"
+"""Ends the name of a checkpoint whose update is due for a validation; the checkpoint after it takes its place."""
+_CHECKPOINT = re.compile(rf"update-(\d+)({BEFORE_VALIDATION})?")  # what training calls them
 
 Status = Literal["training", "interrupted", "finished"]
 
@@ -156,7 +158,7 @@ class Run:
 
     def add_checkpoint(self, name: str, record: RunRecord, *, best: bool, keep: int) -> RunRecord:
         """Records a checkpoint that is in place, then removes what is not kept: the best and `keep` latest stay."""
-        latest = [*(kept for kept in record.kept if kept != name), name]
+        latest = [*(kept for kept in record.kept if kept.removesuffix(BEFORE_VALIDATION) != name), name]
         best_name = name if best else record.best
         kept = [kept for kept in latest if kept in latest[-keep:] or kept == best_name]
         record = replace(record, last=name, best=best_name, kept=kept)
@@ -208,6 +210,12 @@ class Run:
             with suppress(FileNotFoundError):  # a run in training replaces its checkpoints
                 total += path.stat().st_size if path.is_file() else 0
         return total
+
+
+def update_of(checkpoint: str) -> int:
+    """The update that a checkpoint of training is named after; -1 for one of another name."""
+    found = _CHECKPOINT.fullmatch(checkpoint)
+    return int(found[1]) if found else -1
 
 
 def runs_folder() -> Path:

@@ -28,7 +28,7 @@ class CooldownPlan:
         return min(1.0, self.share + (1 - self.share) * (update - self.update) / (self.end - self.update))
 
 
-def plan_cooldown(update: int, minutes: float, share: float, config: TrainingConfig) -> CooldownPlan | None:
+def plan_cooldown(update: int, share: float, config: TrainingConfig) -> CooldownPlan | None:
     """A plan for the rest, by the speed so far; None if the clock does not matter or the cooldown has not begun.
 
     share: how much of the training is done by the limit that comes first.

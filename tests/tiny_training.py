@@ -23,7 +23,8 @@ from kotrans.pipeline.stages import Silent, prepare
 from kotrans.pipeline.training import train, training_batches
 from kotrans.runs import Run, RunRecord
 from kotrans.trainer.events import DevFigures, Event, Listener, Updated
-from kotrans.trainer.loop import Outcome, Trainer
+from kotrans.trainer.limits import Outcome
+from kotrans.trainer.loop import Trainer
 
 _DIGITS = "영일이삼사오육칠팔구"
 _SPLITS = {"train": 150, "dev": 10, "test": 10}

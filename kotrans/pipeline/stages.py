@@ -89,7 +89,7 @@ def training_words(corpus: Path) -> Mapping[str, int]:
     _make(path, lambda: write_json(path, word_counts(stream_lines(corpus / "train.en"))))
     try:
         return {str(word): int(count) for word, count in json.loads(read_bytes(path)).items()}
-    except (ValueError, AttributeError, TypeError):
+    except (ValueError, AttributeError, TypeError, RecursionError):
         raise DataError(f"{path}: is damaged; delete it, and it is made again") from None
 
 
