@@ -260,9 +260,7 @@ def test_a_write_that_fails_half_way_leaves_nothing(
     folder = tmp_path / "update-00000001"
     with files_of_at_most((saved / name).stat().st_size - 1), pytest.raises(CheckpointError) as error:
         save_checkpoint(folder, trained_state(config, tokenizer), config, tokenizer)
-    assert str(error.value) == (
-        f"{folder}: cannot be written (File too large); nothing of it was kept"
-    )
+    assert str(error.value) == (f"{folder}: cannot be written (File too large); nothing of it was kept")
     assert list(tmp_path.iterdir()) == []
 
 

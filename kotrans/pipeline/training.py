@@ -67,8 +67,9 @@ def train(
         trainer = _trainer(config, run, prepared, _all(*writers, listener) if world.leads else _all(), world)
         _check_same_text(run, prepared, world)
         _open(trainer, prepared, resume=resume)
+        progress = trainer.state.progress
         for writer in writers:
-            writer.start_after(trainer.state.progress.update)
+            writer.start_after(progress.update, validated=not progress.validation_due)
         if world.leads:
             begin(_beginning(trainer))
         return trainer.train()

@@ -19,11 +19,15 @@ class MetricsFile:
     def __init__(self, path: Path) -> None:
         self.path = path
 
-    def start_after(self, update: int) -> None:
-        """Drops what was written of later updates, and a line that a crash left unfinished."""
+    def start_after(self, update: int, *, validated: bool = True) -> None:
+        """Drops what was written of later updates, and a line that a crash left unfinished.
+
+        validated: whether a validation of this update stays; one that is due will be written again.
+        """
+        last = (update, validated)
         lines = self.path.read_text("utf-8", errors="replace").split("\n") if self.path.exists() else []
         with disk_errors(self.path, _UNHARMED):
-            write_lines(self.path, [line for line in lines if _update(line) <= update])
+            write_lines(self.path, [line for line in lines if _place(line) <= last])
 
     def __call__(self, event: Event) -> None:
         """A listener of training. Raises CheckpointError if the disk is full."""
@@ -39,10 +43,10 @@ class MetricsFile:
             file.write(json.dumps({"kind": kind, **values}, ensure_ascii=False) + "\n")
 
 
-def _update(line: str) -> float:
-    """The update that a line is about; infinity if it is not whole."""
+def _place(line: str) -> tuple[float, bool]:
+    """The update that a line is about, and whether it is about its validation; infinity if it is not whole."""
     try:
         values: dict[str, Any] = json.loads(line)
-        return int(values["update"])
-    except (ValueError, KeyError, TypeError, RecursionError):
-        return math.inf
+        return int(values["update"]), values.get("kind") == "validation"
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return math.inf, False

@@ -30,8 +30,11 @@ class TensorBoard:
         self.folder = folder
         self._writer: SummaryWriter | None = None
 
-    def start_after(self, update: int) -> None:
-        """Begins to write; what an earlier start wrote of later updates is hidden."""
+    def start_after(self, update: int, *, validated: bool = True) -> None:
+        """Begins to write; what an earlier start wrote of later updates is hidden.
+
+        A validation that is made again is there twice.
+        """
         from torch.utils.tensorboard import SummaryWriter
 
         self._writer = SummaryWriter(str(self.folder), purge_step=update + 1)

@@ -306,7 +306,9 @@ def test_a_damaged_last_checkpoint_is_left_for_the_one_before(
         "take another one of the run; going on from update-00000009"
     )
     assert_same_training(run, straight)
-    assert sorted(path.name for path in run.checkpoints.iterdir()) == sorted(run.record().kept)
+    there = sorted(path.name for path in run.checkpoints.iterdir())
+    assert there == sorted([*run.record().kept, *run.record().damaged])
+    assert run.record().damaged == ["update-00000010.damaged", "update-00000011.damaged"]
 
 
 def test_a_best_checkpoint_that_was_given_up_is_best_no_more(runs: Path, text: Path) -> None:
