@@ -15,9 +15,11 @@ class Fallback:
     older copy of the run, or none.
     """
 
-    def __init__(self, run: Run, divergence: DivergenceCheck) -> None:
+    def __init__(self, run: Run, divergence: DivergenceCheck, *, has_disk: bool) -> None:
+        """has_disk: whether the run's folder is surely here, as it is for rank 0."""
         self._run = run
         self._divergence = divergence
+        self._has_disk = has_disk
         self.last: str | None = None
         """The last checkpoint that this rank knows of."""
         self.run_started = ""
@@ -35,6 +37,8 @@ class Fallback:
 
     def __str__(self) -> str:
         names = [name for name in self._known() if self._divergence.is_good(update_of(name))]
+        if self._has_disk:
+            names = [name for name in names if (self._run.checkpoints / name).exists()]
         return f"the last good checkpoint is {self._run.checkpoints / names[-1]}" if names else "there is no checkpoint"
 
     def _known(self) -> list[str]:

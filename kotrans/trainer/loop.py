@@ -63,7 +63,7 @@ class Trainer:
         self.listener = listener
         self.world = world
         self._divergence = DivergenceCheck(tokenizer.target.size)
-        self._fallback = Fallback(run, self._divergence)
+        self._fallback = Fallback(run, self._divergence, has_disk=world.leads)
         self._stop = StopRequest()
         self._stopped_by: int | None = None
         self._started = time.monotonic()
@@ -116,7 +116,7 @@ class Trainer:
         began = time.perf_counter()
         rate = learning_rate(update, training, progress.rate_factor, self._share_done())
         model.train()
-        with self._fallback.named(f"update {update}"):
+        with self._fallback.named(f"update {update}"), self._divergence.watching(update):
             result = run_update(
                 model, optimizer, batches, training, learning_rate=rate, precision=self.precision, shares=self.shares,
                 seed=(self.config.seed, update), world=self.world, votes=self._votes,
@@ -205,7 +205,7 @@ class Trainer:
     def _validate(self) -> bool:
         """Measures the dev split and takes the figures into the progress; false if a stop came in between."""
         began, update = time.perf_counter(), self.state.progress.update
-        figures = self._measured(self.state.average, f"validation after update {update}")
+        figures = self._measured(self.state.average, update, f"validation after update {update}")
         if figures is None:
             return False
         self.state = self.state._replace(progress=after_validation(self.state.progress, figures, self.config))
@@ -213,7 +213,7 @@ class Trainer:
         self._tell(Validated(update, figures, progress.best_update == update, progress.stale_validations, seconds))
         return True
 
-    def _measured(self, weights: dict[str, Tensor] | None, where: str) -> DevFigures | None:
+    def _measured(self, weights: dict[str, Tensor] | None, update: int, where: str) -> DevFigures | None:
         """The dev figures of these weights, or of the model's own; None if a stop came in between."""
         model = self.state.model
         model.eval()
@@ -229,7 +229,7 @@ class Trainer:
                     figures = self.validate(model)
                 finally:
                     self._stop.raises = False  # before the model gets its own weights back
-                self._divergence.after_validation(figures.perplexity)
+                self._divergence.after_validation(update, figures.perplexity)
                 return figures
         except Stopped:
             return None
@@ -239,7 +239,7 @@ class Trainer:
         progress = self.state.progress
         stored = self.world.tensors_from_leader(lambda: weights_of_best(self.run))
         weights = {name: tensor.to(self.device) for name, tensor in stored.items()}
-        figures = self._measured(weights, "measuring the best checkpoint again") if weights else None
+        figures = self._measured(weights, progress.best_update or 0, "measuring the best again") if weights else None
         if figures is None and self._signal is not None:
             return
         known = with_best(progress, figures, self.config) if figures else without_best(progress)
@@ -258,6 +258,8 @@ class Trainer:
         try:
             self.listener(event)
         except CheckpointError as error:
+            with self._fallback.named("listener"):
+                self.run.check_there()
             self._change(validation_due=isinstance(event, Updated) and self._is_validation_due())
             try:
                 kept = f"saved as {self.run.checkpoints / self._write_checkpoint(self._checkpoint_name())}"
@@ -273,7 +275,8 @@ class Trainer:
         name = self._checkpoint_name()
         if name == self._fallback.last:
             return  # the run was resumed, and stopped before anything changed
-        with self._fallback.named(f"update {self.state.progress.update}"):
+        update = self.state.progress.update
+        with self._fallback.named(f"update {update}"), self._divergence.watching(update + 1):
             self._count(self.world.total(self._votes()))
             check_finite(self.state)
             # No rank goes on before it is written: one that outlives rank 0 would name a checkpoint that never was.

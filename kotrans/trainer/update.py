@@ -14,13 +14,13 @@ from torch.nn.utils import clip_grad_norm_
 from kotrans.batching import Batch
 from kotrans.config.config import TrainingConfig
 from kotrans.distributed import ALONE, World
-from kotrans.errors import TrainingError
 from kotrans.loss import TrainingLoss
 from kotrans.memory import memory_errors
 from kotrans.model.dropout import draw, drawing_from
 from kotrans.model.seq2seq import Seq2Seq
 from kotrans.shares import Shares
 from kotrans.tokenizer import PAD
+from kotrans.trainer.divergence import DivergedError
 
 Phase = Literal["forward", "backward", "gradients", "optimizer"]
 
@@ -74,7 +74,7 @@ def run_update(
         # Asked for once: a GPU stops at each number that is read.
         smoothed, nll, *counted, norm = torch.cat([sums, norm.unsqueeze(0)]).tolist()
         if not math.isfinite(smoothed) or not math.isfinite(norm):
-            raise TrainingError(f"the loss ({smoothed:g}) or the gradient norm ({norm:g}) is not finite ({shapes})")
+            raise DivergedError(f"the loss ({smoothed:g}) or the gradient norm ({norm:g}) is not finite ({shapes})")
         for group in optimizer.param_groups:
             group["lr"] = learning_rate
         optimizer.step()
