@@ -3,7 +3,6 @@
 import json
 import os
 import random
-import resource
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -152,6 +151,8 @@ def scripted(*, bleus: Sequence[float] = (), perplexities: Sequence[float] = ())
 @contextmanager
 def files_of_at_most(size: int) -> Iterator[None]:
     """The system refuses to write more into any file, as a full disk does, in the middle of a write."""
+    import resource  # POSIX alone has it
+
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
     try:
