@@ -10,64 +10,38 @@
 | manifest.json | the SHA-256 of each of these, written last |
 """
 
+import hashlib
 import json
 import os
 import re
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 import torch
 from pydantic import ValidationError
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load, load_file, save_file
 from torch import Tensor, nn
 
-from kotrans.batching import Position
 from kotrans.config.config import Config
 from kotrans.config.loading import check_config, dump_config, parse_yaml
 from kotrans.distributed import ALONE, World
 from kotrans.errors import CheckpointError, ConfigError, DataError
 from kotrans.files import disk_errors, new_directory, write_json
+from kotrans.memory import memory_errors
 from kotrans.model.build import build_unfilled
 from kotrans.model.seq2seq import Seq2Seq
 from kotrans.precision import restored
-from kotrans.sealed import Sealed, damaged, seal
+from kotrans.progress import Progress
+from kotrans.sealed import Sealed, damaged, seal, unreadable
 from kotrans.tokenizer import Tokenizer, TokenizerManifest
 
-_UNHARMED = "nothing of it was kept, earlier checkpoints are whole"
-
-
-@dataclass(frozen=True)
-class Progress:
-    """Where training stands after an update; with the states beside it, all that a resume needs."""
-
-    update: int = 0
-    epoch: int = 0
-    block: int = 0  # blocks of this epoch that have been trained on
-    batch: int = 0  # batches of the block after them that have been trained on
-    target_tokens: int = 0
-    minutes: float = 0.0
-    best_update: int | None = None
-    best_bleu: float | None = None
-    best_perplexity: float | None = None
-    stale_validations: int = 0  # since the best
-    rate_factor: float = 1.0  # what `plateau` has made of the learning rate
-    stale_at_rate: int = 0  # validations without improvement since the rate last fell
-    ranks: int = 1  # processes that trained together
-    batch_tokens: int | None = None  # batches.tokens, which says how much `batch` is; None in older checkpoints
-
-    @property
-    def position(self) -> Position:
-        """The next batch."""
-        return Position(self.epoch, self.block, self.batch)
-
-    @property
-    def is_within_epoch(self) -> bool:
-        """True if some of the epoch's batches have been trained on."""
-        return self.block > 0 or self.batch > 0
+_UNHARMED = "nothing of it was kept"
+_TOKENIZER = "tokenizer"  # in the metadata of a file of weights: the fingerprint of its tokenizer
 
 
 class TrainingState(NamedTuple):
@@ -91,9 +65,9 @@ class Checkpoint(NamedTuple):
 def save_checkpoint(folder: Path, state: TrainingState, config: Config, tokenizer: Tokenizer) -> None:
     """Writes a checkpoint all or nothing. Raises CheckpointError if the disk is full."""
     with disk_errors(folder, _UNHARMED), new_directory(folder) as scratch:
-        _save_tensors(dict(state.model.named_parameters()), scratch / "model.safetensors")
+        _save_weights(dict(state.model.named_parameters()), scratch / "model.safetensors", tokenizer)
         if state.average is not None:
-            _save_tensors(state.average, scratch / "average.safetensors")
+            _save_weights(state.average, scratch / "average.safetensors", tokenizer)
         _save_tensors(_optimizer_tensors(state), scratch / "optimizer.safetensors")
         write_json(scratch / "progress.json", asdict(state.progress))
         _write_description(scratch, config, tokenizer)
@@ -109,7 +83,7 @@ def save_weights(folder: Path, weights: Mapping[str, Tensor], source: Checkpoint
 
 def write_for_use(folder: Path, weights: Mapping[str, Tensor], source: Checkpoint) -> None:
     """Writes what `load_checkpoint` reads into a folder that is to be sealed."""
-    _save_tensors(weights, folder / "model.safetensors")
+    _save_weights(weights, folder / "model.safetensors", source.tokenizer)
     write_json(folder / "progress.json", asdict(source.progress))
     _write_description(folder, source.config, source.tokenizer)
 
@@ -125,15 +99,30 @@ def load_checkpoint(path: Path, device: torch.device) -> Checkpoint:
         model = build_unfilled(config, tokenizer.source.size, tokenizer.target.size)
     except RuntimeError:  # the weights are smaller: a config that was not made with them
         raise CheckpointError(f"{path}: its config describes a model that does not fit into memory") from None
-    averaged = "average.safetensors" in sealed.files
-    copy_weights(_read_weights(sealed, "average.safetensors" if averaged else "model.safetensors"), model, path)
-    return Checkpoint(model.to(device).eval(), tokenizer, config, _read_progress(sealed))
+    data = sealed.read(_weights_for_use(sealed))
+    _check_vocabulary(data, tokenizer, path)
+    copy_weights(_parse_weights(data, path), model, path)
+    with memory_errors(f"the weights of {path} on {device}", "take --set hardware.device=cpu", CheckpointError):
+        model = model.to(device).eval()
+    return Checkpoint(model, tokenizer, config, _read_progress(sealed))
+
+
+@contextmanager
+def opened_weights(folder: Path) -> Iterator[Callable[[str], Tensor]]:
+    """A function that reads one tensor at a time, by name, of those that `load_checkpoint` would read.
+
+    Raises DamagedError if a file of the checkpoint is damaged.
+    """
+    sealed = Sealed(folder)
+    sealed.verify()
+    with safe_open(folder / _weights_for_use(sealed), "pt") as file:
+        yield file.get_tensor
 
 
 def restore_training(folder: Path, state: TrainingState, world: World = ALONE) -> TrainingState:
     """Puts the saved state into this one; of several ranks, rank 0 alone reads the folder.
 
-    Raises CheckpointError if it is damaged or another model's.
+    Raises DamagedError if it is damaged, CheckpointError if it cannot be read or is another model's.
     """
     progress = world.from_leader(lambda: _read_resumable(folder))
     saved = {
@@ -146,6 +135,12 @@ def restore_training(folder: Path, state: TrainingState, world: World = ALONE) -
     if average is not None:
         average = {name: saved["average"][name].to(value.device) for name, value in average.items()}
     return TrainingState(state.model, average, state.optimizer, progress)
+
+
+def read_weights(folder: Path) -> dict[str, Tensor]:
+    """The weights of a checkpoint that validation and translation use. Raises DamagedError if they are damaged."""
+    sealed = Sealed(folder)
+    return _parse_weights(sealed.read(_weights_for_use(sealed)), folder)
 
 
 def _read_resumable(folder: Path) -> Progress:
@@ -163,16 +158,18 @@ def _read_file(folder: Path, file: str) -> dict[str, Tensor]:
 
 
 def verify(folder: Path) -> None:
-    """Raises CheckpointError unless every file of the checkpoint is there and is what was written."""
+    """Raises DamagedError unless every file of the checkpoint is there and is what was written."""
     Sealed(folder).verify()
 
 
 def load_tensors(path: Path) -> dict[str, Tensor]:
-    """The tensors of a safetensors file. Raises CheckpointError if it is not one."""
+    """The tensors of a safetensors file. Raises DamagedError if it is not one, CheckpointError if it cannot be read."""
     try:
         return load_file(path)
-    except (SafetensorError, OSError):
+    except (SafetensorError, FileNotFoundError):
         raise damaged(path.parent, path.name) from None
+    except OSError as error:
+        raise unreadable(path, error) from None
 
 
 def copy_weights(weights: Mapping[str, Tensor], model: nn.Module, folder: Path) -> None:
@@ -207,30 +204,61 @@ def read_config(sealed: Sealed) -> Config:
 def _read_tokenizer(sealed: Sealed) -> Tokenizer:
     try:
         manifest = TokenizerManifest.model_validate_json(sealed.read("tokenizer/manifest.json"))
-        return Tokenizer({name: sealed.read(f"tokenizer/{name}") for name in manifest.models}, manifest)
+        models = {name: sealed.read(f"tokenizer/{name}") for name in manifest.models}
+        if odd := next(
+            (name for name, data in models.items() if hashlib.sha256(data).hexdigest() != manifest.models[name]), None
+        ):
+            raise damaged(sealed.path, f"tokenizer/{odd}")
+        return Tokenizer(models, manifest)
     except (ValidationError, KeyError, RuntimeError):  # of sentencepiece, for a file that is no model
         raise damaged(sealed.path, "tokenizer") from None
 
 
-def _read_weights(sealed: Sealed, name: str) -> dict[str, Tensor]:
+def _weights_for_use(sealed: Sealed) -> str:
+    """The file of the averaged weights where there is one."""
+    return "average.safetensors" if "average.safetensors" in sealed.files else "model.safetensors"
+
+
+def _parse_weights(data: bytes, path: Path) -> dict[str, Tensor]:
     try:
-        return restored(load(sealed.read(name)))
+        return restored(load(data))
     except (SafetensorError, ValueError):
-        raise damaged(sealed.path, name) from None
+        raise damaged(path, "the file of weights") from None
+
+
+def _check_vocabulary(weights: bytes, tokenizer: Tokenizer, path: Path) -> None:
+    """Another vocabulary of the same size would fit the weights and translate to nonsense."""
+    try:
+        length = int.from_bytes(weights[:8], "little")
+        metadata = json.loads(weights[8 : 8 + length]).get("__metadata__", {})
+        trained_with = metadata.get(_TOKENIZER, tokenizer.fingerprint)  # older versions did not say
+    except (ValueError, AttributeError, RecursionError):
+        raise damaged(path, "the file of weights") from None
+    if trained_with != tokenizer.fingerprint:
+        raise CheckpointError(
+            f"{path}: its weights were trained with another tokenizer ({trained_with}) than lies beside them "
+            f"({tokenizer.fingerprint}); put theirs back, or copy the whole checkpoint again"
+        )
 
 
 def _read_progress(sealed: Sealed) -> Progress:
     try:
-        values = json.loads(sealed.read("progress.json"))
-        values.pop("best_value", None)  # of older checkpoints
-        return Progress(**values)
-    except (ValueError, TypeError, AttributeError):
+        return Progress.parse(sealed.read("progress.json"))
+    except (ValueError, TypeError):
         raise damaged(sealed.path, "progress.json") from None
 
 
-def _save_tensors(tensors: Mapping[str, Tensor], path: Path) -> None:
+def _save_weights(weights: Mapping[str, Tensor], path: Path, tokenizer: Tokenizer) -> None:
+    """Weights with the name of the vocabulary that they belong to."""
+    _save_tensors(weights, path, {_TOKENIZER: tokenizer.fingerprint})
+
+
+def _save_tensors(tensors: Mapping[str, Tensor], path: Path, metadata: dict[str, str] | None = None) -> None:
+    path.touch()
+    mode = path.stat().st_mode  # as the umask has it; safetensors would make a file that only its owner may read
     try:
-        save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, path)
+        save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, path, metadata)
+        path.chmod(mode)
     except SafetensorError as error:
         # It says what the system said in words only: "I/O error: No space left on device (os error 28)".
         code = re.search(r"os error (\d+)", str(error))

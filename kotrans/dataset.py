@@ -7,11 +7,11 @@ from typing import Any, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from kotrans.config.sections import BatchConfig, Section
 from kotrans.errors import DataError
-from kotrans.files import content_key, read_bytes
+from kotrans.files import content_key, read_bytes, sha256, unreadable
 
 Ids = npt.NDArray[np.uint16 | np.int32]
 Integers = npt.NDArray[np.int64]
@@ -56,6 +56,8 @@ class DatasetManifest(Section):
     dtype: Literal["uint16", "int32"]
     """Of the ids."""
     splits: dict[str, SplitManifest]
+    files: dict[str, str] = Field(default_factory=dict)
+    """SHA-256 of each array's file; empty in datasets of older versions, which are not checked."""
 
     @classmethod
     def read(cls, folder: Path) -> Self:
@@ -91,7 +93,7 @@ class _Sequences:
 
 
 class Dataset:
-    """One split's pairs in ids, or a block of them, memory-mapped: opening one costs the same however many they are."""
+    """One split's pairs in ids, or a block of them, memory-mapped: however many they are, they take no memory."""
 
     def __init__(
         self, source: _Sequences, target: _Sequences, origins: npt.NDArray[np.uint16], counts: SplitManifest
@@ -105,7 +107,10 @@ class Dataset:
 
     @classmethod
     def open(cls, folder: Path, split: str) -> Self:
-        """Maps a split. Raises DataError if there is none, or a file is missing or damaged."""
+        """Maps a split after reading it once to check its hashes.
+
+        Raises DataError if there is none, or a file is missing or damaged.
+        """
         manifest = DatasetManifest.read(folder)
         if split not in manifest.splits:
             raise DataError(f"{folder}: the dataset has no split {split!r}, only {', '.join(manifest.splits)}")
@@ -118,6 +123,9 @@ class Dataset:
             offsets = load_array(folder / f"{split}.{side}.offsets.npy", np.int64, counts.pairs + 1)
             sides.append(_Sequences(ids, offsets))
         origins = load_array(folder / f"{split}.origin.npy", np.uint16, counts.pairs)
+        for name, digest in manifest.files.items():
+            if name.startswith(f"{split}.") and sha256(folder / name) != digest:
+                raise damaged(folder / name)
         return cls(sides[0], sides[1], origins, counts)
 
     @property
@@ -165,7 +173,9 @@ def load_array(path: Path, dtype: npt.DTypeLike, length: int) -> npt.NDArray[Any
         raise DataError(
             f"{path}: there is no such file; delete {path.parent} and run `kotrans prepare` again"
         ) from None
-    except (OSError, ValueError, EOFError):
+    except OSError as error:
+        raise unreadable(path, error) from None
+    except (ValueError, EOFError):
         raise damaged(path) from None
     if array.dtype != dtype or array.shape != (length,):
         raise damaged(path)

@@ -28,6 +28,7 @@ _PREPARING = timedelta(days=365)  # the same while others may be preparing a lar
 _ANSWER = 3.0  # seconds for rank 0 to say the error that may be everybody's
 # What gloo, NCCL and the sockets below them say where the error has no type of its own.
 _GONE = re.compile(r"gloo|nccl|socket|connection|broken pipe|timed out", re.IGNORECASE)
+_IN_USE = re.compile(r"EADDRINUSE|address already in use", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -172,7 +173,7 @@ def join() -> World:
     if told.get("WORLD_SIZE", "1") == "1":
         return ALONE
     try:
-        with _peer_errors():
+        with _peer_errors(), _address_errors(told.get("MASTER_PORT")):
             board, rank, size = next(rendezvous("env://"))
             backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
             dist.init_process_group(
@@ -182,6 +183,20 @@ def join() -> World:
         raise UsageError(f"WORLD_SIZE is set, but {error}; start with torchrun, or unset it") from None
     local_rank, local_size = int(told.get("LOCAL_RANK", "0")), int(told.get("LOCAL_WORLD_SIZE", "1"))
     return World(rank, size, local_rank, local_size, PrefixStore("board", board))
+
+
+@contextmanager
+def _address_errors(port: str | None) -> Iterator[None]:
+    """Inside the block, a port that another program listens at becomes a UsageError."""
+    try:
+        yield
+    except RuntimeError as error:
+        if not _IN_USE.search(str(error)):
+            raise
+        raise UsageError(
+            f"--master-port {port}: address in use, by another training or program; "
+            "give torchrun another --master-port, or --standalone"
+        ) from None
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from kotrans.corpus.corpus import CorpusManifest
 from kotrans.corpus.formats.pairs import Pair, in_parts
 from kotrans.dataset import SIDES, DatasetManifest, Ids, Integers, SplitManifest, damaged, dataset_key, load_array
 from kotrans.errors import DataError
-from kotrans.files import new_directory, stream_lines, write_json
+from kotrans.files import new_directory, sha256, stream_lines, write_array, write_json
 from kotrans.processes import PAIRS_IN_A_PART, ordered_map
 from kotrans.tokenizer import EOS, Tokenizer, Vocabulary
 
@@ -56,6 +56,7 @@ def prepare_dataset(
             key=dataset_key(corpus.key, tokenizer.fingerprint, config), corpus=corpus.key,
             tokenizer=tokenizer.fingerprint, max_pieces=config.max_pieces, source_vocabulary=tokenizer.source.size,
             target_vocabulary=tokenizer.target.size, dtype=dtype, splits=splits,
+            files={path.name: sha256(path) for path in sorted(scratch.glob("*.npy"))},
         )  # fmt: skip
         write_json(scratch / "manifest.json", manifest.model_dump(mode="json"))
     return manifest
@@ -70,8 +71,8 @@ def _lines(corpus_folder: Path, split: str, pairs: int) -> Iterator[Pair]:
         if source is None or target is None:
             raise damaged(paths[0 if source is None else 1])
         yield source, target
-    if next(lines, None) is not None:
-        raise damaged(paths[0])
+    if (left := next(lines, None)) is not None:
+        raise damaged(paths[0 if left[0] is not None else 1])
 
 
 def _origins(corpus_folder: Path, split: str, pairs: int) -> npt.NDArray[np.uint16]:
@@ -170,7 +171,7 @@ class _SplitWriter:
         """Appends to each block as many of the values as are its own."""
         for number, part in enumerate(np.split(values, sizes.cumsum()[:-1])):
             with self._block(what, number).open("ab") as file:
-                part.tofile(file)
+                write_array(file, part)
 
     def _blocks(self, what: str, dtype: str) -> Iterator[npt.NDArray[Any]]:
         for number in range(len(self._sizes)):
@@ -188,7 +189,7 @@ class _SplitWriter:
             header = {"descr": np.dtype(dtype).str, "fortran_order": False, "shape": (count,)}
             np.lib.format.write_array_header_1_0(file, header)
             for part in parts:
-                part.tofile(file)
+                write_array(file, part)
 
 
 def _rearranged(ids: Ids, lengths: Integers, order: Integers) -> Ids:

@@ -32,6 +32,13 @@ class CheckpointError(KotransError):
     """A run or checkpoint is missing, damaged, or does not fit what is asked of it."""
 
 
+class DamagedError(CheckpointError):
+    """A checkpoint or one of its files is missing, or has another hash than the one that was written.
+
+    A file that is there but cannot be read now (permissions, a network drive) is no damage.
+    """
+
+
 class TrainingError(KotransError):
     """Training cannot go on: the loss is not finite, memory is used up, the disk is full."""
 

@@ -6,15 +6,19 @@ import hashlib
 import json
 import os
 import shutil
+import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from io import BufferedReader
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from kotrans.errors import CheckpointError, DataError
-from kotrans.scratch import held_scratch, scratch_path
+from kotrans.scratch import held_scratch, release
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
 
 _PART = 2**20  # bytes of a text that is read in parts
 
@@ -39,8 +43,7 @@ def new_directory(final: Path) -> Iterator[Path]:
         shutil.rmtree(scratch, ignore_errors=True)
         raise
     finally:
-        if held is not None:
-            os.close(held)
+        release(held)
 
 
 @contextmanager
@@ -54,8 +57,7 @@ def new_file(final: Path) -> Iterator[Path]:
         yield final
         return
     final.parent.mkdir(parents=True, exist_ok=True)
-    scratch = scratch_path(final)
-    scratch.touch(exist_ok=False)
+    scratch, held = held_scratch(final, file=True)
     try:
         yield scratch
         _sync(scratch)
@@ -64,6 +66,8 @@ def new_file(final: Path) -> Iterator[Path]:
     except BaseException:
         scratch.unlink(missing_ok=True)
         raise
+    finally:
+        release(held)
 
 
 def partial_of(final: Path) -> Path:
@@ -111,28 +115,52 @@ def disk_errors(path: Path, consequence: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-        what = "the disk is full" if full else f"cannot be written ({error.strerror or error})"
-        raise CheckpointError(f"{path}: {what}; {consequence}") from None
+        raise CheckpointError(f"{path}: {write_problem(error)}; {consequence}") from None
+
+
+def write_problem(error: OSError) -> str:
+    """What to say of a file that could not be written."""
+    full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+    return "the disk is full" if full else f"cannot be written ({error.strerror or error})"
 
 
 def _rename(folder: Path, final: Path) -> None:
+    if sys.platform == "win32" and final.is_dir():
+        _remove_empty(final)  # Windows renames onto nothing that is there
     try:
         os.rename(folder, final)
     except OSError as error:
         if error.errno == errno.ENOTEMPTY:
-            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(final)) from None
+            raise _exists(final) from None
         raise
 
 
+def _remove_empty(folder: Path) -> None:
+    try:
+        folder.rmdir()
+    except OSError:
+        raise _exists(folder) from None
+
+
+def _exists(path: Path) -> FileExistsError:
+    return FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path))
+
+
 def _sync(path: Path) -> None:
-    if path.is_dir() and os.name == "nt":
-        return  # Windows opens no folders; its rename is durable on return
-    handle = os.open(path, os.O_RDONLY)
+    """Waits until the disk has it. Windows needs a handle that may write, and has none for folders."""
+    windows = sys.platform == "win32"
+    if windows and path.is_dir():
+        return
+    handle = os.open(path, os.O_RDWR if windows else os.O_RDONLY)
     try:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def write_array(file: BinaryIO, array: "npt.NDArray[Any]") -> None:
+    """Writes an array's bytes. Raises OSError with its errno if the disk is full, which `ndarray.tofile` does not."""
+    file.write(array.reshape(-1).view("u1").data)
 
 
 def write_text(path: Path, text: str) -> None:
@@ -191,7 +219,7 @@ def opened(path: Path) -> Iterator[BufferedReader]:
         with path.open("rb") as file:
             yield file
     except OSError as error:
-        raise _unreadable(path, error) from None
+        raise unreadable(path, error) from None
 
 
 def decode_lines(raw: Iterable[bytes], where: Path | str) -> Iterator[str]:
@@ -212,13 +240,14 @@ def read_bytes(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise _unreadable(path, error) from None
+        raise unreadable(path, error) from None
 
 
-def _unreadable(path: Path, error: OSError) -> DataError:
+def unreadable(path: Path, error: OSError) -> DataError:
+    """What to say of a file that cannot be read."""
     if isinstance(error, FileNotFoundError):
         return DataError(f"{path}: there is no such file; check the path (it is relative to {Path.cwd()})")
-    return DataError(f"{path}: cannot be read ({error.strerror}); check the path and its permissions")
+    return DataError(f"{path}: cannot be read ({error.strerror or error}); check the path and its permissions")
 
 
 def decode(data: bytes, path: Path) -> str:

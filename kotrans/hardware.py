@@ -11,14 +11,17 @@ from kotrans.errors import ConfigError
 
 
 def pick_device(config: HardwareConfig) -> torch.device:
-    """The configured device; `auto` is CUDA, else MPS, else the CPU. Raises ConfigError if it is not there."""
+    """The configured device; `auto` is CUDA, else the CPU. Raises ConfigError if it is not there.
+
+    MPS is for those who ask for it, because nothing here was ever run on it.
+    """
     available = {
         "cuda": torch.cuda.is_available(),
         "mps": torch.backends.mps.is_available(),
         "cpu": True,
     }
     if config.device == "auto":
-        return torch.device(next(name for name, there in available.items() if there))
+        return torch.device("cuda" if available["cuda"] else "cpu")
     if not available[config.device]:
         there = ", ".join(name for name, yes in available.items() if yes)
         raise ConfigError(f"hardware.device: {config.device} is not available on this machine; take {there} or auto")

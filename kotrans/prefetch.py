@@ -30,6 +30,9 @@ class Prefetched:
         """Seconds that the caller has waited for batches since the start."""
         self._stream = stream
         self._device = device
+        if device.type == "cuda" and device.index is None:
+            # `cuda` means the current card of a thread: the caller's, and not that of the thread which makes batches.
+            self._device = torch.device("cuda", torch.cuda.current_device())
         self._room = threading.Semaphore(AHEAD)
         self._ready: SimpleQueue[Item | BaseException] = SimpleQueue()
         self._closed = False

@@ -6,7 +6,7 @@
 | config.yaml | the resolved config |
 | metrics.jsonl | a line for each update and each validation |
 | tensorboard/ | the same for TensorBoard, if `training.tensorboard` is on |
-| checkpoints/ | update-00000500/ and so on |
+| checkpoints/ | update-00000500/ and so on; update-00000500.damaged/ is never used |
 | evaluation/ | hypotheses and figures of `kotrans eval` |
 """
 
@@ -14,7 +14,6 @@ import json
 import logging
 import os
 import re
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
@@ -24,13 +23,16 @@ from itertools import count
 from pathlib import Path
 from typing import Any, Literal
 
-from filelock import FileLock, Timeout
-
 from kotrans.errors import CheckpointError, UsageError
 from kotrans.files import disk_errors, new_directory, write_json, write_text
+from kotrans.run_lock import RunLock
+from kotrans.scratch import remove_folder
 
 logger = logging.getLogger(__name__)
 _NAME = re.compile(r"\w[\w.-]{0,79}")  # letters of any script
+BEFORE_VALIDATION = "-before-validation"
+"""Ends the name of a checkpoint whose update is due for a validation; the checkpoint after it takes its place."""
+_CHECKPOINT = re.compile(rf"update-(\d+)({BEFORE_VALIDATION})?")  # what training calls them
 
 Status = Literal["training", "interrupted", "finished"]
 
@@ -50,6 +52,7 @@ class RunRecord:
     last: str | None = None
     best: str | None = None
     kept: list[str] = field(default_factory=list)
+    damaged: list[str] = field(default_factory=list)  # folders that are never used and never removed
 
 
 class Run:
@@ -80,11 +83,15 @@ class Run:
         try:
             values: dict[str, Any] = json.loads((self.folder / "run.json").read_text("utf-8"))
             return RunRecord(**values)
-        except (OSError, ValueError, TypeError):
+        except (FileNotFoundError, NotADirectoryError, ValueError, TypeError, RecursionError):
             raise CheckpointError(f"{self.folder}: run.json is missing or damaged; this is not a run folder") from None
+        except OSError as error:
+            raise CheckpointError(f"{self.folder}: run.json cannot be read now ({error.strerror or error})") from None
 
     def write(self, record: RunRecord) -> None:
-        """Replaces run.json, stamped with the time. Raises CheckpointError if the disk is full."""
+        """Replaces run.json, stamped with the time. Raises CheckpointError if the disk is full or the run is gone."""
+        if not self.folder.is_dir():
+            raise self._removed()
         with disk_errors(self.folder / "run.json", "the checkpoints that it names are whole"):
             _write_record(self.folder, record)
 
@@ -102,29 +109,36 @@ class Run:
                     _write_record(scratch, record)
             except FileExistsError:
                 raise _taken(self) from None
+        if self._lock.is_locked:
+            self._lock.lock_folder()
+
+    def check_there(self) -> None:
+        """Raises CheckpointError if the run's folder was removed: what is written then would only be in the way."""
+        if not (self.folder / "run.json").exists():
+            raise self._removed()
+
+    def _removed(self) -> CheckpointError:
+        return CheckpointError(f"{self.folder}: the run's folder was removed or moved; nothing more is written to it")
 
     @cached_property
-    def _lock(self) -> FileLock:
-        return FileLock(self.folder.parent / f".{self.name}.lock")
+    def _lock(self) -> RunLock:
+        return RunLock(self.folder)
 
     def claim(self) -> bool:
         """Keeps other processes from writing this run, until `release` or the end of this process; false if one is."""
-        self.folder.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            self._lock.acquire(blocking=False)
-        except Timeout:
-            return False
-        return True
+        return self._lock.acquire()
 
     def release(self) -> None:
         """Ends a claim."""
-        self._lock.release(force=True)
+        self._lock.release()
 
     def is_claimed(self) -> bool:
         """Whether another process is writing this run."""
+        if self._lock.is_locked:
+            return False
         if not self.claim():
             return True
-        self._lock.release()
+        self.release()
         return False
 
     def checkpoint(self, which: str = "best") -> Path:
@@ -138,12 +152,13 @@ class Run:
         folder = self.checkpoints / name
         if not folder.is_dir():
             kept = ", ".join(record.kept) or "none"
-            raise CheckpointError(f"{self.folder}: has no checkpoint {name}; it keeps {kept}")
+            damaged = f"; damaged: {', '.join(record.damaged)}" if record.damaged else ""
+            raise CheckpointError(f"{self.folder}: has no checkpoint {name}; it keeps {kept}{damaged}")
         return folder
 
     def add_checkpoint(self, name: str, record: RunRecord, *, best: bool, keep: int) -> RunRecord:
         """Records a checkpoint that is in place, then removes what is not kept: the best and `keep` latest stay."""
-        latest = [*(kept for kept in record.kept if kept != name), name]
+        latest = [*(kept for kept in record.kept if kept.removesuffix(BEFORE_VALIDATION) != name), name]
         best_name = name if best else record.best
         kept = [kept for kept in latest if kept in latest[-keep:] or kept == best_name]
         record = replace(record, last=name, best=best_name, kept=kept)
@@ -152,12 +167,27 @@ class Run:
         return record
 
     def go_back_to(self, name: str) -> None:
-        """Makes this checkpoint the last one, and the best if the best came after it; removes the later ones."""
+        """Makes this checkpoint the last one, and the best if the best came after it.
+
+        The later ones, which are damaged, stay under names of their own: NAME.damaged.
+        """
         record = self.record()
-        kept = record.kept[: record.kept.index(name) + 1]
-        record = replace(record, last=name, best=record.best if record.best in kept else name, kept=kept)
+        place = record.kept.index(name) + 1
+        kept, later = record.kept[:place], record.kept[place:]
+        with disk_errors(self.checkpoints, "nothing was removed"):
+            for each in later:
+                self._set_aside(each)
+            damaged = sorted(path.name for path in self.checkpoints.glob("*.damaged*"))
+        best = record.best if record.best in kept else name
+        record = replace(record, last=name, best=best, kept=kept, damaged=damaged)
         self.write(record)
         self._remove_unlisted(record)
+
+    def _set_aside(self, name: str) -> None:
+        names = (f"{name}.damaged" + (f"-{number}" if number > 1 else "") for number in count(1))
+        free = next(self.checkpoints / each for each in names if not os.path.lexists(self.checkpoints / each))
+        if (self.checkpoints / name).exists():
+            os.rename(self.checkpoints / name, free)
 
     def remove_leftovers(self, record: RunRecord) -> None:
         """Removes what a crash left behind: checkpoints that run.json does not name, and files half written."""
@@ -167,9 +197,10 @@ class Run:
                 scratch.unlink(missing_ok=True)
 
     def _remove_unlisted(self, record: RunRecord) -> None:
+        """Removes what training wrote and run.json does not name; folders of other names are somebody's own."""
         for folder in self.checkpoints.iterdir() if self.checkpoints.is_dir() else ():
-            if folder.name not in record.kept:
-                shutil.rmtree(folder, ignore_errors=True)
+            if folder.name.startswith(".") or (_CHECKPOINT.fullmatch(folder.name) and folder.name not in record.kept):
+                remove_folder(folder)
 
     @property
     def size(self) -> int:
@@ -179,6 +210,12 @@ class Run:
             with suppress(FileNotFoundError):  # a run in training replaces its checkpoints
                 total += path.stat().st_size if path.is_file() else 0
         return total
+
+
+def update_of(checkpoint: str) -> int:
+    """The update that a checkpoint of training is named after; -1 for one of another name."""
+    found = _CHECKPOINT.fullmatch(checkpoint)
+    return int(found[1]) if found else -1
 
 
 def runs_folder() -> Path:
@@ -255,6 +292,8 @@ def _claim_new(run: Run) -> bool:
 
 
 def _taken(run: Run) -> UsageError:
+    if not run.folder.exists():
+        return UsageError(f"{run.folder}: another process is about to make it; take another --run name")
     return UsageError(f"{run.folder}: exists already; continue it with --resume, or take another --run name")
 
 

@@ -1,8 +1,10 @@
 """Checkpoints: what is in one, that damage is found, and that what comes back is what was put in."""
 
 import json
+import os
 import re
 import shutil
+import tracemalloc
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -11,12 +13,13 @@ import numpy as np
 import pytest
 import torch
 from safetensors import SafetensorError
+from safetensors.torch import save_file
 
 from kotrans.checkpoint import (
-    Progress,
     TrainingState,
     load_checkpoint,
     load_tensors,
+    opened_weights,
     restore_training,
     save_checkpoint,
     save_weights,
@@ -24,10 +27,12 @@ from kotrans.checkpoint import (
 )
 from kotrans.config.config import Config
 from kotrans.config.loading import dump_config
-from kotrans.errors import CheckpointError
+from kotrans.errors import CheckpointError, DamagedError
 from kotrans.files import sha256, write_json
 from kotrans.model.build import build_model
 from kotrans.pipeline.stages import Silent, tokenize
+from kotrans.progress import Progress
+from kotrans.sealed import seal
 from kotrans.tokenizer import Tokenizer
 from kotrans.trainer.optimization import build_optimizer, start_average
 from tests.tiny_training import files_of_at_most, tiny_config, write_numbers
@@ -260,18 +265,113 @@ def test_a_write_that_fails_half_way_leaves_nothing(
     folder = tmp_path / "update-00000001"
     with files_of_at_most((saved / name).stat().st_size - 1), pytest.raises(CheckpointError) as error:
         save_checkpoint(folder, trained_state(config, tokenizer), config, tokenizer)
-    assert str(error.value) == (
-        f"{folder}: cannot be written (File too large); nothing of it was kept, earlier checkpoints are whole"
-    )
+    assert str(error.value) == (f"{folder}: cannot be written (File too large); nothing of it was kept")
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_full_disk_is_known_by_the_words_of_safetensors(
     config: Config, tokenizer: Tokenizer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(tensors: dict[str, torch.Tensor], path: Path) -> None:
+    def fail(tensors: dict[str, torch.Tensor], path: Path, metadata: dict[str, str] | None) -> None:
         raise SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)")
 
     monkeypatch.setattr("kotrans.checkpoint.save_file", fail)
     with pytest.raises(CheckpointError, match="update-00000001: the disk is full; nothing of it was kept"):
         save_checkpoint(tmp_path / "update-00000001", trained_state(config, tokenizer), config, tokenizer)
+
+
+@pytest.mark.parametrize("umask", [0o022, 0o077, 0o002])
+def test_every_file_has_the_permissions_of_any_new_file(
+    umask: int, config: Config, tokenizer: Tokenizer, tmp_path: Path
+) -> None:
+    before = os.umask(umask)
+    try:
+        save_checkpoint(tmp_path / "update-00000001", trained_state(config, tokenizer), config, tokenizer)
+    finally:
+        os.umask(before)
+    paths = [path for path in (tmp_path / "update-00000001").rglob("*") if path.is_file()]
+    assert len(paths) == len(FILES)
+    assert {path.stat().st_mode & 0o777 for path in paths} == {0o666 & ~umask}
+
+
+def other_tokenizer(tmp_path: Path) -> Tokenizer:
+    """Of the same size, so that it fits the weights, and trained on other text."""
+    text = write_numbers(tmp_path / "other", longest=9)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("KOTRANS_RUNS", str(tmp_path / "runs"))
+        return tokenize(tiny_config(text), Silent())[2]
+
+
+def test_weights_know_their_tokenizer(copy: Path, tokenizer: Tokenizer, tmp_path: Path) -> None:
+    other = other_tokenizer(tmp_path)
+    assert (other.source.size, other.target.size) == (tokenizer.source.size, tokenizer.target.size)
+    shutil.rmtree(copy / "tokenizer")
+    other.save(copy / "tokenizer")
+    seal(copy)  # every hash is right
+    with pytest.raises(CheckpointError) as error:
+        load_checkpoint(copy, CPU)
+    assert str(error.value) == (
+        f"{copy}: its weights were trained with another tokenizer ({tokenizer.fingerprint}) than lies beside them "
+        f"({other.fingerprint}); put theirs back, or copy the whole checkpoint again"
+    )
+
+
+def test_exchanged_sides_of_a_tokenizer_are_damage(copy: Path) -> None:
+    source, target = copy / "tokenizer" / "source.model", copy / "tokenizer" / "target.model"
+    one, two = source.read_bytes(), target.read_bytes()
+    source.write_bytes(two)
+    target.write_bytes(one)
+    seal(copy)
+    with pytest.raises(DamagedError, match=r"damaged \(tokenizer/source\.model is missing or not what was written"):
+        load_checkpoint(copy, CPU)
+
+
+def test_weights_of_an_older_version_that_name_no_tokenizer_are_used(copy: Path) -> None:
+    save_file(load_tensors(copy / "average.safetensors"), copy / "average.safetensors")
+    seal(copy)
+    load_checkpoint(copy, CPU)
+
+
+NESTED = {"json": "[" * 100_000, "yaml": "a: " + "[" * 3000}
+
+
+@pytest.mark.parametrize("name", ["manifest.json", "progress.json", "config.yaml", "tokenizer/manifest.json"])
+def test_a_file_that_is_nested_too_deeply_is_said_in_one_line(name: str, copy: Path) -> None:
+    (copy / name).write_text(NESTED[name.partition(".")[2]], encoding="utf-8")
+    if name != "manifest.json":
+        seal(copy)
+    with pytest.raises(CheckpointError) as error:
+        load_checkpoint(copy, CPU)
+    assert str(error.value).startswith(f"{copy}: ")
+    assert "\n" not in str(error.value)
+
+
+def test_memory_that_is_not_enough_for_the_weights_is_said(saved: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB.")
+
+    monkeypatch.setattr(torch.nn.Module, "to", fail)
+    with pytest.raises(CheckpointError, match=r"^out of memory \(the weights of .* on cpu\); take --set hardware"):
+        load_checkpoint(saved, CPU)
+
+
+def test_a_checkpoint_is_verified_in_little_memory(tmp_path: Path) -> None:
+    (tmp_path / "optimizer.safetensors").write_bytes(bytes(30_000_000))
+    seal(tmp_path)
+    tracemalloc.start()
+    try:
+        verify(tmp_path)
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert most < 3_000_000
+
+
+def test_weights_are_read_one_tensor_at_a_time(saved: Path, copy: Path) -> None:
+    used = load_checkpoint(saved, CPU).model
+    with opened_weights(saved) as read:
+        for name, parameter in used.named_parameters():
+            assert torch.equal(read(name), parameter)
+    (copy / "average.safetensors").write_bytes(b"")
+    with pytest.raises(DamagedError), opened_weights(copy):
+        pass

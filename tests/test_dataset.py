@@ -1,5 +1,6 @@
 """A prepared corpus in pieces on disk, and back."""
 
+import errno
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +11,10 @@ from kotrans.config.sections import BatchConfig, TokenizerConfig
 from kotrans.dataset import Dataset, DatasetManifest, dataset_key
 from kotrans.encoding import prepare_dataset
 from kotrans.errors import DataError
-from kotrans.files import write_json, write_lines
+from kotrans.files import read_lines, write_json, write_lines
 from kotrans.tokenizer import EOS, Tokenizer
 from tests.small_corpus import sentences, small_tokenizer, write_corpus
+from tests.tiny_training import files_of_at_most
 
 CONFIG = BatchConfig(max_pieces=12)
 LONG = BatchConfig(max_pieces=100)
@@ -226,3 +228,45 @@ def test_an_array_of_python_objects_is_never_unpickled(prepared: Path) -> None:
     np.save(prepared / "train.origin.npy", np.array([print], dtype=object))
     with pytest.raises(DataError, match=r"train\.origin\.npy: damaged"):
         Dataset.open(prepared, "train")
+
+
+@pytest.mark.parametrize("name", [f"{split}.{array}" for split in ("train", "dev") for array in ARRAYS])
+def test_a_flipped_bit_is_found_in_every_array(name: str, prepared: Path) -> None:
+    path = prepared / name
+    whole = path.read_bytes()
+    for place in (len(whole) - 1, len(whole) // 2, 70):
+        flipped = bytearray(whole)
+        flipped[place] ^= 4
+        path.write_bytes(flipped)
+        with pytest.raises(DataError, match=rf"{name}: damaged; delete .*dataset and run `kotrans prepare` again"):
+            Dataset.open(prepared, name.partition(".")[0])
+    path.write_bytes(whole)
+    Dataset.open(prepared, "train")
+    Dataset.open(prepared, "dev")
+
+
+def test_a_dataset_of_an_older_version_without_hashes_is_opened(prepared: Path) -> None:
+    manifest = DatasetManifest.read(prepared).model_dump()
+    before = texts(Dataset.open(prepared, "train"))
+    write_json(prepared / "manifest.json", {name: value for name, value in manifest.items() if name != "files"})
+    assert texts(Dataset.open(prepared, "train")) == before
+
+
+def test_the_side_with_too_many_lines_is_named(corpus: Path, tokenizer: Tokenizer, tmp_path: Path) -> None:
+    for name in ("train.en", "train.ko"):
+        lines = read_lines(corpus / name)
+        write_lines(corpus / name, [*lines, "more"])
+        with pytest.raises(DataError, match=f"{name}: damaged"):
+            prepare_dataset(corpus, tokenizer, CONFIG, tmp_path / "dataset")
+        write_lines(corpus / name, lines)
+
+
+def test_a_disk_that_is_full_while_a_dataset_is_written_is_known_by_its_number(
+    corpus: Path, tokenizer: Tokenizer, tmp_path: Path
+) -> None:
+    prepare_dataset(corpus, tokenizer, CONFIG, tmp_path / "whole")
+    sizes = [path.stat().st_size for path in (tmp_path / "whole").glob("train.*.npy")]
+    with files_of_at_most(min(sizes)), pytest.raises(OSError, match="File too large") as error:
+        prepare_dataset(corpus, tokenizer, CONFIG, tmp_path / "dataset")
+    assert error.value.errno == errno.EFBIG
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["corpus", "whole"]

@@ -1,7 +1,10 @@
 """Files: lines without surprises, and writes that are whole or not at all."""
 
+import errno
 import os
+import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -11,6 +14,7 @@ from kotrans.errors import DataError
 from kotrans.files import (
     content_key,
     decode,
+    growing_file,
     new_directory,
     new_file,
     read_bytes,
@@ -19,6 +23,7 @@ from kotrans.files import (
     write_json,
     write_lines,
 )
+from kotrans.scratch import remove_abandoned
 
 HERE = Path("text.txt")
 LINES = st.lists(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\n"), max_size=8), max_size=6)
@@ -166,3 +171,55 @@ def test_a_key_follows_the_value_and_not_the_order_of_its_names() -> None:
     assert content_key({"a": 1, "b": [2]}) == content_key({"b": [2], "a": 1})
     assert content_key({"a": 1}) != content_key({"a": 2})
     assert len(content_key([])) == 12
+
+
+class Windows:
+    """The calls of the writing path as Windows answers them: no handle of a folder, no fsync of one that only reads."""
+
+    def __init__(self, patch: pytest.MonkeyPatch) -> None:
+        self.reading: set[int] = set()
+        self._open, self._fsync, self._rename = os.open, os.fsync, os.rename
+        patch.setattr(sys, "platform", "win32")
+        patch.setattr(os, "open", self.open)
+        patch.setattr(os, "fsync", self.fsync)
+        patch.setattr(os, "rename", self.rename)
+
+    def open(self, path: Path, flags: int, *more: Any, **place: Any) -> int:
+        if place:  # of shutil.rmtree, which goes about it in another way there
+            return self._open(path, flags, *more, **place)
+        if os.path.isdir(path):
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        handle = self._open(path, flags, *more)
+        if flags & (os.O_RDWR | os.O_WRONLY) == 0:
+            self.reading.add(handle)
+        return handle
+
+    def fsync(self, handle: int) -> None:
+        if handle in self.reading:
+            raise OSError(errno.EBADF, "Bad file descriptor")
+        self._fsync(handle)
+
+    def rename(self, source: Path, target: Path) -> None:
+        if os.path.exists(target):
+            raise FileExistsError(errno.EEXIST, "File exists", str(target))
+        self._rename(source, target)
+
+
+def test_everything_is_written_on_windows_too(tmp_path: Path) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        Windows(patch)
+        write_lines(tmp_path / "lines", ["가"])
+        write_lines(tmp_path / "lines", ["나"])
+        (tmp_path / "empty").mkdir()
+        for name in ("folder", "empty"):
+            with new_directory(tmp_path / name) as scratch:
+                (scratch / "deep").mkdir()
+                (scratch / "deep" / "file").write_text("x")
+        with growing_file(tmp_path / "grown") as partial:
+            partial.write_text("y")
+        with pytest.raises(FileExistsError), new_directory(tmp_path / "folder") as scratch:
+            (scratch / "ours").touch()
+        remove_abandoned(tmp_path)
+    assert read_lines(tmp_path / "lines") == ["나"]
+    names = ["empty", "empty/deep", "empty/deep/file", "folder", "folder/deep", "folder/deep/file", "grown", "lines"]
+    assert sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*")) == names

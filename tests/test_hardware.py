@@ -7,7 +7,7 @@ import torch
 
 from kotrans.config.config import HardwareConfig
 from kotrans.errors import ConfigError
-from kotrans.hardware import multiplies_bf16, pick_precision, pick_training_precision
+from kotrans.hardware import multiplies_bf16, pick_device, pick_precision, pick_training_precision
 
 
 @pytest.mark.parametrize(
@@ -39,3 +39,19 @@ def test_int8_is_for_translating_on_a_cpu_alone() -> None:
     with pytest.raises(ConfigError, match=r"^hardware\.precision: int8 is for translating alone"):
         pick_training_precision(told, torch.device("cpu"))
     assert pick_training_precision(HardwareConfig(precision="bf16"), torch.device("cpu")) == "bf16"
+
+
+@pytest.mark.parametrize(
+    ("cuda", "mps", "expected"), [(False, True, "cpu"), (True, True, "cuda"), (False, False, "cpu")]
+)
+def test_apple_s_gpu_is_taken_only_by_whoever_asks_for_it(
+    cuda: bool, mps: bool, expected: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: mps)
+    assert pick_device(HardwareConfig()).type == expected
+    if mps:
+        assert pick_device(HardwareConfig(device="mps")).type == "mps"
+    else:
+        with pytest.raises(ConfigError, match=r"hardware\.device: mps is not available on this machine; take cpu"):
+            pick_device(HardwareConfig(device="mps"))

@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from itertools import count, islice
 
 import pytest
@@ -116,3 +116,23 @@ def test_only_the_time_without_a_batch_counts_as_waiting(monkeypatch: pytest.Mon
         now[0] += 5  # spent by the caller
         next(stream)
         assert stream.waited == 7
+
+
+def test_batches_are_pinned_for_the_card_of_the_caller(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A thread's own current card is the first one, whatever the caller has chosen."""
+    asked: list[torch.device] = []
+
+    @contextmanager
+    def enter(device: torch.device) -> Iterator[None]:
+        asked.append(device)
+        yield
+
+    main = threading.current_thread()
+    monkeypatch.setattr(torch.cuda, "current_device", lambda: 3 if threading.current_thread() is main else 0)
+    monkeypatch.setattr(torch.cuda, "device", enter)
+    monkeypatch.setattr(torch.Tensor, "pin_memory", lambda tensor: tensor)
+    for device, expected in (("cuda", "cuda:3"), ("cuda:1", "cuda:1")):
+        asked.clear()
+        with closing(Prefetched((item(number) for number in count()), torch.device(device))) as stream:
+            next(stream)
+        assert set(asked) == {torch.device(expected)}

@@ -47,7 +47,7 @@ def test_a_run_without_a_name_is_called_after_its_config_and_numbered() -> None:
 def test_a_name_that_a_living_process_holds_is_taken_and_free_again_after_it() -> None:
     first = new_run(None, "tiny")
     assert new_run(None, "tiny").name == "tiny-2"
-    with pytest.raises(UsageError, match="exists already"):
+    with pytest.raises(UsageError, match="tiny: another process is about to make it; take another --run name"):
         new_run("tiny", "other")
     first.release()
     assert new_run(None, "tiny").name == "tiny"
@@ -220,3 +220,10 @@ def test_the_size_is_that_of_all_files_also_while_some_are_removed(monkeypatch: 
     is_file = Path.is_file
     monkeypatch.setattr(Path, "is_file", lambda path: path.name == "gone" or is_file(path))  # it was when we asked
     assert run.size - before == 1000
+
+
+def test_a_run_json_that_is_nested_too_deeply_is_damaged(runs: Path) -> None:
+    run = make(new_run("mine", "tiny"))
+    (run.folder / "run.json").write_text("[" * 100_000, encoding="utf-8")
+    with pytest.raises(CheckpointError, match=r"run\.json is missing or damaged"):
+        run.record()

@@ -3,7 +3,6 @@
 import json
 import os
 import random
-import resource
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -23,7 +22,8 @@ from kotrans.pipeline.stages import Silent, prepare
 from kotrans.pipeline.training import train, training_batches
 from kotrans.runs import Run, RunRecord
 from kotrans.trainer.events import DevFigures, Event, Listener, Updated
-from kotrans.trainer.loop import Outcome, Trainer
+from kotrans.trainer.limits import Outcome
+from kotrans.trainer.loop import Trainer
 
 _DIGITS = "영일이삼사오육칠팔구"
 _SPLITS = {"train": 150, "dev": 10, "test": 10}
@@ -151,6 +151,8 @@ def scripted(*, bleus: Sequence[float] = (), perplexities: Sequence[float] = ())
 @contextmanager
 def files_of_at_most(size: int) -> Iterator[None]:
     """The system refuses to write more into any file, as a full disk does, in the middle of a write."""
+    import resource  # POSIX alone has it
+
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
     try:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from kotrans.distributed import World
     from kotrans.pipeline.training import Beginning
     from kotrans.runs import Run
-    from kotrans.trainer.loop import Outcome
+    from kotrans.trainer.limits import Outcome
 
 
 def train(

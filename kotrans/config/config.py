@@ -28,7 +28,8 @@ class TrainingConfig(Section):
     max_epochs: int | None = Field(None, gt=0)
     """Stop after this many passes over the training pairs."""
     max_minutes: float | None = Field(None, gt=0)
-    """Stop after this much time spent in training and validation, resumed time included."""
+    """Stop after this much time spent in training and validation, resumed time included. With `cooldown`, the rest is
+    counted in updates from where the cooldown begins, and takes about as long."""
     optimizer: Literal["adam", "adamw"] = "adam"
     """Adam (Kingma and Ba 2015), or with decoupled weight decay (Loshchilov and Hutter 2019)."""
     learning_rate: float = Field(0.001, gt=0)
@@ -117,7 +118,7 @@ class HardwareConfig(Section):
     """Where and in what precision it runs."""
 
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
-    """`auto` takes CUDA, else MPS, else the CPU."""
+    """`auto` takes CUDA, else the CPU; `mps` was never tried."""
     precision: Literal["auto", "fp32", "bf16", "int8"] = "auto"
     """Of products; weights stay fp32. `auto` is bf16 on CUDA and CPUs with AMX or AVX512-BF16. A trained model
     is used in fp32 unless `--set` says otherwise; `int8` is for that alone, on a CPU."""

@@ -65,6 +65,8 @@ def parse_yaml(data: bytes, path: Path) -> dict[str, Any]:
     text = decode(data, path)
     try:
         values = _Loader(text).get_single_data()
+    except RecursionError:
+        raise ConfigError(f"{path}: not a config (lists or mappings nested too deeply)") from None
     except (yaml.YAMLError, ValueError) as error:  # a ValueError of a date that there is not
         mark = getattr(error, "problem_mark", None)
         where = f"{path}:{mark.line + 1}" if mark else str(path)
@@ -141,7 +143,7 @@ def _override(values: dict[str, Any], override: str) -> None:
         raise ConfigError(f"--set {override}: write it as section.key=value, for example --set search.beam=5")
     try:
         value = yaml.safe_load(text)
-    except (yaml.YAMLError, ValueError):
+    except (yaml.YAMLError, ValueError, RecursionError):
         raise ConfigError(f"--set {override}: the value is not valid YAML; quote it") from None
     *sections, last = key.strip().split(".")
     for section in sections:

@@ -50,7 +50,7 @@ class Digests:
 def _read(memory: Path | None) -> dict[str, list[Any]]:
     try:
         known = json.loads(memory.read_bytes()) if memory else {}
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     return known if isinstance(known, dict) else {}
 

@@ -16,6 +16,7 @@ from kotrans.corpus.duplicates import Flags
 from kotrans.corpus.formats.pairs import Pair, Pairs, in_parts
 from kotrans.corpus.sorting import IN_MEMORY, Records, Sorter, keys_of
 from kotrans.errors import DataError
+from kotrans.files import write_array
 from kotrans.processes import PAIRS_IN_A_PART, ordered_map
 from kotrans.text import normalize
 
@@ -141,7 +142,7 @@ class _Index:
         rows = np.arange(self.rows, self.rows + len(sentences))
         self.rows += len(sentences)
         with self._sentences.open("ab") as file:
-            sentences.tofile(file)
+            write_array(file, sentences)
         for keys, sorter in zip((*sentences.T, *ranks.T), (*self._sides, *self._ranks.values()), strict=True):
             sorter.add(keys, rows)
 

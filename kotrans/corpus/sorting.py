@@ -6,6 +6,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from kotrans.files import write_array
+
 Records = npt.NDArray[np.void]
 
 IN_MEMORY = 1_000_000
@@ -49,7 +51,7 @@ class Sorter:
         path = self._folder / "sorted"
         with path.open("wb") as file:
             for records in self.sorted():
-                records.tofile(file)
+                write_array(file, records)
         return np.asarray(np.memmap(path, self._dtype, "r"))
 
     def _taken(self) -> Records:
@@ -64,7 +66,7 @@ class Sorter:
         for number, part in enumerate(np.split(records, ends[:-1])):
             if len(part):
                 with self._file(number).open("ab") as file:
-                    part.tofile(file)
+                    write_array(file, part)
 
     def _file(self, number: int) -> Path:
         return self._folder / f"{number:03d}"

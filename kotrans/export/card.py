@@ -91,7 +91,7 @@ def _evaluations(provenance: Provenance, search: SearchConfig) -> Iterator[tuple
             own_search = SearchConfig(**figures["search"] | {"batch": search.batch}) == search
             if own_search and needed <= figures.keys() and expected == {key: figures[key] for key in expected}:
                 yield path.stem.removesuffix(f".{provenance.name.rpartition('/')[2]}"), figures
-        except (ValueError, KeyError, TypeError, OSError):
+        except (ValueError, KeyError, TypeError, OSError, RecursionError):
             continue
 
 

@@ -1,10 +1,11 @@
 """One set of weights from several checkpoints of a run (Junczys-Dowmunt et al. 2016, section 4.1)."""
 
+from contextlib import ExitStack
 from dataclasses import replace
 
 import torch
 
-from kotrans.checkpoint import load_checkpoint, save_weights
+from kotrans.checkpoint import load_checkpoint, opened_weights, save_weights
 from kotrans.config.loading import dump_config
 from kotrans.errors import UsageError
 from kotrans.runs import Run, now
@@ -21,13 +22,15 @@ def average(source: Run, target: Run, last: int | None = None) -> list[str]:
     names = sorted(record.kept)[-last:] if last else sorted(record.kept)
     if len(names) < 2:
         raise UsageError(f"{source.folder}: keeps {len(names)} checkpoints; averaging needs two (checkpoints.keep)")
-    checkpoints = [load_checkpoint(source.checkpoint(name), torch.device("cpu")) for name in names]
-    parts = [dict(checkpoint.model.named_parameters()) for checkpoint in checkpoints]
-    mean = {name: torch.stack([part[name].detach() for part in parts]).mean(0) for name in parts[0]}
+    latest = load_checkpoint(source.checkpoint(names[-1]), torch.device("cpu"))
+    with ExitStack() as files:
+        readers = [files.enter_context(opened_weights(source.checkpoint(name))) for name in names]
+        parameters = [name for name, _ in latest.model.named_parameters()]
+        mean = {name: torch.stack([read(name) for read in readers]).mean(0) for name in parameters}
     record = replace(
         record, status="finished", started=now(), best_bleu=None, best_perplexity=None,
         last="average", best="average", kept=["average"],
     )  # fmt: skip
-    with target.created(record, dump_config(checkpoints[-1].config)) as run:
-        save_weights(run.checkpoints / "average", mean, checkpoints[-1])
+    with target.created(record, dump_config(latest.config)) as run:
+        save_weights(run.checkpoints / "average", mean, latest)
     return names

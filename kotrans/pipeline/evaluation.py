@@ -187,7 +187,7 @@ def written_hypotheses(loaded: LoadedRuns, test_set: TestSet) -> list[str] | Non
             return None
         if figures.get("hypotheses") != sha256(_hypotheses_file(file)):
             return None
-    except (ValueError, AttributeError, OSError):
+    except (ValueError, AttributeError, OSError, RecursionError):
         return None
     return read_lines(_hypotheses_file(file))
 

@@ -14,7 +14,7 @@ from kotrans.corpus.library import Library
 from kotrans.dataset import DatasetManifest, dataset_key
 from kotrans.encoding import prepare_dataset
 from kotrans.errors import ConfigError, DataError
-from kotrans.files import content_key, read_bytes, stream_lines, write_json
+from kotrans.files import content_key, read_bytes, stream_lines, write_json, write_problem
 from kotrans.quality.rarity import WORDS, word_counts
 from kotrans.runs import prepared_folder
 from kotrans.scratch import remove_abandoned
@@ -89,7 +89,7 @@ def training_words(corpus: Path) -> Mapping[str, int]:
     _make(path, lambda: write_json(path, word_counts(stream_lines(corpus / "train.en"))))
     try:
         return {str(word): int(count) for word, count in json.loads(read_bytes(path)).items()}
-    except (ValueError, AttributeError, TypeError):
+    except (ValueError, AttributeError, TypeError, RecursionError):
         raise DataError(f"{path}: is damaged; delete it, and it is made again") from None
 
 
@@ -139,11 +139,14 @@ def _make(folder: Path, make: Callable[[], object]) -> bool:
     try:
         make()
     except FileExistsError:
+        if not folder.exists():  # it is about another file, inside `make`
+            raise
         return False
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             raise
-        raise DataError(f"{folder}: the disk is full; free some space and run the same command again") from None
+        what = write_problem(error)
+        raise DataError(f"{folder}: {what}; free some space and run the same command again") from None
     return True
 
 

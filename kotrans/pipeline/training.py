@@ -15,14 +15,17 @@ from kotrans.distributed import ALONE, World
 from kotrans.errors import CheckpointError, ConfigError, DataError
 from kotrans.files import disk_errors, write_text
 from kotrans.hardware import pick_device, pick_training_precision, set_threads
+from kotrans.memory import memory_errors
 from kotrans.model.build import build_model
 from kotrans.pipeline.stages import Prepared, Reporter, Silent, prepare
 from kotrans.pipeline.validation import Validation
 from kotrans.report.metrics import MetricsFile
 from kotrans.report.tensorboard import TensorBoard
 from kotrans.runs import Run, RunRecord, now
+from kotrans.scratch import remove_abandoned
 from kotrans.trainer.events import Event, Listener
-from kotrans.trainer.loop import Outcome, Trainer
+from kotrans.trainer.limits import Outcome
+from kotrans.trainer.loop import Trainer
 from kotrans.trainer.starting import take_over_weights
 
 # A resumed run may change how it goes on, but not what it is.
@@ -56,14 +59,17 @@ def train(
     Only rank 0 writes into it, reports, and tells the listener. Raises CheckpointError if another process is training
     in it.
     """
+    if world.leads:
+        remove_abandoned(run.folder.parent)
     with ExitStack() as resources:
         writers = _writers(config, run, resources) if world.leads else []
         prepared = world.in_turn(lambda: prepare(config, reporter if world.leads else Silent(), library))
         trainer = _trainer(config, run, prepared, _all(*writers, listener) if world.leads else _all(), world)
         _check_same_text(run, prepared, world)
         _open(trainer, prepared, resume=resume)
+        progress = trainer.state.progress
         for writer in writers:
-            writer.start_after(trainer.state.progress.update)
+            writer.start_after(progress.update, validated=not progress.validation_due)
         if world.leads:
             begin(_beginning(trainer))
         return trainer.train()
@@ -83,7 +89,8 @@ def _trainer(config: Config, run: Run, prepared: Prepared, listener: Listener, w
     world.take_device(device)
     threads = set_threads(config.hardware, world.local_size)
     precision = pick_training_precision(config.hardware, device)
-    model = build_model(config, prepared.tokenizer.source.size, prepared.tokenizer.target.size).to(device)
+    with memory_errors(f"the weights on {device}", "make the model smaller"):
+        model = build_model(config, prepared.tokenizer.source.size, prepared.tokenizer.target.size).to(device)
     take_over_weights(model, world)
     return Trainer(
         model, training_batches(config, prepared), prepared.tokenizer, config, run, device=device,

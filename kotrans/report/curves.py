@@ -50,7 +50,7 @@ def read_curve(run: Run) -> Curve:
                 minutes += values["seconds"] / 60
             else:
                 points.append(Point(values["update"], minutes, values["bleu"], values["perplexity"]))
-    except (DataError, ValueError, KeyError, TypeError):
+    except (DataError, ValueError, KeyError, TypeError, RecursionError):
         raise CheckpointError(f"{run.metrics}: missing or damaged; the run's checkpoints are not concerned") from None
     if not points:
         raise UsageError(f"run {run.name}: has no validation yet; wait for the first, or lower validation.every")

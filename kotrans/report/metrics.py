@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 from kotrans.files import disk_errors, write_lines
 from kotrans.trainer.events import Event, Saved, Updated
 
-_UNHARMED = "the run's checkpoints are whole; make room and go on with --resume"
+_UNHARMED = "make room and go on with --resume"
 
 
 class MetricsFile:
@@ -18,12 +19,15 @@ class MetricsFile:
     def __init__(self, path: Path) -> None:
         self.path = path
 
-    def start_after(self, update: int) -> None:
-        """Drops what was written of later updates, and a line that a crash left unfinished."""
-        if self.path.exists():
-            lines = self.path.read_text("utf-8", errors="replace").split("\n")
-            with disk_errors(self.path, _UNHARMED):
-                write_lines(self.path, [line for line in lines if _update(line) <= update])
+    def start_after(self, update: int, *, validated: bool = True) -> None:
+        """Drops what was written of later updates, and a line that a crash left unfinished.
+
+        validated: whether a validation of this update stays; one that is due will be written again.
+        """
+        last = (update, validated)
+        lines = self.path.read_text("utf-8", errors="replace").split("\n") if self.path.exists() else []
+        with disk_errors(self.path, _UNHARMED):
+            write_lines(self.path, [line for line in lines if _place(line) <= last])
 
     def __call__(self, event: Event) -> None:
         """A listener of training. Raises CheckpointError if the disk is full."""
@@ -33,14 +37,16 @@ class MetricsFile:
         values = asdict(event)
         if kind == "validation":
             values |= values.pop("figures")
-        with disk_errors(self.path, _UNHARMED), self.path.open("a", encoding="utf-8", newline="\n") as file:
+        # Not made anew: a run that is being deleted would keep its folder.
+        with disk_errors(self.path, _UNHARMED), self.path.open("r+", encoding="utf-8", newline="\n") as file:
+            file.seek(0, os.SEEK_END)
             file.write(json.dumps({"kind": kind, **values}, ensure_ascii=False) + "\n")
 
 
-def _update(line: str) -> float:
-    """The update that a line is about; infinity if it is not whole."""
+def _place(line: str) -> tuple[float, bool]:
+    """The update that a line is about, and whether it is about its validation; infinity if it is not whole."""
     try:
         values: dict[str, Any] = json.loads(line)
-        return int(values["update"])
-    except (ValueError, KeyError, TypeError):
-        return math.inf
+        return int(values["update"]), values.get("kind") == "validation"
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return math.inf, False

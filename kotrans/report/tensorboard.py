@@ -5,10 +5,14 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from kotrans.errors import ConfigError
+from kotrans.files import disk_errors
 from kotrans.trainer.events import Event, Updated, Validated
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
+
+
+_UNHARMED = "make room and go on with --resume"
 
 
 class TensorBoard:
@@ -26,17 +30,21 @@ class TensorBoard:
         self.folder = folder
         self._writer: SummaryWriter | None = None
 
-    def start_after(self, update: int) -> None:
-        """Begins to write; what an earlier start wrote of later updates is hidden."""
+    def start_after(self, update: int, *, validated: bool = True) -> None:
+        """Begins to write; what an earlier start wrote of later updates is hidden.
+
+        A validation that is made again is there twice.
+        """
         from torch.utils.tensorboard import SummaryWriter
 
         self._writer = SummaryWriter(str(self.folder), purge_step=update + 1)
 
     def __call__(self, event: Event) -> None:
-        """A listener of training."""
-        for name, value in _figures(event).items():
-            assert self._writer is not None  # training listens after start_after
-            self._writer.add_scalar(name, value, event.update)
+        """A listener of training. Raises CheckpointError if the disk is full."""
+        assert self._writer is not None  # training listens after start_after
+        with disk_errors(self.folder, _UNHARMED):
+            for name, value in _figures(event).items():
+                self._writer.add_scalar(name, value, event.update)
 
     def __enter__(self) -> Self:
         return self
@@ -45,7 +53,8 @@ class TensorBoard:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._writer is not None:
-            self._writer.close()
+            with disk_errors(self.folder, _UNHARMED):
+                self._writer.close()
 
 
 def _figures(event: Event) -> dict[str, float]:

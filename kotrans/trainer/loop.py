@@ -4,41 +4,38 @@ import logging
 import math
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing
 from dataclasses import replace
 from itertools import islice
-from typing import Literal, NamedTuple
+from typing import Any
 
 import torch
+from torch import Tensor
 
 from kotrans.batching import Batch, Batches, Position
-from kotrans.checkpoint import Progress, TrainingState, restore_training, save_checkpoint
+from kotrans.checkpoint import TrainingState, restore_training, save_checkpoint
 from kotrans.config.config import Config
 from kotrans.distributed import ALONE, World
 from kotrans.errors import CheckpointError, TrainingError
+from kotrans.memory import memory_errors
 from kotrans.model.seq2seq import Seq2Seq
 from kotrans.prefetch import Prefetched
-from kotrans.runs import Run, Status
-from kotrans.schedule import learning_rate
+from kotrans.progress import Progress
+from kotrans.runs import BEFORE_VALIDATION, Run, Status
+from kotrans.schedule import learning_rate, plan_cooldown
 from kotrans.shares import Shares
 from kotrans.tokenizer import Tokenizer
-from kotrans.trainer.events import DevFigures, Listener, Saved, Updated, Validated
+from kotrans.trainer.best import after_validation, is_outdated, with_best, without_best
+from kotrans.trainer.divergence import DivergenceCheck, check_finite
+from kotrans.trainer.events import DevFigures, Event, Listener, Saved, Updated, Validated
+from kotrans.trainer.fallback import Fallback
+from kotrans.trainer.limits import Outcome, reached_limit, share_done
 from kotrans.trainer.optimization import build_optimizer, start_average, update_average, weights_of
-from kotrans.trainer.signals import STOP_SIGNALS, StopRequest, stop_request
-from kotrans.trainer.starting import last_whole_checkpoint
-from kotrans.trainer.update import UpdateResult, memory_errors, run_update
+from kotrans.trainer.signals import STOP_SIGNALS, Stopped, StopRequest, stop_request
+from kotrans.trainer.starting import continued, last_whole_checkpoint, weights_of_best
+from kotrans.trainer.update import UpdateResult, run_update
 
 logger = logging.getLogger(__name__)
-
-Reason = Literal["max_updates", "max_epochs", "max_minutes", "patience", "signal"]
-
-
-class Outcome(NamedTuple):
-    """Why training ended, and where it stands."""
-
-    reason: Reason
-    progress: Progress
-    signal: int | None = None
 
 
 class Trainer:
@@ -50,9 +47,10 @@ class Trainer:
         threads: int = 1, world: World = ALONE,
     ) -> None:  # fmt: skip
         """Only rank 0 writes into the run's folder and has a listener that is told."""
+        threads = threads if device.type == "cpu" else 1
         self.state = TrainingState(
             model, start_average(model, config.training), build_optimizer(model, config.training),
-            Progress(ranks=world.size, batch_tokens=config.batches.tokens),
+            Progress(ranks=world.size, threads=threads, batch_tokens=config.batches.tokens),
         )  # fmt: skip
         self.batches = batches
         self.tokenizer = tokenizer
@@ -60,32 +58,27 @@ class Trainer:
         self.run = run
         self.device = device
         self.precision = precision
-        self.shares = Shares.of_batches(threads if device.type == "cpu" else 1, config.batches.tokens)
+        self.shares = Shares.of_batches(threads, config.batches.tokens)
         self.validate = validate
         self.listener = listener
         self.world = world
+        self._divergence = DivergenceCheck(tokenizer.target.size)
+        self._fallback = Fallback(run, self._divergence, has_disk=world.leads)
         self._stop = StopRequest()
         self._stopped_by: int | None = None
-        self._last: str | None = None
-        self._run_started = ""  # tells the run from another machine's of the same name
         self._started = time.monotonic()
 
     def resume(self) -> None:
         """Goes back to the run's last checkpoint that is whole, or to the start.
 
-        Raises CheckpointError if there are checkpoints and none is whole.
+        Raises CheckpointError if there are checkpoints and none is whole, or one cannot be read now.
         """
-        self._last = self.world.from_leader(lambda: last_whole_checkpoint(self.run))
-        if self._last is None:
+        self._fallback.last = self.world.from_leader(lambda: last_whole_checkpoint(self.run))
+        if self._fallback.last is None:
             return
-        state = restore_training(self.run.checkpoints / self._last, self.state, self.world)
-        ranks, here, tokens = state.progress.ranks, self.world.size, self.config.batches.tokens
-        # Of larger batches fewer are the same share of a block.
-        batch = state.progress.batch * (state.progress.batch_tokens or tokens) // tokens
-        progress = replace(state.progress, ranks=here, batch=batch, batch_tokens=tokens)
-        self.state = state._replace(progress=progress)
-        if ranks != here and self.world.leads:
-            logger.warning("%s: goes on with %d processes after %d; dropout draws anew", self.run.folder, here, ranks)
+        state = restore_training(self.run.checkpoints / self._fallback.last, self.state, self.world)
+        here = self.state.progress
+        self.state = state._replace(progress=continued(state.progress, here, self.config, self.run, self.world))
 
     def train(self) -> Outcome:
         """Trains until a limit, the patience or a signal ends it.
@@ -94,21 +87,16 @@ class Trainer:
         good checkpoint, CheckpointError if one cannot be written.
         """
         self._started = time.monotonic() - 60 * self.state.progress.minutes
-        self._run_started = self.world.from_leader(lambda: self.run.record().started)
-        progress = self.state.progress
-        ahead = Prefetched(self.batches.start_at(progress.position), self.device)
+        self._fallback.run_started = self.world.from_leader(lambda: self.run.record().started)
+        ahead = Prefetched(self.batches.start_at(self.state.progress.position), self.device)
         # torchrun signals the ranks that are left when one has ended, while they are about to say why they end, too.
         with stop_request(past_errors=self.world.size > 1) as self._stop, closing(ahead) as stream:
-            outcome = self._finished()
+            if is_outdated(self.state.progress, self.config):
+                self._measure_best_again()
+            outcome = self._conclude() if self.state.progress.validation_due else self._finished()
             for position, batches in self._updates(stream) if outcome is None else ():
                 self._update(position, batches)
-                outcome = self._finished()
-                done = self._validate_or_save(outcome)
-                if done is not None and outcome is None:
-                    # The validation may have used up the patience, the time, or somebody's wish to wait.
-                    outcome = self._finished()
-                    if done == "saved" and outcome is not None and outcome.reason != "signal":
-                        outcome = None  # time ran out while it saved: the next update ends with a validation
+                outcome = self._conclude()
                 if outcome is not None:
                     break
         assert outcome is not None  # the batches never end by themselves
@@ -128,20 +116,20 @@ class Trainer:
         began = time.perf_counter()
         rate = learning_rate(update, training, progress.rate_factor, self._share_done())
         model.train()
-        with self._last_good_checkpoint(f"update {update}"):
+        with self._fallback.named(f"update {update}"), self._divergence.watching(update):
             result = run_update(
                 model, optimizer, batches, training, learning_rate=rate, precision=self.precision, shares=self.shares,
                 seed=(self.config.seed, update), world=self.world, votes=self._votes,
             )  # fmt: skip
+            self._divergence.after_update(update, result.nll)
         if average is not None:
             update_average(average, model, training.ema, update)
-        progress = replace(
-            progress, update=update, epoch=position.epoch, block=position.block, batch=position.batch,
+        self._change(
+            update=update, epoch=position.epoch, block=position.block, batch=position.batch,
             target_tokens=progress.target_tokens + result.target_tokens,
         )  # fmt: skip
-        self.state = self.state._replace(progress=progress)
         self._count(result.votes)
-        self.listener(self._updated(result, rate, time.perf_counter() - began))
+        self._tell(self._updated(result, rate, time.perf_counter() - began))
 
     def _updated(self, result: UpdateResult, rate: float, seconds: float) -> Updated:
         progress = self.state.progress
@@ -149,6 +137,10 @@ class Trainer:
             progress.update, progress.epoch + progress.is_within_epoch, result.loss, math.exp(min(result.nll, 700)),
             result.target_tokens, seconds, rate, result.gradient_norm, self._share_done(),
         )  # fmt: skip
+
+    def _change(self, **values: Any) -> None:
+        """Replaces fields of the progress."""
+        self.state = self.state._replace(progress=replace(self.state.progress, **values))
 
     def _votes(self) -> list[float]:
         """What this rank adds to what all go by: rank 0 the time in minutes, each the signals that it was sent."""
@@ -158,119 +150,148 @@ class Trainer:
     def _count(self, votes: list[float]) -> None:
         """Takes over the sums of all ranks' votes."""
         minutes, *signals = votes
-        self.state = self.state._replace(progress=replace(self.state.progress, minutes=minutes))
+        self._change(minutes=minutes)
         self._stopped_by = next((number for number, count in zip(STOP_SIGNALS, signals, strict=True) if count), None)
 
     def _share_done(self) -> float:
-        progress, training = self.state.progress, self.config.training
-        shares = [progress.update / training.max_updates]
-        if training.max_epochs:
-            shares.append((progress.epoch + self.batches.share_done(progress.position)) / training.max_epochs)
-        if training.max_minutes:
-            shares.append(progress.minutes / training.max_minutes)
-        return min(max(shares), 1.0)
+        progress = self.state.progress
+        return share_done(progress, self.config.training, lambda: self.batches.share_done(progress.position))
+
+    @property
+    def _signal(self) -> int | None:
+        """The signal that asks for a stop. One process hears it at once; several must have told each other."""
+        return self._stop.signal if self.world.size == 1 else self._stopped_by
 
     def _finished(self) -> Outcome | None:
-        # One process hears a signal at once; several must have told each other.
-        stop = self._stop.signal if self.world.size == 1 else self._stopped_by
-        progress, training, patience = self.state.progress, self.config.training, self.config.validation.patience
-        limits: dict[Reason, bool] = {
-            "max_updates": progress.update >= training.max_updates,
-            "max_epochs": training.max_epochs is not None and progress.epoch >= training.max_epochs,
-            "max_minutes": training.max_minutes is not None and progress.minutes >= training.max_minutes,
-            "patience": patience is not None and progress.stale_validations >= patience,
-            "signal": stop is not None,
-        }
-        reason = next((name for name, reached in limits.items() if reached), None)
-        return None if reason is None else Outcome(reason, progress, stop)
+        progress = self.state.progress
+        reason = reached_limit(progress, self.config) or ("signal" if self._signal is not None else None)
+        return None if reason is None else Outcome(reason, progress, self._signal)
 
-    def _validate_or_save(self, outcome: Outcome | None) -> Literal["validated", "saved"] | None:
-        """What is due at this update; either ends with a checkpoint."""
-        update, every = self.state.progress.update, self.config.checkpoints.every
-        stopped = outcome is not None and outcome.reason == "signal"
-        # A validation that is due is not left out for a signal: the resumed run would go without it.
-        if update % self.config.validation.every == 0 or (outcome is not None and not stopped):
-            self._save(best=self._validate())
-            return "validated"
-        if stopped or (every is not None and update % every == 0):
-            self._save(best=False)
-            return "saved"
+    def _is_validation_due(self) -> bool:
+        progress = self.state.progress
+        every = self.config.validation.every
+        return (
+            progress.validation_due or progress.update % every == 0 or reached_limit(progress, self.config) is not None
+        )
+
+    def _conclude(self) -> Outcome | None:
+        """After an update: validates and saves if that is due; the outcome if training ends with it.
+
+        A stop does not wait for a validation. The checkpoint says that one is due, and the resumed run makes it.
+        """
+        planned, every = self._plan_cooldown(), self.config.checkpoints.every
+        if self._is_validation_due():
+            self._change(validation_due=True)
+            if self._signal is None and self._validate():
+                self._save()
+                return self._finished()  # it may have used up the patience, the time, or somebody's wish to wait
+        if self._signal is not None:
+            self._save()
+            return Outcome("signal", self.state.progress, self._signal)
+        if planned or (every is not None and self.state.progress.update % every == 0):
+            self._save()
+            # If time ran out while it saved, the next update ends with a validation.
+            return Outcome("signal", self.state.progress, self._signal) if self._signal is not None else None
         return None
 
-    def _validate(self) -> bool:
-        """Measures the dev split and takes the figures into the progress; true for a new best."""
-        began = time.perf_counter()
-        model, average, _, progress = self.state
-        model.eval()
-        with (
-            self._last_good_checkpoint(f"validation after update {progress.update}"),
-            memory_errors("translating the dev split", "lower search.batch"),
-            weights_of(average, model),
-            torch.no_grad(),
-        ):
-            figures = self.validate(model)
-        best = self._is_best(figures)
-        progress = replace(progress, stale_validations=0 if best else progress.stale_validations + 1)
-        if best:
-            progress = replace(
-                progress, best_update=progress.update, best_bleu=figures.bleu, best_perplexity=figures.perplexity
-            )  # fmt: skip
-        self.state = self.state._replace(progress=self._plateau(progress, best=best))
-        self.listener(
-            Validated(progress.update, figures, best, progress.stale_validations, time.perf_counter() - began)
-        )
-        return best
-
-    def _is_best(self, figures: DevFigures) -> bool:
-        """Better than the best so far, by the metric that the config names now: a resume may have changed it."""
+    def _plan_cooldown(self) -> bool:
+        """Plans the cooldown if it begins now; true if so. A checkpoint keeps the plan from then on."""
         progress = self.state.progress
-        if progress.best_bleu is None or progress.best_perplexity is None:
-            return True
-        if self.config.validation.metric == "bleu":
-            return figures.bleu > progress.best_bleu
-        return figures.perplexity < progress.best_perplexity
+        plan = None if progress.cooldown else plan_cooldown(progress.update, self._share_done(), self.config.training)
+        if plan is not None:
+            self._change(cooldown=plan)
+        return plan is not None
 
-    @contextmanager
-    def _last_good_checkpoint(self, where: str) -> Iterator[None]:
-        """Inside the block, a TrainingError comes to say where it happened and what can be gone back to."""
+    def _validate(self) -> bool:
+        """Measures the dev split and takes the figures into the progress; false if a stop came in between."""
+        began, update = time.perf_counter(), self.state.progress.update
+        figures = self._measured(self.state.average, update, f"validation after update {update}")
+        if figures is None:
+            return False
+        self.state = self.state._replace(progress=after_validation(self.state.progress, figures, self.config))
+        progress, seconds = self.state.progress, time.perf_counter() - began
+        self._tell(Validated(update, figures, progress.best_update == update, progress.stale_validations, seconds))
+        return True
+
+    def _measured(self, weights: dict[str, Tensor] | None, update: int, where: str) -> DevFigures | None:
+        """The dev figures of these weights, or of the model's own; None if a stop came in between."""
+        model = self.state.model
+        model.eval()
         try:
-            yield
-        except TrainingError as error:
-            last = self._last_recorded()
-            good = f"the last good checkpoint is {self.run.checkpoints / last}" if last else "there is no checkpoint"
-            raise type(error)(f"{self.run.folder}: {where}: {error}; {good}") from None
+            with (
+                self._fallback.named(where),
+                memory_errors("translating the dev split", "lower search.batch"),
+                weights_of(weights, model),
+                torch.no_grad(),
+            ):
+                self._stop.raises = self.world.size == 1  # of several, the others would wait for this one
+                try:
+                    figures = self.validate(model)
+                finally:
+                    self._stop.raises = False  # before the model gets its own weights back
+                self._divergence.after_validation(update, figures.perplexity)
+                return figures
+        except Stopped:
+            return None
 
-    def _last_recorded(self) -> str | None:
-        """The last checkpoint of the run. Rank 0 may have ended between its record of one and word of it to others."""
-        with suppress(CheckpointError):  # of a rank without the disk of rank 0
-            record = self.run.record()
-            if record.started == self._run_started and record.last:
-                return max(record.last, self._last or "")  # this disk may hold an older copy of the run
-        return self._last
+    def _measure_best_again(self) -> None:
+        """Figures of other settings cannot be compared: measures the best checkpoint with those of now."""
+        progress = self.state.progress
+        stored = self.world.tensors_from_leader(lambda: weights_of_best(self.run))
+        weights = {name: tensor.to(self.device) for name, tensor in stored.items()}
+        figures = self._measured(weights, progress.best_update or 0, "measuring the best again") if weights else None
+        if figures is None and self._signal is not None:
+            return
+        known = with_best(progress, figures, self.config) if figures else without_best(progress)
+        self.state = self.state._replace(progress=known)
+        if self.world.leads:
+            told = (
+                f"has BLEU {figures.bleu:.2f} with the new ones" if figures else "cannot be measured with the new ones"
+            )
+            logger.warning(
+                "%s: settings of validation have changed; the best checkpoint so far, of update %s, %s",
+                self.run.folder, progress.best_update, told,
+            )  # fmt: skip
 
-    def _plateau(self, progress: Progress, *, best: bool) -> Progress:
-        """Lowers the learning rate after enough validations without a new best, if the schedule is `plateau`."""
-        training = self.config.training
-        stale = 0 if best else progress.stale_at_rate + 1
-        if training.schedule == "plateau" and stale > training.plateau_patience:
-            return replace(progress, stale_at_rate=0, rate_factor=progress.rate_factor * training.plateau_factor)
-        return replace(progress, stale_at_rate=stale)
+    def _tell(self, event: Event) -> None:
+        """Tells the listener. If that cannot write, what has been trained is saved before training ends."""
+        try:
+            self.listener(event)
+        except CheckpointError as error:
+            with self._fallback.named("listener"):
+                self.run.check_there()
+            self._change(validation_due=isinstance(event, Updated) and self._is_validation_due())
+            try:
+                kept = f"saved as {self.run.checkpoints / self._write_checkpoint(self._checkpoint_name())}"
+            except (CheckpointError, TrainingError):
+                kept = str(self._fallback)
+            raise CheckpointError(f"{error}; {kept}") from None
 
-    def _save(self, *, best: bool) -> None:
+    def _checkpoint_name(self) -> str:
+        progress = self.state.progress
+        return f"update-{progress.update:08d}" + (BEFORE_VALIDATION if progress.validation_due else "")
+
+    def _save(self) -> None:
+        name = self._checkpoint_name()
+        if name == self._fallback.last:
+            return  # the run was resumed, and stopped before anything changed
         update = self.state.progress.update
-        name = f"update-{update:08d}"
-        with self._last_good_checkpoint(f"update {update}"):
+        with self._fallback.named(f"update {update}"), self._divergence.watching(update + 1):
             self._count(self.world.total(self._votes()))
+            check_finite(self.state)
             # No rank goes on before it is written: one that outlives rank 0 would name a checkpoint that never was.
-            self._last = self.world.from_leader(lambda: self._write_checkpoint(name, best=best))
+            self._fallback.last = self.world.from_leader(lambda: self._write_checkpoint(name))
 
-    def _write_checkpoint(self, name: str, *, best: bool) -> str:
+    def _write_checkpoint(self, name: str) -> str:
+        self.run.check_there()
+        check_finite(self.state)
         save_checkpoint(self.run.checkpoints / name, self.state, self.config, self.tokenizer)
         progress = self.state.progress
         record = replace(
             self.run.record(), updates=progress.update, best_bleu=progress.best_bleu,
             best_perplexity=progress.best_perplexity,
         )  # fmt: skip
+        best = progress.best_update == progress.update and not progress.validation_due
         self.run.add_checkpoint(name, record, best=best, keep=self.config.checkpoints.keep)
         self.listener(Saved(progress.update, self.run.checkpoints / name))
         return name

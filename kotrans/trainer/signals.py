@@ -9,17 +9,26 @@ from types import FrameType
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
+class Stopped(BaseException):
+    """A stop was asked for in the middle of something that can be left and done again."""
+
+
 class StopRequest:
     """Set by the first signal."""
 
     def __init__(self) -> None:
         self.signal: int | None = None
+        self.raises = False
+        """Whether the first signal raises Stopped, too."""
 
     def receive(self, number: int, frame: FrameType | None) -> None:
         """A signal handler."""
         if self.signal is not None:
             raise KeyboardInterrupt
         self.signal = number
+        if self.raises:
+            self.raises = False
+            raise Stopped
 
 
 @contextmanager

@@ -1,9 +1,7 @@
 """One update: forward and backward over its batches, clip, step."""
 
 import math
-import re
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from typing import Literal, NamedTuple
@@ -16,16 +14,13 @@ from torch.nn.utils import clip_grad_norm_
 from kotrans.batching import Batch
 from kotrans.config.config import TrainingConfig
 from kotrans.distributed import ALONE, World
-from kotrans.errors import TrainingError
 from kotrans.loss import TrainingLoss
+from kotrans.memory import memory_errors
 from kotrans.model.dropout import draw, drawing_from
 from kotrans.model.seq2seq import Seq2Seq
 from kotrans.shares import Shares
 from kotrans.tokenizer import PAD
-
-# As the CPU, cuDNN and cuBLAS, and MPS say it; CUDA itself has an error of its own.
-_OUT_OF_MEMORY = re.compile("can't allocate memory|ALLOC_FAILED|out of memory", re.IGNORECASE)
-
+from kotrans.trainer.divergence import DivergedError
 
 Phase = Literal["forward", "backward", "gradients", "optimizer"]
 
@@ -79,7 +74,7 @@ def run_update(
         # Asked for once: a GPU stops at each number that is read.
         smoothed, nll, *counted, norm = torch.cat([sums, norm.unsqueeze(0)]).tolist()
         if not math.isfinite(smoothed) or not math.isfinite(norm):
-            raise TrainingError(f"the loss ({smoothed:g}) or the gradient norm ({norm:g}) is not finite ({shapes})")
+            raise DivergedError(f"the loss ({smoothed:g}) or the gradient norm ({norm:g}) is not finite ({shapes})")
         for group in optimizer.param_groups:
             group["lr"] = learning_rate
         optimizer.step()
@@ -163,17 +158,6 @@ def mixed_inputs(model: Seq2Seq, batch: Batch, chance: float) -> Tensor:
     predicted = torch.cat([batch.inputs[:, :1], logits.argmax(-1)[:, :-1]], dim=1)  # (B, T) shifted, BOS stays
     replaced = draw(tuple(predicted.shape), chance, predicted.device)  # (B, T)
     return torch.where(replaced & (batch.inputs != PAD), predicted, batch.inputs)
-
-
-@contextmanager
-def memory_errors(what: str, remedy: str) -> Iterator[None]:
-    """Inside the block, memory that runs out becomes a TrainingError saying in what, and what to do."""
-    try:
-        yield
-    except (MemoryError, RuntimeError) as error:
-        if not isinstance(error, torch.OutOfMemoryError | MemoryError) and not _OUT_OF_MEMORY.search(str(error)):
-            raise
-        raise TrainingError(f"out of memory ({what}); {remedy}") from None
 
 
 def _shape(batch: Batch) -> str:

@@ -20,7 +20,7 @@ from kotrans.files import write_lines, write_text
 from kotrans.pipeline.stages import Silent
 from kotrans.pipeline.training import train
 from kotrans.runs import Run, RunRecord
-from kotrans.trainer.loop import Outcome
+from kotrans.trainer.limits import Outcome
 from tests.distributed.ranks import in_processes, in_ranks
 from tests.tiny_run import Result, kotrans
 from tests.tiny_training import (

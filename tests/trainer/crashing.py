@@ -35,8 +35,9 @@ def main(config_path: str, stride: str, moments: str) -> None:
     while killed:
         killed = _crash(config, Run(runs_folder() / f"touch-{touch:04d}"), touch=touch)
         touch += int(stride)
+    draw = random.Random(1)
     for number in range(int(moments)):
-        _crash(config, Run(runs_folder() / f"moment-{number}"), seconds=random.random() * seconds)
+        _crash(config, Run(runs_folder() / f"moment-{number}"), seconds=draw.random() * seconds)
 
 
 def _crash(config: Config, run: Run, touch: int | None = None, seconds: float | None = None) -> bool:

@@ -11,7 +11,7 @@ import pytest
 
 from kotrans.runs import Run
 from kotrans.trainer.events import Event, Saved, Updated
-from kotrans.trainer.loop import Outcome
+from kotrans.trainer.limits import Outcome
 from tests.tiny_training import build_trainer, metrics, scripted, tiny_config, train_tiny
 
 

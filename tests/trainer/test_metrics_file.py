@@ -29,6 +29,7 @@ def test_a_run_writes_a_line_for_each_update_and_validation(runs: Path, text: Pa
 
 def test_figures_are_written_at_the_top_of_a_line_and_korean_as_it_is(tmp_path: Path) -> None:
     file = MetricsFile(tmp_path / "metrics.jsonl")
+    file.start_after(0)
     for event in (UPDATED, VALIDATED, Saved(3, tmp_path)):
         file(event)
     update, validation = map(json.loads, file.path.read_text("utf-8").splitlines())
@@ -43,6 +44,15 @@ def test_later_updates_and_what_a_crash_left_are_dropped(tail: str, tmp_path: Pa
     path.write_text("".join(lines) + tail, encoding="utf-8")
     MetricsFile(path).start_after(3)
     assert path.read_text("utf-8") == "".join(lines[:3])
+
+
+def test_a_validation_that_is_due_again_is_dropped(tmp_path: Path) -> None:
+    path = tmp_path / "metrics.jsonl"
+    lines = [json.dumps({"kind": kind, "update": 3}) + "\n" for kind in ("update", "validation")]
+    for validated, kept in ((True, lines), (False, lines[:1])):
+        path.write_text("".join(lines), encoding="utf-8")
+        MetricsFile(path).start_after(3, validated=validated)
+        assert path.read_text("utf-8") == "".join(kept)
 
 
 def test_a_line_cut_within_a_letter_is_dropped(tmp_path: Path) -> None:

@@ -8,16 +8,27 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from kotrans import encoding
 from kotrans.config.config import Config
 from kotrans.errors import CheckpointError, ConfigError
 from kotrans.files import write_lines
+from kotrans.model.seq2seq import Seq2Seq
 from kotrans.pipeline.training import resumed_config
 from kotrans.runs import Run
-from kotrans.trainer.events import Event, Updated, Validated
+from kotrans.trainer.events import DevFigures, Event, Saved, Updated, Validated
 from kotrans.trainer.starting import last_whole_checkpoint
-from tests.tiny_training import assert_same_training, metrics, stop_at, tiny_config, train_tiny
+from tests.tiny_training import (
+    assert_same_training,
+    build_trainer,
+    final_state,
+    metrics,
+    scripted,
+    stop_at,
+    tiny_config,
+    train_tiny,
+)
 
 EVERYTHING: dict[str, Any] = {
     "tokenizer": {"vocabulary_size": 300, "sampling": 0.2},
@@ -136,6 +147,68 @@ def test_a_second_signal_stops_at_once_and_leaves_the_last_checkpoint(runs: Path
     train_tiny(config, run, resume=True)
     train_tiny(config, straight)
     assert_same_training(run, straight)
+
+
+def test_a_stop_before_a_validation_saves_at_once_and_the_resumed_run_validates(runs: Path, text: Path) -> None:
+    config, run, straight = tiny_config(text), Run(runs / "stopped"), Run(runs / "straight")
+    seen: list[Event] = []
+
+    def listen(event: Event) -> None:
+        seen.append(event)
+        if isinstance(event, Updated) and event.update in (4, 6):
+            signal.raise_signal(signal.SIGTERM)
+
+    for update in (4, 6):  # 6 is the last one
+        seen.clear()
+        outcome = train_tiny(config, run, listen, resume=update > 4)
+        assert (outcome.reason, outcome.progress.validation_due) == ("signal", True)
+        assert [type(event) for event in seen[-2:]] == [Updated, Saved]
+        assert run.record().last == f"update-{update:08d}-before-validation"
+        assert run.record().status == "interrupted"
+    assert train_tiny(config, run, resume=True).reason == "max_updates"
+    train_tiny(config, straight)
+    assert_same_training(run, straight)
+    assert run.record().kept == straight.record().kept
+
+
+def test_a_validation_that_is_stopped_is_made_again_whole(runs: Path, text: Path) -> None:
+    config, run, straight = tiny_config(text, training={"ema": 0.5}), Run(runs / "stopped"), Run(runs / "straight")
+    build_trainer(config, straight, scripted(bleus=[1, 2, 3])).train()
+    trainers = []
+
+    def interrupted(model: Seq2Seq) -> DevFigures:
+        signal.raise_signal(signal.SIGINT)
+        raise AssertionError("it went on")
+
+    for resume in (False, True):  # the second time before anything else
+        trainer = build_trainer(config, run, interrupted)
+        trainers.append(trainer)
+        if resume:
+            trainer.resume()
+        trained = [parameter.detach().clone() for parameter in trainer.state.model.parameters()]
+        outcome = trainer.train()
+        assert (outcome.reason, outcome.progress.update, outcome.signal) == ("signal", 2, signal.SIGINT)
+        assert run.record().kept == ["update-00000002-before-validation"]
+    assert all(map(torch.equal, trained, trainers[-1].state.model.parameters()))
+    again = build_trainer(config, run, scripted(bleus=[1, 2, 3]))
+    again.resume()
+    again.train()
+    one, two = final_state(run), final_state(straight)
+    assert [name for name in one if one[name] != two[name]] == []
+
+
+def test_another_number_of_threads_is_said(runs: Path, text: Path, caplog: pytest.LogCaptureFixture) -> None:
+    run = Run(runs / "run")
+    config = tiny_config(text, batches={"tokens": 2000}, hardware={"threads": 2})
+    train_tiny(config, run, stop_at(3))
+    train_tiny(config, run, stop_at(4), resume=True)
+    assert not caplog.records
+    train_tiny(tiny_config(text, batches={"tokens": 2000}, hardware={"threads": 1}), run, resume=True)
+    (said,) = [record.getMessage() for record in caplog.records]
+    assert said == (
+        f"{run.folder}: goes on with 1 threads after 2; dropout draws anew and sums are rounded in another order "
+        "(--set hardware.threads=2 keeps them)"
+    )
 
 
 def test_signals_are_python_s_own_again_after_training(runs: Path, text: Path) -> None:
@@ -306,7 +379,9 @@ def test_a_damaged_last_checkpoint_is_left_for_the_one_before(
         "take another one of the run; going on from update-00000009"
     )
     assert_same_training(run, straight)
-    assert sorted(path.name for path in run.checkpoints.iterdir()) == sorted(run.record().kept)
+    there = sorted(path.name for path in run.checkpoints.iterdir())
+    assert there == sorted([*run.record().kept, *run.record().damaged])
+    assert run.record().damaged == ["update-00000010.damaged", "update-00000011.damaged"]
 
 
 def test_a_best_checkpoint_that_was_given_up_is_best_no_more(runs: Path, text: Path) -> None:
