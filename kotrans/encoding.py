@@ -70,8 +70,8 @@ def _lines(corpus_folder: Path, split: str, pairs: int) -> Iterator[Pair]:
         if source is None or target is None:
             raise damaged(paths[0 if source is None else 1])
         yield source, target
-    if next(lines, None) is not None:
-        raise damaged(paths[0])
+    if (more := next(lines, None)) is not None:
+        raise damaged(paths[0 if more[0] is not None else 1])
 
 
 def _origins(corpus_folder: Path, split: str, pairs: int) -> npt.NDArray[np.uint16]:

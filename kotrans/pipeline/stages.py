@@ -139,6 +139,8 @@ def _make(folder: Path, make: Callable[[], object]) -> bool:
     try:
         make()
     except FileExistsError:
+        if not folder.exists():  # something else was in the way
+            raise
         return False
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
