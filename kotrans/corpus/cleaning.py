@@ -132,7 +132,7 @@ class HeldOutText:
         for pair in pairs:
             source, target = (sentence_key(normalize(side)) for side in pair)
             self._pairs.add((source, target))
-            self._sentences.update(side for side in (source, target) if _has_enough_words(side))
+            self._sentences.update(side for side in (source, target) if is_long_enough(side))
 
     def __contains__(self, pair: tuple[str, str]) -> bool:
         """Whether a normalised pair is in it, or one of its sides that has four words or more."""
@@ -176,7 +176,8 @@ def sentence_key(line: str) -> str:
     return fold(line) or line
 
 
-def _has_enough_words(folded: str) -> bool:
+def is_long_enough(folded: str) -> bool:
+    """Whether a sentence, as `fold` has it, gives something away if it stands elsewhere, too."""
     return folded.count(" ") >= _FEWEST_WORDS - 1
 
 

@@ -34,8 +34,8 @@ class CorpusReport(Section):
     kept: int
     dropped: dict[str, int]
     normalised: dict[str, int]
-    files: dict[str, int] = Field(default_factory=dict)
-    """Pairs read by file, of every split; of line-aligned files the Korean one is named."""
+    files: dict[str, dict[str, int]] = Field(default_factory=dict)
+    """Pairs read from each file of each split; of line-aligned files the Korean one is named."""
     fetched: dict[str, Any] | None
     """Date, files and hashes of what was fetched, for a listed corpus."""
 

@@ -29,8 +29,8 @@ class Texts(NamedTuple):
 
     train: Iterator[Pair]
     held_out: dict[str, Pairs]
-    files: dict[str, int]
-    """Pairs by file; those to train on are counted while they are read."""
+    files: dict[str, dict[str, int]]
+    """Pairs by file, of each split that files are named for; those to train on are counted while they are read."""
 
 
 @dataclass(frozen=True)
@@ -52,8 +52,8 @@ class Corpus:
         `scratch` is a folder that does not exist yet, for what is needed to take splits out of train. Nothing is taken
         that `cleaning` would drop, and exchanged sides are refused unless it keeps text without Hangul.
         """
-        counts: dict[str, int] = {}
-        splits = {split: self._stream(split, counts, checked=cleaning.min_hangul > 0) for split in self.splits}
+        counts: dict[str, dict[str, int]] = {split: {} for split in self.splits}
+        splits = {split: self._stream(split, counts[split], checked=cleaning.min_hangul > 0) for split in self.splits}
         train = splits.pop("train", iter(()))
         held_out = {split: Pairs.of(pairs) for split, pairs in splits.items()}
         if self.holdout:
@@ -76,7 +76,7 @@ class Corpus:
             except NoText as error:
                 empty = error
             counts[str(files.path or files.source)] = number
-        if empty is not None and not any(counts[str(files.path or files.source)] for files in parts):
+        if empty is not None and not any(counts.values()):
             raise empty
 
     @property
