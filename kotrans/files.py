@@ -14,7 +14,9 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
+from kotrans.compressed import unpacking
 from kotrans.errors import CheckpointError, DataError
+from kotrans.paths import near_names
 from kotrans.scratch import held_scratch, release
 
 if TYPE_CHECKING:
@@ -182,9 +184,10 @@ def write_lines(path: Path, lines: list[str]) -> None:
 def read_lines(path: Path) -> list[str]:
     """The lines of a UTF-8 file (a byte order mark and "\\r" before "\\n" are dropped), split on "\\n" only.
 
-    Raises DataError naming the file, and the line where it stops being UTF-8.
+    A compressed file is unpacked. Raises DataError naming the file, and the line where it stops being UTF-8.
     """
-    text = decode(read_bytes(path), path)
+    with opened(path) as file:
+        text = decode(file.read(), path)
     return text.removesuffix("\n").split("\n") if text else []
 
 
@@ -214,10 +217,13 @@ def stream_text(path: Path) -> Iterator[str]:
 
 @contextmanager
 def opened(path: Path) -> Iterator[BufferedReader]:
-    """The file, open for reading bytes. Raises DataError if there is no such file or it cannot be read."""
+    """A text file, open for reading bytes, unpacked if it is compressed.
+
+    Raises DataError if there is no such file, it cannot be read, or it is a binary file of a known kind.
+    """
     try:
-        with path.open("rb") as file:
-            yield file
+        with path.open("rb") as file, unpacking(file, path) as text:
+            yield text
     except OSError as error:
         raise unreadable(path, error) from None
 
@@ -246,7 +252,9 @@ def read_bytes(path: Path) -> bytes:
 def unreadable(path: Path, error: OSError) -> DataError:
     """What to say of a file that cannot be read."""
     if isinstance(error, FileNotFoundError):
-        return DataError(f"{path}: there is no such file; check the path (it is relative to {Path.cwd()})")
+        near = near_names(path)
+        hint = f"did you mean {' or '.join(near)}?" if near else f"check the path (it is relative to {Path.cwd()})"
+        return DataError(f"{path}: there is no such file; {hint}")
     return DataError(f"{path}: cannot be read ({error.strerror or error}); check the path and its permissions")
 
 

@@ -27,6 +27,7 @@ from kotrans.errors import CheckpointError, UsageError
 from kotrans.files import disk_errors, new_directory, write_json, write_text
 from kotrans.run_lock import RunLock
 from kotrans.scratch import remove_folder
+from kotrans.paths import user_path
 
 logger = logging.getLogger(__name__)
 _NAME = re.compile(r"\w[\w.-]{0,79}")  # letters of any script
@@ -220,7 +221,7 @@ def update_of(checkpoint: str) -> int:
 
 def runs_folder() -> Path:
     """Where runs and prepared data lie: KOTRANS_RUNS, or runs/ in the current folder."""
-    return Path(os.environ.get("KOTRANS_RUNS") or "runs")
+    return user_path(os.environ.get("KOTRANS_RUNS") or "runs")
 
 
 def prepared_folder() -> Path:
@@ -240,13 +241,18 @@ def all_runs() -> Iterator[Run]:
     yield from (run for _, _, run in sorted(found, key=lambda each: each[:2]))
 
 
+def named_run(name: str) -> Run:
+    """The run of that name, which need not be there; a folder whose name is the same in another Unicode form is it."""
+    return Run(user_path(runs_folder() / name))
+
+
 def find_run(name: str | None, *, unfinished: bool = False, config: str | None = None) -> Run:
     """The named run, or the most recently finished one (with `unfinished`, the most recently interrupted one).
 
     Raises CheckpointError if there is none.
     """
     if name is not None:
-        run = Run(runs_folder() / name)
+        run = named_run(name)
         if not (run.folder / "run.json").is_file():
             known = ", ".join(run.name for run in all_runs()) or "none yet"
             raise CheckpointError(f"{run.folder}: there is no such run; runs here: {known}")
@@ -272,10 +278,10 @@ def new_run(name: str | None, config: str) -> Run:
     """
     if name is None:
         names = (config if number == 1 else f"{config}-{number}" for number in count(1))
-        return next(run for run in (Run(runs_folder() / each) for each in names) if _claim_new(run))
+        return next(run for run in map(named_run, names) if _claim_new(run))
     if name == prepared_folder().name or not _NAME.fullmatch(name):
         raise UsageError(f"--run {name}: cannot be a run's name; take up to 80 letters, digits, -, _ and .")
-    run = Run(runs_folder() / name)
+    run = named_run(name)
     if not _claim_new(run):
         raise _taken(run)
     return run

@@ -6,6 +6,7 @@ import unicodedata
 # What Unicode and str.splitlines also call a line or word boundary; "\n" alone ends a line here.
 _SPACES = re.compile(r"[\s\x00\x1c-\x1f\x85\u2028\u2029\u3164\u115f\u1160\uffa0]+")
 _FILLERS = re.compile(r"[\x00\u3164\u115f\u1160\uffa0]")  # those that are no white space to Python
+_HANGUL = re.compile("[\uac00-\ud7ff\u1100-\u11ff\u3131-\u318e\ua960-\ua97f]")  # the blocks of `is_hangul`
 _KEPT_FORMATS = frozenset("\u200d")  # the joiner inside emoji; it is dropped elsewhere by the pattern below
 _PICTURES = "\U0001f000-\U0001faff\u2190-\u21ff\u2600-\u27bf\u2b00-\u2bff"
 _STRAY_JOINER = re.compile(f"(?<![{_PICTURES}\ufe0f])\u200d|\u200d(?![{_PICTURES}])")
@@ -40,6 +41,11 @@ def has_invisible(line: str) -> bool:
 def _is_invisible(character: str) -> bool:
     category = unicodedata.category(character)
     return category in ("Cc", "Cs") or (category == "Cf" and character not in _KEPT_FORMATS)
+
+
+def has_hangul(text: str) -> bool:
+    """True if any of the characters is Hangul, as `is_hangul` tells."""
+    return _HANGUL.search(text) is not None
 
 
 def is_hangul(character: str) -> bool:

@@ -1,7 +1,7 @@
 """Subword vocabularies: trained with sentencepiece (Kudo and Richardson 2018), text to ids and back."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from io import BytesIO
 from itertools import chain
@@ -15,6 +15,7 @@ from pydantic import ValidationError
 
 from kotrans.config.sections import Section, TokenizerConfig
 from kotrans.corpus.sample import LineSample
+from kotrans.corpus.vocabulary_size import vocabulary_for
 from kotrans.errors import ConfigError, DataError
 from kotrans.files import content_key, new_directory, read_bytes, sha256, write_json
 from kotrans.segmentation import Segmenter
@@ -46,6 +47,8 @@ class SideStatistics(Section):
     """Pieces in the vocabulary, special ones included."""
     lines: int
     """Lines it was trained on."""
+    left_out: int = 0
+    """Lines it was not trained on because they have a word that is too long for sentencepiece."""
     pieces_per_word: float
     """Pieces for each word, a word being what stands between spaces."""
     byte_share: float
@@ -80,6 +83,7 @@ class TokenizerManifest(Section):
         """The statistics in one line."""
         return "; ".join(
             f"{name} {side.vocabulary_size:,} pieces, {side.pieces_per_word:.2f} a word, {side.byte_share:.3%} bytes"
+            + (f", {side.left_out:,} lines with an endless word left out" if side.left_out else "")
             for name, side in (("source", self.source), ("target", self.target))
         )
 
@@ -123,9 +127,24 @@ def train_tokenizer(
     return manifest
 
 
-def _train_all(config: TokenizerConfig, texts: Mapping[str, Sequence[Iterable[str]]]) -> dict[str, bytes]:
+def _train_all(config: TokenizerConfig, texts: Mapping[str, Sequence[LineSample]]) -> dict[str, bytes]:
     """One model for the texts under each name. A size that does not suit them is refused with one that suits all."""
-    models, highest, lowest = {}, [], []
+    models, lowest, highest = _attempt(config, texts)
+    if lowest:
+        raise ConfigError(
+            f"tokenizer.vocabulary_size: {config.vocabulary_size} has no room for the characters of the text; "
+            f"set it to {lowest} or more, or lower tokenizer.character_coverage ({config.character_coverage})"
+        )
+    if highest:
+        raise ConfigError(_too_high(config, texts, highest))
+    return models
+
+
+def _attempt(
+    config: TokenizerConfig, texts: Mapping[str, Sequence[LineSample]]
+) -> tuple[dict[str, bytes], int | None, int | None]:
+    """The models, and what the texts allow where the size does not suit them: at least, and at most."""
+    models, lowest, highest = {}, [], []
     for name, parts in texts.items():
         try:
             models[name] = _train(config, chain.from_iterable(parts))
@@ -135,30 +154,61 @@ def _train_all(config: TokenizerConfig, texts: Mapping[str, Sequence[Iterable[st
             elif low := _TOO_LOW.search(str(error)):
                 lowest.append(int(low[1]))
             else:
-                raise
-    if lowest:
-        raise ConfigError(
-            f"tokenizer.vocabulary_size: {config.vocabulary_size} has no room for the characters of the text; "
-            f"set it to {max(lowest)} or more, or lower tokenizer.character_coverage ({config.character_coverage})"
-        )
-    if highest:
-        raise ConfigError(_too_high(config, min(highest)))
-    return models
+                raise DataError(f"tokenizer: sentencepiece cannot learn pieces from this text ({error})") from None
+    return models, max(lowest, default=None), min(highest, default=None)
 
 
-def _too_high(config: TokenizerConfig, largest: int) -> str:
+def _too_high(config: TokenizerConfig, texts: Mapping[str, Sequence[LineSample]], largest: int) -> str:
+    """Says which size is possible, and which is good: the largest possible has pieces that occur once or twice."""
     least = TokenizerConfig.model_json_schema()["properties"]["vocabulary_size"]["minimum"]
-    remedy = f"set it to {largest} or less" if largest >= least else f"even the least, {least}, needs more text"
+    good = vocabulary_for(max(text.lines for parts in texts.values() for text in parts))
+    if good < min(largest, config.vocabulary_size):
+        _, lowest, _ = _attempt(config.model_copy(update={"vocabulary_size": good}), texts)
+        good = lowest + lowest // 10 if lowest else good  # characters take more of it than they usually do
+    if good < largest:
+        remedy = f"set it to about {good}; of more pieces, many would occur too rarely to be learned"
+    else:
+        remedy = f"set it to {largest} or less" if largest >= least else f"even the least, {least}, needs more text"
     return (
         f"tokenizer.vocabulary_size: {config.vocabulary_size} is more than the training text allows, "
         f"which is {largest}; {remedy}"
     )
 
 
+class _Watched:
+    """Lines on their way to sentencepiece, which tells of an error in them only that there was one."""
+
+    def __init__(self, lines: Iterable[str]) -> None:
+        self._lines = lines
+        self.error: BaseException | None = None
+
+    def __iter__(self) -> Iterator[str]:
+        try:
+            yield from self._lines
+        except GeneratorExit:
+            raise
+        except BaseException as error:
+            self.error = error
+            raise
+
+
 def _train(config: TokenizerConfig, lines: Iterable[str]) -> bytes:
+    """The model's bytes. Raises what went wrong with the lines, KeyboardInterrupt, or RuntimeError of sentencepiece."""
+    watched = _Watched(_escape(line) for line in lines)
+    try:
+        return _trained(config, iter(watched))
+    except RuntimeError as error:
+        if watched.error is not None:
+            raise watched.error from None
+        if "KeyboardInterrupt" in str(error):  # it came between two lines
+            raise KeyboardInterrupt from None
+        raise
+
+
+def _trained(config: TokenizerConfig, lines: Iterator[str]) -> bytes:
     model = BytesIO()
     sentencepiece.SentencePieceTrainer.train(
-        sentence_iterator=(_escape(line) for line in lines),
+        sentence_iterator=lines,
         model_writer=model,
         model_type=config.model,
         vocab_size=config.vocabulary_size,
@@ -182,6 +232,7 @@ def _measure(vocabulary: "Vocabulary", text: LineSample) -> SideStatistics:
     return SideStatistics(
         vocabulary_size=vocabulary.size,
         lines=text.lines,
+        left_out=text.left_out,
         pieces_per_word=len(ids) / sum(line.count(" ") + 1 for line in text.measured),
         byte_share=float(vocabulary.is_byte[ids].mean()),
     )

@@ -13,7 +13,8 @@ import kotrans
 PACKAGE = Path(kotrans.__file__).parent
 FILES = sorted(PACKAGE.rglob("*.py"))
 ROWS = (
-    ("errors", "scratch"),
+    ("errors", "scratch", "paths"),
+    ("compressed",),
     ("text", "sentences", "verbatim", "files", "bundled", "cores", "run_lock", "shares"),
     ("config", "processes"),
     ("corpus", "hardware", "distributed", "memory", "precision", "sealed"),
@@ -37,6 +38,8 @@ RANK = {name: rank for rank, names in enumerate(ROWS) for name in names}
 WITHOUT_TORCH = (
     "errors",
     "scratch",
+    "paths",
+    "compressed",
     "text",
     "sentences",
     "verbatim",

@@ -1,5 +1,6 @@
 """The typed config: what it takes, what it refuses, and that it comes back as it was."""
 
+import unicodedata
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from kotrans.config.config import Config
-from kotrans.config.loading import check_config, dump_config, known_keys, load_config
-from kotrans.config.sections import CorpusConfig, SplitFiles
+from kotrans.config.loading import check_config, check_overrides, dump_config, known_keys, load_config
+from kotrans.config.sections import CorpusConfig, SplitConfig
 from kotrans.errors import ConfigError, DataError
 
 STARTER: dict[str, Any] = {"name": "c", "corpora": [{"name": "starter"}]}
@@ -142,6 +143,77 @@ def test_all_mistakes_are_said_at_once() -> None:
         config(encoder={"layers": 0}, sede=1)
 
 
+@pytest.mark.parametrize(
+    ("override", "problem"),
+    [
+        ("trainng.max_updates=3", "trainng.max_updates: there is no such setting; did you mean training.max_updates?"),
+        ("search.beem=3", "search.beem: there is no such setting; did you mean search.beam?"),
+        ("search.beam=0", "search.beam: should be greater than or equal to 1, but it is 0"),
+        ("encoder={layers: 0}", "encoder.layers: should be greater than or equal to 1, but it is 0"),
+        ("seed.x=3", "seed: should be a valid integer, but it is {x: 3}"),
+        ("search=5", "search: should be a section with settings of its own, but it is 5"),
+    ],
+)
+def test_what_is_wrong_with_an_override_is_told_of_it_before_any_config_is_there(
+    override: str, problem: str, tmp_path: Path
+) -> None:
+    for check in (check_overrides, lambda overrides: load_config(written(tmp_path, "corpora: [{name: a}]"), overrides)):
+        with pytest.raises(ConfigError) as caught:
+            check([override])
+        assert str(caught.value) == f"--set {problem}"
+
+
+def test_overrides_that_may_go_together_with_a_config_are_left_to_it(tmp_path: Path) -> None:
+    path = written(tmp_path, "corpora: [{name: a}]\nattention: {max_source_length: 9}")
+    for overrides in (["attention.score=location"], ["embeddings.tie=all", "tokenizer.joint=true"], ["name=2024"]):
+        check_overrides(overrides)
+        assert load_config(path, overrides)
+    with pytest.raises(ConfigError, match=r"c.yaml: embeddings.tie is `all`"):
+        load_config(path, ["embeddings.tie=all"])
+
+
+def test_numbers_may_have_exponents_as_in_yaml_1_2(tmp_path: Path) -> None:
+    text = "corpora: [{name: a}]\ntraining: {learning_rate: 4e-4, epsilon: 1e-8, betas: [0.9, 98e-2], max_updates: 2E3}"
+    training = load_config(written(tmp_path, text), ["training.clip_norm=+.5e+1"]).training
+    assert (training.learning_rate, training.epsilon, training.betas) == (0.0004, 1e-8, (0.9, 0.98))
+    assert (training.max_updates, training.clip_norm) == (2000, 5.0)
+
+
+@pytest.mark.parametrize("name", ["2024", "007", "1e5", "no", "on", "true", "1.50", "2024-02-30", "0x1F", "1_000"])
+def test_names_are_text_whatever_they_look_like(name: str, tmp_path: Path) -> None:
+    text = f"""
+name: {name}
+corpora:
+  - name: {name}
+    format: tsv
+    fields: {{source: {name}, target: {name}}}
+    splits: {{{name}: {{path: {name}}}, dev: {{path: [{name}]}}}}
+    holdout: {{x{name}: 1}}
+"""
+    loaded = load_config(written(tmp_path, text), [f"name={name}"])
+    (corpus,) = loaded.corpora
+    assert (loaded.name, corpus.name, corpus.fields.source, corpus.fields.target) == (name,) * 4
+    assert list(corpus.splits) == [name, "dev"]
+    assert (corpus.splits[name].path, corpus.splits["dev"].path) == (Path(name), (Path(name),))
+    assert load_config(written(tmp_path, dump_config(loaded))) == loaded
+
+
+@pytest.mark.parametrize(
+    ("file", "name"),
+    [
+        ("내글.yaml", "내글"),
+        (unicodedata.normalize("NFD", "내글.yaml"), "내글"),
+        ("내 글 (2).yaml", "내-글-2"),
+        ("日本.yaml", "日本"),
+        ("_a.yaml", "a"),
+    ],
+)
+def test_a_config_may_have_letters_of_any_script_in_its_name(file: str, name: str, tmp_path: Path) -> None:
+    (tmp_path / file).write_text("corpora: [{name: starter}]", encoding="utf-8")
+    assert load_config(tmp_path / file).name == name
+    assert config(name=name).name == name
+
+
 def test_dot_wants_equal_widths_of_memory_and_decoder() -> None:
     attention, sizes = {"score": "dot"}, {"encoder": {"hidden_size": 8}, "decoder": {"hidden_size": 16}}
     assert config(attention=attention, **sizes).memory_size == 16
@@ -190,9 +262,28 @@ def test_a_corpus_of_ones_own_has_files_and_a_format_that_fit(wrong: dict[str, A
 
 
 def test_own_files_are_paths() -> None:
-    corpus = CorpusConfig(name="own", format="tsv", splits={"train": SplitFiles(path=Path("a/b.tsv"))})
+    train = SplitConfig(path=Path("a/b.tsv"))
+    dev = SplitConfig(path=(Path("~/c.tsv"), Path("말뭉치/**/*.tsv")))
+    corpus = CorpusConfig(name="own", format="tsv", splits={"train": train, "dev": dev})
     again = check_config(yaml.safe_load(dump_config(config(corpora=[corpus.model_dump()]))), "again")
     assert again.corpora == (corpus,)
+
+
+@pytest.mark.parametrize("wrong", [[], 7, ["a", 7], "", {"a": "b"}, True])
+def test_files_are_a_name_or_a_list_of_names(wrong: object) -> None:
+    with pytest.raises(ConfigError, match=r"splits.train.path: should be a file, a pattern .* or a list of these$"):
+        config(corpora=[{"name": "own", "format": "tsv", "splits": {"train": {"path": wrong}}}])
+
+
+def test_a_path_in_which_yaml_took_backslashes_for_escapes_is_explained(tmp_path: Path) -> None:
+    text = 'corpora: [{name: own, format: tsv, splits: {train: {path: "C:\\%s\\table.tsv"}}}]'
+    with pytest.raises(ConfigError, match=r"control characters; .*: use single quotes, or / between folders"):
+        load_config(written(tmp_path, text % "news"))
+    with pytest.raises(ConfigError, match=r"c.yaml:1: .*a backslash .* use single quotes, or / between folders"):
+        load_config(written(tmp_path, text % "data"))
+    with pytest.raises(ConfigError, match=r"c.yaml:1: .*a backslash .* use single quotes, or / between folders"):
+        load_config(written(tmp_path, text % "xyz"))
+    assert load_config(written(tmp_path, text.replace('"', "'") % "data"))
 
 
 @pytest.mark.parametrize(
@@ -202,7 +293,7 @@ def test_own_files_are_paths() -> None:
         ("a: 1\nb: {c: 1, d: 2, c: 3}", "c.yaml:2: not valid YAML .c stands here twice"),
         ("corpora: !!python/object/apply:os.system [true]", "c.yaml:1: not valid YAML .could not determine"),
         ("words", "a mapping of sections, but this is a str"),
-        ("name: 2024-13-01", "c.yaml: not valid YAML .month must be in"),
+        ("seed: 2024-13-01", "c.yaml: not valid YAML .month must be in"),
         ("1: 2", "c.yaml: .*"),
         ("? [a]\n: 1", "c.yaml:1: not valid YAML .found unhashable key"),
         ("\x07", "c.yaml: not valid YAML .special characters are not allowed"),
@@ -242,7 +333,7 @@ def test_the_config_of_an_older_run_loads_without_the_settings_that_there_were(t
         ("beam", "--set beam: write it as section.key=value"),
         ("=3", "--set =3: write it as"),
         ("search.beam=[", "--set search.beam=.: the value is not valid YAML"),
-        ("name=2025-02-30", "--set name=2025-02-30: the value is not valid YAML"),
+        ("seed=2025-02-30", "--set seed=2025-02-30: the value is not valid YAML"),
         ("seed.x=1", "--set seed.x=1: seed is not a section"),
         ("corpora.0.name=x", "corpora is not a section"),
         ("search.beem=1", "search.beem: there is no such setting; did you mean search.beam"),

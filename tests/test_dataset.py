@@ -140,6 +140,15 @@ def test_a_corpus_with_lines_lost_is_refused(name: str, corpus: Path, tokenizer:
     assert not (tmp_path / "dataset").exists()
 
 
+@pytest.mark.parametrize("name", ["train.ko", "train.en", "dev.ko", "dev.en"])
+def test_a_corpus_with_lines_too_many_is_refused(name: str, corpus: Path, tokenizer: Tokenizer, tmp_path: Path) -> None:
+    with (corpus / name).open("a", encoding="utf-8") as file:
+        file.write("한 줄\n")
+    with pytest.raises(DataError, match=f"{name}: damaged"):
+        prepare_dataset(corpus, tokenizer, CONFIG, tmp_path / "dataset")
+    assert not (tmp_path / "dataset").exists()
+
+
 @pytest.fixture
 def in_blocks(corpus: Path, tokenizer: Tokenizer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     prepare_dataset(corpus, tokenizer, LONG, tmp_path / "whole")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from kotrans.cli.evaluating import find_test_set, load, show_json
-from kotrans.cli.options import Mirror, Reference, Settings, Source, Split, TestCorpus, run_names
+from kotrans.cli.options import Mirror, Reference, Settings, Source, Split, TestCorpus, file_option, run_names
 from kotrans.errors import UsageError
 
 if TYPE_CHECKING:
@@ -24,10 +24,7 @@ def compare(
         ),
     ] = None,
     hypotheses: Annotated[
-        list[Path] | None,
-        typer.Option(
-            "--hypothesis", metavar="FILE", help="The output of any system instead; give two.", show_default=False
-        ),
+        list[Path] | None, file_option("The output of any system instead; give two.", "--hypothesis")
     ] = None,
     split: Split = None,
     corpus: TestCorpus = None,

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from kotrans.cli.options import run_option
+from kotrans.cli.options import file_option, run_option
 
 
 def curves(
@@ -13,9 +13,7 @@ def curves(
         list[str] | None,
         run_option("RUN", "Which run, the most recently finished one if left out; may be given often."),
     ] = None,
-    out: Annotated[
-        Path, typer.Option(metavar="FILE", help="The picture, .png or .svg.", show_default="curves.png")
-    ] = Path("curves.png"),
+    out: Annotated[Path, file_option("The picture, .png or .svg.", show_default="curves.png")] = Path("curves.png"),
     updates: Annotated[bool, typer.Option("--updates", help="Over updates, not over minutes of training.")] = False,
 ) -> None:
     """Draw how runs came on: dev BLEU and perplexity."""

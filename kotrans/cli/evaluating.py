@@ -15,6 +15,7 @@ from kotrans.cli.options import (
     Source,
     Split,
     TestCorpus,
+    file_option,
     find_library,
 )
 from kotrans.errors import UsageError
@@ -32,15 +33,10 @@ def evaluate(
     corpus: TestCorpus = None,
     source: Source = None,
     reference: Reference = None,
-    hypothesis: Annotated[
-        Path | None, typer.Option(help="Score this file; nothing is translated.", metavar="FILE")
-    ] = None,
+    hypothesis: Annotated[Path | None, file_option("Score this file; nothing is translated.")] = None,
     origin: Annotated[
         Path | None,
-        typer.Option(
-            help="What each pair is from, a line each, to score by; the corpora of the config if left out.",
-            metavar="FILE",
-        ),
+        file_option("What each pair is from, a line each, to score by; the corpora of the config if left out."),
     ] = None,
     sentences: Annotated[
         int, typer.Option(metavar="N", help="Show so many of the worst and best sentences.", min=0)

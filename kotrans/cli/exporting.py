@@ -1,12 +1,12 @@
 """`kotrans export`."""
 
 from enum import StrEnum
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from kotrans.errors import UsageError
+from kotrans.paths import user_path
 
 
 class Stored(StrEnum):
@@ -47,7 +47,7 @@ def export(
 
     found = find_model(names[0] if len(names) == 2 else "")
     typer.echo(f"run {found.name}", err=True)
-    exported = export(found, Path(names[-1]), precision.value, zipped=zipped, onnx=onnx)
+    exported = export(found, user_path(names[-1]), precision.value, zipped=zipped, onnx=onnx)
     for name, size in exported.sizes.items():
         typer.echo(f"{size:>13,}  {name}")
     typer.echo(f"{sum(exported.sizes.values()):>13,}  bytes in {exported.path}")

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from kotrans.paths import user_path
+
 if TYPE_CHECKING:
     from kotrans.config.config import Config
     from kotrans.corpus.library import Library
@@ -24,21 +26,37 @@ def corpus_names(incomplete: str) -> list[str]:
     return [name for name in load_registry() if name.startswith(incomplete)]
 
 
+def checked_settings(settings: list[str] | None) -> list[str] | None:
+    """Refuses a `--set` that can never be, before anything is imported, read or made."""
+    if settings:
+        from kotrans.config.loading import check_overrides
+
+        check_overrides(settings)
+    return settings
+
+
 def run_option(metavar: str, meaning: str) -> Any:
     """`--run`, with completion of the names that there are."""
     return typer.Option("--run", metavar=metavar, help=meaning, show_default=False, autocompletion=run_names)
 
 
+def file_option(meaning: str, *names: str, **more: Any) -> Any:
+    """An option that is a path: `~` is expanded, and a name in another Unicode form is found."""
+    return typer.Option(*names, parser=user_path, metavar="FILE", help=meaning, **{"show_default": False} | more)
+
+
 ConfigPath = Annotated[
     Path | None,
-    typer.Option(
-        "-c", "--config", metavar="FILE", help="A YAML config; the starter config if left out.", show_default=False
-    ),
+    file_option("A YAML config; the starter config if left out.", "-c", "--config"),
 ]
 Settings = Annotated[
     list[str] | None,
     typer.Option(
-        "--set", metavar="SECTION.KEY=VALUE", help="Override a setting; may be given often.", show_default=False
+        "--set",
+        callback=checked_settings,
+        metavar="SECTION.KEY=VALUE",
+        help="Override a setting; may be given often.",
+        show_default=False,
     ),
 ]
 Mirror = Annotated[
@@ -57,6 +75,7 @@ Models = Annotated[
     list[Path] | None,
     typer.Option(
         "--model",
+        parser=user_path,
         metavar="PATH",
         help="A folder or zip that `kotrans export` wrote, or the folder of a run or checkpoint, instead of --run.",
         show_default=False,
@@ -81,13 +100,8 @@ TestCorpus = Annotated[
         autocompletion=corpus_names,
     ),
 ]
-Source = Annotated[
-    Path | None,
-    typer.Option(help="A file of your own instead, with --reference.", metavar="FILE", show_default=False),
-]
-Reference = Annotated[
-    Path | None, typer.Option(help="Reference translations, a line each.", metavar="FILE", show_default=False)
-]
+Source = Annotated[Path | None, file_option("A file of your own instead, with --reference.")]
+Reference = Annotated[Path | None, file_option("Reference translations, a line each.")]
 
 
 def find_config(path: Path | None, settings: list[str] | None) -> "Config":

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kotrans.cli.options import Models, RunNames, Settings
+from kotrans.cli.options import Models, RunNames, Settings, file_option
 from kotrans.cli.translating import checked_text, load_models, to_json, write_attention_on_the_way
 from kotrans.errors import UsageError
 
@@ -20,14 +20,14 @@ def score(
     pair: Annotated[
         list[str] | None, typer.Argument(metavar="[SENTENCE TRANSLATION]", help="One pair.", show_default=False)
     ] = None,
-    source: Annotated[Path | None, typer.Option(metavar="FILE", help="Korean lines.")] = None,
-    target: Annotated[Path | None, typer.Option(metavar="FILE", help="A translation for each of them.")] = None,
+    source: Annotated[Path | None, file_option("Korean lines.")] = None,
+    target: Annotated[Path | None, file_option("A translation for each of them.")] = None,
     runs: RunNames = None,
     models: Models = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print an object a line, with every piece.")] = False,
     attention: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Write attention weights here, as `kotrans translate --attention` does."),
+        file_option("Write attention weights here, as `kotrans translate --attention` does."),
     ] = None,
     settings: Settings = None,
 ) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
 
-from kotrans.cli.options import Models, RunNames, Settings
+from kotrans.cli.options import Models, RunNames, Settings, file_option
 from kotrans.errors import ModelError, UsageError
 
 if TYPE_CHECKING:
@@ -25,10 +25,10 @@ def translate(
     sentences: Annotated[
         list[str] | None, typer.Argument(metavar="SENTENCE", help="Korean sentences.", show_default=False)
     ] = None,
-    file: Annotated[Path | None, typer.Option(metavar="FILE", help="Translate the lines of this file.")] = None,
+    file: Annotated[Path | None, file_option("Translate the lines of this file.")] = None,
     out: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Write the translations here when all are done; until then to FILE.partial."),
+        file_option("Write the translations here when all are done; until then to FILE.partial."),
     ] = None,
     go_on: Annotated[
         bool, typer.Option("--continue", help="Go on after the lines of an interrupted --out, kept in FILE.partial.")
@@ -41,9 +41,8 @@ def translate(
     ] = 1,
     attention: Annotated[
         Path | None,
-        typer.Option(
-            metavar="FILE",
-            help="Write attention weights here: .jsonl, or a heat map as .png or .svg, or word alignments as .pharaoh.",
+        file_option(
+            "Write attention weights here: .jsonl, or a heat map as .png or .svg, or word alignments as .pharaoh."
         ),
     ] = None,
     as_json: Annotated[

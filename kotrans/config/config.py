@@ -130,8 +130,8 @@ class HardwareConfig(Section):
 class Config(Section):
     """Everything a run depends on."""
 
-    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=80)
-    """Name of the config, and of its runs unless `--run` names one."""
+    name: str = Field(pattern=r"^\w[\w.-]*$", max_length=80)
+    """Name of the config, letters of any script; and of its runs unless `--run` names one."""
     seed: int = Field(1, ge=0, lt=2**31)
     """Of the first weights, the order of batches, and dropout."""
     corpora: tuple[CorpusConfig, ...] = Field(min_length=1)

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 Cell = Literal["lstm", "gru", "rnn"]
 Score = Literal["additive", "cosine", "location", "general", "dot", "none"]
@@ -18,22 +18,51 @@ class Section(BaseModel):
 
 
 class SplitFiles(Section):
-    """Where one split's text lies: two line-aligned files, or one file that holds both sides."""
+    """One text: two line-aligned files, or one file that holds both sides."""
 
     source: Path | None = None
-    """Korean lines (`format: lines`)."""
     target: Path | None = None
-    """English lines, line N translating line N of `source`."""
     path: Path | None = None
-    """One file with both sides (every other format)."""
 
     @model_validator(mode="after")
     def names_one_file_or_two(self) -> Self:
-        two = self.source is not None and self.target is not None
-        neither = self.source is None and self.target is None
-        if not ((two and self.path is None) or (neither and self.path is not None)):
-            raise ValueError("give either `source` and `target` (two line-aligned files) or `path` (one file)")
+        _check_sides(self.source, self.target, self.path)
         return self
+
+
+class SplitConfig(Section):
+    """Where the text of one split is. Each entry is a file, a pattern (`data/**/*.xlsx`), or a list of these."""
+
+    source: Path | tuple[Path, ...] | None = None
+    """Korean lines (`format: lines`); the files of a pattern are sorted by name."""
+    target: Path | tuple[Path, ...] | None = None
+    """English lines, line N translating line N of `source`; as many files as there, in the same order."""
+    path: Path | tuple[Path, ...] | None = None
+    """Files with both sides (every other format)."""
+
+    @field_validator("source", "target", "path", mode="before")
+    @classmethod
+    def is_a_name_or_a_list_of_names(cls, value: object) -> object:
+        names = list(value) if isinstance(value, list | tuple) else [value]
+        if value is not None and not (names and all(name and isinstance(name, str | Path) for name in names)):
+            raise ValueError("should be a file, a pattern such as data/*.tsv, or a list of these")
+        if odd := next((str(name) for name in names if value is not None and not str(name).isprintable()), None):
+            raise ValueError(
+                f"{odd!r} holds control characters; inside double quotes YAML takes a backslash for an escape: "
+                "use single quotes, or / between folders"
+            )
+        return value
+
+    @model_validator(mode="after")
+    def names_both_sides(self) -> Self:
+        _check_sides(self.source, self.target, self.path)
+        return self
+
+
+def _check_sides(source: object, target: object, path: object) -> None:
+    both, neither = source is not None and target is not None, source is None and target is None
+    if not ((both and path is None) or (neither and path is not None)):
+        raise ValueError("give either `source` and `target` (two line-aligned files) or `path` (one file)")
 
 
 class Fields(Section):
@@ -56,7 +85,7 @@ class CorpusConfig(Section):
     """Format of your own files; left out for a listed corpus."""
     fields: Fields = Fields()
     """Names of the sides in every format but lines."""
-    splits: dict[str, SplitFiles] = {}
+    splits: dict[str, SplitConfig] = {}
     """`train`, `dev`, `test` and any other split you want to score."""
     holdout: dict[str, int] = {}
     """Splits to take out of `train`, with their numbers of pairs, by a hash of the sentence."""
@@ -78,13 +107,13 @@ class CleaningConfig(Section):
     duplicates: bool = True
     """Drop a pair that occurred before."""
     contamination: bool = True
-    """Drop a pair with a side of four or more words that also stands in dev, test or another held-out split."""
+    """Drop a pair that also is in dev, test or another held-out split, or has a side of four or more words that is."""
     max_characters: int = Field(1000, gt=0)
     """Drop a pair with a longer side."""
     max_length_ratio: float = Field(9.0, gt=1)
     """Drop a pair whose sides differ more than this many times in characters, English counted half."""
     min_hangul: Share = 0.1
-    """Drop a pair whose Korean side has a smaller share of Hangul among its letters."""
+    """Drop a pair whose Korean side has a smaller share of words with Hangul among its words; 0 drops none."""
     max_hangul_target: float = Field(0.1, ge=0, le=1)
     """Drop a pair whose English side has a larger share of Hangul among its letters; 1 drops none."""
 

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from kotrans.config.sections import CleaningConfig
 from kotrans.corpus.sorting import keys_of
-from kotrans.text import has_invisible, is_hangul, normalize
+from kotrans.text import has_hangul, has_invisible, is_hangul, normalize
 
 # In the order in which the rules are asked; a pair counts under the first that drops it. The last two come when every
 # part has been through the others.
@@ -29,6 +29,7 @@ REASONS = (
 )
 NORMALISATIONS = ("nfc", "invisible")
 
+_LETTER = re.compile(r"[^\W\d_]")
 _BETWEEN_WORDS = re.compile(r"[\W_]+")
 _FEWEST_WORDS = 4  # shorter sentences ("그래?") occur everywhere and give nothing away
 _ENGLISH_SHARE = 0.5  # English needs about twice the characters of Korean for the same
@@ -66,14 +67,37 @@ class Cleaned(NamedTuple):
     """What was dropped so far; whatever is left counts as kept."""
 
 
+class PairRules:
+    """The rules about one pair alone."""
+
+    def __init__(self, config: CleaningConfig) -> None:
+        self._config = config
+
+    def __call__(self, source: str, target: str) -> str | None:
+        """The rule that drops a normalised pair; None if it stays."""
+        config = self._config
+        if not source or not target:
+            return "empty"
+        if max(len(source), len(target)) > config.max_characters:
+            return "max_characters"
+        if config.equal_sides and source == target:
+            return "equal_sides"
+        if _length_ratio(source, target) > config.max_length_ratio:
+            return "max_length_ratio"
+        if korean_share(source) < config.min_hangul:
+            return "min_hangul"
+        if hangul_share(target) > config.max_hangul_target:
+            return "max_hangul_target"
+        return None
+
+
 class Cleaner:
     """Cleans training pairs part by part: all rules but the one about duplicates, which may be in other parts."""
 
-    def __init__(self, config: CleaningConfig, held_out: Iterable[str]) -> None:
-        """`held_out` is every line, of either language, of the splits that are not trained on."""
-        self._config = config
-        folded = (fold(normalize(line)) for line in held_out) if config.contamination else ()
-        self._held_out = {line for line in folded if _has_enough_words(line)}
+    def __init__(self, config: CleaningConfig, held_out: Iterable[tuple[str, str]]) -> None:
+        """`held_out` is every pair of the splits that are not trained on."""
+        self._reason = PairRules(config)
+        self._held_out = HeldOutText(held_out if config.contamination else ())
 
     def __call__(self, pairs: Iterable[tuple[str, str]]) -> Cleaned:
         """The pairs that stay, in their order."""
@@ -83,7 +107,7 @@ class Cleaner:
             "".join(f"{source}\n" for source, _ in kept).encode(),
             "".join(f"{target}\n" for _, target in kept).encode(),
             keys_of((blake2b(f"{source}\n{target}".encode(), digest_size=16).digest() for source, target in kept), 2),
-            np.array([self._is_held_out(*pair) for pair in kept], bool),
+            np.array([pair in self._held_out for pair in kept], bool),
             counts,
         )
 
@@ -98,24 +122,24 @@ class Cleaner:
             else:
                 counts.dropped[reason] += 1
 
-    def _reason(self, source: str, target: str) -> str | None:
-        config = self._config
-        if not source or not target:
-            return "empty"
-        if max(len(source), len(target)) > config.max_characters:
-            return "max_characters"
-        if config.equal_sides and source == target:
-            return "equal_sides"
-        if _length_ratio(source, target) > config.max_length_ratio:
-            return "max_length_ratio"
-        if hangul_share(source) < config.min_hangul:
-            return "min_hangul"
-        if hangul_share(target) > config.max_hangul_target:
-            return "max_hangul_target"
-        return None
 
-    def _is_held_out(self, source: str, target: str) -> bool:
-        return bool(self._held_out) and (fold(source) in self._held_out or fold(target) in self._held_out)
+class HeldOutText:
+    """The text of held-out splits, asked whether a pair would give some of it away."""
+
+    def __init__(self, pairs: Iterable[tuple[str, str]]) -> None:
+        self._sentences: set[str] = set()
+        self._pairs: set[tuple[str, str]] = set()
+        for pair in pairs:
+            source, target = (sentence_key(normalize(side)) for side in pair)
+            self._pairs.add((source, target))
+            self._sentences.update(side for side in (source, target) if is_long_enough(side))
+
+    def __contains__(self, pair: tuple[str, str]) -> bool:
+        """Whether a normalised pair is in it, or one of its sides that has four words or more."""
+        if not self._pairs:
+            return False
+        source, target = sentence_key(pair[0]), sentence_key(pair[1])
+        return source in self._sentences or target in self._sentences or (source, target) in self._pairs
 
 
 def fold(line: str) -> str:
@@ -131,7 +155,29 @@ def hangul_share(line: str) -> float:
     return sum(map(is_hangul, letters)) / len(letters) if letters else 0.0
 
 
-def _has_enough_words(folded: str) -> bool:
+def korean_share(line: str) -> float:
+    """Share of words with Hangul among the words with letters; 0 if it has none.
+
+    A headline such as "Samsung Galaxy S24 Ultra 출시" is Korean, though few of its letters are.
+    """
+    if line.isascii():
+        return 0.0
+    korean = others = 0
+    for word in line.split():
+        if has_hangul(word):
+            korean += 1
+        elif _LETTER.search(word):
+            others += 1
+    return korean / (korean + others) if korean else 0.0
+
+
+def sentence_key(line: str) -> str:
+    """What all spellings of a normalised sentence share; of one without words, it is the sentence itself."""
+    return fold(line) or line
+
+
+def is_long_enough(folded: str) -> bool:
+    """Whether a sentence, as `fold` has it, gives something away if it stands elsewhere, too."""
     return folded.count(" ") >= _FEWEST_WORDS - 1
 
 

@@ -7,19 +7,21 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Literal, NamedTuple
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from kotrans.config.config import Config
 from kotrans.config.sections import Section
 from kotrans.corpus.cleaning import NORMALISATIONS, REASONS, Cleaner, Counts
 from kotrans.corpus.digests import Digests
 from kotrans.corpus.fetch import RECORD, Progress
+from kotrans.corpus.holdout import TooFewPairs
 from kotrans.corpus.library import Corpus, Library, Texts
 from kotrans.corpus.training_text import write_training_text
+from kotrans.corpus.vocabulary_size import vocabulary_for
 from kotrans.errors import DataError
 from kotrans.files import content_key, new_directory, read_bytes, read_lines, sha256, write_json, write_lines
 
-_FORMAT_VERSION = 2  # of the prepared folder and of the rules that fill it
+_FORMAT_VERSION = 3  # of the prepared folder and of the rules that fill it
 _MANIFEST = "manifest.json"
 
 
@@ -32,6 +34,8 @@ class CorpusReport(Section):
     kept: int
     dropped: dict[str, int]
     normalised: dict[str, int]
+    files: dict[str, dict[str, int]] = Field(default_factory=dict)
+    """Pairs read from each file of each split; of line-aligned files the Korean one is named."""
     fetched: dict[str, Any] | None
     """Date, files and hashes of what was fetched, for a listed corpus."""
 
@@ -96,21 +100,22 @@ def prepare_corpus(
     inputs = _hashes(corpora, digests or Digests())
     processes = config.hardware.threads
     with new_directory(folder) as scratch, TemporaryDirectory(dir=scratch) as aside:
-        texts = [corpus.texts(Path(aside) / str(number), processes) for number, corpus in enumerate(corpora)]
+        texts = _texts(config, corpora, Path(aside))
         held_out = _held_out(corpora, texts)
         _check_splits(config, corpora, held_out)
         for name, split in held_out.items():
             _write_split(scratch, name, split)
-        lines = (line for split in held_out.values() for line in (*split.source, *split.target))
+        pairs = (pair for split in held_out.values() for pair in zip(split.source, split.target, strict=True))
         counts = write_training_text(
             scratch,
             [text.train for text in texts],
-            Cleaner(config.cleaning, lines),
+            Cleaner(config.cleaning, pairs),
             duplicates=config.cleaning.duplicates,
             processes=processes,
             progress=lambda read: progress("clean", read, None),
         )
-        manifest = _manifest(_key(config, corpora, inputs), inputs, corpora, counts, held_out, scratch)
+        reports = tuple(map(_report, corpora, counts, texts))
+        manifest = _manifest(_key(config, corpora, inputs), inputs, reports, held_out, scratch)
         if not manifest.splits["train"]:
             raise DataError(
                 f"config {config.name}: cleaning keeps no training pair ({_told(manifest)}); see `cleaning`"
@@ -144,13 +149,24 @@ def _key(config: Config, corpora: Sequence[Corpus], inputs: dict[str, str]) -> s
             "fields": corpus.fields.model_dump(),
             "holdout": dict(corpus.holdout),
             "splits": {
-                split: {side: inputs[str(path)] for side, path in files if path is not None}
+                split: [{side: inputs[str(path)] for side, path in each if path is not None} for each in files]
                 for split, files in corpus.splits.items()
             },
         }
         for corpus in corpora
     ]
     return content_key([_FORMAT_VERSION, described, config.cleaning.model_dump()])
+
+
+def _texts(config: Config, corpora: Sequence[Corpus], aside: Path) -> list[Texts]:
+    """The text of each corpus. Raises DataError, which also names a vocabulary that is too large for so few pairs."""
+    processes = config.hardware.threads
+    try:
+        return [corpus.texts(aside / str(number), config.cleaning, processes) for number, corpus in enumerate(corpora)]
+    except TooFewPairs as error:
+        size, fitting = config.tokenizer.vocabulary_size, vocabulary_for(error.pairs)
+        also = f"; and set tokenizer.vocabulary_size ({size}) to about {fitting}" if size > 2 * fitting else ""
+        raise DataError(f"{error}{also}") from None
 
 
 def _held_out(corpora: Sequence[Corpus], texts: Sequence[Texts]) -> dict[str, Split]:
@@ -183,25 +199,23 @@ def _write_split(folder: Path, name: str, split: Split) -> None:
 def _manifest(
     key: str,
     inputs: dict[str, str],
-    corpora: Sequence[Corpus],
-    counts: Sequence[Counts],
+    reports: tuple[CorpusReport, ...],
     held_out: dict[str, Split],
     folder: Path,
 ) -> CorpusManifest:
-    reports = tuple(_report(corpus, count) for corpus, count in zip(corpora, counts, strict=True))
-    kept = sum(count.kept for count in counts)
     return CorpusManifest(
         key=key,
         inputs=inputs,
         text={side: sha256(folder / f"train.{language}") for side, language in (("source", "ko"), ("target", "en"))},
         corpora=reports,
-        splits={"train": kept} | {name: len(split.source) for name, split in held_out.items()},
-        dropped=_by_reason(REASONS, sum((count.dropped for count in counts), Counter())),
-        normalised=_by_reason(NORMALISATIONS, sum((count.normalised for count in counts), Counter())),
+        splits={"train": sum(report.kept for report in reports)}
+        | {name: len(split.source) for name, split in held_out.items()},
+        dropped=_by_reason(REASONS, sum((Counter(report.dropped) for report in reports), Counter())),
+        normalised=_by_reason(NORMALISATIONS, sum((Counter(report.normalised) for report in reports), Counter())),
     )
 
 
-def _report(corpus: Corpus, counts: Counts) -> CorpusReport:
+def _report(corpus: Corpus, counts: Counts, texts: Texts) -> CorpusReport:
     record = corpus.folder / RECORD if corpus.folder else None
     return CorpusReport(
         name=corpus.name,
@@ -210,6 +224,7 @@ def _report(corpus: Corpus, counts: Counts) -> CorpusReport:
         kept=counts.kept,
         dropped=_by_reason(REASONS, counts.dropped),
         normalised=_by_reason(NORMALISATIONS, counts.normalised),
+        files=texts.files,
         fetched=json.loads(record.read_bytes()) if record and record.is_file() else None,
     )
 

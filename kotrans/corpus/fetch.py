@@ -26,6 +26,7 @@ Progress = Callable[[str, int, int | None], None]
 """Called with a file's name, the bytes there are, and all there will be if that is known."""
 
 RECORD = "fetched.json"
+_BLOCK = 2**20  # bytes of a file that are hashed at once
 _MOST_EXPANSION = 20  # times that an archive's largest permitted size may grow by unpacking
 
 
@@ -134,12 +135,22 @@ def _from_folder(entry: Entry, file: RemoteFile, mirror: Path) -> Path:
 
 def _mismatch(path: Path, file: RemoteFile) -> str | None:
     """What is wrong with the content, if anything."""
-    data = path.read_bytes()
     if file.git_blob:
-        found = hashlib.sha1(b"blob %d\0" % len(data) + data, usedforsecurity=False).hexdigest()
+        found = _git_blob(path)
         return None if found == file.git_blob else f"has git blob id {found}, but must have {file.git_blob}"
-    found = hashlib.sha256(data).hexdigest()
-    return f"has SHA-256 {found}, but must have {file.sha256}" if file.sha256 not in (None, found) else None
+    if file.sha256:
+        found = sha256(path)
+        return None if found == file.sha256 else f"has SHA-256 {found}, but must have {file.sha256}"
+    return None
+
+
+def _git_blob(path: Path) -> str:
+    """The SHA-1 by which git names the file's content, which is never in memory as a whole."""
+    digest = hashlib.sha1(b"blob %d\0" % path.stat().st_size, usedforsecurity=False)
+    with path.open("rb") as file:
+        while data := file.read(_BLOCK):
+            digest.update(data)
+    return digest.hexdigest()
 
 
 def _remedy(entry: Entry, cache: Path, mirror: str | None) -> str:

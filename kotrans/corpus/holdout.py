@@ -1,7 +1,7 @@
 """Taking dev and test out of a corpus that has none, the same way every time, in memory that does not grow with it."""
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from itertools import compress
@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from kotrans.corpus.cleaning import fold
+from kotrans.corpus.cleaning import sentence_key
 from kotrans.corpus.duplicates import Flags
 from kotrans.corpus.formats.pairs import Pair, Pairs, in_parts
 from kotrans.corpus.sorting import IN_MEMORY, Records, Sorter, keys_of
@@ -24,6 +24,16 @@ _FULL_ENOUGH = 0.9  # a corpus with two translations of everything cannot give 4
 _RECORD = [("key", "<u8"), ("row", "<i8")]
 
 Keys = npt.NDArray[np.uint64]
+Rules = Callable[[str, str], str | None]
+"""The rule that drops a normalised pair; None if it stays. Other processes get a copy of it."""
+
+
+class TooFewPairs(DataError):
+    """A corpus has fewer pairs than are to be held out."""
+
+    def __init__(self, message: str, pairs: int) -> None:
+        super().__init__(message)
+        self.pairs = pairs
 
 
 class HeldOut(NamedTuple):
@@ -41,33 +51,44 @@ def hold_out(
     scratch: Path,
     processes: int | None = None,
     in_memory: int = IN_MEMORY,
+    rules: Rules | None = None,
 ) -> HeldOut:
     """The wanted splits, with as many pairs as asked for (a few less if no group fills the last places), and the rest.
 
     Pairs that share a sentence on either side, directly or through others, stay together. Which of these groups are
     taken is decided by a hash of their English: the order of the pairs does not matter, and when upstream adds some,
-    a split changes by about their share of the whole. `scratch` is a new folder for a copy of the pairs and for what
+    a split changes by about their share of the whole. A pair that `rules` drop is never held out: it is left in train,
+    where cleaning drops and counts it. `scratch` is a new folder for a copy of the pairs and for what
     is too much for memory.
-    Raises DataError if there are too few pairs.
+    Raises TooFewPairs if there are too few.
     """
     scratch.mkdir(parents=True)
     copy = _Copy(scratch)
     index = _Index(scratch, sorted(wanted), in_memory)
-    for sentences, ranks in ordered_map(_Hasher(tuple(sorted(wanted))), copy.written(pairs), processes):
-        index.add(sentences, ranks)
+    for hashed in ordered_map(_Hasher(tuple(sorted(wanted)), rules), copy.written(pairs), processes):
+        index.add(hashed)
     taken = np.zeros(index.rows, bool)
     rows: dict[str, list[list[int]]] = {}
     groups = index.groups()
     for split in sorted(wanted):
         rows[split] = _take(index.ranked(split), groups, wanted[split], taken)
         if sum(map(len, rows[split])) < _FULL_ENOUGH * wanted[split]:
-            raise DataError(
-                f"{where}: holdout wants {wanted[split]:,} pairs for {split}, but that many cannot be set apart from "
-                f"{index.rows:,} without sharing a sentence; ask for fewer"
-            )
+            raise _too_few(where, split, wanted, index.fit)
     texts = dict(zip(np.flatnonzero(taken).tolist(), compress(copy, taken), strict=True))
     splits = {split: _in_order(split, [[texts[row] for row in group] for group in rows[split]]) for split in rows}
     return HeldOut(splits, compress(copy, ~taken))
+
+
+def _too_few(where: str, split: str, wanted: Mapping[str, int], pairs: int) -> TooFewPairs:
+    """The error, with numbers that fit: at most a tenth of the pairs for each split."""
+    fitting = {name: min(count, pairs // 10) for name, count in wanted.items()}
+    shown = ", ".join(f"{name}: {count}" for name, count in fitting.items())
+    remedy = f"for example holdout: {{{shown}}}" if all(fitting.values()) else "there are too few for any"
+    return TooFewPairs(
+        f"{where}: holdout wants {wanted[split]:,} pairs for {split}, but that many cannot be set apart from the "
+        f"{pairs:,} that cleaning keeps without sharing a sentence; ask for fewer, {remedy}",
+        pairs,
+    )
 
 
 def _take(ranked: Iterator[int], groups: "_Groups", count: int, taken: Flags) -> list[list[int]]:
@@ -112,19 +133,29 @@ class _Copy:
                 yield source[:-1].decode(), target[:-1].decode()
 
 
+class _Hashed(NamedTuple):
+    """The sentences of N pairs as numbers."""
+
+    sentences: Keys  # (N, 2)
+    ranks: Keys  # (N, splits), of each pair for each split
+    fit: Flags  # (N,), false where the rules drop the pair
+
+
 @dataclass(frozen=True)
 class _Hasher:
-    """Hashes the sentences of a part of the pairs: (N, 2), and the rank of each pair for each split: (N, splits)."""
+    """Hashes the sentences of a part of the pairs."""
 
     splits: tuple[str, ...]
+    rules: Rules | None
 
-    def __call__(self, pairs: Sequence[Pair]) -> tuple[Keys, Keys]:
-        same = [(_same(source), _same(target)) for source, target in pairs]
-        sentences = keys_of((_digest(line) for pair in same for line in pair), 2)
-        ranks = keys_of(
-            (_digest(f"{split}\n{target}") for _, target in same for split in self.splits), len(self.splits)
+    def __call__(self, pairs: Sequence[Pair]) -> _Hashed:
+        normal = [(normalize(source), normalize(target)) for source, target in pairs]
+        same = [(sentence_key(source), sentence_key(target)) for source, target in normal]
+        return _Hashed(
+            keys_of((_digest(line) for pair in same for line in pair), 2),
+            keys_of((_digest(f"{split}\n{target}") for _, target in same for split in self.splits), len(self.splits)),
+            np.array([self.rules is None or self.rules(*pair) is None for pair in normal], bool),
         )
-        return sentences, ranks
 
 
 class _Index:
@@ -132,22 +163,26 @@ class _Index:
 
     def __init__(self, folder: Path, splits: Sequence[str], in_memory: int) -> None:
         self.rows = 0
+        self.fit = 0
+        """Rows that may be held out."""
         self._sentences = folder / "sentences"
         self._sides = [Sorter(folder / f"side-{side}", _RECORD, in_memory) for side in ("ko", "en")]
         self._ranks = {split: Sorter(folder / f"rank-{split}", _RECORD, in_memory) for split in splits}
         self._sentences.touch()
 
-    def add(self, sentences: Keys, ranks: Keys) -> None:
-        """The hashes of the next rows."""
-        rows = np.arange(self.rows, self.rows + len(sentences))
-        self.rows += len(sentences)
+    def add(self, hashed: _Hashed) -> None:
+        """The next rows."""
+        rows = np.arange(self.rows, self.rows + len(hashed.fit))[hashed.fit]
+        self.rows += len(hashed.fit)
+        self.fit += len(rows)
         with self._sentences.open("ab") as file:
-            write_array(file, sentences)
-        for keys, sorter in zip((*sentences.T, *ranks.T), (*self._sides, *self._ranks.values()), strict=True):
+            write_array(file, hashed.sentences)
+        columns = (*hashed.sentences[hashed.fit].T, *hashed.ranks[hashed.fit].T)
+        for keys, sorter in zip(columns, (*self._sides, *self._ranks.values()), strict=True):
             sorter.add(keys, rows)
 
     def ranked(self, split: str) -> Iterator[int]:
-        """Every row, the lowest rank first."""
+        """Every row that may be held out, the lowest rank first."""
         for records in self._ranks[split].sorted():
             yield from records["row"].tolist()
 
@@ -184,14 +219,9 @@ class _Groups:
 
 def _rank(split: str, target: str) -> bytes:
     # Each split has ranks of its own, so a pair pushed out of one by upstream's additions goes back to train.
-    return _digest(f"{split}\n{_same(target)}")
+    return _digest(f"{split}\n{sentence_key(normalize(target))}")
 
 
 def _digest(line: str) -> bytes:
     # Eight bytes: among ten million sentences, the chance that two different ones are taken for one is 3e-6.
     return blake2b(line.encode(), digest_size=16).digest()[:8]
-
-
-def _same(line: str) -> str:
-    normal = normalize(line)
-    return fold(normal) or normal

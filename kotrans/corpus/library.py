@@ -5,16 +5,20 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
+from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
-from kotrans.config.sections import CorpusConfig, Fields, Format, SplitFiles
+from kotrans.config.sections import CleaningConfig, CorpusConfig, Fields, Format, SplitFiles
+from kotrans.corpus.cleaning import PairRules
+from kotrans.corpus.exchanged import refuse_exchanged
 from kotrans.corpus.fetch import RECORD, Progress, cache_folder, default_mirror, entry_folder, fetch
 from kotrans.corpus.formats.pairs import Pair, Pairs
-from kotrans.corpus.formats.reading import read_pairs, stream_pairs
+from kotrans.corpus.formats.reading import NoText, read_pairs, stream_pairs
 from kotrans.corpus.holdout import hold_out
 from kotrans.corpus.registry import Entry, load_registry
+from kotrans.corpus.split_files import split_files
 from kotrans.errors import ConfigError, FetchError
 
 _SPLIT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
@@ -25,6 +29,8 @@ class Texts(NamedTuple):
 
     train: Iterator[Pair]
     held_out: dict[str, Pairs]
+    files: dict[str, dict[str, int]]
+    """Pairs by file, of each split that files are named for; those to train on are counted while they are read."""
 
 
 @dataclass(frozen=True)
@@ -35,31 +41,48 @@ class Corpus:
     weight: float
     format: Format
     fields: Fields
-    splits: Mapping[str, SplitFiles]
+    splits: Mapping[str, tuple[SplitFiles, ...]]
     holdout: Mapping[str, int]
     folder: Path | None
     """Where a listed corpus lies; None for your own files."""
 
-    def texts(self, scratch: Path, processes: int | None = None) -> Texts:
+    def texts(self, scratch: Path, cleaning: CleaningConfig, processes: int | None = None) -> Texts:
         """Every split, those that are taken out of train included. Raises DataError, for train when it is read.
 
-        `scratch` is a folder that does not exist yet, for what is needed to take splits out of train.
+        `scratch` is a folder that does not exist yet, for what is needed to take splits out of train. Nothing is taken
+        that `cleaning` would drop, and exchanged sides are refused unless it keeps text without Hangul.
         """
-        splits = {split: self._stream(split) for split in self.splits}
+        counts: dict[str, dict[str, int]] = {split: {} for split in self.splits}
+        splits = {split: self._stream(split, counts[split], checked=cleaning.min_hangul > 0) for split in self.splits}
         train = splits.pop("train", iter(()))
         held_out = {split: Pairs.of(pairs) for split, pairs in splits.items()}
         if self.holdout:
-            taken, train = hold_out(train, self.holdout, self.name, scratch, processes)
+            rules = PairRules(cleaning)
+            taken, train = hold_out(train, self.holdout, self.name, scratch, processes, rules=rules)
             held_out |= taken
-        return Texts(train, held_out)
+        return Texts(train, held_out, counts)
 
-    def _stream(self, split: str) -> Iterator[Pair]:
-        return stream_pairs(self.splits[split], self.format, self.fields)
+    def _stream(self, split: str, counts: dict[str, int], *, checked: bool) -> Iterator[Pair]:
+        """The pairs of all files of a split. One file without text among several is none too few."""
+        empty: NoText | None = None
+        parts = self.splits[split]
+        for files in parts:
+            number = 0
+            pairs = stream_pairs(files, self.format, self.fields)
+            try:
+                for pair in refuse_exchanged(pairs, _named(files)) if checked else pairs:
+                    number += 1
+                    yield pair
+            except NoText as error:
+                empty = error
+            counts[str(files.path or files.source)] = number
+        if empty is not None and not any(counts.values()):
+            raise empty
 
     @property
     def files(self) -> list[Path]:
         """All its files, in the order of its splits."""
-        return _paths(self.splits)
+        return _paths(chain.from_iterable(self.splits.values()))
 
 
 @dataclass(frozen=True)
@@ -109,9 +132,9 @@ class Library:
         if split not in (known := {*corpus.splits, *corpus.holdout}):
             raise ConfigError(f"corpus {name!r}: has no split {split!r}, but {', '.join(sorted(known))}")
         if split not in corpus.holdout and not (split == "train" and corpus.holdout):
-            return read_pairs(corpus.splits[split], corpus.format, corpus.fields)
+            return read_pairs(corpus.splits[split][0], corpus.format, corpus.fields)
         with TemporaryDirectory() as folder:
-            texts = corpus.texts(Path(folder) / "scratch")
+            texts = corpus.texts(Path(folder) / "scratch", CleaningConfig())
             return Pairs.of(texts.train) if split == "train" else texts.held_out[split]
 
     def _listed(self, wanted: CorpusConfig) -> Corpus:
@@ -119,7 +142,8 @@ class Library:
         folder = self.fetch(wanted.name)
         splits = entry.files_of_splits(folder)
         holdout = _checked_holdout(wanted.name, wanted.holdout or entry.holdout, splits)
-        corpus = Corpus(entry.name, wanted.weight, entry.format, entry.fields, splits, holdout, folder)
+        one_each = {split: (files,) for split, files in splits.items()}
+        corpus = Corpus(entry.name, wanted.weight, entry.format, entry.fields, one_each, holdout, folder)
         if entry.files and (missing := [path for path in corpus.files if not path.is_file()]):
             raise FetchError(f"{missing[0]}: is missing from the fetched corpus; delete {folder} and fetch it again")
         return corpus
@@ -127,16 +151,24 @@ class Library:
     def _own(self, wanted: CorpusConfig) -> Corpus:
         assert wanted.format is not None  # the config holds own splits and format together
         holdout = _checked_holdout(wanted.name, wanted.holdout, wanted.splits)
-        return Corpus(wanted.name, wanted.weight, wanted.format, wanted.fields, wanted.splits, holdout, None)
+        splits = {
+            split: split_files(files, f"corpus {wanted.name!r}: split {split}")
+            for split, files in wanted.splits.items()
+        }
+        return Corpus(wanted.name, wanted.weight, wanted.format, wanted.fields, splits, holdout, None)
 
 
-def _paths(splits: Mapping[str, SplitFiles]) -> list[Path]:
-    return [path for files in splits.values() for path in (files.source, files.target, files.path) if path]
+def _paths(files: Iterable[SplitFiles]) -> list[Path]:
+    return [path for each in files for path in (each.source, each.target, each.path) if path]
+
+
+def _named(files: SplitFiles) -> str:
+    return str(files.path) if files.path else f"{files.source}, {files.target}"
 
 
 def _listing(entry: Entry, folder: Path) -> Listing:
     splits = entry.files_of_splits(folder)
-    present = all(path.is_file() for path in _paths(splits))
+    present = all(path.is_file() for path in _paths(splits.values()))
     pairs = entry.pairs
     if present and entry.bundled:
         pairs = {
@@ -147,7 +179,7 @@ def _listing(entry: Entry, folder: Path) -> Listing:
     return Listing(entry, folder, present, pairs)
 
 
-def _checked_holdout(name: str, holdout: dict[str, int], splits: Mapping[str, SplitFiles]) -> dict[str, int]:
+def _checked_holdout(name: str, holdout: dict[str, int], splits: Iterable[str]) -> dict[str, int]:
     for split in (*splits, *holdout):
         if not _SPLIT_NAME.fullmatch(split):
             raise ConfigError(f"corpus {name!r}: split {split!r} is part of file names; use letters, digits, _ and -")

@@ -14,8 +14,15 @@ _MEASURED = 20_000
 _PART = 100_000
 
 
+LONGEST_WORD = 32_000
+"""Characters between blanks. Some versions of sentencepiece end the process at 65,536, and escapes may double them."""
+
+
 class LineSample:
-    """The lines of a file that are not blank, normalised; a fixed choice of them where there are too many."""
+    """The lines of a file that are not blank, normalised; a fixed choice of them where there are too many.
+
+    A line with a word longer than `LONGEST_WORD` is no text to learn pieces from, and is left out.
+    """
 
     def __init__(self, path: Path, most_lines: int, most_bytes: int, seed: int, part: int = _PART) -> None:
         """`part` lines are chosen from at once. Raises DataError if the file is blank or not text."""
@@ -28,13 +35,18 @@ class LineSample:
         self._chosen = min(most_lines, self._count, max(1, self._count * most_bytes // path.stat().st_size))
         self.lines = 0
         """Lines that the last pass gave."""
+        self.left_out = 0
+        """Lines that it left out for a word that is too long."""
         self.measured: list[str] = []
         """At most so many of them as are enough for statistics, evenly spread."""
 
     def __iter__(self) -> Iterator[str]:
         step = -(-self._chosen // _MEASURED)
-        self.lines, self.measured = 0, []
+        self.lines, self.left_out, self.measured = 0, 0, []
         for line in filter(None, map(normalize, self._choice())):
+            if len(line) > LONGEST_WORD and max(map(len, line.split(" "))) > LONGEST_WORD:
+                self.left_out += 1
+                continue
             if self.lines % step == 0:
                 self.measured.append(line)
             self.lines += 1

@@ -1,6 +1,8 @@
 """Archives opened without trusting them: no path outside, no links, no bombs."""
 
+import lzma
 import stat
+import struct
 import tarfile
 import zipfile
 import zlib
@@ -10,6 +12,12 @@ from typing import Literal
 from kotrans.errors import FetchError
 
 _MAX_MEMBERS = 1000
+_BLOCK = 2**20  # bytes
+# What Python's readers of archives raise at bytes that are not those of one, or of one they do not know.
+_DAMAGE = (
+    tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error,
+    EOFError, NotImplementedError, RuntimeError, ValueError, OverflowError,
+)  # fmt: skip
 
 
 def unpack(archive: Path, kind: Literal["tar", "zip"], folder: Path, max_bytes: int) -> None:
@@ -25,8 +33,16 @@ def unpack(archive: Path, kind: Literal["tar", "zip"], folder: Path, max_bytes: 
             _unpack_zip(archive, folder, max_bytes)
     except tarfile.FilterError as error:
         raise FetchError(f"{archive.name}: an unsafe archive ({error})") from None
-    except (tarfile.TarError, zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
-        raise FetchError(f"{archive.name}: a damaged {kind} archive ({error})") from None
+    except OSError as error:
+        if error.errno is not None:  # of the disk; those about the data in gzip and bzip2 have no number
+            raise
+        raise _damaged(archive, kind, error) from None
+    except _DAMAGE as error:
+        raise _damaged(archive, kind, error) from None
+
+
+def _damaged(archive: Path, kind: str, error: Exception) -> FetchError:
+    return FetchError(f"{archive.name}: a damaged {kind} archive ({error})")
 
 
 def _unpack_tar(archive: Path, folder: Path, max_bytes: int) -> None:
@@ -36,6 +52,11 @@ def _unpack_tar(archive: Path, folder: Path, max_bytes: int) -> None:
             total += member.size
             _check(archive, member.name, member.isreg() or member.isdir(), count, total, max_bytes)
             opened.extract(member, folder, filter="data")
+        # A tar ends before the compressed stream does, whose checksum stands at its end.
+        rest = opened.fileobj
+        for _ in range(max_bytes // _BLOCK + 1):
+            if rest is None or not rest.read(_BLOCK):
+                break
 
 
 def _unpack_zip(archive: Path, folder: Path, max_bytes: int) -> None:

@@ -12,7 +12,7 @@ import torch
 
 from kotrans.checkpoint import Checkpoint, copy_weights, write_for_use
 from kotrans.config.config import Config, HardwareConfig
-from kotrans.config.sections import SplitFiles
+from kotrans.config.sections import SplitConfig
 from kotrans.errors import CheckpointError, UsageError
 from kotrans.files import disk_errors, new_directory, new_file
 from kotrans.precision import Precision, reduced, restored
@@ -69,8 +69,14 @@ def _portable(config: Config) -> Config:
     return config.model_copy(update={"hardware": HardwareConfig(), "corpora": corpora})
 
 
-def _names(files: SplitFiles) -> SplitFiles:
-    return SplitFiles(**{side: path and Path(path.name) for side, path in files})
+def _names(files: SplitConfig) -> SplitConfig:
+    return SplitConfig(**{side: _without_folders(paths) for side, paths in files})
+
+
+def _without_folders(paths: Path | tuple[Path, ...] | None) -> Path | tuple[Path, ...] | None:
+    if isinstance(paths, tuple):
+        return tuple(Path(path.name) for path in paths)
+    return paths and Path(paths.name)
 
 
 def _zip(folder: Path, out: Path) -> None:

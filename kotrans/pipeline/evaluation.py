@@ -14,13 +14,14 @@ from kotrans.corpus.library import Library
 from kotrans.dataset import DatasetManifest, dataset_key
 from kotrans.errors import DataError
 from kotrans.evaluate import Bucket, Scores, by_label, by_length, check_lines, score, sentence_chrf
-from kotrans.files import content_key, disk_errors, read_lines, sha256, write_json, write_lines
+from kotrans.files import content_key, disk_errors, read_lines, sha256, stream_lines, write_json, write_lines
 from kotrans.pipeline.long_text import translate_text
 from kotrans.pipeline.stages import Reporter, clean, training_words
 from kotrans.pipeline.translation import LoadedRuns
 from kotrans.quality.extremes import Judged, highest, judged, lowest
 from kotrans.quality.faults import Faults, count_faults
 from kotrans.quality.rarity import by_rarest_word
+from kotrans.quality.seen import seen_pairs
 from kotrans.runs import Run, now, prepared_folder
 from kotrans.text import normalize
 
@@ -51,6 +52,7 @@ class Evaluation:
     by_origin: list[Bucket]  # empty if all pairs are from the same corpus, or none says where it is from
     by_rarity: list[Bucket]  # empty if the training text is not here
     faults: Faults | None  # None without sources
+    seen: list[int] | None = None  # lines that the training text has, counted from 1; None if that was not looked for
     made: dict[str, Any] = field(default_factory=dict)  # by what, when and how; empty for a file
     file: Path | None = None  # of the figures, the hypotheses beside it; only a run has a place for them
 
@@ -80,6 +82,7 @@ class Evaluation:
             **self.scores.as_dict(),
             **{name: [bucket.as_dict() for bucket in values] for name, values in buckets.items()},
             "faults": self.faults and self.faults.as_dict(),
+            **({} if self.seen is None else {"seen_in_training": self.seen}),
             **(extremes if sentences else {}),
             **self.made,
         }
@@ -141,7 +144,8 @@ def evaluate_run(loaded: LoadedRuns, test_set: TestSet, sentences: int = 0) -> E
     The figures hold so many of the worst and best sentences.
     """
     assert test_set.source is not None
-    corpus = training_corpus(loaded.run) or test_set.corpus
+    trained_on = training_corpus(loaded.run)
+    corpus = trained_on or test_set.corpus
     words = training_words(corpus) if corpus else None
     translations = list(translate_text(loaded, test_set.source))
     evaluation = replace(
@@ -152,12 +156,26 @@ def evaluate_run(loaded: LoadedRuns, test_set: TestSet, sentences: int = 0) -> E
             [n for n, each in enumerate(translations, start=1) if not each.hypotheses[0].finished],
         ),
         test_set=test_set,
+        seen=None if trained_on is None or trained_on == test_set.corpus else _seen(test_set, trained_on),
         made={"date": now(), "checkpoints": loaded.names, **_provenance(loaded, test_set)},
         file=_figures_file(loaded, test_set),
     )
     if evaluation.file is not None:
         _write(evaluation, evaluation.file, sentences)
     return evaluation
+
+
+def _seen(test_set: TestSet, corpus: Path) -> list[int]:
+    """Lines of the test set that the training text has, which is logged. A split of its own corpora was cleaned of."""
+    assert test_set.source is not None
+    training = zip(stream_lines(corpus / "train.ko"), stream_lines(corpus / "train.en"), strict=True)
+    seen = [number + 1 for number in seen_pairs(test_set.source, test_set.reference, training)]
+    if seen:
+        logger.warning(
+            "%s: %d of %d pairs, or a side of theirs of four or more words, are in the text the run was trained on",
+            test_set.name, len(seen), len(test_set.reference),
+        )  # fmt: skip
+    return seen
 
 
 def evaluate_file(hypothesis: Path, test_set: TestSet, reference: Path) -> Evaluation:

@@ -10,7 +10,8 @@ from kotrans.config.loading import load_config, override_config
 from kotrans.errors import CheckpointError, ConfigError
 from kotrans.files import content_key
 from kotrans.hardware import pick_device, pick_precision, set_threads
-from kotrans.runs import Run, find_run, runs_folder
+from kotrans.paths import user_path
+from kotrans.runs import Run, find_run, named_run
 from kotrans.sealed import Sealed
 from kotrans.translate import BatchTranslator, translator_of
 
@@ -101,9 +102,9 @@ def find_model(name: str | Path) -> Found:
         return _of_run(find_run(None), "")
     if isinstance(name, str):
         run, _, checkpoint = name.partition("/")
-        if run and ((runs_folder() / run / "run.json").is_file() or not Path(name).exists()):
+        if run and ((named_run(run).folder / "run.json").is_file() or not user_path(name).exists()):
             return _of_run(find_run(run), checkpoint)
-    path = Path(name)
+    path = user_path(name)
     if (path / "run.json").is_file():
         return _of_run(Run(path.resolve()), "")
     if not path.exists():

@@ -67,6 +67,18 @@ def cleaning_table(manifest: CorpusManifest) -> str:
     return table(["training pairs", *names], rows)
 
 
+def files_table(manifest: CorpusManifest) -> str:
+    """Pairs read from each file of the splits that have several; empty if none has."""
+    rows = [
+        [report.name, split, file, f"{pairs:,}"]
+        for report in manifest.corpora
+        for split, files in report.files.items()
+        if len(files) > 1
+        for file, pairs in files.items()
+    ]
+    return table(["corpus", "split", "file", "pairs read"], rows, left=3) if rows else ""
+
+
 def buckets_table(what: str, buckets: Sequence[Bucket]) -> str:
     """BLEU and chrF by what the pairs have in common."""
     rows = [[bucket.label, f"{bucket.pairs:,}", f"{bucket.bleu:.2f}", f"{bucket.chrf:.2f}"] for bucket in buckets]

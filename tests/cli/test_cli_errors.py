@@ -102,7 +102,7 @@ MISTAKES = [
     ),
     Mistake("key in another section", of_config(STARTER + "search: {epsilon: 1}"), ("did you mean training.epsilon?",)),
     Mistake("--set without a value", lambda f: ["config", "show", "--set", "x"], ("--set x: write it as",)),
-    Mistake("--set into a plain value", set_of_seed, ("seed is not a section",)),
+    Mistake("--set into a plain value", set_of_seed, ("--set seed: should be a valid integer, but it is {x: 1}",)),
     Mistake(
         "wrong type",
         of_config(STARTER + "encoder: {layers: two}"), ("encoder.layers: should be a valid integer",),

@@ -170,6 +170,17 @@ def test_of_two_who_prepare_at_once_the_loser_takes_the_winner_s_folder(
     assert len(made(config)) == 1
 
 
+def test_only_the_stage_itself_being_there_means_that_another_process_made_it(
+    config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def in_the_way(*arguments: object) -> None:
+        raise FileExistsError(17, "File exists", "something else")
+
+    monkeypatch.setattr(stages, "prepare_corpus", in_the_way)
+    with pytest.raises(FileExistsError, match="something else"):
+        clean(load_config(config), Silent())
+
+
 def test_a_disk_that_is_full_leaves_no_half_stage(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(path: object) -> None:
         raise OSError(28, "No space left on device")

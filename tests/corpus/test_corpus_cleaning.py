@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from kotrans.config.sections import CleaningConfig
 from kotrans.corpus import training_text
-from kotrans.corpus.cleaning import REASONS, Cleaned, Cleaner, Counts, fold, hangul_share
+from kotrans.corpus.cleaning import REASONS, Cleaned, Cleaner, Counts, fold, hangul_share, korean_share
 from kotrans.corpus.duplicates import Duplicates
 from kotrans.corpus.training_text import write_training_text
 from kotrans.files import read_lines
@@ -31,10 +31,15 @@ def clean_corpora(
     config = config or CleaningConfig()
     with TemporaryDirectory() as name:
         folder = Path(name)
-        counts = write_training_text(folder, corpora, Cleaner(config, held_out), duplicates=config.duplicates)
+        cleaner = Cleaner(config, same_on_both_sides(held_out))
+        counts = write_training_text(folder, corpora, cleaner, duplicates=config.duplicates)
         for count in counts:
             count.dropped = +count.dropped  # without the reasons that dropped nothing
         return list(zip(*(read_lines(folder / f"train.{side}") for side in ("ko", "en")), strict=True)), counts
+
+
+def same_on_both_sides(lines: Sequence[str]) -> list[tuple[str, str]]:
+    return [(line, line) for line in lines]
 
 
 BAD_PAIRS = {
@@ -42,7 +47,7 @@ BAD_PAIRS = {
     "max_characters": ("가" * 1001, "I went." * 100),
     "equal_sides": ("GitHub 저장소", "GitHub 저장소"),
     "max_length_ratio": ("네.", "Yes, and that is all that I am ever going to say."),
-    "min_hangul": ("Hello there 가", "Hello there, friend"),
+    "min_hangul": ("Hello there, 漢字", "Hello there, friend"),
     "max_hangul_target": ("나는 갔어요.", "나는 went."),
     "duplicates": GOOD,
     "contamination": ("다른 말입니다, 정말로요.", "He never said a WORD!"),
@@ -129,11 +134,37 @@ def test_a_sentence_of_three_words_may_stand_in_both() -> None:
     assert clean(pair, held_out=("Thank you really", "정말 고마워요."))[0] == [pair]
 
 
+def test_a_short_pair_is_dropped_if_it_stands_in_a_held_out_split_as_a_whole() -> None:
+    cleaner = Cleaner(CleaningConfig(), [("그래?", "Really?"), ("!", "?")])
+    pairs = [("그래!", "really"), ("그래?", "Is that so?"), ("정말?", "Really?"), ("네!", "!")]
+    assert cleaner(pairs).held_out.tolist() == [True, False, False, False]
+
+
 @pytest.mark.parametrize(
     ("line", "share"), [("가나다", 1.0), ("가 a1!?", 0.5), ("123", 0.0), ("", 0.0), ("漢字 가나", 0.5)]
 )
 def test_the_share_of_hangul_is_among_letters(line: str, share: float) -> None:
     assert hangul_share(line) == share
+
+
+@pytest.mark.parametrize(
+    ("line", "share"),
+    [
+        ("가나다", 1.0),
+        ("가 a1!? 12", 0.5),
+        ("123", 0.0),
+        ("", 0.0),
+        ("漢字 가나", 0.5),
+        ("Galaxy S24 Ultra 출시", 0.25),
+    ],
+)
+def test_the_share_of_korean_is_among_words_with_letters(line: str, share: float) -> None:
+    assert korean_share(line) == share
+
+
+def test_a_headline_with_foreign_names_stays() -> None:
+    pair = ("Samsung Galaxy S24 Ultra 출시", "Samsung Galaxy S24 Ultra released")
+    assert clean(pair)[0] == [pair]
 
 
 @given(st.text())
@@ -153,7 +184,7 @@ def simple_definition(
     corpora: Sequence[Sequence[tuple[str, str]]], config: CleaningConfig, held_out: tuple[str, ...]
 ) -> tuple[list[tuple[str, str]], list[dict[str, int]]]:
     """One pair after the other, all in memory."""
-    cleaner, seen = Cleaner(config, held_out), set()
+    cleaner, seen = Cleaner(config, same_on_both_sides(held_out)), set()
     kept: list[tuple[str, str]] = []
     dropped = [dict.fromkeys(REASONS, 0) for _ in corpora]
     for number, pairs in enumerate(corpora):
@@ -212,7 +243,7 @@ def test_several_processes_leave_the_same_files_as_one(tmp_path: Path, monkeypat
     for processes in (1, 2):
         folder = tmp_path / str(processes)
         folder.mkdir()
-        cleaner = Cleaner(CleaningConfig(), ["This is sentence 5!"])
+        cleaner = Cleaner(CleaningConfig(), [("", "This is sentence 5!")])
         write_training_text(folder, corpora, cleaner, duplicates=True, processes=processes, progress=told.append)
     assert sorted(path.name for path in folder.iterdir()) == ["train.en", "train.ko", "train.origin.npy"]
     for path in folder.iterdir():

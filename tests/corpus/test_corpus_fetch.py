@@ -7,6 +7,7 @@ import io
 import json
 import tarfile
 import threading
+import tracemalloc
 import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -145,6 +146,49 @@ def test_a_file_that_had_come_whole_is_not_fetched_again(plain: Entry, site: Sit
 def test_a_busy_server_is_asked_again(plain: Entry, site: Site, tmp_path: Path) -> None:
     site.busy = 2
     assert fetch(plain, cache=tmp_path / "cache").is_dir()
+
+
+@pytest.mark.parametrize("mode", ["gz", "bz2", "xz"])
+def test_a_damaged_archive_without_a_hash_is_not_kept_for_the_next_try(mode: str, site: Site, tmp_path: Path) -> None:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode=f"w:{mode}") as archive:  # type: ignore[call-overload]
+        rows = "".join(f"Sentence {n * 7919 % 1000}.\t문장 {n}.\n" for n in range(2000)).encode()
+        info = tarfile.TarInfo("pairs.tsv")
+        info.size = len(rows)
+        archive.addfile(info, io.BytesIO(rows))
+    right = buffer.getvalue()
+    wrong = bytearray(right)
+    wrong[len(wrong) // 2] ^= 0xFF
+    entry = entry_of(
+        f"packed:\n  title: Packed\n  description: Test.\n  licence: none\n  format: tsv\n"
+        f"  fields: {{source: '2', target: '1'}}\n  splits: {{train: {{path: pairs.tsv}}}}\n"
+        f"  files: [{{url: '{site.url}/packed.tar', max_bytes: 1_000_000, unpack: tar}}]\n",
+        tmp_path,
+    )
+    site.files["/packed.tar"] = bytes(wrong)
+    with pytest.raises(FetchError, match=r"packed\.tar: a damaged tar archive"):
+        fetch(entry, cache=tmp_path / "cache")
+    assert [path.name for path in (tmp_path / "cache").iterdir() if path.suffix != ".lock"] == []
+    site.files["/packed.tar"] = right  # as long, under the same tag
+    assert (fetch(entry, cache=tmp_path / "cache") / "pairs.tsv").read_bytes() == rows
+
+
+def test_a_large_file_is_checked_in_memory_that_does_not_grow_with_it(site: Site, tmp_path: Path) -> None:
+    data = "Yes, it is.\t정말네.\n".encode() * 500_000  # 12 MB
+    hashes = f"git_blob: '{git_blob(data)}'", f"sha256: '{hashlib.sha256(data).hexdigest()}'"
+    (tmp_path / "pairs.tsv").write_bytes(data)
+    for number, named in enumerate(hashes):
+        entry = entry_of(
+            f"large:\n  title: Large\n  description: Test.\n  licence: none\n  format: tsv\n"
+            f"  fields: {{source: '2', target: '1'}}\n  splits: {{dev: {{path: pairs.tsv}}}}\n"
+            f"  files: [{{url: '{site.url}/pairs.tsv', {named}, max_bytes: 99_000_000}}]\n",
+            tmp_path,
+        )
+        tracemalloc.start()
+        fetch(entry, cache=tmp_path / str(number), mirror=str(tmp_path))
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert peak < len(data) / 4
 
 
 def test_wrong_content_is_refused_with_both_hashes(news: Entry, site: Site, tmp_path: Path) -> None:

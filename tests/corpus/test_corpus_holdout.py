@@ -7,9 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kotrans.config.sections import CleaningConfig
 from kotrans.corpus import holdout
+from kotrans.corpus.cleaning import PairRules, sentence_key
 from kotrans.corpus.formats.pairs import Pairs
 from kotrans.errors import DataError
+from kotrans.text import normalize
 
 
 def hold_out(pairs: Pairs, wanted: dict[str, int], where: str, in_memory: int = 1_000_000) -> dict[str, Pairs]:
@@ -80,14 +83,41 @@ def test_where_everything_has_two_translations_a_split_is_nearly_full() -> None:
 
 
 def test_too_few_pairs_are_said() -> None:
-    with pytest.raises(DataError, match=r"own: holdout wants 30 pairs for dev, but .* set apart from 20 "):
-        hold_out(corpus_of(20), {"dev": 30}, "own")
+    with pytest.raises(DataError) as caught:
+        hold_out(corpus_of(20), {"dev": 30, "test": 1}, "own")
+    assert str(caught.value) == (
+        "own: holdout wants 30 pairs for dev, but that many cannot be set apart from the 20 that cleaning keeps "
+        "without sharing a sentence; ask for fewer, for example holdout: {dev: 2, test: 1}"
+    )
+    with pytest.raises(DataError, match=r"from the 3 .*; ask for fewer, there are too few for any"):
+        hold_out(corpus_of(3), {"dev": 30}, "own")
+
+
+def test_what_cleaning_drops_is_never_held_out_and_links_no_pairs(tmp_path: Path) -> None:
+    good = corpus_of(30)
+    bad = [
+        ("나무입니다.", ""),
+        ("", "A tree."),
+        ("same", "same"),
+        ("This is it.", "이것입니다."),
+        ("가" * 9999, "a"),
+    ] * 4
+    pairs = [pair for pairs in zip(zip(*good, strict=True), bad) for pair in pairs]  # noqa: B905
+    pairs += [pair for pair in zip(*good, strict=True) if pair not in pairs]
+    rules = PairRules(CleaningConfig())
+    splits, train = holdout.hold_out(pairs, {"dev": 12, "test": 12}, "own", tmp_path / "scratch", rules=rules)
+    held_out = [pair for split in splits.values() for pair in zip(*split, strict=True)]
+    assert len(held_out) == 24
+    assert not [pair for pair in held_out if rules(*pair)]
+    left = list(train)
+    assert [pair for pair in left if pair in bad] == bad
+    assert sorted(left + held_out) == sorted(pairs)
 
 
 def simple_definition(pairs: Pairs, wanted: dict[str, int]) -> dict[str, list[tuple[str, str]]] | None:
     """All groups in memory, ordered by rank, and taken where they fit; None if a split stays too small."""
     rows = list(zip(*pairs, strict=True))
-    same = [(holdout._same(source), holdout._same(target)) for source, target in rows]
+    same = [(sentence_key(normalize(source)), sentence_key(normalize(target))) for source, target in rows]
     groups: list[list[int]] = []
     for row in range(len(rows)):
         near = [

@@ -1,6 +1,10 @@
 """From a config to a prepared folder."""
 
+import gzip
 import json
+import lzma
+import sys
+import unicodedata
 from pathlib import Path
 from typing import Any
 
@@ -9,11 +13,19 @@ import pytest
 
 from kotrans.config.config import Config
 from kotrans.config.loading import check_config
+from kotrans.config.sections import Fields, SplitFiles
 from kotrans.corpus import cleaning
 from kotrans.corpus.corpus import CorpusManifest, corpus_key, load_split, prepare_corpus
+from kotrans.corpus.formats.reading import read_pairs
 from kotrans.corpus.library import Library
 from kotrans.errors import ConfigError, DataError
 from kotrans.files import read_lines
+from kotrans.report.tables import files_table
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
 
 OPEN = Path(__file__).parents[3] / "shared" / "corpora" / "open-ko-en"
 
@@ -176,3 +188,166 @@ def test_real_text_loses_little_to_cleaning(tmp_path: Path) -> None:
     corpus = {"name": "open", "format": "lines", "splits": {"train": splits["test"], "dev": splits["dev"]}}
     manifest = prepare_corpus(config_of(corpus), tmp_path / "out")
     assert manifest.splits["train"] >= 0.99 * 2001
+
+
+def write_tsv(path: Path, first: int, count: int, header: str = "ko\ten") -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    columns = header.split("\t")
+    rows = [
+        "\t".join(
+            {"ko": f"문장 {n}번은 좋은 말입니다.", "en": f"Number {n} is fine."}.get(name, "x") for name in columns
+        )
+        for n in range(first, first + count)
+    ]
+    path.write_text("".join(f"{row}\n" for row in (header, *rows)), encoding="utf-8")
+    return path
+
+
+def of_tables(**splits: Any) -> Config:
+    return config_of(
+        {"name": "own", "format": "tsv", "splits": {name: {"path": path} for name, path in splits.items()}}
+    )
+
+
+def test_a_split_may_be_a_pattern_or_a_list_whose_files_are_counted_alone(tmp_path: Path) -> None:
+    write_tsv(tmp_path / "모음" / "2_대화체.tsv", 10, 4, "en\tid\tko")
+    write_tsv(tmp_path / "모음" / "깊이" / "1_구어체.tsv", 0, 3)
+    more, dev = write_tsv(tmp_path / "more.tsv", 20, 2), write_tsv(tmp_path / "dev.tsv", 100, 3)
+    config = of_tables(train=[str(more), unicodedata.normalize("NFD", f"{tmp_path}/모음/**/*.tsv")], dev=str(dev))
+    manifest = prepare_corpus(config, tmp_path / "out")
+    read = {"more.tsv": 2, "2_대화체.tsv": 4, "1_구어체.tsv": 3}
+    assert {Path(file).name: pairs for file, pairs in manifest.corpora[0].files["train"].items()} == read
+    assert read_lines(tmp_path / "out" / "train.en") == [
+        f"Number {n} is fine." for n in (20, 21, 10, 11, 12, 13, 0, 1, 2)
+    ]
+    assert len(manifest.inputs) == 4
+    shown = [line.split() for line in files_table(manifest).split("\n")[1:]]
+    assert [(words[0], words[1], words[-1]) for words in shown] == [("own", "train", n) for n in "243"]
+    assert files_table(prepare_corpus(of_tables(train=str(more), dev=str(dev)), tmp_path / "one")) == ""
+
+
+def test_the_key_follows_the_bytes_and_the_order_of_all_files(tmp_path: Path) -> None:
+    dev = str(write_tsv(tmp_path / "dev.tsv", 100, 3))
+    files = [str(write_tsv(tmp_path / f"{name}.tsv", n * 10, 4)) for n, name in enumerate("abc")]
+    listed = corpus_key(of_tables(train=files, dev=dev))
+    assert listed == corpus_key(of_tables(train=str(tmp_path / "?.tsv"), dev=dev))
+    others = {
+        corpus_key(of_tables(train=files[::-1], dev=dev)),
+        corpus_key(of_tables(train=files[:2], dev=dev)),
+    }
+    write_tsv(tmp_path / "b.tsv", 50, 4)
+    others.add(corpus_key(of_tables(train=files, dev=dev)))
+    assert len(others - {listed}) == 3
+
+
+def test_sides_of_several_files_are_paired_in_their_order(tmp_path: Path) -> None:
+    dev = write_split(tmp_path, "dev", 3)
+    for name in ("a", "b"):
+        write_split(tmp_path / "train", name, 4)
+    split = {"source": f"{tmp_path}/train/*.ko", "target": f"{tmp_path}/train/*.en"}
+    corpus = {"name": "own", "format": "lines", "splits": {"train": split, "dev": dev}}
+    prepare_corpus(config_of(corpus), tmp_path / "out")
+    pairs = [read_lines(tmp_path / "out" / f"train.{side}") for side in ("ko", "en")]
+    assert [(ko.split()[1], en.split()[0]) for ko, en in zip(*pairs, strict=True)] == [("a", "a")] * 4 + [
+        ("b", "b")
+    ] * 4
+    (tmp_path / "train" / "b.en").unlink()
+    with pytest.raises(DataError, match=r"split train: `source` has 2 files but `target` has 1 \(a.ko, b.ko; a.en\)"):
+        corpus_key(config_of(corpus))
+
+
+def test_a_pattern_without_files_a_folder_and_a_missing_file_say_what_is_near(tmp_path: Path) -> None:
+    dev = str(write_tsv(tmp_path / "data" / "dev.tsv", 100, 3))
+    for named, message in (
+        (tmp_path / "dat" / "*.tsv", rf"corpus 'own': split train: no file matches .*; near it are {tmp_path}/data"),
+        (tmp_path / "data", rf"split train: {tmp_path}/data is a folder; name its files .* {tmp_path}/data/\*\.tsv"),
+        (tmp_path, rf"{tmp_path} is a folder; name its files .* {tmp_path}/\*\*/\*\.tsv"),
+        (tmp_path / "data" / "devv.tsv", rf"devv.tsv: there is no such file; did you mean {dev}\?"),
+    ):
+        with pytest.raises(DataError, match=message):
+            corpus_key(of_tables(train=str(named), dev=dev))
+
+
+def test_of_several_files_some_may_have_no_text_but_not_all(tmp_path: Path) -> None:
+    dev = str(write_tsv(tmp_path / "dev.tsv", 100, 3))
+    write_tsv(tmp_path / "a" / "1.tsv", 0, 0)
+    write_tsv(tmp_path / "a" / "2.tsv", 0, 5)
+    manifest = prepare_corpus(of_tables(train=f"{tmp_path}/a/*.tsv", dev=dev), tmp_path / "out")
+    assert list(manifest.corpora[0].files["train"].values()) == [0, 5]
+    write_tsv(tmp_path / "a" / "2.tsv", 0, 0)
+    with pytest.raises(DataError, match="there is no text in it"):
+        prepare_corpus(of_tables(train=f"{tmp_path}/a/*.tsv", dev=dev), tmp_path / "none")
+
+
+def test_compressed_files_of_every_format_give_the_same_text(tmp_path: Path) -> None:
+    pairs = [(f"문장 {n}번은 좋은 말입니다.", f"Number {n} is fine.") for n in range(9)]
+    texts = {
+        "tsv": "ko\ten\n" + "".join(f"{ko}\t{en}\n" for ko, en in pairs),
+        "csv": "ko,en\n" + "".join(f"{ko},{en}\n" for ko, en in pairs),
+        "jsonl": "".join(json.dumps({"ko": ko, "en": en}) + "\n" for ko, en in pairs),
+        "json": json.dumps([{"ko": ko, "en": en} for ko, en in pairs]),
+        "tmx": "<tmx><body>" + "".join(
+            f'<tu><tuv lang="ko"><seg>{ko}</seg></tuv><tuv lang="en"><seg>{en}</seg></tuv></tu>' for ko, en in pairs
+        ) + "</body></tmx>",
+        "po": 'msgid ""\nmsgstr ""\n\n' + "".join(f'msgid "{en}"\nmsgstr "{ko}"\n\n' for ko, en in pairs),
+    }  # fmt: skip
+    for format, text in texts.items():
+        for pack in (gzip.compress, lzma.compress, zstd.compress):
+            path = tmp_path / f"text.{format}"
+            path.write_bytes(pack(text.encode()))
+            read = read_pairs(SplitFiles(path=path), format, Fields())  # type: ignore[arg-type]
+            assert list(zip(*read, strict=True)) == pairs
+
+
+@pytest.mark.parametrize("split", ["train", "dev"])
+def test_exchanged_sides_are_refused_wherever_they_stand(split: str, tmp_path: Path) -> None:
+    corpus = own(tmp_path)
+    files = corpus["splits"][split]
+    files["source"], files["target"] = files["target"], files["source"]
+    with pytest.raises(
+        DataError, match=rf"{split}.en, .*{split}.ko: the source side has almost no Hangul \(0% .* exch"
+    ):
+        prepare_corpus(config_of(corpus), tmp_path / "out")
+    exchanged = config_of(corpus, cleaning={"min_hangul": 0, "max_hangul_target": 1})
+    assert prepare_corpus(exchanged, tmp_path / "out").splits == {"train": 20, "dev": 3, "test": 4}
+    table = {"name": "own", "format": "tsv", "fields": {"source": "en", "target": "ko"}}
+    path = str(write_tsv(tmp_path / "a.tsv", 0, 9))
+    with pytest.raises(DataError, match=r"a\.tsv: the source side has almost no Hangul"):
+        prepare_corpus(config_of({**table, "splits": {"train": {"path": path}, "dev": {"path": path}}}), tmp_path / "x")
+
+
+def test_a_few_exchanged_pairs_are_left_to_cleaning(tmp_path: Path) -> None:
+    corpus = own(tmp_path)
+    for side, line in (("ko", "This is English."), ("en", "이것은 한국어입니다.")):
+        with (tmp_path / "own" / f"train.{side}").open("a", encoding="utf-8") as file:
+            file.write(f"{line}\n" * 5)
+    manifest = prepare_corpus(config_of(corpus), tmp_path / "out")
+    assert manifest.dropped["min_hangul"] == 5
+
+
+def test_holdout_takes_nothing_that_cleaning_drops_and_the_table_counts_it(tmp_path: Path) -> None:
+    corpus = own(tmp_path, sizes={"train": 60}, holdout={"dev": 9, "test": 9})
+    for side, lines in (
+        ("ko", ["나무입니다.", "", "same", "Wrong side."]),
+        ("en", ["", "A tree.", "same", "틀린 쪽입니다."]),
+    ):
+        with (tmp_path / "own" / f"train.{side}").open("a", encoding="utf-8") as file:
+            file.write("".join(f"{line}\n" for line in lines * 10))
+    manifest = prepare_corpus(config_of(corpus), tmp_path / "out")
+    assert manifest.splits == {"train": 42, "dev": 9, "test": 9}
+    dropped = {reason: count for reason, count in manifest.dropped.items() if count}
+    assert dropped == {"empty": 20, "equal_sides": 10, "min_hangul": 10}
+    assert manifest.corpora[0].read == 82
+    for split in ("dev", "test"):
+        text = load_split(tmp_path / "out", split)
+        assert all("문장" in source and "number" in target for source, target, _ in zip(*text, strict=True))
+
+
+def test_too_few_pairs_for_holdout_and_vocabulary_are_told_in_one_message(tmp_path: Path) -> None:
+    corpus = own(tmp_path, sizes={"train": 500}, holdout={"dev": 500, "test": 500})
+    with pytest.raises(DataError) as caught:
+        prepare_corpus(config_of(corpus, tokenizer={"vocabulary_size": 4000}), tmp_path / "out")
+    told = "holdout: {dev: 50, test: 50}; and set tokenizer.vocabulary_size (4000) to about 1100"
+    assert str(caught.value).endswith(told)
+    with pytest.raises(DataError, match=r"holdout: {dev: 50, test: 50}$"):
+        prepare_corpus(config_of(corpus, tokenizer={"vocabulary_size": 1500}), tmp_path / "out")

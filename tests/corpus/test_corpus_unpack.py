@@ -2,9 +2,13 @@ import io
 import stat
 import tarfile
 import zipfile
+from contextlib import suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from kotrans.corpus.unpack import unpack
 from kotrans.errors import FetchError
@@ -96,3 +100,49 @@ def test_a_zip_needs_no_password(tmp_path: Path) -> None:
     (tmp_path / "locked.zip").write_bytes(data)
     with pytest.raises(FetchError, match=r"a damaged zip archive .*encrypted"):
         unpack(tmp_path / "locked.zip", "zip", tmp_path / "folder", 1000)
+
+
+def members(mode: str) -> bytes:
+    """A tar with a file of text that does not compress to nothing."""
+    text = b"".join(f"line {number * 7919 % 1000}\n".encode() for number in range(2000))
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode=mode) as archive:  # type: ignore[call-overload]
+        info = tarfile.TarInfo("text")
+        info.size = len(text)
+        archive.addfile(info, io.BytesIO(text))
+    return buffer.getvalue()
+
+
+def zipped(method: int) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", method) as archive:
+        archive.writestr("text", "".join(f"line {number * 7919 % 1000}\n" for number in range(2000)))
+    return buffer.getvalue()
+
+
+WHOLE = {
+    **{mode: members(f"w:{mode}") for mode in ("gz", "bz2", "xz")},
+    **{f"zip {method}": zipped(method) for method in (0, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)},
+}
+
+
+@pytest.mark.parametrize("kind", WHOLE)
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_damage_anywhere_in_an_archive_is_told_as_damage(kind: str, data: st.DataObject, tmp_path: Path) -> None:
+    archive = bytearray(WHOLE[kind])
+    for _ in range(data.draw(st.integers(1, 3))):
+        archive[data.draw(st.integers(0, len(archive) - 1))] ^= data.draw(st.integers(1, 255))
+    path = tmp_path / "archive"
+    path.write_bytes(archive[: data.draw(st.integers(1, len(archive)))])
+    with suppress(FetchError), TemporaryDirectory() as folder:
+        unpack(path, "zip" if kind.startswith("zip") else "tar", Path(folder) / "in", 10**6)
+
+
+@pytest.mark.parametrize("mode", ["gz", "bz2", "xz"])
+def test_a_wrong_checksum_inside_an_archive_is_damage(mode: str, tmp_path: Path) -> None:
+    archive = bytearray(WHOLE[mode])
+    archive[len(archive) // 2] ^= 0xFF
+    (tmp_path / "archive").write_bytes(archive)
+    with pytest.raises(FetchError, match="archive: a damaged tar archive"):
+        unpack(tmp_path / "archive", "tar", tmp_path / "folder", 10**6)

@@ -23,6 +23,10 @@ _READERS: dict[Format, Callable[[Path, Fields], Iterator[Pair]]] = {
 }
 
 
+class NoText(DataError):
+    """A file can be read, but there is no text in it."""
+
+
 def read_pairs(files: SplitFiles, format: Format, fields: Fields) -> Pairs:
     """The pairs of `stream_pairs`, all in memory."""
     return Pairs.of(stream_pairs(files, format, fields))
@@ -32,14 +36,14 @@ def stream_pairs(files: SplitFiles, format: Format, fields: Fields) -> Iterator[
     """The pairs as they stand in the files, one at a time.
 
     Raises ConfigError if the format wants other files, DataError naming file and line if they cannot be read, if their
-    numbers of lines differ, or if there is no text in them.
+    numbers of lines differ, and NoText if there is no text in them.
     """
     there_is_text = False
     for source, target in _stream(files, format, fields):
         there_is_text = there_is_text or bool(source or target)
         yield source, target
     if not there_is_text:
-        raise DataError(f"{files.path or files.source}: there is no text in it; check that it is the right file")
+        raise NoText(f"{files.path or files.source}: there is no text in it; check that it is the right file")
 
 
 def _stream(files: SplitFiles, format: Format, fields: Fields) -> Iterator[Pair]:

@@ -1,0 +1,162 @@
+"""Compressed text is unpacked while it is read; binary files are named. Both are recognised by their first bytes."""
+
+import bz2
+import gzip
+import lzma
+import sys
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import BufferedReader, RawIOBase
+from pathlib import Path
+from typing import IO, cast
+
+from kotrans.errors import DataError
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
+
+_HEAD = 512  # bytes that are looked at: "ustar" of a tar archive stands at 257
+LONGEST_LINE = 64 * 2**20
+"""Bytes of one line of compressed text. A small archive may unpack to gigabytes without a line end."""
+
+_COMPRESSED = (
+    (b"\x1f\x8b", "gzip"),
+    (b"\xfd7zXZ\x00", "xz"),
+    (b"\x28\xb5\x2f\xfd", "zstd"),
+    (b"PK\x03\x04", "zip"),
+    (b"PK\x05\x06", "zip"),
+)
+_BZ2_BLOCKS = (b"1AY&SY", b"\x17rE8P\x90")  # after "BZh" and a digit: a block, or the end of an empty file
+
+_SAVE_AS_TEXT = "save it as UTF-8 text"
+_BINARY = (
+    (b"PAR1", "Parquet", "write it as JSON Lines (in pandas: read_parquet, then to_json with lines=True)"),
+    (b"ARROW1\x00\x00", "Arrow", "write it as JSON Lines or TSV"),
+    (b"Obj\x01", "Avro", "write it as JSON Lines or TSV"),
+    (b"SQLite format 3\x00", "an SQLite database", "write its table as CSV or TSV"),
+    (b"\x89HDF\r\n\x1a\n", "HDF5", "write it as JSON Lines or TSV"),
+    (b"\x93NUMPY", "a NumPy array", "write it as JSON Lines or TSV"),
+    (b"7z\xbc\xaf\x27\x1c", "7z", "unpack it with `7z x`"),
+    (b"Rar!\x1a\x07", "RAR", "unpack it with `unrar x`"),
+    (b"LZIP\x01", "lzip", "unpack it with `lzip -d`"),
+    (b"\x04\x22\x4d\x18", "LZ4", "unpack it with `lz4 -d`"),
+    (b"\x1f\x9d", "compress (.Z)", "unpack it with `uncompress`"),
+    (b"%PDF-", "PDF", "copy its text into a UTF-8 text file"),
+    (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an old Office or HWP file", "save it as .xlsx or as UTF-8 text"),
+    (b"HWP Document File", "HWP", _SAVE_AS_TEXT),
+    (b"\x89PNG\r\n\x1a\n", "a PNG picture", "check that it is the right file"),
+    (b"\xff\xd8\xff", "a JPEG picture", "check that it is the right file"),
+    (b"\x7fELF", "a program", "check that it is the right file"),
+    (b"version https://git-lfs.github.com/spec/", "a Git LFS pointer", "fetch the file itself with `git lfs pull`"),
+)  # fmt: skip
+_NEEDS_NUL = (b"PAR1", b"HWP Document File")  # a text could begin with these letters
+# Zip files that are documents, by the beginning of a member's name.
+_DOCUMENTS = (
+    ("xl/", "an Excel workbook", "give it with `format: xlsx`, or save it as UTF-8 text"),
+    ("word/", "a Word document", _SAVE_AS_TEXT),
+    ("ppt/", "a PowerPoint document", _SAVE_AS_TEXT),
+    ("mimetype", "an OpenDocument, HWPX or EPUB file", _SAVE_AS_TEXT),
+)
+
+
+class _Unpacked(BufferedReader):
+    """An unpacked stream, whose lines are bounded."""
+
+    def __init__(self, raw: IO[bytes], where: str) -> None:
+        super().__init__(cast(RawIOBase, raw), 2**17)
+        self._where = where
+
+    def __next__(self) -> bytes:
+        line = self.readline(LONGEST_LINE)
+        if not line:
+            raise StopIteration
+        if len(line) == LONGEST_LINE and not line.endswith(b"\n"):
+            raise DataError(f"{self._where}: unpacks to a line of more than {LONGEST_LINE:,} bytes; is it text?")
+        return line
+
+
+@contextmanager
+def unpacking(file: BufferedReader, where: Path | str) -> Iterator[BufferedReader]:
+    """Gives the file if it is not compressed, else a stream of what it unpacks to, in bounded memory.
+
+    gzip, bzip2, xz, zstd, and zip with a single member. Raises DataError beginning with `where` if the file is damaged,
+    compressed twice, or a binary file of a known kind.
+    """
+    head = file.peek(_HEAD)[:_HEAD]
+    kind = _compression(head)
+    if kind is None:
+        _refuse_binary(head, str(where))
+        yield file
+        return
+    try:
+        with _open(kind, file, str(where)) as raw, _Unpacked(raw, str(where)) as unpacked:
+            _refuse_packed(kind, unpacked.peek(_HEAD)[:_HEAD], str(where))
+            yield unpacked
+    except (EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, zstd.ZstdError) as error:
+        raise _damaged(kind, error, where) from None
+    except OSError as error:
+        if error.errno is not None:  # of the disk, not of what is on it
+            raise
+        raise _damaged(kind, error, where) from None
+
+
+def _compression(head: bytes) -> str | None:
+    if head.startswith(b"BZh") and head[4:10] in _BZ2_BLOCKS:
+        return "bzip2"
+    return next((kind for magic, kind in _COMPRESSED if head.startswith(magic)), None)
+
+
+def _refuse_binary(head: bytes, where: str) -> None:
+    """Raises DataError if these are the first bytes of a kind of file that has to be converted first."""
+    for magic, what, remedy in _BINARY:
+        if head.startswith(magic) and (magic not in _NEEDS_NUL or b"\x00" in head):
+            raise DataError(f"{where}: is {what}, not text; {remedy}")
+    if head[257:262] == b"ustar":
+        raise DataError(f"{where}: is a tar archive, not text; unpack it with `tar xf` and name the files in it")
+
+
+def _refuse_packed(kind: str, head: bytes, where: str) -> None:
+    if (inner := _compression(head)) is not None:
+        raise DataError(f"{where}: is compressed twice ({inner} inside {kind}); unpack it once")
+    _refuse_binary(head, f"{where}: {kind}: what is inside")
+
+
+def _open(kind: str, file: BufferedReader, where: str) -> IO[bytes]:
+    match kind:
+        case "gzip":
+            return cast(IO[bytes], gzip.GzipFile(fileobj=file))
+        case "bzip2":
+            return bz2.BZ2File(file)
+        case "xz":
+            return lzma.LZMAFile(file)
+        case "zstd":
+            return cast(IO[bytes], zstd.ZstdFile(file))
+    return _open_member(file, where)
+
+
+def _open_member(file: BufferedReader, where: str) -> IO[bytes]:
+    """The only member of a zip archive."""
+    if not file.seekable():
+        raise DataError(f"{where}: is a zip archive, which cannot be read from a pipe; give it as a file")
+    archive = zipfile.ZipFile(file)
+    names = [name for name in archive.namelist() if not name.endswith("/") and not name.startswith("__MACOSX/")]
+    for beginning, what, remedy in _DOCUMENTS:
+        if any(name.startswith(beginning) for name in names):
+            raise DataError(f"{where}: is {what}, not text; {remedy}")
+    if len(names) != 1:
+        shown = f" ({', '.join(names[:5])}{', …' if len(names) > 5 else ''})" if names else ""
+        raise DataError(f"{where}: is a zip archive of {len(names)} files{shown}; unpack it and name the files in it")
+    try:
+        return archive.open(names[0])
+    except (RuntimeError, NotImplementedError) as error:  # encrypted, or compressed in a way Python does not know
+        raise DataError(
+            f"{where}: a zip archive that cannot be read ({error}); unpack it with another program"
+        ) from None
+
+
+def _damaged(kind: str, error: Exception, where: Path | str) -> DataError:
+    return DataError(f"{where}: a damaged or incomplete {kind} file ({error}); get or make it again")

@@ -1,0 +1,100 @@
+"""The file that is meant: `~`, Unicode forms of names, patterns, and names that are nearly right."""
+
+import unicodedata
+from collections.abc import Callable
+from itertools import product
+from pathlib import Path
+
+import pytest
+
+from kotrans.paths import is_pattern, matching, near_names, user_path
+
+
+def nfc(text: str) -> str:
+    return unicodedata.normalize("NFC", text)
+
+
+def nfd(text: str) -> str:
+    return unicodedata.normalize("NFD", text)
+
+
+def touch(path: Path) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("가\n", encoding="utf-8")
+    return path
+
+
+def test_the_tilde_is_the_home_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert user_path("~/a.tsv") == tmp_path / "a.tsv"
+    assert user_path("~nobody-of-this-name/a.tsv") == Path("~nobody-of-this-name/a.tsv")
+    touch(tmp_path / "내 글.tsv")
+    assert matching("~/*.tsv") == [tmp_path / "내 글.tsv"]
+
+
+@pytest.mark.parametrize(("here", "asked"), list(product((nfc, nfd), repeat=2)))
+def test_a_name_is_found_in_either_form_in_every_part_of_a_path(
+    here: Callable[[str], str], asked: Callable[[str], str], tmp_path: Path
+) -> None:
+    there = touch(tmp_path / here("실험") / nfd("학습") / here("말뭉치.ko"))
+    for path in (
+        tmp_path / asked("실험/학습/말뭉치.ko"),
+        tmp_path / asked("실험") / "." / nfc("학습") / asked("말뭉치.ko"),
+    ):
+        assert user_path(path) == there
+    new = tmp_path / asked("실험") / asked("새것.en")
+    assert user_path(new) == there.parents[1] / asked("새것.en")  # in the folder that is there, named as it was asked
+    assert user_path(there) == there
+
+
+def test_of_two_that_look_alike_the_one_that_is_named_exactly_is_taken(tmp_path: Path) -> None:
+    both = [touch(tmp_path / form("말뭉치.ko")) for form in (nfc, nfd)]
+    assert both[0] != both[1]
+    assert [user_path(path) for path in both] == both
+
+
+def test_relative_paths_stay_relative(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    touch(Path(nfd("자료/글.ko")))
+    assert user_path(nfc("자료/글.ko")) == Path(nfd("자료/글.ko"))
+    assert matching(nfc("자료/*.ko")) == [Path(nfd("자료/글.ko"))]
+    assert user_path("없음/a") == Path("없음/a")
+
+
+def test_a_pattern_finds_files_sorted_by_name_in_any_depth_and_form(tmp_path: Path) -> None:
+    wanted = [
+        touch(tmp_path / name)
+        for name in (nfd("가/1_구어체.xlsx"), nfd("가") + nfc("/깊이/2_대화체.xlsx"), "나/a.xlsx", "b.xlsx")
+    ]
+    for other in ("나/a.csv", ".hidden/c.xlsx", ".d.xlsx", "나/folder.xlsx/x.txt"):
+        touch(tmp_path / other)
+    (tmp_path / "circle").symlink_to(tmp_path)
+    assert matching(tmp_path / "**" / "*.xlsx") == sorted(wanted, key=lambda path: nfc(path.as_posix()))
+    assert matching(tmp_path / nfc("가/*구어체*")) == wanted[:1]
+    assert matching(tmp_path / "*" / "[ab].xlsx") == [tmp_path / "circle" / "b.xlsx", tmp_path / "나" / "a.xlsx"]
+    assert matching(tmp_path / "?.xlsx") == [tmp_path / "b.xlsx"]
+    assert matching(tmp_path / "*.pdf") == []
+    assert matching(tmp_path / "none" / "*") == []
+    assert matching(tmp_path / "b.xlsx" / "*") == []
+
+
+def test_one_question_mark_is_one_syllable_in_either_form(tmp_path: Path) -> None:
+    files = [touch(tmp_path / nfd("값.ko")), touch(tmp_path / nfc("간.ko"))]
+    assert matching(tmp_path / "?.ko") == sorted(files, key=lambda path: nfc(path.name))
+
+
+def test_a_file_with_brackets_in_its_name_is_no_pattern(tmp_path: Path) -> None:
+    odd = tmp_path / "data[1].tsv"
+    assert is_pattern(odd)
+    touch(odd)
+    assert not is_pattern(odd)
+    assert is_pattern(tmp_path / "*.tsv")
+    assert not is_pattern("plain.tsv")
+
+
+def test_near_names_are_of_the_deepest_folder_that_is_there(tmp_path: Path) -> None:
+    touch(tmp_path / "train.ko")
+    touch(tmp_path / "data" / "x")
+    assert near_names(tmp_path / "tain.ko") == [str(tmp_path / "train.ko")]
+    assert near_names(tmp_path / "dta" / "deep" / "x") == [str(tmp_path / "data")]
+    assert near_names(tmp_path / "nothing like it") == []
