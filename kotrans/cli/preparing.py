@@ -39,10 +39,12 @@ def clean(config: ConfigPath = None, settings: Settings = None, mirror: Mirror =
     """Stage 2: clean and split the corpora, counting what is dropped."""
     from kotrans.cli.display import StageDisplay
     from kotrans.pipeline.stages import clean
-    from kotrans.report.tables import cleaning_table
+    from kotrans.report.tables import cleaning_examples, cleaning_table
 
     _, manifest = clean(find_config(config, settings), StageDisplay(), find_library(mirror))
     typer.echo(cleaning_table(manifest))
+    if examples := cleaning_examples(manifest):
+        typer.echo(f"\n{examples}")
 
 
 def tokenize(config: ConfigPath = None, settings: Settings = None, mirror: Mirror = None) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Literal, NamedTuple
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from kotrans.config.config import Config
 from kotrans.config.sections import Section
@@ -19,8 +19,9 @@ from kotrans.corpus.training_text import write_training_text
 from kotrans.errors import DataError
 from kotrans.files import content_key, new_directory, read_bytes, read_lines, sha256, write_json, write_lines
 
-_FORMAT_VERSION = 2  # of the prepared folder and of the rules that fill it
+_FORMAT_VERSION = 3  # of the prepared folder and of the rules that fill it
 _MANIFEST = "manifest.json"
+_SHOWN = 60  # characters of each side of an example
 
 
 class CorpusReport(Section):
@@ -32,6 +33,12 @@ class CorpusReport(Section):
     kept: int
     dropped: dict[str, int]
     normalised: dict[str, int]
+    malformed: dict[str, int] = Field(default_factory=dict)
+    """Records of its files, those of every split, that could not be read, by reason."""
+    unused: dict[str, int] = Field(default_factory=dict)
+    """Records of its files that are no pair: units in other languages, messages without a translation."""
+    examples: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    """The first of each reason: file, line and problem if it was malformed, Korean and English if it was dropped."""
     fetched: dict[str, Any] | None
     """Date, files and hashes of what was fetched, for a listed corpus."""
 
@@ -96,7 +103,9 @@ def prepare_corpus(
     inputs = _hashes(corpora, digests or Digests())
     processes = config.hardware.threads
     with new_directory(folder) as scratch, TemporaryDirectory(dir=scratch) as aside:
-        texts = [corpus.texts(Path(aside) / str(number), processes) for number, corpus in enumerate(corpora)]
+        texts = [
+            corpus.texts(Path(aside) / str(number), config.cleaning, processes) for number, corpus in enumerate(corpora)
+        ]
         held_out = _held_out(corpora, texts)
         _check_splits(config, corpora, held_out)
         for name, split in held_out.items():
@@ -110,7 +119,8 @@ def prepare_corpus(
             processes=processes,
             progress=lambda read: progress("clean", read, None),
         )
-        manifest = _manifest(_key(config, corpora, inputs), inputs, corpora, counts, held_out, scratch)
+        reports = tuple(map(_report, corpora, counts, texts))
+        manifest = _manifest(_key(config, corpora, inputs), inputs, reports, held_out, scratch)
         if not manifest.splits["train"]:
             raise DataError(
                 f"config {config.name}: cleaning keeps no training pair ({_told(manifest)}); see `cleaning`"
@@ -173,6 +183,8 @@ def _check_splits(config: Config, corpora: Sequence[Corpus], held_out: dict[str,
             f"config {config.name}: no corpus has a `dev` split; name its files, or take some pairs out of train with "
             "`holdout: {dev: 500, test: 500}` in the corpus"
         )
+    if empty := [name for name, split in held_out.items() if not split.source]:
+        raise DataError(f"config {config.name}: no file of the {empty[0]} split has a pair; name other files")
 
 
 def _write_split(folder: Path, name: str, split: Split) -> None:
@@ -183,25 +195,24 @@ def _write_split(folder: Path, name: str, split: Split) -> None:
 def _manifest(
     key: str,
     inputs: dict[str, str],
-    corpora: Sequence[Corpus],
-    counts: Sequence[Counts],
+    reports: tuple[CorpusReport, ...],
     held_out: dict[str, Split],
     folder: Path,
 ) -> CorpusManifest:
-    reports = tuple(_report(corpus, count) for corpus, count in zip(corpora, counts, strict=True))
-    kept = sum(count.kept for count in counts)
     return CorpusManifest(
         key=key,
         inputs=inputs,
         text={side: sha256(folder / f"train.{language}") for side, language in (("source", "ko"), ("target", "en"))},
         corpora=reports,
-        splits={"train": kept} | {name: len(split.source) for name, split in held_out.items()},
-        dropped=_by_reason(REASONS, sum((count.dropped for count in counts), Counter())),
-        normalised=_by_reason(NORMALISATIONS, sum((count.normalised for count in counts), Counter())),
+        splits={"train": sum(report.kept for report in reports)}
+        | {name: len(split.source) for name, split in held_out.items()},
+        dropped=_by_reason(REASONS, sum((Counter(report.dropped) for report in reports), Counter())),
+        normalised=_by_reason(NORMALISATIONS, sum((Counter(report.normalised) for report in reports), Counter())),
     )
 
 
-def _report(corpus: Corpus, counts: Counts) -> CorpusReport:
+def _report(corpus: Corpus, counts: Counts, texts: Texts) -> CorpusReport:
+    skipped = texts.skipped
     record = corpus.folder / RECORD if corpus.folder else None
     return CorpusReport(
         name=corpus.name,
@@ -210,8 +221,20 @@ def _report(corpus: Corpus, counts: Counts) -> CorpusReport:
         kept=counts.kept,
         dropped=_by_reason(REASONS, counts.dropped),
         normalised=_by_reason(NORMALISATIONS, counts.normalised),
+        malformed=dict(skipped.malformed),
+        unused=dict(skipped.unused),
+        examples={reason: tuple(examples) for reason, examples in skipped.examples.items()}
+        | {
+            reason: tuple(f"{_cut(korean)} → {_cut(english)}" for korean, english in counts.examples[reason])
+            for reason in REASONS
+            if reason in counts.examples
+        },
         fetched=json.loads(record.read_bytes()) if record and record.is_file() else None,
     )
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
 
 
 def _by_reason(reasons: Sequence[str], counts: Counter[str]) -> dict[str, int]:

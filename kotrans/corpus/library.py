@@ -9,10 +9,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
-from kotrans.config.sections import CorpusConfig, Fields, Format, SplitFiles
+from kotrans.config.sections import CleaningConfig, CorpusConfig, Fields, Format, SplitFiles
 from kotrans.corpus.fetch import RECORD, Progress, cache_folder, default_mirror, entry_folder, fetch
 from kotrans.corpus.formats.pairs import Pair, Pairs
 from kotrans.corpus.formats.reading import read_pairs, stream_pairs
+from kotrans.corpus.formats.skipped import Skipped
 from kotrans.corpus.holdout import hold_out
 from kotrans.corpus.registry import Entry, load_registry
 from kotrans.errors import ConfigError, FetchError
@@ -25,6 +26,8 @@ class Texts(NamedTuple):
 
     train: Iterator[Pair]
     held_out: dict[str, Pairs]
+    skipped: Skipped
+    """What gave no pair in all files; what is in those to train on is counted while they are read."""
 
 
 @dataclass(frozen=True)
@@ -40,21 +43,22 @@ class Corpus:
     folder: Path | None
     """Where a listed corpus lies; None for your own files."""
 
-    def texts(self, scratch: Path, processes: int | None = None) -> Texts:
+    def texts(self, scratch: Path, cleaning: CleaningConfig, processes: int | None = None) -> Texts:
         """Every split, those that are taken out of train included. Raises DataError, for train when it is read.
 
         `scratch` is a folder that does not exist yet, for what is needed to take splits out of train.
         """
-        splits = {split: self._stream(split) for split in self.splits}
+        skipped = Skipped()
+        splits = {split: self._stream(split, skipped, cleaning.max_malformed) for split in self.splits}
         train = splits.pop("train", iter(()))
         held_out = {split: Pairs.of(pairs) for split, pairs in splits.items()}
         if self.holdout:
             taken, train = hold_out(train, self.holdout, self.name, scratch, processes)
             held_out |= taken
-        return Texts(train, held_out)
+        return Texts(train, held_out, skipped)
 
-    def _stream(self, split: str) -> Iterator[Pair]:
-        return stream_pairs(self.splits[split], self.format, self.fields)
+    def _stream(self, split: str, skipped: Skipped, max_malformed: float) -> Iterator[Pair]:
+        return stream_pairs(self.splits[split], self.format, self.fields, skipped, max_malformed)
 
     @property
     def files(self) -> list[Path]:
@@ -111,7 +115,7 @@ class Library:
         if split not in corpus.holdout and not (split == "train" and corpus.holdout):
             return read_pairs(corpus.splits[split], corpus.format, corpus.fields)
         with TemporaryDirectory() as folder:
-            texts = corpus.texts(Path(folder) / "scratch")
+            texts = corpus.texts(Path(folder) / "scratch", CleaningConfig())
             return Pairs.of(texts.train) if split == "train" else texts.held_out[split]
 
     def _listed(self, wanted: CorpusConfig) -> Corpus:
