@@ -167,7 +167,7 @@ def test_a_file_is_read_in_memory_that_does_not_grow_with_it(
     format: Format, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(files, "_PART", 10_000)
-    few = 15_000 if format == "po" else 40_000  # more than is read at once
+    few = 3000 if format == "po" else 8000  # more than is read at once
     assert memory_of_reading(tmp_path, format, 3 * few) < 1.5 * memory_of_reading(tmp_path, format, few)
 
 

@@ -13,7 +13,8 @@ from kotrans.files import stream_text
 _MOST = 16 * 2**20  # characters of one value, such as an object with a pair
 _MOST_SKIPPED = 2**16  # characters of a broken value that are looked through for its end
 _SPACES = (" ", "\t", "\r", "\n", "\ufeff")  # files that were joined may have a byte order mark anywhere
-_TOKEN = re.compile(r'"(?:[^"\\\n]|\\.)*"?|[\[\]{}]')  # a string ends with its line, as JSON has it
+# A string ends on its line; a quotation mark without another one on its line is passed over.
+_TOKEN = re.compile(r'"(?:[^"\\\n]|\\.)*"|"[^\n]*\Z|[\[\]{}]')
 _ENDING = 16  # characters before the end of what has been read: a word or a number there may be cut
 
 

@@ -53,7 +53,7 @@ def text_of(value: object) -> str | None:
 
 def no_such_fields(names: Sequence[str], found: Sequence[str], fields: Fields | None = None) -> str:
     """The problem that a file or record does not call its sides what `fields` says, and which `fields` to give."""
-    shown = ", ".join(repr(name) for name in found[:20]) or "nothing"
+    shown = ", ".join(repr(name if len(name) <= 60 else f"{name[:60]}…") for name in found[:20]) or "nothing"
     source, target = (fields.source, fields.target) if fields else ("...", "...")
     return (
         f"there is no {' and no '.join(repr(name) for name in names)}, but {shown}; "

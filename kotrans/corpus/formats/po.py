@@ -20,6 +20,7 @@ PART = 1000
 _KEYWORD = re.compile(r"\s*(?:#~\s*)?(msg\w+)")
 _BEGINNING = re.compile(r"\s*(?:(?:#~\s*)?msg(?:id|ctxt)\b|#(?!~))")  # of a message, where one may begin
 _LINE = re.compile(r"line (\d+)")
+_WELL_QUOTED = re.compile(r'\s*(?:$|#|(?:msg\w+(?:\[\d+\])?\s*)?".*"\s*$)')  # polib takes other lines, too
 _NOT_UTF8 = "\0"  # a line that polib does not take
 
 
@@ -95,18 +96,23 @@ def _parts(lines: Iterable[str | None], size: int, *, blank_lines: bool = False)
 class _Unreadable(Exception):
     """polib cannot read a part."""
 
-    def __init__(self, message: str) -> None:
-        super().__init__(message)
-        number = _LINE.search(message)
-        self.line = int(number[1]) if number else 1
-        self.detail = f" ({message.rpartition('): ')[2]})" if "): " in message else ""
+    def __init__(self, line: int, detail: str = "") -> None:
+        super().__init__(line, detail)
+        self.line = line
+        self.detail = f" ({detail})" if detail else ""
 
 
 def _parsed(part: Sequence[str]) -> Iterable[polib.POEntry]:
+    for number, line in enumerate(part, 1):
+        if not _WELL_QUOTED.match(line):
+            raise _Unreadable(number)
     try:
         return polib.pofile("\n".join(part) + "\n")  # with a line end, no content is mistaken for the path of a file
     except (OSError, ValueError) as error:
-        raise _Unreadable(str(error)) from None
+        number = _LINE.search(message := str(error))
+        raise _Unreadable(
+            int(number[1]) if number else 1, message.rpartition("): ")[2] if "): " in message else ""
+        ) from None
 
 
 def _korean_is_msgid(path: Path, fields: Fields) -> bool:

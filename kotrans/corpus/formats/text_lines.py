@@ -8,7 +8,7 @@ from kotrans.corpus.formats.skipped import Skipped
 from kotrans.errors import DataError
 from kotrans.files import encoding_hint, opened
 
-PART = 2**18
+PART = 2**16
 """Bytes read at once."""
 LONGEST = 16 * 2**20
 """Bytes of a line; a longer one is counted, and never in memory as a whole."""
