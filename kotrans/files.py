@@ -209,7 +209,7 @@ def stream_text(path: Path) -> Iterator[str]:
             except UnicodeDecodeError as error:
                 line = lines + error.object.count(b"\n", 0, error.start) + 1
                 odd = error.object[error.object.rfind(b"\n", 0, error.start) + 1 :].split(b"\n")[0]
-                raise DataError(f"{path}:{line}: not UTF-8 text{_encoding_hint(odd)}") from None
+                raise DataError(f"{path}:{line}: not UTF-8 text{encoding_hint(odd)}") from None
             if not data:
                 return
             lines += data.count(b"\n")
@@ -237,7 +237,7 @@ def decode_lines(raw: Iterable[bytes], where: Path | str) -> Iterator[str]:
         try:
             line = data.decode("utf-8")
         except UnicodeDecodeError:
-            raise DataError(f"{where}:{number}: not UTF-8 text{_encoding_hint(data)}") from None
+            raise DataError(f"{where}:{number}: not UTF-8 text{encoding_hint(data)}") from None
         yield line.removesuffix("\r\n") if line.endswith("\r\n") else line.removesuffix("\n")
 
 
@@ -264,11 +264,12 @@ def decode(data: bytes, path: Path) -> str:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
-        raise DataError(f"{path}:{line}: not UTF-8 text{_encoding_hint(data)}") from None
+        raise DataError(f"{path}:{line}: not UTF-8 text{encoding_hint(data)}") from None
     return text.replace("\r\n", "\n")
 
 
-def _encoding_hint(data: bytes) -> str:
+def encoding_hint(data: bytes) -> str:
+    """The end of a message about bytes that are not UTF-8: the encoding that they look like, and what to do."""
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
         return "; it looks like UTF-16: convert it with `iconv -f utf-16 -t utf-8`"
     try:

@@ -25,9 +25,9 @@ from typing import Any, Literal
 
 from kotrans.errors import CheckpointError, UsageError
 from kotrans.files import disk_errors, new_directory, write_json, write_text
+from kotrans.paths import user_path
 from kotrans.run_lock import RunLock
 from kotrans.scratch import remove_folder
-from kotrans.paths import user_path
 
 logger = logging.getLogger(__name__)
 _NAME = re.compile(r"\w[\w.-]{0,79}")  # letters of any script

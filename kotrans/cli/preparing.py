@@ -39,12 +39,13 @@ def clean(config: ConfigPath = None, settings: Settings = None, mirror: Mirror =
     """Stage 2: clean and split the corpora, counting what is dropped."""
     from kotrans.cli.display import StageDisplay
     from kotrans.pipeline.stages import clean
-    from kotrans.report.tables import cleaning_table, files_table
+    from kotrans.report.tables import cleaning_examples, cleaning_table, files_table
 
     _, manifest = clean(find_config(config, settings), StageDisplay(), find_library(mirror))
     typer.echo(cleaning_table(manifest))
-    if files := files_table(manifest):
-        typer.echo(f"\n{files}")
+    for part in (files_table(manifest), cleaning_examples(manifest)):
+        if part:
+            typer.echo(f"\n{part}")
 
 
 def tokenize(config: ConfigPath = None, settings: Settings = None, mirror: Mirror = None) -> None:

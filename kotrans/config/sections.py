@@ -72,6 +72,13 @@ class Fields(Section):
     """Name of the Korean side; AI-Hub calls it `원문`."""
     target: str = "en"
     """Name of the English side; AI-Hub calls it `번역문`."""
+    sheet: str | None = None
+    """Name of the Excel sheet; null reads every sheet that has both columns."""
+
+    @field_validator("source", "target", mode="before")
+    @classmethod
+    def a_column_may_be_a_whole_number(cls, value: object) -> object:
+        return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
 class CorpusConfig(Section):
@@ -102,6 +109,8 @@ class CorpusConfig(Section):
 class CleaningConfig(Section):
     """Which training pairs are dropped; each rule is counted under its name."""
 
+    max_malformed: float = Field(0.01, ge=0, le=1)
+    """Refuse a file with a larger share of records that cannot be read; each of fewer costs itself alone."""
     equal_sides: bool = True
     """Drop a pair whose sides are the same."""
     duplicates: bool = True

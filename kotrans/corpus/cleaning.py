@@ -30,9 +30,14 @@ REASONS = (
 NORMALISATIONS = ("nfc", "invisible")
 
 _LETTER = re.compile(r"[^\W\d_]")
+EXAMPLES = 3
+"""How many dropped pairs of each reason are kept to be shown."""
 _BETWEEN_WORDS = re.compile(r"[\W_]+")
 _FEWEST_WORDS = 4  # shorter sentences ("그래?") occur everywhere and give nothing away
 _ENGLISH_SHARE = 0.5  # English needs about twice the characters of Korean for the same
+
+Examples = dict[str, list[tuple[str, str]]]
+"""The first pairs that were dropped, by reason."""
 
 
 @dataclass
@@ -45,6 +50,13 @@ class Counts:
     """Pairs by reason."""
     normalised: Counter[str] = field(default_factory=Counter)
     """Lines that normalisation changed: `nfc` not composed, `invisible` with control or zero-width characters."""
+    examples: Examples = field(default_factory=dict)
+
+    def drop(self, reason: str, pair: tuple[str, str]) -> None:
+        """Counts a dropped pair, and keeps it if it is one of the first."""
+        self.dropped[reason] += 1
+        if self.dropped[reason] <= EXAMPLES:
+            self.examples.setdefault(reason, []).append(pair)
 
     def add(self, other: "Counts") -> None:
         """Takes the counts of another part in."""
@@ -52,6 +64,9 @@ class Counts:
         self.kept += other.kept
         self.dropped += other.dropped
         self.normalised += other.normalised
+        for reason, pairs in other.examples.items():
+            mine = self.examples.setdefault(reason, [])
+            mine += pairs[: EXAMPLES - len(mine)]
 
 
 class Cleaned(NamedTuple):
@@ -120,7 +135,7 @@ class Cleaner:
                 counts.kept += 1
                 yield source, target
             else:
-                counts.dropped[reason] += 1
+                counts.drop(reason, (source, target))
 
 
 class HeldOutText:

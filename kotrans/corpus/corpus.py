@@ -23,6 +23,7 @@ from kotrans.files import content_key, new_directory, read_bytes, read_lines, sh
 
 _FORMAT_VERSION = 3  # of the prepared folder and of the rules that fill it
 _MANIFEST = "manifest.json"
+_SHOWN = 60  # characters of each side of an example
 
 
 class CorpusReport(Section):
@@ -36,6 +37,12 @@ class CorpusReport(Section):
     normalised: dict[str, int]
     files: dict[str, dict[str, int]] = Field(default_factory=dict)
     """Pairs read from each file of each split; of line-aligned files the Korean one is named."""
+    malformed: dict[str, int] = Field(default_factory=dict)
+    """Records of its files, those of every split, that could not be read, by reason."""
+    unused: dict[str, int] = Field(default_factory=dict)
+    """Records of its files that are no pair: units in other languages, messages without a translation."""
+    examples: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    """The first of each reason: file, line and problem if it was malformed, Korean and English if it was dropped."""
     fetched: dict[str, Any] | None
     """Date, files and hashes of what was fetched, for a listed corpus."""
 
@@ -189,6 +196,8 @@ def _check_splits(config: Config, corpora: Sequence[Corpus], held_out: dict[str,
             f"config {config.name}: no corpus has a `dev` split; name its files, or take some pairs out of train with "
             "`holdout: {dev: 500, test: 500}` in the corpus"
         )
+    if empty := [name for name, split in held_out.items() if not split.source]:
+        raise DataError(f"config {config.name}: no file of the {empty[0]} split has a pair; name other files")
 
 
 def _write_split(folder: Path, name: str, split: Split) -> None:
@@ -216,6 +225,7 @@ def _manifest(
 
 
 def _report(corpus: Corpus, counts: Counts, texts: Texts) -> CorpusReport:
+    skipped = texts.skipped
     record = corpus.folder / RECORD if corpus.folder else None
     return CorpusReport(
         name=corpus.name,
@@ -225,8 +235,20 @@ def _report(corpus: Corpus, counts: Counts, texts: Texts) -> CorpusReport:
         dropped=_by_reason(REASONS, counts.dropped),
         normalised=_by_reason(NORMALISATIONS, counts.normalised),
         files=texts.files,
+        malformed=dict(skipped.malformed),
+        unused=dict(skipped.unused),
+        examples={reason: tuple(examples) for reason, examples in skipped.examples.items()}
+        | {
+            reason: tuple(f"{_cut(korean)} → {_cut(english)}" for korean, english in counts.examples[reason])
+            for reason in REASONS
+            if reason in counts.examples
+        },
         fetched=json.loads(record.read_bytes()) if record and record.is_file() else None,
     )
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
 
 
 def _by_reason(reasons: Sequence[str], counts: Counter[str]) -> dict[str, int]:

@@ -16,6 +16,7 @@ from kotrans.corpus.exchanged import refuse_exchanged
 from kotrans.corpus.fetch import RECORD, Progress, cache_folder, default_mirror, entry_folder, fetch
 from kotrans.corpus.formats.pairs import Pair, Pairs
 from kotrans.corpus.formats.reading import NoText, read_pairs, stream_pairs
+from kotrans.corpus.formats.skipped import Skipped
 from kotrans.corpus.holdout import hold_out
 from kotrans.corpus.registry import Entry, load_registry
 from kotrans.corpus.split_files import split_files
@@ -31,6 +32,8 @@ class Texts(NamedTuple):
     held_out: dict[str, Pairs]
     files: dict[str, dict[str, int]]
     """Pairs by file, of each split that files are named for; those to train on are counted while they are read."""
+    skipped: Skipped
+    """What gave no pair in all files; what is in those to train on is counted while they are read."""
 
 
 @dataclass(frozen=True)
@@ -52,25 +55,25 @@ class Corpus:
         `scratch` is a folder that does not exist yet, for what is needed to take splits out of train. Nothing is taken
         that `cleaning` would drop, and exchanged sides are refused unless it keeps text without Hangul.
         """
+        skipped = Skipped()
         counts: dict[str, dict[str, int]] = {split: {} for split in self.splits}
-        splits = {split: self._stream(split, counts[split], checked=cleaning.min_hangul > 0) for split in self.splits}
+        splits = {split: self._stream(split, counts[split], skipped, cleaning) for split in self.splits}
         train = splits.pop("train", iter(()))
         held_out = {split: Pairs.of(pairs) for split, pairs in splits.items()}
         if self.holdout:
             rules = PairRules(cleaning)
             taken, train = hold_out(train, self.holdout, self.name, scratch, processes, rules=rules)
             held_out |= taken
-        return Texts(train, held_out, counts)
+        return Texts(train, held_out, counts, skipped)
 
-    def _stream(self, split: str, counts: dict[str, int], *, checked: bool) -> Iterator[Pair]:
-        """The pairs of all files of a split. One file without text among several is none too few."""
+    def _stream(self, split: str, counts: dict[str, int], skipped: Skipped, cleaning: CleaningConfig) -> Iterator[Pair]:
+        """The pairs of all files of a split. One file without text among several is no error."""
         empty: NoText | None = None
-        parts = self.splits[split]
-        for files in parts:
+        for files in self.splits[split]:
             number = 0
-            pairs = stream_pairs(files, self.format, self.fields)
+            pairs = stream_pairs(files, self.format, self.fields, skipped, cleaning.max_malformed)
             try:
-                for pair in refuse_exchanged(pairs, _named(files)) if checked else pairs:
+                for pair in refuse_exchanged(pairs, _named(files)) if cleaning.min_hangul > 0 else pairs:
                     number += 1
                     yield pair
             except NoText as error:

@@ -3,13 +3,13 @@
 import os
 import shutil
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import compress
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from itertools import compress, islice
 from pathlib import Path
 
 import numpy as np
 
-from kotrans.corpus.cleaning import Cleaned, Cleaner, Counts
+from kotrans.corpus.cleaning import EXAMPLES, Cleaned, Cleaner, Counts
 from kotrans.corpus.duplicates import Duplicates, Flags
 from kotrans.corpus.formats.pairs import Pair, in_parts
 from kotrans.processes import PAIRS_IN_A_PART, ordered_map
@@ -80,11 +80,25 @@ class _Text:
         np.save(self._origins, origins, allow_pickle=False)
 
     def _count(self, repeated: Flags, held_out: Flags) -> None:
-        ends = np.cumsum([count.kept for count in self.counts])[:-1]
+        """Counts what the two rules drop from each corpus, and keeps the first pairs of it as examples."""
+        first: dict[int, tuple[Counts, str]] = {}
+        begins = np.cumsum([0, *(count.kept for count in self.counts)]).tolist()
         for reason, flags in (("duplicates", repeated), ("contamination", held_out)):
-            for count, rows in zip(self.counts, np.split(flags, ends), strict=True):
-                count.dropped[reason] += int(rows.sum())
-                count.kept -= int(rows.sum())
+            for count, begin, end in zip(self.counts, begins, begins[1:], strict=False):
+                rows = begin + np.flatnonzero(flags[begin:end])
+                count.dropped[reason] += len(rows)
+                count.kept -= len(rows)
+                first |= dict.fromkeys(rows[:EXAMPLES].tolist(), (count, reason))
+        for row, pair in self._pairs(first):
+            count, reason = first[row]
+            count.examples.setdefault(reason, []).append(pair)
+
+    def _pairs(self, rows: Collection[int]) -> Iterator[tuple[int, Pair]]:
+        with self._files[0].open("rb") as source, self._files[1].open("rb") as target:
+            last = max(rows, default=-1)
+            for row, (korean, english) in enumerate(islice(zip(source, target, strict=True), last + 1)):
+                if row in rows:
+                    yield row, (korean[:-1].decode(), english[:-1].decode())
 
 
 def _keep_lines(path: Path, kept: Flags) -> None:

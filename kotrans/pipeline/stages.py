@@ -65,7 +65,9 @@ def clean(config: Config, reporter: Reporter, library: Library | None = None) ->
     made = _make(folder, lambda: prepare_corpus(config, folder, library, digests, reporter.progress))
     manifest = CorpusManifest.read(folder)
     splits = ", ".join(f"{name} {pairs:,}" for name, pairs in manifest.splits.items())
+    malformed = sum(sum(report.malformed.values()) for report in manifest.corpora)
     summary = f"{splits} pairs; {sum(manifest.dropped.values()):,} dropped"
+    summary += f"; {malformed:,} malformed records left out, see `kotrans clean`" if malformed else ""
     stage = Stage("corpus", folder, made, summary)
     reporter.stage(stage)
     return stage, manifest

@@ -1,7 +1,7 @@
 """Tables for people: plain text, columns aligned by what a terminal shows."""
 
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from kotrans.corpus.corpus import CorpusManifest
 from kotrans.corpus.library import Listing
@@ -58,6 +58,8 @@ def cleaning_table(manifest: CorpusManifest) -> str:
     names = [report.name for report in manifest.corpora]
     rows = [
         ["read", *(f"{report.read:,}" for report in manifest.corpora)],
+        *_counted("malformed", [report.malformed for report in manifest.corpora]),
+        *_counted("not used", [report.unused for report in manifest.corpora]),
         *([f"dropped: {reason}", *(f"{report.dropped[reason]:,}" for report in manifest.corpora)]
           for reason in manifest.dropped),
         ["kept", *(f"{report.kept:,}" for report in manifest.corpora)],
@@ -77,6 +79,22 @@ def files_table(manifest: CorpusManifest) -> str:
         for file, pairs in files.items()
     ]
     return table(["corpus", "split", "file", "pairs read"], rows, left=3) if rows else ""
+
+
+def cleaning_examples(manifest: CorpusManifest) -> str:
+    """The first records that were malformed or dropped, by corpus and reason; "" if there are none."""
+    return "\n".join(
+        f"{report.name}, {'malformed' if reason in report.malformed else 'dropped'}: {reason}\n"
+        + "\n".join(f"    {example}" for example in examples)
+        for report in manifest.corpora
+        for reason, examples in report.examples.items()
+    )
+
+
+def _counted(what: str, counts: Sequence[Mapping[str, int]]) -> list[list[str]]:
+    """A row for each reason that applied in any corpus."""
+    reasons = dict.fromkeys(reason for count in counts for reason in count)
+    return [[f"{what}: {reason}", *(f"{count.get(reason, 0):,}" for count in counts)] for reason in reasons]
 
 
 def buckets_table(what: str, buckets: Sequence[Bucket]) -> str:

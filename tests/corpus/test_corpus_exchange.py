@@ -1,5 +1,7 @@
 """Translation memories and message catalogues."""
 
+import re
+from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from xml.sax.saxutils import escape
@@ -10,8 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kotrans.config.sections import Fields, Format, SplitFiles
-from kotrans.corpus.formats import exchange
-from kotrans.corpus.formats.reading import read_pairs
+from kotrans.corpus.formats.po import read_po
+from kotrans.corpus.formats.reading import stream_pairs
+from kotrans.corpus.formats.skipped import Skipped
+from kotrans.corpus.formats.tmx_units import read_units
 from kotrans.errors import DataError
 
 TMX = """<?xml version="1.0" encoding="UTF-8"?>
@@ -50,18 +54,153 @@ msgstr "두\u2028 줄"
 #~ msgstr "옛것"
 """
 
+FINISHED = [("파일을 여세요", "Open the file"), ("파일 %d개", "%d files"), ("두  줄", "two lines")]
+
 # XML cannot hold most control characters, and reads "\\r" as "\\n".
 XML_LINE = st.text(st.characters(exclude_categories=["Cs", "Cc"], exclude_characters="\ufffe\uffff"), min_size=1)
 
 
-def read_text(folder: Path, format: Format, text: str | bytes, fields: Fields | None = None) -> list[tuple[str, str]]:
+def stream(
+    folder: Path, format: Format, text: str | bytes, fields: Fields | None = None, skipped: Skipped | None = None
+) -> Iterator[tuple[str, str]]:
     path = folder / f"file.{format}"
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
-    return list(zip(*read_pairs(SplitFiles(path=path), format, fields or Fields()), strict=True))
+    return stream_pairs(SplitFiles(path=path), format, fields or Fields(), skipped)
 
 
-def test_tmx_keeps_the_text_of_inline_tags_and_matches_regions(tmp_path: Path) -> None:
-    assert read_text(tmp_path, "tmx", TMX) == [("지금 시작을 누르세요.", "Press <b>Start now."), ("네.", "Yes.")]
+def read_text(folder: Path, format: Format, text: str | bytes, fields: Fields | None = None) -> list[tuple[str, str]]:
+    return list(stream(folder, format, text, fields))
+
+
+def test_tmx_is_read_without_formatting_codes_and_with_any_region(tmp_path: Path) -> None:
+    assert read_text(tmp_path, "tmx", TMX) == [("지금 시작을 누르세요.", "Press Start now."), ("네.", "Yes.")]
+
+
+def unit(korean: str, english: str, languages: tuple[str, str] = ("ko", "en")) -> str:
+    return f"<tu>{variant(languages[0], korean)}{variant(languages[1], english)}</tu>\n"
+
+
+def variant(language: str, text: str) -> str:
+    return f'<tuv xml:lang="{language}"><seg>{text}</seg></tuv>'
+
+
+def memory(*units: str) -> str:
+    return f'<tmx version="1.4">\n<body>\n{"".join(units)}</body></tmx>'
+
+
+INLINE = {
+    'Press <bpt i="1">&lt;b&gt;</bpt>Start<ept i="1">&lt;/b&gt;</ept> <ph>{\\f1 }</ph>now <hi>please</hi>.': (
+        "Press Start now please."
+    ),
+    "A <it pos='begin'>x</it><ut>y</ut>b <g id='1'>c</g>": "A b c",
+    "See<ph>&lt;fn <hi>code</hi> <sub>a note with <ph>more</ph>text</sub>&gt;</ph>.": "Seea note with text.",
+    "<![CDATA[a < b]]> &#38; c": "a < b & c",
+}
+
+
+@pytest.mark.parametrize(("segment", "text"), INLINE.items())
+def test_what_is_in_tmx_codes_goes_and_other_text_stays(tmp_path: Path, segment: str, text: str) -> None:
+    assert read_text(tmp_path, "tmx", memory(unit("가", segment))) == [("가", text)]
+
+
+@pytest.mark.parametrize("wanted", [("ko", "en"), ("ko-KR", "en-US"), ("kor", "eng"), ("KO_kr", "EN_us")])
+def test_languages_are_found_in_every_spelling(tmp_path: Path, wanted: tuple[str, str]) -> None:
+    spellings = [("ko", "en"), ("KO_kr", "en-US"), ("kor", "EN_us"), ("ko-KR", "eng")]
+    other = unit("あ", "a", ("ja", "fr"))
+    text = memory(*(unit(f"가{n}", f"a{n}", codes) for n, codes in enumerate(spellings)), other)
+    skipped = Skipped()
+    pairs = list(stream(tmp_path, "tmx", text, Fields(source=wanted[0], target=wanted[1]), skipped))
+    assert pairs == [(f"가{n}", f"a{n}") for n in range(4)]
+    assert skipped.unused == {"languages": 1}
+    assert not skipped.malformed
+
+
+def test_the_region_asked_for_comes_before_others_and_no_other_region_is_taken(tmp_path: Path) -> None:
+    variants = [("en-GB", "lift"), ("en-US", "elevator"), ("en", "elevator or lift"), ("ko", "승강기")]
+    tuvs = "".join(variant(code, text) for code, text in variants)
+    text = memory(f"<tu>{tuvs}</tu>", unit("네", "aye", ("ko", "en-GB")))
+    assert read_text(tmp_path, "tmx", text, Fields(target="en-us")) == [("승강기", "elevator")]
+    assert read_text(tmp_path, "tmx", text) == [("승강기", "elevator or lift"), ("네", "aye")]
+
+
+BAD_UNITS = {
+    "control character": (unit("나", "a\x1fb"), "not well-formed.*control characters out"),
+    "reference to one": (unit("나", "a&#x1F;b"), "reference to invalid character number.*take the control character"),
+    "bare <": (unit("나", "a < b"), "not well-formed.*write & as &amp; and < as &lt;"),
+    "bare &": (unit("나", "R&D"), "not well-formed"),
+    "entity of HTML": (unit("나", "a&nbsp;b"), "undefined entity.*&#160;"),
+    "mismatched tags": (unit("나", "<b>a</i>"), "mismatched tag"),
+    "no end": ('<tu><tuv xml:lang="ko"><seg>나', "begins before its end tag"),
+    "open section": (unit("나", "<![CDATA[b"), "unclosed CDATA section"),
+    "cp949": (unit("나", "a").encode("cp949").decode("latin-1"), "not well-formed"),
+}
+
+
+@pytest.mark.parametrize("part", [7, 100, 2**16])
+@pytest.mark.parametrize("doctype", ["", '<!DOCTYPE tmx SYSTEM "tmx14.dtd">\n'])
+@pytest.mark.parametrize("bad", BAD_UNITS)
+def test_a_unit_that_is_not_xml_costs_that_unit(tmp_path: Path, bad: str, doctype: str, part: int) -> None:
+    broken, problem = BAD_UNITS[bad]
+    units = [unit("가", "a"), broken, unit("다", "c"), broken, unit("라", "d")]
+    text = (doctype + memory()).encode().partition(b"</body>")
+    data = [each.encode("latin-1") if bad == "cp949" and each == broken else each.encode() for each in units]
+    (tmp_path / "a.tmx").write_bytes(text[0] + b"".join(data) + b"".join(text[1:]))
+    skipped = Skipped()
+    read = [tuple(text for _, text in unit.texts) for unit in read_units(tmp_path / "a.tmx", skipped, part)]
+    assert read == [("가", "a"), ("다", "c"), ("라", "d")]
+    assert skipped.malformed == {"syntax": 2}
+    line = 4 + doctype.count("\n")
+    first, last = (
+        rf"a\.tmx:{n}: .*{problem}" for n in ("[0-9]+" if bad in ("no end", "open section") else line, "[0-9]+")
+    )
+    assert re.search(first, skipped.examples["syntax"][0])
+    assert re.search(last, skipped.examples["syntax"][1])
+
+
+@pytest.mark.parametrize("part", [7, 100, 2**16])
+def test_units_are_numbered_by_their_lines_after_broken_ones(tmp_path: Path, part: int) -> None:
+    broken = unit("나", "a < b")
+    (tmp_path / "a.tmx").write_text(memory(unit("가", "a"), broken, "\n\n", broken, unit("다", "c")))
+    skipped = Skipped()
+    assert [unit.line for unit in read_units(tmp_path / "a.tmx", skipped, part)] == [3, 8]
+    assert [re.findall(r":(\d+):", example)[0] for example in skipped.examples["syntax"]] == ["4", "7"]
+
+
+def test_a_memory_that_is_cut_off_is_refused(tmp_path: Path) -> None:
+    text = memory(unit("가", "a"), unit("나", "b"))
+    for end in (len(text) - 3, text.index("나")):
+        with pytest.raises(DataError, match=r"file\.tmx:\d: .*the file ends too early: is it whole\?"):
+            read_text(tmp_path, "tmx", text[:end])
+
+
+def test_a_unit_without_end_is_given_up_and_not_kept_in_memory(tmp_path: Path) -> None:
+    endless = '<tu><tuv xml:lang="ko"><seg>' + "나 " * 600_000 + "</seg></tuv>"
+    skipped = Skipped()
+    assert list(stream(tmp_path, "tmx", memory(unit("가", "a"), endless, unit("다", "c")), None, skipped)) == [
+        ("가", "a"),
+        ("다", "c"),
+    ]
+    assert skipped.malformed == {"too_long": 1}
+
+
+def test_text_outside_of_seg_is_said(tmp_path: Path) -> None:
+    direct = '<tu><tuv xml:lang="ko">나</tuv><tuv xml:lang="en">b</tuv></tu>'
+    with pytest.raises(DataError, match=r"none of its 1 records is a pair.*file\.tmx:3: a <tuv> without a <seg>"):
+        read_text(tmp_path, "tmx", memory(direct))
+    skipped = Skipped()
+    assert list(stream(tmp_path, "tmx", memory(unit("가", "a"), direct), None, skipped)) == [("가", "a")]
+    assert skipped.malformed == {"fields": 1}
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "euc-kr", "utf-8-sig"])
+def test_tmx_in_its_declared_encoding_is_read(tmp_path: Path, encoding: str) -> None:
+    text = f'<?xml version="1.0" encoding="{encoding.removesuffix("-sig")}"?>' + memory(unit("안녕", "Hello"))
+    assert read_text(tmp_path, "tmx", text.encode(encoding)) == [("안녕", "Hello")]
+
+
+def test_tmx_that_was_made_utf_8_without_saying_so_is_read(tmp_path: Path) -> None:
+    text = '<?xml version="1.0" encoding="UTF-16"?>' + memory(unit("안녕", "Hello"))
+    assert read_text(tmp_path, "tmx", text) == [("안녕", "Hello")]
 
 
 def test_tmx_in_utf_16_is_read(tmp_path: Path) -> None:
@@ -75,12 +214,14 @@ def test_tmx_without_the_language_shows_those_it_has(tmp_path: Path) -> None:
 
 TMX_MISTAKES = {
     "<tmx>\n<body></tmx>": r"file\.tmx:2: not valid XML",
-    '<!DOCTYPE t [<!ENTITY a "aaaa">]><tmx><tu>&a;</tu></tmx>': r"XML that is not safe",
-    '<?xml version="1.0" encoding="nonsense"?><tmx/>': r"file\.tmx",
+    '<!DOCTYPE t [<!ENTITY a "aaaa">]><tmx><tu>&a;</tu></tmx>': r"declares XML entities, which is not safe",
+    '<?xml version="1.0" encoding="nonsense"?><tmx/>': r"file\.tmx: is not in the encoding that it declares",
+    '<!DOCTYPE t [<!ENTITY a SYSTEM "file:///etc/passwd">]><tmx><tu>&a;</tu></tmx>': r"declares XML entities",
+    "just text": r"file\.tmx:1: not valid XML",
 }
 
 
-@pytest.mark.parametrize(("text", "message"), TMX_MISTAKES.items(), ids=["cut", "entity", "encoding"])
+@pytest.mark.parametrize(("text", "message"), TMX_MISTAKES.items(), ids=["cut", "entity", "encoding", "file", "text"])
 def test_bad_tmx_is_refused(tmp_path: Path, text: str, message: str) -> None:
     with pytest.raises(DataError, match=message):
         read_text(tmp_path, "tmx", text)
@@ -97,8 +238,11 @@ def test_what_is_written_as_tmx_is_read(sides: list[tuple[str, str]]) -> None:
         assert read_text(Path(folder), "tmx", f"<tmx><body>{''.join(units)}</body></tmx>") == sides
 
 
-def test_po_gives_finished_messages_alone(tmp_path: Path) -> None:
-    assert read_text(tmp_path, "po", PO) == [("파일을 여세요", "Open the file"), ("두  줄", "two lines")]
+def test_po_gives_finished_messages_alone_and_counts_the_others(tmp_path: Path) -> None:
+    skipped = Skipped()
+    assert list(stream(tmp_path, "po", PO, None, skipped)) == FINISHED
+    assert skipped.unused == {"fuzzy": 1, "untranslated": 1, "obsolete": 1}
+    assert not skipped.malformed
 
 
 PO_BETWEEN = """
@@ -125,14 +269,68 @@ msgstr "사이에 줄이 없음"
 
 
 @pytest.mark.parametrize("lines", range(12))
-def test_po_reads_the_same_in_parts_of_any_length(lines: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(exchange, "_PO_LINES", lines)
-    expected = [("파일을 여세요", "Open the file"), ("두  줄", "two lines")]
-    expected += [("안에 빈 줄", "A blank line inside"), ("사이에 줄이 없음", "No line between")]
-    assert read_text(tmp_path, "po", PO + PO_BETWEEN) == expected
+def test_po_reads_the_same_in_parts_of_any_length(lines: int, tmp_path: Path) -> None:
+    path = tmp_path / "file.po"
+    path.write_text(PO + PO_BETWEEN, encoding="utf-8")
+    expected = [*FINISHED, ("안에 빈 줄", "A blank line inside"), ("사이에 줄이 없음", "No line between")]
+    assert list(read_po(path, Fields(), Skipped(), lines)) == expected
+    path.write_text(PO + PO_BETWEEN + "nonsense\n", encoding="utf-8")
+    skipped = Skipped()
+    assert list(read_po(path, Fields(), skipped, lines)) == expected
     line = (PO + PO_BETWEEN).count("\n") + 1
-    with pytest.raises(DataError, match=rf"file\.po: not a gettext PO file that can be read \(line {line}\)"):
-        read_text(tmp_path, "po", PO + PO_BETWEEN + "nonsense\n")
+    assert skipped.examples == {"syntax": [f"{path}:{line}: not valid PO"]}
+
+
+def test_a_message_that_is_not_po_costs_that_message(tmp_path: Path) -> None:
+    broken = 'msgid "a"\nnonsense\n\n', 'msgid "c"\nmsgstr "다 " x"\n\n', '#, fuzzy\n\nmsgid "e"\nmsgstr "마"\n\n'
+    good = [f'msgid "good {n}"\nmsgstr "좋음 {n}"\n\n' for n in range(4)]
+    text = "".join(part for pair in zip(good, (*broken, ""), strict=True) for part in pair)
+    skipped = Skipped()
+    assert list(stream(tmp_path, "po", text, None, skipped)) == [(f"좋음 {n}", f"good {n}") for n in range(4)]
+    assert skipped.malformed == {"syntax": 2}
+    assert skipped.unused == {"fuzzy": 1}
+    assert [re.findall(r":(\d+): not valid PO", example) for example in skipped.examples["syntax"]] == [["5"], ["11"]]
+
+
+def test_a_line_that_is_not_utf_8_costs_its_message(tmp_path: Path) -> None:
+    messages = [f'msgid "good {n}"\nmsgstr "좋음 {n}"\n\n'.encode() for n in range(2)]
+    text = messages[0] + b'msgid "bad"\nmsgstr "\xb3\xaa\xff"\n\n' + messages[1]
+    skipped = Skipped()
+    assert list(stream(tmp_path, "po", text, None, skipped)) == [("좋음 0", "good 0"), ("좋음 1", "good 1")]
+    assert skipped.malformed == {"encoding": 1}
+
+
+def test_every_form_of_a_plural_is_a_pair(tmp_path: Path) -> None:
+    plural = 'msgid "a file"\nmsgid_plural "%d files"\nmsgstr[0] "파일 {}개"\n'
+    assert read_text(tmp_path, "po", plural) == [("파일 {}개", "%d files")]
+    two = plural + 'msgstr[1] "파일 %d개"\n'
+    assert read_text(tmp_path, "po", two) == [("파일 {}개", "a file"), ("파일 %d개", "%d files")]
+    english = 'msgid "파일"\nmsgid_plural "파일들"\nmsgstr[0] "file"\nmsgstr[1] "files"\n'
+    fields = Fields(source="msgid", target="msgstr")
+    assert read_text(tmp_path, "po", english, fields) == [("파일", "file"), ("파일들", "files")]
+    skipped = Skipped()
+    empty = 'msgid "a"\nmsgid_plural "b"\nmsgstr[0] ""\n'
+    assert list(stream(tmp_path, "po", empty, None, skipped)) == []
+    assert skipped.unused == {"untranslated": 1}
+
+
+def test_a_message_of_two_contexts_is_two_pairs(tmp_path: Path) -> None:
+    text = "".join(f'msgctxt "{n}"\nmsgid "Open"\nmsgstr "{ko}"\n\n' for n, ko in enumerate(("열기", "열림")))
+    assert read_text(tmp_path, "po", text) == [("열기", "Open"), ("열림", "Open")]
+
+
+@pytest.mark.parametrize("charset", ["EUC-KR", "CHARSET", "UTF-8"])
+def test_po_is_utf_8_whatever_its_header_says(tmp_path: Path, charset: str) -> None:
+    text = f'msgid ""\nmsgstr "Content-Type: text/plain; charset={charset}\\n"\n\nmsgid "Yes"\nmsgstr "네"\n'
+    assert read_text(tmp_path, "po", text) == [("네", "Yes")]
+    with pytest.raises(DataError, match=r"file\.po:5: not UTF-8 .* convert it with `iconv -f cp949 -t utf-8`"):
+        read_text(tmp_path, "po", text.replace("네", "똠방").encode("cp949"))
+
+
+def test_a_catalogue_in_which_nothing_is_translated_is_no_error(tmp_path: Path) -> None:
+    skipped = Skipped()
+    assert list(stream(tmp_path, "po", 'msgid "a"\nmsgstr ""\n\nmsgid "b"\nmsgstr ""\n', None, skipped)) == []
+    assert skipped.unused == {"untranslated": 2}
 
 
 def test_po_may_have_korean_messages(tmp_path: Path) -> None:
@@ -142,8 +340,8 @@ def test_po_may_have_korean_messages(tmp_path: Path) -> None:
         read_text(tmp_path, "po", text, Fields(source="원문"))
 
 
-def test_bad_po_is_refused_with_its_line(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"file\.po: not a gettext PO file that can be read \(line 2"):
+def test_po_of_which_no_message_is_good_is_refused_with_its_line(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"none of its 1 records is a pair.*file\.po:2: not valid PO"):
         read_text(tmp_path, "po", 'msgid "a"\nnonsense\n')
 
 

@@ -1,12 +1,12 @@
 """What every format reader gives, and the rule that one side is one line."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
-from pathlib import Path
+from math import isfinite
 from typing import NamedTuple, Self
 
-from kotrans.errors import DataError
+from kotrans.config.sections import Fields
 
 _SURROGATES = re.compile("[\ud800-\udfff]")
 
@@ -40,22 +40,24 @@ def in_parts(pairs: Iterable[Pair], size: int) -> Iterator[list[Pair]]:
         yield part
 
 
-def cell_text(value: object, where: str) -> str:
-    """A cell's or field's value as text; nothing is "", a number is written out. Raises DataError on anything else."""
+def text_of(value: object) -> str | None:
+    """A field's value as text; nothing is "", a number is written out, and anything else is None."""
+    if isinstance(value, str):
+        return value
     if value is None:
         return ""
-    if isinstance(value, str | int | float):
+    if isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value):
         return str(value)
-    raise DataError(f"{where}: is a {type(value).__name__}, not text; name a field that holds text in `fields`")
+    return None
 
 
-def missing_field(path: Path, line: int | None, names: list[str], found: list[str]) -> DataError:
-    """The error that a file does not call its sides what `fields` says."""
-    where = f"{path}:{line}" if line else str(path)
-    shown = ", ".join(repr(name) for name in found[:20]) or "nothing"
-    return DataError(
-        f"{where}: there is no {' and no '.join(repr(name) for name in names)}, but {shown}; "
-        "say what the Korean and the English side are called: fields: {source: ..., target: ...}"
+def no_such_fields(names: Sequence[str], found: Sequence[str], fields: Fields | None = None) -> str:
+    """The problem that a file or record does not call its sides what `fields` says, and which `fields` to give."""
+    shown = ", ".join(repr(name if len(name) <= 60 else f"{name[:60]}…") for name in found[:20]) or "nothing"
+    source, target = (fields.source, fields.target) if fields else ("...", "...")
+    return (
+        f"there is no {' and no '.join(repr(name) for name in names)}, but {shown}; "
+        f"say what the Korean and the English side are called: fields: {{source: {source}, target: {target}}}"
     )
 
 

@@ -7,33 +7,47 @@ from typing import Any
 
 from kotrans.config.sections import Fields
 from kotrans.corpus.formats.json_text import read_elements
-from kotrans.corpus.formats.pairs import Pair, cell_text, missing_field, one_line_each
+from kotrans.corpus.formats.pairs import Pair, no_such_fields, one_line_each, text_of
+from kotrans.corpus.formats.skipped import Skipped
+from kotrans.corpus.formats.text_lines import beginning, text_lines
 from kotrans.errors import DataError
-from kotrans.files import stream_lines
 
 
-def read_jsonl(path: Path, fields: Fields) -> Iterator[Pair]:
-    """One object a line; blank lines are passed over."""
-    for number, line in enumerate(stream_lines(path), 1):
-        if line.strip():
-            yield _pair(_parse(line, path, number), fields, path, number, f"{path}:{number}")
+def read_jsonl(path: Path, fields: Fields, skipped: Skipped) -> Iterator[Pair]:
+    """One object a line; blank lines are passed over. A file that is one list or object is read as `json`."""
+    return (_read_lists if _is_one_value(beginning(path)) else _read_lines)(path, fields, skipped)
 
 
-def read_json(path: Path, fields: Fields) -> Iterator[Pair]:
-    """A list of objects, or an object with one such list in it (AI-Hub calls it `data`)."""
+def read_json(path: Path, fields: Fields, skipped: Skipped) -> Iterator[Pair]:
+    """A list of objects, or an object with one such list in it (AI-Hub calls it `data`). JSON Lines are read, too."""
+    return (_read_lines if _is_lines(beginning(path)) else _read_lists)(path, fields, skipped)
+
+
+def _read_lines(path: Path, fields: Fields, skipped: Skipped) -> Iterator[Pair]:
+    for number, line in enumerate(text_lines(path, skipped), 1):
+        if line is None or not line.strip("\ufeff \t\r"):
+            continue
+        try:
+            record = json.loads(line.lstrip("\ufeff"))
+        except json.JSONDecodeError as error:
+            skipped.reject("syntax", f"{path}:{number}", f"not valid JSON ({error.msg})")
+        except (RecursionError, ValueError) as error:
+            skipped.reject("syntax", f"{path}:{number}", f"JSON that cannot be read ({error})")
+        else:
+            if pair := _pair(record, fields, f"{path}:{number}", skipped):
+                yield pair
+
+
+def _read_lists(path: Path, fields: Fields, skipped: Skipped) -> Iterator[Pair]:
     name = _list_name(path)
     for element in read_elements(path):
-        if element.list == name and element.number:
-            yield _pair(element.value, fields, path, None, f"{path}: object {element.number}")
-
-
-def _parse(text: str, path: Path, line: int) -> Any:
-    try:
-        return json.loads(text)
-    except json.JSONDecodeError as error:
-        raise DataError(f"{path}:{line + error.lineno - 1}: not valid JSON ({error.msg})") from None
-    except (RecursionError, ValueError) as error:
-        raise DataError(f"{path}:{line}: JSON that cannot be read ({error})") from None
+        if element.list != name or not element.number:
+            continue
+        where = f"{path}:{element.line}"
+        if element.problem:
+            skipped.reject("syntax", where, element.problem)
+        elif pair := _pair(element.value, fields, where, skipped):
+            yield pair
 
 
 def _list_name(path: Path) -> str:
@@ -50,14 +64,48 @@ def _list_name(path: Path) -> str:
     return names[0]
 
 
-def _pair(record: Any, fields: Fields, path: Path, line: int | None, where: str) -> Pair:
+def _is_lines(head: str) -> bool:
+    """True if a file that begins so has an object on its first line and another one after it."""
+    first, _, rest = head.lstrip("\ufeff \t\r\n").partition("\n")
+    return isinstance(_value(first), dict) and rest.lstrip("\ufeff \t\r\n").startswith("{")
+
+
+def _is_one_value(head: str) -> bool:
+    """True if a file that begins so is one list, or one object over several lines or with a list of objects."""
+    first, _, rest = head.lstrip("\ufeff \t\r\n").partition("\n")
+    first = first.rstrip()
+    if first.startswith("["):
+        return not isinstance(_value(first), list) or not rest.strip()
+    if first.startswith("{") and first[-1] in "{[,":
+        return _value(first) is None
+    value = _value(first)
+    lists = [inner for inner in value.values() if isinstance(inner, list)] if isinstance(value, dict) else []
+    return not rest.strip() and any(isinstance(element, dict) for inner in lists for element in inner)
+
+
+def _value(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except (RecursionError, ValueError):
+        return None
+
+
+def _pair(record: Any, fields: Fields, where: str, skipped: Skipped) -> Pair | None:
+    """The two fields; None if they are not there or hold no text, which is counted."""
     if not isinstance(record, dict):
-        raise DataError(f"{where}: is a {type(record).__name__}, not an object with named fields")
-    found = {name: _lookup(record, name) for name in (fields.source, fields.target)}
-    if missing := [name for name, values in found.items() if not values]:
-        raise missing_field(Path(where) if line is None else path, line, missing, list(record))
-    source, target = found[fields.source][0], found[fields.target][0]
-    return one_line_each(cell_text(source, f"{where}: {fields.source}"), cell_text(target, f"{where}: {fields.target}"))
+        skipped.reject("fields", where, f"is {_told(record)}, not an object with named fields")
+        return None
+    found = [_lookup(record, name) for name in (fields.source, fields.target)]
+    if not all(found):
+        missing = [name for name, values in zip((fields.source, fields.target), found, strict=True) if not values]
+        skipped.reject("fields", where, no_such_fields(missing, list(record), _nested(record, fields)))
+        return None
+    source, target = (text_of(values[0]) for values in found)
+    if source is None or target is None:
+        name, value = (fields.source, found[0][0]) if source is None else (fields.target, found[1][0])
+        skipped.reject("not_text", where, f"{name}: is {_told(value)}, not text; name a field that holds text")
+        return None
+    return one_line_each(source, target)
 
 
 def _lookup(record: dict[str, Any], name: str) -> list[Any]:
@@ -67,3 +115,19 @@ def _lookup(record: dict[str, Any], name: str) -> list[Any]:
     outer, dot, inner = name.partition(".")
     nested = record.get(outer)
     return _lookup(nested, inner) if dot and isinstance(nested, dict) else []
+
+
+def _nested(record: dict[str, Any], fields: Fields) -> Fields | None:
+    """What the fields are called if they are in an object inside the record."""
+    for outer, inner in record.items():
+        if isinstance(inner, dict) and fields.source in inner and fields.target in inner:
+            return Fields(source=f"{outer}.{fields.source}", target=f"{outer}.{fields.target}")
+    return None
+
+
+def _told(value: object) -> str:
+    if isinstance(value, list):
+        return "a list"
+    if isinstance(value, dict):
+        return "an object"
+    return "text" if isinstance(value, str) else json.dumps(value)
