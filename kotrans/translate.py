@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor
@@ -11,23 +11,34 @@ from kotrans.assembly import Assembler, Part, Prepared, Translation
 from kotrans.batching import pad
 from kotrans.checkpoint import Checkpoint
 from kotrans.config.config import SearchConfig
+from kotrans.elongation import shorten
 from kotrans.errors import ModelError
 from kotrans.model.stepping import PRODUCTS, SearchModel
+from kotrans.passthrough import divide, has_korean
 from kotrans.search.beam import check_n_best, search
 from kotrans.search.follow import score_targets
 from kotrans.search.stepper import EnsembleStepper, Stepper
 from kotrans.search.trellis import Hypothesis
 from kotrans.sentences import split_sentences
 from kotrans.shares import Shares
-from kotrans.text import legible
+from kotrans.text import legible, normalize
 from kotrans.tokenizer import EOS, PAD, Tokenizer
 
 # Batches of lines read ahead and sorted by length: some for each thread, so that none waits long at the end.
 _BATCHES_SORTED = 16
 _BATCHES_A_THREAD = 4
 
-
 Found = TypeVar("Found")
+
+
+class _Unit(NamedTuple):
+    """What of a line is encoded by itself: a sentence, or the whole line."""
+
+    before: str  # passed through, in front of the text
+    text: str = ""  # blank if all of it is passed through
+    after: str = ""  # passed through, behind the text
+    space: str = ""  # between it and the next unit
+    outside: tuple[str, ...] = ()  # symbols and letters that the vocabulary does not have
 
 
 class BatchTranslator:
@@ -35,11 +46,12 @@ class BatchTranslator:
 
     def __init__(
         self, stepper: Stepper[Any], tokenizer: Tokenizer, config: SearchConfig, device: torch.device,
-        *, max_pieces: int, max_source_length: int | None = None,
+        *, max_pieces: int, max_source_length: int | None = None, passes_through: bool = False,
     ) -> None:  # fmt: skip
         """max_pieces: a longer source is translated in parts, because the model never saw one in training.
 
         max_source_length: a longer source, its EOS counted, is refused (`attention.score: location`).
+        passes_through: a line or sentence without Korean letters is not translated (`Config.passes_through`).
         """
         self.stepper = stepper
         self.tokenizer = tokenizer
@@ -47,6 +59,7 @@ class BatchTranslator:
         self.device = device
         self.max_pieces = max_pieces
         self.max_source_length = max_source_length
+        self.passes_through = passes_through
         self.assembler = Assembler(tokenizer, config)
         self._shares = Shares(torch.get_num_threads() if device.type == "cpu" else 1)
 
@@ -60,9 +73,12 @@ class BatchTranslator:
         """How many lines are read, sorted by length and translated before the first of them is given."""
         return self.config.batch * max(_BATCHES_SORTED, _BATCHES_A_THREAD * self._shares.count)
 
-    def translate(self, lines: Iterable[str], n_best: int = 1, *, first: int = 1) -> Iterator[Translation]:
+    def translate(
+        self, lines: Iterable[str], n_best: int = 1, *, first: int = 1, split_sentences: bool | None = None
+    ) -> Iterator[Translation]:
         """One Translation for each line, in order; reads `lines_ahead` at most. `first` numbers them in messages.
 
+        split_sentences: translate each sentence of a line by itself; None is what `search.split_sentences` is for text.
         The batches of the lines read are divided among the threads, each batch on one core.
         Raises ModelError if a line is too long for a model with `attention.score: location`, UsageError for an `n_best`
         below 1 or above the beam.
@@ -70,7 +86,7 @@ class BatchTranslator:
         check_n_best(n_best, self.config.beam)
         remaining = iter(lines)
         while chunk := list(islice(remaining, self.lines_ahead)):
-            yield from self.translate_chunk(chunk, n_best, first, self._shares.count)
+            yield from self.translate_chunk(chunk, n_best, first, self._shares.count, split_sentences=split_sentences)
             first += len(chunk)
 
     def score(self, pairs: Iterable[tuple[str, str]]) -> Iterator[Translation]:
@@ -99,33 +115,60 @@ class BatchTranslator:
             prepared = Prepared(line, [part for part, _ in given], cut=False)
             yield self.assembler.as_given(prepared, [hypothesis for _, hypothesis in given])
 
-    def translate_chunk(self, lines: Sequence[str], n_best: int, first: int, shares: int) -> Iterator[Translation]:
+    def translate_chunk(
+        self, lines: Sequence[str], n_best: int, first: int, shares: int, *, split_sentences: bool | None = None
+    ) -> Iterator[Translation]:
         """The same of lines that are sorted by length together, in batches that give something to each of the shares.
 
         Which lines stand in a batch is told by `shares` alone, and not by the threads that there are.
         """
-        prepared = self.prepare(lines, first)
+        prepared = self.prepare(lines, first, split_sentences=split_sentences)
         searched = self.assembler.searched(n_best, self.config.beam)
         found = self._search([part.ids for line in prepared for part in line.parts], searched, shares)
         for line in prepared:
             yield self.assembler.assemble(line, list(islice(found, len(line.parts))), n_best)
 
-    def prepare(self, lines: Sequence[str], first: int = 1) -> list[Prepared]:
-        """Lines in sentences, and those that are too long in parts; `first` numbers them in messages.
+    def prepare(
+        self, lines: Sequence[str], first: int = 1, *, split_sentences: bool | None = None
+    ) -> list[Prepared]:
+        """What of each line is translated by itself: its sentences or all of it, and parts of what is too long.
 
+        `first` numbers the lines in messages. split_sentences: None is what `search.split_sentences` is for text.
         Raises ModelError if a line is too long for a model with `attention.score: location`.
         """
-        sentences = [[part for part in split_sentences(legible(line)) if part[0].strip()] for line in lines]
-        encoded = iter(self.tokenizer.source.encode([text for of_line in sentences for text, _ in of_line]))
-        prepared = []
-        for number, (line, of_line) in enumerate(zip(lines, sentences, strict=True), first):
-            parts = [
-                part
-                for _, space in of_line
-                for part in self._parts(self._checked(next(encoded), number), _blanks(space))
-            ]
-            prepared.append(Prepared(line, parts, cut=len(parts) > len(of_line)))
-        return prepared
+        splits = self.config.splits_text if split_sentences is None else split_sentences
+        units = [self._units(line, splits=splits) for line in lines]
+        encoded = iter(self.tokenizer.source.encode([unit.text for of_line in units for unit in of_line]))
+        return [
+            self._prepared(line, of_line, [self._checked(next(encoded), number) for _ in of_line])
+            for number, (line, of_line) in enumerate(zip(lines, units, strict=True), first)
+        ]
+
+    def _units(self, line: str, *, splits: bool) -> list[_Unit]:
+        """The sentences of a line, or all of it as one; what is passed through has no text. None if it is blank."""
+        if self.passes_through and not has_korean(line):
+            return [_Unit(normalize(line))] if line.strip() else []
+        line = legible(line)
+        sentences = split_sentences(line) if splits else [(line, "")]
+        return [self._unit(sentence, _blanks(space)) for sentence, space in sentences if sentence.strip()]
+
+    def _unit(self, sentence: str, space: str) -> _Unit:
+        if self.passes_through and not has_korean(sentence):
+            return _Unit(normalize(sentence), space=space)
+        before, text, after, outside = divide(sentence, self.tokenizer.source.has)
+        return _Unit(_passed(before), shorten(text), _passed(after), space, outside)
+
+    def _prepared(self, line: str, units: Sequence[_Unit], encoded: Sequence[Sequence[int]]) -> Prepared:
+        parts, passed, cut = list[Part](), [""], False
+        for unit, ids in zip(units, encoded, strict=True):
+            of_unit = self._parts(ids, "" if unit.after else unit.space)
+            parts += of_unit
+            passed[-1] += unit.before
+            passed += [""] * len(of_unit)
+            passed[-1] += unit.after + unit.space if unit.after or not of_unit else ""
+            cut |= len(of_unit) > 1
+        outside = dict.fromkeys(each for unit in units for each in unit.outside)
+        return Prepared(line, parts, cut, tuple(passed), tuple(outside))
 
     def batch(self, sources: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
         """What a search takes for sources without EOS: their ids (B, S), and a mask (B, S) true on real pieces."""
@@ -180,6 +223,13 @@ class BatchTranslator:
         return [*parts, Part(ids[start:], space)]
 
 
+def _passed(pictures: str) -> str:
+    """Pictures at an end of a sentence, with a blank where white space is between them and the text."""
+    if not pictures:
+        return ""
+    return " " * pictures[0].isspace() + normalize(pictures) + " " * pictures[-1].isspace()
+
+
 def _blanks(space: str) -> str:
     """The blanks between two sentences, as they stood; another white space is one blank, for a line stays a line."""
     return space if set(space) <= {" "} else " "
@@ -210,4 +260,5 @@ def translator_of(
         first.tokenizer, search, device,
         max_pieces=min(checkpoint.config.batches.max_pieces for checkpoint in checkpoints),
         max_source_length=min((limit for limit in limits if limit is not None), default=None),
+        passes_through=all(checkpoint.config.passes_through for checkpoint in checkpoints),
     )  # fmt: skip

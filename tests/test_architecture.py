@@ -14,7 +14,7 @@ PACKAGE = Path(kotrans.__file__).parent
 FILES = sorted(PACKAGE.rglob("*.py"))
 ROWS = (
     ("errors", "scratch"),
-    ("text", "sentences", "verbatim", "files", "bundled", "cores", "shares"),
+    ("text", "sentences", "passthrough", "elongation", "verbatim", "files", "bundled", "cores", "shares"),
     ("config", "processes"),
     ("corpus", "hardware", "distributed", "precision", "sealed"),
     ("segmentation",),
@@ -38,6 +38,8 @@ WITHOUT_TORCH = (
     "scratch",
     "text",
     "sentences",
+    "passthrough",
+    "elongation",
     "verbatim",
     "files",
     "bundled",

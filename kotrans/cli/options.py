@@ -49,6 +49,15 @@ Mirror = Annotated[
         show_default=False,
     ),
 ]
+SplitSentences = Annotated[
+    bool | None,
+    typer.Option(
+        "--split-sentences/--no-split-sentences",
+        help="Translate each sentence of a line by itself; search.split_sentences of the run if left out, and if that "
+        "is null: yes for `translate`, no for `eval`, `compare` and `score`.",
+        show_default=False,
+    ),
+]
 RunNames = Annotated[
     list[str] | None,
     run_option("RUN[/CHECKPOINT]", "Which run, the most recently finished one if left out; several make an ensemble."),
@@ -88,6 +97,12 @@ Source = Annotated[
 Reference = Annotated[
     Path | None, typer.Option(help="Reference translations, a line each.", metavar="FILE", show_default=False)
 ]
+
+
+def with_split_sentences(settings: list[str] | None, split_sentences: bool | None) -> list[str]:
+    """The settings, with that of `--split-sentences` if it was given."""
+    given = [] if split_sentences is None else [f"search.split_sentences={str(split_sentences).lower()}"]
+    return [*(settings or []), *given]
 
 
 def find_config(path: Path | None, settings: list[str] | None) -> "Config":

@@ -45,7 +45,7 @@ def strange_lines() -> list[str]:
     ]
     kinds += ["<s> </s> <pad> ▁ \ufdd0", "漢字 ελληνικά"]
     lines = [kinds[i % len(kinds)] for i in range(2000)]
-    lines[700] = "나무를 봅니다 " * 625
+    lines[700] = " ".join(f"나무를 {n}번 보고" for n in range(625))
     lines[1400] = "가" * 5000
     return lines
 
