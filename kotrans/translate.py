@@ -128,9 +128,7 @@ class BatchTranslator:
         for line in prepared:
             yield self.assembler.assemble(line, list(islice(found, len(line.parts))), n_best)
 
-    def prepare(
-        self, lines: Sequence[str], first: int = 1, *, split_sentences: bool | None = None
-    ) -> list[Prepared]:
+    def prepare(self, lines: Sequence[str], first: int = 1, *, split_sentences: bool | None = None) -> list[Prepared]:
         """What of each line is translated by itself: its sentences or all of it, and parts of what is too long.
 
         `first` numbers the lines in messages. split_sentences: None is what `search.split_sentences` is for text.

@@ -14,8 +14,8 @@ PACKAGE = Path(kotrans.__file__).parent
 FILES = sorted(PACKAGE.rglob("*.py"))
 ROWS = (
     ("errors", "scratch"),
-    ("text", "sentences", "passthrough", "elongation", "verbatim", "files", "bundled", "cores", "shares"),
-    ("config", "processes"),
+    ("text", "quotations", "passthrough", "elongation", "verbatim", "files", "bundled", "cores", "shares"),
+    ("config", "processes", "sentences"),
     ("corpus", "hardware", "distributed", "precision", "sealed"),
     ("segmentation",),
     ("tokenizer",),
@@ -37,6 +37,7 @@ WITHOUT_TORCH = (
     "errors",
     "scratch",
     "text",
+    "quotations",
     "sentences",
     "passthrough",
     "elongation",

@@ -26,9 +26,7 @@ def translate_text(
     chunks = iter(lambda: list(islice(remaining, size)), [])
     ahead = list(islice(chunks, _FEWEST_CHUNKS)) if 1 < threads <= MOST_PROCESSES else []
     if len(ahead) < _FEWEST_CHUNKS:
-        yield from translator.translate(
-            chain(*ahead, remaining), n_best, first=first, split_sentences=split_sentences
-        )
+        yield from translator.translate(chain(*ahead, remaining), n_best, first=first, split_sentences=split_sentences)
         return
     numbered = zip(count(first, size), chain(ahead, chunks), strict=False)
     work = _Chunks(loaded.load_for_one_core, n_best, threads, split_sentences)
