@@ -1,4 +1,4 @@
-"""Elongated text: `ㅋㅋㅋㅋㅋㅋㅋㅋㅋㅋㅋㅋ` says no more than `ㅋㅋㅋ`, and no model was trained on hundreds of them."""
+"""Elongated text: hundreds of `ㅋ` in a row mean no more than three, and no model was trained on so many."""
 
 import re
 

@@ -13,9 +13,10 @@ _WINDOW = 40  # characters before an end mark that are looked at
 # End marks, what closes with them, white space, and soon a word: otherwise it is a number, an address, a name. No part
 # of it looks far or twice, so that a line of a million full stops takes no longer than another.
 _MARKED = rf"(?<![.!?…。？！])(?P<marks>[.!?…。？！]++)(?P<closing>[{_CLOSING}]*+)(?P<space>\s++)(?=\W{{0,20}}\w)"
-# Ends without a mark, as in subtitles: a verb in its formal or polite form, and white space. `좋아요` is a noun as well.
+# Ends without a mark, as in subtitles: a verb in its formal or polite form, and white space. `좋아요` is a noun, too.
 _UNMARKED = (
-    r"(?<=[가-힣])(?:(?<=[습입합십됩갑옵봅줍닙랍럽립깁킵칩])니[다까]|세요|에요|예요|해요|네요|군요|어요|(?<!좋)아요|워요|와요|봐요|줘요)"
+    r"(?<=[가-힣])(?:(?<=[습입합십됩갑옵봅줍닙랍럽립깁킵칩])니[다까]"
+    r"|세요|에요|예요|해요|네요|군요|어요|(?<!좋)아요|워요|와요|봐요|줘요)"
     r"(?P<unmarked>\s++)(?=[가-힣A-Za-z])"
 )
 _END = re.compile(f"{_MARKED}|{_UNMARKED}")
@@ -23,18 +24,19 @@ _END = re.compile(f"{_MARKED}|{_UNMARKED}")
 _DASHED = re.compile(r"\s*[-–—](?=[\s가-힣])")
 _DASH = re.compile(r"(?<=[^\s\-–—])(\s++)(?=[-–—]\s?[가-힣])")
 
-# After these a full stop ends no sentence: initials, numbers of dates, lists and chapters, abbreviations.
+_OPENING = "([<{'\"“‘「『【〈《＂＇｢"
+# Words whose full stop ends no sentence: initials, numbers of dates, lists and chapters, abbreviations.
 _NO_END = re.compile(
-    r"(?:(?:^|[\s(\[<'‘’\"“])(?:[A-Za-z]|\d{1,4}(?:\.\d{1,3})*|(?:[A-Za-z]\.)+[A-Za-z]|[IVX]{1,5}|"
+    r"(?:[A-Za-z]|\d{1,4}(?:\.\d{1,3})*|(?:[A-Za-z]\.)+[A-Za-z]|[IVX]{1,5}|"
     r"(?i:mr|mrs|ms|dr|prof|st|vs|etc|no|nos|vol|fig|jr|sr|inc|ltd|co|corp|al|cf|approx|dept|est|ca|ver|pp|ch|sec|"
-    r"ed|eds|rev|op|art|ext|tel))|^[가나다라마바사아자차카타파하])\.$"
+    r"ed|eds|rev|op|art|ext|tel))\."
 )
-_ABBREVIATED = re.compile(r"(?:^|[^A-Za-z])[A-Za-z]{1,5}\.$")  # before a number: `Ver. 2`, `ch. 3`
+_ITEM = re.compile("[가나다라마바사아자차카타파하]\\.")  # at the beginning
+_ABBREVIATED = re.compile(r"(?:.*[^A-Za-z])?[A-Za-z]{1,5}\.")  # before a number: `Ver. 2`, `ch. 3`
 # An ellipsis ends a sentence after a verb's final form and else is a pause: `음… 글쎄요`.
-_PAUSE = re.compile(r"(?:…|\.\.)[.…]*$")
-_FINAL = re.compile(r"[가-힣][다요죠까지네군][.…]+$")
+_FINAL = re.compile(r".*[가-힣][다요죠까지네군][.…]+")
 # An exclamation mark that is part of a Latin name among Korean words: `Yahoo! 뉴스`, `assert! 매크로`.
-_NAME = re.compile(r"(?:^|[^\w,.!?\s]|[가-힣]\s?)[A-Za-z_][A-Za-z0-9_]*!$")
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*!")
 # These never begin a sentence: what is before them is quoted.
 _QUOTING = re.compile(r"이?라(?:고|며|면서|는|던)(?![가-힣])|이?라고(?:는|도|만|요)(?![가-힣])")
 _AFTER_QUOTE = re.compile(
@@ -98,15 +100,20 @@ def _is_remark(line: str, start: int, enclosed: tuple[int, int], cut: _Cut) -> b
 
 
 def _ends(line: str, window: int, cut: _Cut) -> bool:
-    """Whether a sentence ends at these marks."""
+    """Whether a sentence ends at these marks, by the word that they stand behind, which begins in the window."""
     before, after = line[window : cut.end], line[cut.begin : cut.begin + 8]
-    marked = before.rstrip(_CLOSING)
     if _QUOTING.match(after) or (before[-1] in _QUOTES and _AFTER_QUOTE.match(after)):
         return False
-    if marked != before:  # something closes here
+    if before[-1] in _CLOSING:
         return True
-    if _NO_END.search(before) or (after[:1].isdigit() and _ABBREVIATED.search(before)):
+    *rest, word = before.rsplit(maxsplit=1)
+    marks = len(word) - len(word.rstrip(".…"))
+    if marks > 1 or word.endswith("…"):
+        return len(word) > marks + 1 and _FINAL.fullmatch(word) is not None
+    word, behind = word.lstrip(_OPENING), rest[0][-1:] if rest else ""
+    if _NO_END.fullmatch(word) or (not rest and _ITEM.fullmatch(word)):
         return False
-    if _PAUSE.search(before):
-        return _FINAL.search(before) is not None
-    return not _NAME.search(before) or after[:1].isascii()
+    if after[0].isdigit() and _ABBREVIATED.fullmatch(word):
+        return False
+    named = _NAME.fullmatch(word) is not None and (not behind or "가" <= behind <= "힣")
+    return not named or after[0].isascii()

@@ -1,8 +1,9 @@
 """Text to text: tokenize, batch, search, detokenize, and keep the order of the lines."""
 
+import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
@@ -11,34 +12,22 @@ from kotrans.assembly import Assembler, Part, Prepared, Translation
 from kotrans.batching import pad
 from kotrans.checkpoint import Checkpoint
 from kotrans.config.config import SearchConfig
-from kotrans.elongation import shorten
 from kotrans.errors import ModelError
 from kotrans.model.stepping import PRODUCTS, SearchModel
-from kotrans.passthrough import divide, has_korean
 from kotrans.search.beam import check_n_best, search
 from kotrans.search.follow import score_targets
 from kotrans.search.stepper import EnsembleStepper, Stepper
 from kotrans.search.trellis import Hypothesis
-from kotrans.sentences import split_sentences
 from kotrans.shares import Shares
-from kotrans.text import legible, normalize
 from kotrans.tokenizer import EOS, PAD, Tokenizer
+from kotrans.units import SourceReader, Unit, prepared
 
 # Batches of lines read ahead and sorted by length: some for each thread, so that none waits long at the end.
 _BATCHES_SORTED = 16
 _BATCHES_A_THREAD = 4
+logger = logging.getLogger(__name__)
 
 Found = TypeVar("Found")
-
-
-class _Unit(NamedTuple):
-    """What of a line is encoded by itself: a sentence, or the whole line."""
-
-    before: str  # passed through, in front of the text
-    text: str = ""  # blank if all of it is passed through
-    after: str = ""  # passed through, behind the text
-    space: str = ""  # between it and the next unit
-    outside: tuple[str, ...] = ()  # symbols and letters that the vocabulary does not have
 
 
 class BatchTranslator:
@@ -59,7 +48,7 @@ class BatchTranslator:
         self.device = device
         self.max_pieces = max_pieces
         self.max_source_length = max_source_length
-        self.passes_through = passes_through
+        self._reader = SourceReader(tokenizer.source, passes_through=passes_through)
         self.assembler = Assembler(tokenizer, config)
         self._shares = Shares(torch.get_num_threads() if device.type == "cpu" else 1)
 
@@ -89,20 +78,37 @@ class BatchTranslator:
             yield from self.translate_chunk(chunk, n_best, first, self._shares.count, split_sentences=split_sentences)
             first += len(chunk)
 
-    def score(self, pairs: Iterable[tuple[str, str]]) -> Iterator[Translation]:
+    def score(self, pairs: Iterable[tuple[str, str]], *, split_sentences: bool | None = None) -> Iterator[Translation]:
         """Each source with the translation given for it as its one hypothesis, scored as a search scores its own.
 
-        A source is read as one sentence. A pair with a blank side is blank. Raises ModelError as `translate` does.
+        split_sentences: score sentence by sentence, which takes as many sentences on both sides; a pair with other
+        numbers is scored whole, and a warning counts those. None is what `search.split_sentences` is for pairs. A
+        source that is longer than `max_pieces` is scored whole. A pair with a blank side is blank. Raises ModelError as
+        `translate` does.
         """
-        remaining, first = iter(pairs), 1
+        splits = self.config.splits_pairs if split_sentences is None else split_sentences
+        remaining, first, whole = iter(pairs), 1, 0
         while chunk := list(islice(remaining, self.lines_ahead)):
-            yield from self._score_chunk(chunk, first)
+            units = [self._reader.units_of_pair(*pair, splits=splits) for pair in chunk]
+            whole += sum(each is None for each in units)
+            aligned = [
+                self._reader.units_of_pair(*pair, splits=False) or [] if each is None else each
+                for pair, each in zip(chunk, units, strict=True)
+            ]
+            yield from self._score_chunk([source for source, _ in chunk], aligned, first)
             first += len(chunk)
+        if whole:
+            logger.warning(
+                "%d of %d pairs were scored whole: their sides have different numbers of sentences", whole, first - 1
+            )
 
-    def _score_chunk(self, pairs: Sequence[tuple[str, str]], first: int) -> Iterator[Translation]:
-        encoded = self.tokenizer.source.encode([source for source, _ in pairs])
-        sources = [self._checked(ids, line) for line, ids in enumerate(encoded, first)]
-        targets = self.tokenizer.target.encode([target for _, target in pairs])
+    def _score_chunk(
+        self, lines: Sequence[str], units: Sequence[Sequence[tuple[Unit, str]]], first: int
+    ) -> Iterator[Translation]:
+        flat = [(number, *each) for number, of_pair in enumerate(units, first) for each in of_pair]
+        encoded = self.tokenizer.source.encode([unit.text for _, unit, _ in flat])
+        sources = [self._checked(ids, number) for (number, _, _), ids in zip(flat, encoded, strict=True)]
+        targets = self.tokenizer.target.encode([target for _, _, target in flat])
         rows = [i for i, ids in enumerate(sources) if ids and targets[i]]
 
         def scored(batch: Sequence[int]) -> list[Hypothesis]:
@@ -110,10 +116,13 @@ class BatchTranslator:
             return score_targets(self.stepper, *together, [targets[i] for i in batch], self.config)
 
         found = self._by_length(rows, lambda i: len(sources[i]), scored, self._shares.count)
-        for i, (line, _) in enumerate(pairs):
-            given = [(Part(sources[i], ""), found[i])] if i in found else []
-            prepared = Prepared(line, [part for part, _ in given], cut=False)
-            yield self.assembler.as_given(prepared, [hypothesis for _, hypothesis in given])
+        numbers = iter(range(len(flat)))
+        for line, of_pair in zip(lines, units, strict=True):
+            own = list(islice(numbers, len(of_pair)))
+            parts = [[Part(sources[i], flat[i][1].joint)] if i in found else [] for i in own]
+            yield self.assembler.as_given(
+                prepared([unit for unit, _ in of_pair], parts, line), [found[i] for i in own if i in found]
+            )
 
     def translate_chunk(
         self, lines: Sequence[str], n_best: int, first: int, shares: int, *, split_sentences: bool | None = None
@@ -122,10 +131,10 @@ class BatchTranslator:
 
         Which lines stand in a batch is told by `shares` alone, and not by the threads that there are.
         """
-        prepared = self.prepare(lines, first, split_sentences=split_sentences)
+        lines_prepared = self.prepare(lines, first, split_sentences=split_sentences)
         searched = self.assembler.searched(n_best, self.config.beam)
-        found = self._search([part.ids for line in prepared for part in line.parts], searched, shares)
-        for line in prepared:
+        found = self._search([part.ids for line in lines_prepared for part in line.parts], searched, shares)
+        for line in lines_prepared:
             yield self.assembler.assemble(line, list(islice(found, len(line.parts))), n_best)
 
     def prepare(self, lines: Sequence[str], first: int = 1, *, split_sentences: bool | None = None) -> list[Prepared]:
@@ -135,38 +144,12 @@ class BatchTranslator:
         Raises ModelError if a line is too long for a model with `attention.score: location`.
         """
         splits = self.config.splits_text if split_sentences is None else split_sentences
-        units = [self._units(line, splits=splits) for line in lines]
+        units = [self._reader.units(line, splits=splits) for line in lines]
         encoded = iter(self.tokenizer.source.encode([unit.text for of_line in units for unit in of_line]))
         return [
-            self._prepared(line, of_line, [self._checked(next(encoded), number) for _ in of_line])
-            for number, (line, of_line) in enumerate(zip(lines, units, strict=True), first)
+            prepared(of_line, [self._parts(self._checked(next(encoded), n), unit.joint) for unit in of_line], line)
+            for n, (line, of_line) in enumerate(zip(lines, units, strict=True), first)
         ]
-
-    def _units(self, line: str, *, splits: bool) -> list[_Unit]:
-        """The sentences of a line, or all of it as one; what is passed through has no text. None if it is blank."""
-        if self.passes_through and not has_korean(line):
-            return [_Unit(normalize(line))] if line.strip() else []
-        line = legible(line)
-        sentences = split_sentences(line) if splits else [(line, "")]
-        return [self._unit(sentence, _blanks(space)) for sentence, space in sentences if sentence.strip()]
-
-    def _unit(self, sentence: str, space: str) -> _Unit:
-        if self.passes_through and not has_korean(sentence):
-            return _Unit(normalize(sentence), space=space)
-        before, text, after, outside = divide(sentence, self.tokenizer.source.has)
-        return _Unit(_passed(before), shorten(text), _passed(after), space, outside)
-
-    def _prepared(self, line: str, units: Sequence[_Unit], encoded: Sequence[Sequence[int]]) -> Prepared:
-        parts, passed, cut = list[Part](), [""], False
-        for unit, ids in zip(units, encoded, strict=True):
-            of_unit = self._parts(ids, "" if unit.after else unit.space)
-            parts += of_unit
-            passed[-1] += unit.before
-            passed += [""] * len(of_unit)
-            passed[-1] += unit.after + unit.space if unit.after or not of_unit else ""
-            cut |= len(of_unit) > 1
-        outside = dict.fromkeys(each for unit in units for each in unit.outside)
-        return Prepared(line, parts, cut, tuple(passed), tuple(outside))
 
     def batch(self, sources: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
         """What a search takes for sources without EOS: their ids (B, S), and a mask (B, S) true on real pieces."""
@@ -219,18 +202,6 @@ class BatchTranslator:
             parts.append(Part(ids[start:cut], " "))
             start = cut
         return [*parts, Part(ids[start:], space)]
-
-
-def _passed(pictures: str) -> str:
-    """Pictures at an end of a sentence, with a blank where white space is between them and the text."""
-    if not pictures:
-        return ""
-    return " " * pictures[0].isspace() + normalize(pictures) + " " * pictures[-1].isspace()
-
-
-def _blanks(space: str) -> str:
-    """The blanks between two sentences, as they stood; another white space is one blank, for a line stays a line."""
-    return space if set(space) <= {" "} else " "
 
 
 def translator_of(

@@ -24,6 +24,7 @@ ROWS = (
     ("model", "prefetch"),
     ("loss", "schedule", "search", "copying"),
     ("assembly", "checkpoint", "runs"),
+    ("units",),
     ("trainer", "translate", "evaluate"),
     ("bench", "continuous", "export", "quality"),
     ("report", "serve"),

@@ -138,7 +138,8 @@ def held_out_splits(loaded: LoadedRuns, reporter: Reporter) -> list[str]:
 def evaluate_run(loaded: LoadedRuns, test_set: TestSet, sentences: int = 0) -> Evaluation:
     """Translates and scores, and writes hypotheses and figures into the run's evaluation folder, if it is a run.
 
-    Each source is translated whole, as training saw it, unless `search.split_sentences` is true. The figures hold so many of the worst and best sentences.
+    Each source is translated whole, as training saw it, unless `search.split_sentences` is true. The figures hold so
+    many of the worst and best sentences.
     """
     assert test_set.source is not None
     corpus = training_corpus(loaded.run) or test_set.corpus

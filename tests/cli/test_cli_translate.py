@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 
 from kotrans.files import read_lines
-from kotrans.pipeline.translation import load_runs
 from kotrans.passthrough import has_korean
+from kotrans.pipeline.translation import load_runs
 from kotrans.text import normalize
 from tests.tiny_run import TinyRun, kotrans
 
