@@ -35,11 +35,17 @@ class Translator:
         """Which model this is: "run/checkpoint", or the path that it was loaded from."""
         return self._loaded.names[0]
 
-    def translate(self, lines: Iterable[str]) -> list[str]:
-        """The best translation of each line, in order; of a blank line a blank one."""
-        return [translation.text for translation in self.translations(lines)]
+    def translate(self, lines: Iterable[str], *, split_sentences: bool | None = None) -> list[str]:
+        """The best translation of each line, in order; of a blank line a blank one.
 
-    def translations(self, lines: Iterable[str], n_best: int = 1) -> Iterator[Translation]:
+        split_sentences: translate each sentence of a line by itself. None is the model's `search.split_sentences`,
+        and if that is null, lines are split.
+        """
+        return [translation.text for translation in self.translations(lines, split_sentences=split_sentences)]
+
+    def translations(
+        self, lines: Iterable[str], n_best: int = 1, *, split_sentences: bool | None = None
+    ) -> Iterator[Translation]:
         """The same in full, as they come: the `n_best` best with scores, pieces and attention weights.
 
         Reads ahead some hundred lines, so that lines may come without end. Raises UsageError if `n_best` is more than
@@ -47,4 +53,4 @@ class Translator:
         """
         if isinstance(lines, str):
             raise TypeError("lines is one string; give a list: translate([line])")
-        return self._loaded.translator.translate(lines, n_best)
+        return self._loaded.translator.translate(lines, n_best, split_sentences=split_sentences)

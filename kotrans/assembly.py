@@ -40,13 +40,18 @@ class TranslatedText:
 
 @dataclass(frozen=True)
 class Translation:
-    """A line and its translations, the best first. A blank line has one, which is blank."""
+    """A line and its translations, the best first.
+
+    A blank line has one, which is blank; a line that was passed through has one, the line itself, of score 0.
+    """
 
     source: str
     source_pieces: tuple[str, ...]  # with "</s>" at the end of each part
     hypotheses: tuple[TranslatedText, ...]  # of different texts
-    parts: int  # sentences, and pieces of those that are longer than what the model saw in training; 0 if it is blank
+    # Sentences, and pieces of those longer than what the model saw in training; 0 if nothing was translated.
+    parts: int
     cut: bool = False  # true if there is such a long sentence
+    left_out: tuple[str, ...] = ()  # symbols and letters of the source that its vocabulary and the translation lack
 
     @property
     def text(self) -> str:
@@ -86,6 +91,8 @@ class Prepared(NamedTuple):
     line: str
     parts: Sequence[Part]  # none of a blank line
     cut: bool  # whether there is a sentence of several parts
+    passed: Sequence[str] = ()  # untranslated text before each part, and behind the last one; none is no such text
+    outside: Sequence[str] = ()  # symbols and letters of other scripts that the vocabulary lacks
 
 
 _BLANK = TranslatedText("", 0.0, 0.0, (), (), (), finished=True, copies=())
@@ -167,23 +174,26 @@ def _translation(
     prepared: Prepared, parts: Sequence[_Part], ranked: Iterator[tuple[_Said, ...]], n_best: int
 ) -> Translation:
     if not parts:
-        return Translation(prepared.line, (), (_BLANK,), 0)
+        return Translation(prepared.line, (), (replace(_BLANK, text="".join(prepared.passed).strip(" ")),), 0)
     pieces = [piece for part in parts for piece in part.pieces]
     best: dict[str, TranslatedText] = {}  # other pieces may spell the same text, more so after copying
     for said in ranked:
-        joined = _join(said)
+        joined = _join(said, prepared.passed)
         best.setdefault(joined.text, joined)
         if len(best) == n_best:
             break
-    return Translation(prepared.line, tuple(pieces), tuple(best.values()), len(parts), prepared.cut)
+    found = tuple(best.values())
+    left_out = tuple(each for each in prepared.outside if each not in found[0].text)
+    return Translation(prepared.line, tuple(pieces), found, len(parts), prepared.cut, left_out)
 
 
-def _join(parts: Sequence[_Said]) -> TranslatedText:
-    """One translation from those of the parts."""
+def _join(parts: Sequence[_Said], passed: Sequence[str]) -> TranslatedText:
+    """One translation from those of the parts and what was passed through before, between and behind them."""
     hypotheses = [each.hypothesis for each in parts]
-    text, pieces, copies = "", list[str](), list[Copy]()
-    for each in parts:
-        text += each.text and each.text + each.part.space
+    before, *behind = passed or [""] * (len(parts) + 1)
+    text, pieces, copies = before, list[str](), list[Copy]()
+    for each, untranslated in zip(parts, behind, strict=True):
+        text += (each.text and each.text + each.part.space) + untranslated
         copies += [copy.behind(len(pieces)) for copy in each.copies]
         pieces += each.pieces
     return TranslatedText(

@@ -255,10 +255,16 @@ class Vocabulary:
     def decode(self, ids: Sequence[int]) -> str:
         """The text of the pieces; special ids say nothing.
 
-        With byte fallback and identity normalisation this gives back exactly the normalised line that was encoded.
-        Bytes that spell no character, which a model may produce, come out as U+FFFD.
+        With byte fallback and identity normalisation this gives back exactly the normalised line that was encoded, but
+        for U+FFFD, which never comes out: the library writes one for each byte that is no part of a character, as a
+        model may spell them.
         """
-        return _unescape(self._processor.decode([int(i) for i in ids if i > UNK]))
+        return _unescape(self._processor.decode([int(i) for i in ids if i > UNK]).replace("\ufffd", ""))
+
+    def has(self, text: str) -> bool:
+        """Whether the text has pieces of its own; otherwise some of it is spelt in bytes, or unknown."""
+        (ids,) = self.encode([text])
+        return UNK not in ids and not self.is_byte[ids].any()
 
     def pieces(self, ids: Sequence[int]) -> list[str]:
         """The pieces as sentencepiece writes them: "▁" for a space, "<0xE2>" for a byte."""

@@ -1,5 +1,6 @@
 """Text to text: tokenize, batch, search, detokenize, and keep the order of the lines."""
 
+import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any, TypeVar
@@ -17,15 +18,14 @@ from kotrans.search.beam import check_n_best, search
 from kotrans.search.follow import score_targets
 from kotrans.search.stepper import EnsembleStepper, Stepper
 from kotrans.search.trellis import Hypothesis
-from kotrans.sentences import split_sentences
 from kotrans.shares import Shares
-from kotrans.text import legible
 from kotrans.tokenizer import EOS, PAD, Tokenizer
+from kotrans.units import SourceReader, Unit, prepared
 
 # Batches of lines read ahead and sorted by length: some for each thread, so that none waits long at the end.
 _BATCHES_SORTED = 16
 _BATCHES_A_THREAD = 4
-
+logger = logging.getLogger(__name__)
 
 Found = TypeVar("Found")
 
@@ -35,11 +35,12 @@ class BatchTranslator:
 
     def __init__(
         self, stepper: Stepper[Any], tokenizer: Tokenizer, config: SearchConfig, device: torch.device,
-        *, max_pieces: int, max_source_length: int | None = None,
+        *, max_pieces: int, max_source_length: int | None = None, passes_through: bool = False,
     ) -> None:  # fmt: skip
         """max_pieces: a longer source is translated in parts, because the model never saw one in training.
 
         max_source_length: a longer source, its EOS counted, is refused (`attention.score: location`).
+        passes_through: a line or sentence without Korean letters is not translated (`Config.passes_through`).
         """
         self.stepper = stepper
         self.tokenizer = tokenizer
@@ -47,6 +48,7 @@ class BatchTranslator:
         self.device = device
         self.max_pieces = max_pieces
         self.max_source_length = max_source_length
+        self._reader = SourceReader(tokenizer.source, passes_through=passes_through)
         self.assembler = Assembler(tokenizer, config)
         self._shares = Shares(torch.get_num_threads() if device.type == "cpu" else 1)
 
@@ -60,9 +62,12 @@ class BatchTranslator:
         """How many lines are read, sorted by length and translated before the first of them is given."""
         return self.config.batch * max(_BATCHES_SORTED, _BATCHES_A_THREAD * self._shares.count)
 
-    def translate(self, lines: Iterable[str], n_best: int = 1, *, first: int = 1) -> Iterator[Translation]:
+    def translate(
+        self, lines: Iterable[str], n_best: int = 1, *, first: int = 1, split_sentences: bool | None = None
+    ) -> Iterator[Translation]:
         """One Translation for each line, in order; reads `lines_ahead` at most. `first` numbers them in messages.
 
+        split_sentences: translate each sentence of a line by itself; None is what `search.split_sentences` is for text.
         The batches of the lines read are divided among the threads, each batch on one core.
         Raises ModelError if a line is too long for a model with `attention.score: location`, UsageError for an `n_best`
         below 1 or above the beam.
@@ -70,23 +75,40 @@ class BatchTranslator:
         check_n_best(n_best, self.config.beam)
         remaining = iter(lines)
         while chunk := list(islice(remaining, self.lines_ahead)):
-            yield from self.translate_chunk(chunk, n_best, first, self._shares.count)
+            yield from self.translate_chunk(chunk, n_best, first, self._shares.count, split_sentences=split_sentences)
             first += len(chunk)
 
-    def score(self, pairs: Iterable[tuple[str, str]]) -> Iterator[Translation]:
+    def score(self, pairs: Iterable[tuple[str, str]], *, split_sentences: bool | None = None) -> Iterator[Translation]:
         """Each source with the translation given for it as its one hypothesis, scored as a search scores its own.
 
-        A source is read as one sentence. A pair with a blank side is blank. Raises ModelError as `translate` does.
+        split_sentences: score sentence by sentence, which takes as many sentences on both sides; a pair with other
+        numbers is scored whole, and a warning counts those. None is what `search.split_sentences` is for pairs. A
+        source that is longer than `max_pieces` is scored whole. A pair with a blank side is blank. Raises ModelError as
+        `translate` does.
         """
-        remaining, first = iter(pairs), 1
+        splits = self.config.splits_pairs if split_sentences is None else split_sentences
+        remaining, first, whole = iter(pairs), 1, 0
         while chunk := list(islice(remaining, self.lines_ahead)):
-            yield from self._score_chunk(chunk, first)
+            units = [self._reader.units_of_pair(*pair, splits=splits) for pair in chunk]
+            whole += sum(each is None for each in units)
+            aligned = [
+                self._reader.units_of_pair(*pair, splits=False) or [] if each is None else each
+                for pair, each in zip(chunk, units, strict=True)
+            ]
+            yield from self._score_chunk([source for source, _ in chunk], aligned, first)
             first += len(chunk)
+        if whole:
+            logger.warning(
+                "%d of %d pairs were scored whole: their sides have different numbers of sentences", whole, first - 1
+            )
 
-    def _score_chunk(self, pairs: Sequence[tuple[str, str]], first: int) -> Iterator[Translation]:
-        encoded = self.tokenizer.source.encode([source for source, _ in pairs])
-        sources = [self._checked(ids, line) for line, ids in enumerate(encoded, first)]
-        targets = self.tokenizer.target.encode([target for _, target in pairs])
+    def _score_chunk(
+        self, lines: Sequence[str], units: Sequence[Sequence[tuple[Unit, str]]], first: int
+    ) -> Iterator[Translation]:
+        flat = [(number, *each) for number, of_pair in enumerate(units, first) for each in of_pair]
+        encoded = self.tokenizer.source.encode([unit.text for _, unit, _ in flat])
+        sources = [self._checked(ids, number) for (number, _, _), ids in zip(flat, encoded, strict=True)]
+        targets = self.tokenizer.target.encode([target for _, _, target in flat])
         rows = [i for i, ids in enumerate(sources) if ids and targets[i]]
 
         def scored(batch: Sequence[int]) -> list[Hypothesis]:
@@ -94,38 +116,40 @@ class BatchTranslator:
             return score_targets(self.stepper, *together, [targets[i] for i in batch], self.config)
 
         found = self._by_length(rows, lambda i: len(sources[i]), scored, self._shares.count)
-        for i, (line, _) in enumerate(pairs):
-            given = [(Part(sources[i], ""), found[i])] if i in found else []
-            prepared = Prepared(line, [part for part, _ in given], cut=False)
-            yield self.assembler.as_given(prepared, [hypothesis for _, hypothesis in given])
+        numbers = iter(range(len(flat)))
+        for line, of_pair in zip(lines, units, strict=True):
+            own = list(islice(numbers, len(of_pair)))
+            parts = [[Part(sources[i], flat[i][1].joint)] if i in found else [] for i in own]
+            yield self.assembler.as_given(
+                prepared([unit for unit, _ in of_pair], parts, line), [found[i] for i in own if i in found]
+            )
 
-    def translate_chunk(self, lines: Sequence[str], n_best: int, first: int, shares: int) -> Iterator[Translation]:
+    def translate_chunk(
+        self, lines: Sequence[str], n_best: int, first: int, shares: int, *, split_sentences: bool | None = None
+    ) -> Iterator[Translation]:
         """The same of lines that are sorted by length together, in batches that give something to each of the shares.
 
         Which lines stand in a batch is told by `shares` alone, and not by the threads that there are.
         """
-        prepared = self.prepare(lines, first)
+        lines_prepared = self.prepare(lines, first, split_sentences=split_sentences)
         searched = self.assembler.searched(n_best, self.config.beam)
-        found = self._search([part.ids for line in prepared for part in line.parts], searched, shares)
-        for line in prepared:
+        found = self._search([part.ids for line in lines_prepared for part in line.parts], searched, shares)
+        for line in lines_prepared:
             yield self.assembler.assemble(line, list(islice(found, len(line.parts))), n_best)
 
-    def prepare(self, lines: Sequence[str], first: int = 1) -> list[Prepared]:
-        """Lines in sentences, and those that are too long in parts; `first` numbers them in messages.
+    def prepare(self, lines: Sequence[str], first: int = 1, *, split_sentences: bool | None = None) -> list[Prepared]:
+        """What of each line is translated by itself: its sentences or all of it, and parts of what is too long.
 
+        `first` numbers the lines in messages. split_sentences: None is what `search.split_sentences` is for text.
         Raises ModelError if a line is too long for a model with `attention.score: location`.
         """
-        sentences = [[part for part in split_sentences(legible(line)) if part[0].strip()] for line in lines]
-        encoded = iter(self.tokenizer.source.encode([text for of_line in sentences for text, _ in of_line]))
-        prepared = []
-        for number, (line, of_line) in enumerate(zip(lines, sentences, strict=True), first):
-            parts = [
-                part
-                for _, space in of_line
-                for part in self._parts(self._checked(next(encoded), number), _blanks(space))
-            ]
-            prepared.append(Prepared(line, parts, cut=len(parts) > len(of_line)))
-        return prepared
+        splits = self.config.splits_text if split_sentences is None else split_sentences
+        units = [self._reader.units(line, splits=splits) for line in lines]
+        encoded = iter(self.tokenizer.source.encode([unit.text for of_line in units for unit in of_line]))
+        return [
+            prepared(of_line, [self._parts(self._checked(next(encoded), n), unit.joint) for unit in of_line], line)
+            for n, (line, of_line) in enumerate(zip(lines, units, strict=True), first)
+        ]
 
     def batch(self, sources: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
         """What a search takes for sources without EOS: their ids (B, S), and a mask (B, S) true on real pieces."""
@@ -180,11 +204,6 @@ class BatchTranslator:
         return [*parts, Part(ids[start:], space)]
 
 
-def _blanks(space: str) -> str:
-    """The blanks between two sentences, as they stood; another white space is one blank, for a line stays a line."""
-    return space if set(space) <= {" "} else " "
-
-
 def translator_of(
     checkpoints: Sequence[Checkpoint], search: SearchConfig, device: torch.device, precision: str = "fp32"
 ) -> BatchTranslator:
@@ -210,4 +229,5 @@ def translator_of(
         first.tokenizer, search, device,
         max_pieces=min(checkpoint.config.batches.max_pieces for checkpoint in checkpoints),
         max_source_length=min((limit for limit in limits if limit is not None), default=None),
+        passes_through=all(checkpoint.config.passes_through for checkpoint in checkpoints),
     )  # fmt: skip

@@ -6,7 +6,18 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from kotrans.cli.evaluating import find_test_set, load, show_json
-from kotrans.cli.options import Mirror, Reference, Settings, Source, Split, TestCorpus, file_option, run_names
+from kotrans.cli.options import (
+    Mirror,
+    Reference,
+    Settings,
+    Source,
+    Split,
+    SplitSentences,
+    TestCorpus,
+    file_option,
+    run_names,
+    with_split_sentences,
+)
 from kotrans.errors import UsageError
 
 if TYPE_CHECKING:
@@ -34,6 +45,7 @@ def compare(
         int, typer.Option(metavar="N", help="Show so many of the sentences that each does better.", min=0)
     ] = 3,
     as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
+    split_sentences: SplitSentences = None,
     settings: Settings = None,
     mirror: Mirror = None,
 ) -> None:
@@ -42,6 +54,7 @@ def compare(
     BLEU, chrF and TER with sacrebleu's paired bootstrap over 1,000 resamples. A run translates what it has not
     translated before.
     """
+    settings = with_split_sentences(settings, split_sentences)
     if hypotheses:
         if systems or split or corpus or settings or reference is None:
             raise UsageError("--hypothesis goes with --reference, and with --source if you like, and with nothing else")

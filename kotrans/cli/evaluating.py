@@ -14,9 +14,11 @@ from kotrans.cli.options import (
     Settings,
     Source,
     Split,
+    SplitSentences,
     TestCorpus,
     file_option,
     find_library,
+    with_split_sentences,
 )
 from kotrans.errors import UsageError
 
@@ -42,6 +44,7 @@ def evaluate(
         int, typer.Option(metavar="N", help="Show so many of the worst and best sentences.", min=0)
     ] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
+    split_sentences: SplitSentences = None,
     settings: Settings = None,
     mirror: Mirror = None,
 ) -> None:
@@ -53,9 +56,10 @@ def evaluate(
     from kotrans.pipeline.evaluation import evaluate_file, evaluate_run, files_as_test_set
 
     _check(reference, source or hypothesis, split or corpus)
+    settings = with_split_sentences(settings, split_sentences)
     if hypothesis and reference:
         if runs or models or settings:
-            raise UsageError("--hypothesis is scored as it is: leave out --run, --model and --set")
+            raise UsageError("--hypothesis is scored as it is: leave out --run, --model, --set and --split-sentences")
         test_set = _with_origins(files_as_test_set(source, reference), origin)
         evaluation = evaluate_file(hypothesis, test_set, reference)
     else:

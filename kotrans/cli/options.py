@@ -67,6 +67,15 @@ Mirror = Annotated[
         show_default=False,
     ),
 ]
+SplitSentences = Annotated[
+    bool | None,
+    typer.Option(
+        "--split-sentences/--no-split-sentences",
+        help="Translate each sentence of a line by itself; search.split_sentences of the run if left out, and if that "
+        "is null: yes for `translate`, no for `eval`, `compare` and `score`.",
+        show_default=False,
+    ),
+]
 RunNames = Annotated[
     list[str] | None,
     run_option("RUN[/CHECKPOINT]", "Which run, the most recently finished one if left out; several make an ensemble."),
@@ -102,6 +111,12 @@ TestCorpus = Annotated[
 ]
 Source = Annotated[Path | None, file_option("A file of your own instead, with --reference.")]
 Reference = Annotated[Path | None, file_option("Reference translations, a line each.")]
+
+
+def with_split_sentences(settings: list[str] | None, split_sentences: bool | None) -> list[str]:
+    """The settings, with that of `--split-sentences` if it was given."""
+    given = [] if split_sentences is None else [f"search.split_sentences={str(split_sentences).lower()}"]
+    return [*(settings or []), *given]
 
 
 def find_config(path: Path | None, settings: list[str] | None) -> "Config":

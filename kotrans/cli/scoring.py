@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kotrans.cli.options import Models, RunNames, Settings, file_option
+from kotrans.cli.options import Models, RunNames, Settings, SplitSentences, file_option, with_split_sentences
 from kotrans.cli.translating import checked_text, load_models, to_json, write_attention_on_the_way
 from kotrans.errors import UsageError
 
@@ -29,6 +29,7 @@ def score(
         Path | None,
         file_option("Write attention weights here, as `kotrans translate --attention` does."),
     ] = None,
+    split_sentences: SplitSentences = None,
     settings: Settings = None,
 ) -> None:
     """Score translations that are given.
@@ -36,8 +37,9 @@ def score(
     A line for each pair: normalised score, log-probability and number of pieces, tab-separated.
     """
     pairs = _pairs(pair, source, target)
+    settings = with_split_sentences(settings, split_sentences)
     scored = write_attention_on_the_way(
-        attention, load_models([*(runs or []), *(models or [])], settings or []).translator.score(pairs)
+        attention, load_models([*(runs or []), *(models or [])], settings).translator.score(pairs)
     )
     for translation in scored:
         sys.stdout.write(to_json(translation) + "\n" if as_json else _line(translation))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
 
-from kotrans.cli.options import Models, RunNames, Settings, file_option
+from kotrans.cli.options import Models, RunNames, Settings, SplitSentences, file_option, with_split_sentences
 from kotrans.errors import ModelError, UsageError
 
 if TYPE_CHECKING:
@@ -48,19 +48,20 @@ def translate(
     as_json: Annotated[
         bool, typer.Option("--json", help="Write an object a line: every translation with its scores, piece by piece.")
     ] = False,
+    split_sentences: SplitSentences = None,
     settings: Settings = None,
 ) -> None:
     """Translate sentences, a file, piped text, or what you type."""
     if file and sentences:
         raise UsageError("give either sentences or --file, not both")
     prompted = not sentences and not file and sys.stdin.isatty()
-    if prompted and (out or attention):
-        raise UsageError("--out and --attention want text: give sentences, --file, or pipe it in")
-    if prompted and as_json:
-        raise UsageError("--json wants text: give sentences, --file, or pipe it in")
+    if prompted:
+        _check_prompt(out, attention, as_json=as_json)
     _check_out(out, go_on, attention)
-    overrides = [*(settings or []), *([f"search.beam={beam}"] if beam is not None else [])]
-    loaded = load_models([*(runs or []), *(models or [])], overrides)
+    overrides = [f"search.beam={beam}"] if beam is not None else []
+    loaded = load_models(
+        [*(runs or []), *(models or [])], with_split_sentences([*(settings or []), *overrides], split_sentences)
+    )
     if prompted:
         _prompt(loaded.translator, n_best)
         return
@@ -80,6 +81,13 @@ def _translations(
     from kotrans.pipeline.long_text import translate_text
 
     return translate_text(loaded, lines, n_best, first=first)
+
+
+def _check_prompt(out: Path | None, attention: Path | None, *, as_json: bool) -> None:
+    if out or attention:
+        raise UsageError("--out and --attention want text: give sentences, --file, or pipe it in")
+    if as_json:
+        raise UsageError("--json wants text: give sentences, --file, or pipe it in")
 
 
 def _check_out(out: Path | None, go_on: bool, attention: Path | None) -> None:

@@ -110,8 +110,21 @@ class SearchConfig(Section):
     """Put a number or Latin word of the source where the translation misspells it, by what that looked at."""
     verbatim_penalty: float = Field(1.0, ge=0)
     """How much lower a translation ranks, in score, for each number or Latin word of the source that it lacks."""
+    split_sentences: bool | None = None
+    """Translate each sentence of a line by itself. `null` is the default of each use: `translate`, the service and the
+    Python API do; `eval`, `compare`, `score` and validation take a line whole, as training does."""
     batch: int = Field(64, ge=1)
     """Sentences translated together."""
+
+    @property
+    def splits_text(self) -> bool:
+        """Whether a line of free text is split into sentences: in `translate`, the service and the Python API."""
+        return self.split_sentences is not False
+
+    @property
+    def splits_pairs(self) -> bool:
+        """Whether the lines of sentence pairs are split: in `eval`, `compare`, `score` and validation."""
+        return self.split_sentences is True
 
 
 class HardwareConfig(Section):
@@ -150,6 +163,14 @@ class Config(Section):
     search: SearchConfig = SearchConfig()
     hardware: HardwareConfig = HardwareConfig()
     serve: ServeConfig = ServeConfig()
+
+    @property
+    def passes_through(self) -> bool:
+        """True if a line without Korean letters is not translated: training dropped such pairs.
+
+        A model of another direction is trained with `cleaning.min_hangul: 0` and translates every line.
+        """
+        return self.cleaning.min_hangul > 0
 
     @property
     def memory_size(self) -> int:

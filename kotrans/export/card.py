@@ -84,11 +84,13 @@ def _evaluations(provenance: Provenance, search: SearchConfig) -> Iterator[tuple
     What is no such file is passed over.
     """
     expected = {"checkpoints": [provenance.name], "precision": "fp32"}
+    own = search.model_copy(update={"split_sentences": search.splits_pairs})
     needed = {"pairs", "bleu", "signatures", "date"}
     for path in sorted(provenance.evaluation.glob("*.json")) if provenance.evaluation else ():
         try:
             figures = json.loads(path.read_bytes())
-            own_search = SearchConfig(**figures["search"] | {"batch": search.batch}) == search
+            # Figures of earlier versions have no `split_sentences`: they are of split sources.
+            own_search = SearchConfig(**{"split_sentences": True} | figures["search"] | {"batch": search.batch}) == own
             if own_search and needed <= figures.keys() and expected == {key: figures[key] for key in expected}:
                 yield path.stem.removesuffix(f".{provenance.name.rpartition('/')[2]}"), figures
         except (ValueError, KeyError, TypeError, OSError, RecursionError):

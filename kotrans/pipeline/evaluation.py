@@ -141,13 +141,15 @@ def held_out_splits(loaded: LoadedRuns, reporter: Reporter) -> list[str]:
 def evaluate_run(loaded: LoadedRuns, test_set: TestSet, sentences: int = 0) -> Evaluation:
     """Translates and scores, and writes hypotheses and figures into the run's evaluation folder, if it is a run.
 
-    The figures hold so many of the worst and best sentences.
+    Each source is translated whole, as training saw it, unless `search.split_sentences` is true. The figures hold so
+    many of the worst and best sentences.
     """
     assert test_set.source is not None
     trained_on = training_corpus(loaded.run)
     corpus = trained_on or test_set.corpus
     words = training_words(corpus) if corpus else None
-    translations = list(translate_text(loaded, test_set.source))
+    splits = loaded.config.search.splits_pairs
+    translations = list(translate_text(loaded, test_set.source, split_sentences=splits))
     evaluation = replace(
         _evaluated(
             replace(test_set, reference=[normalize(line) for line in test_set.reference]),
@@ -239,10 +241,12 @@ def training_corpus(run: Run | None) -> Path | None:
 
 def _provenance(loaded: LoadedRuns, test_set: TestSet) -> dict[str, Any]:
     """All that the translations depend on but the program itself."""
+    search = loaded.translator.config
     return {
         "weights": list(loaded.seals),
         "tokenizer": loaded.translator.tokenizer.fingerprint,
-        "search": loaded.translator.config.model_dump(),
+        # Figures of earlier versions have no `split_sentences`: their sources were split.
+        "search": {**search.model_dump(), "split_sentences": search.splits_pairs},
         "precision": loaded.precision,
         "device": loaded.translator.device.type,
         "source": content_key(test_set.source),
@@ -266,12 +270,16 @@ def _figures_file(loaded: LoadedRuns, test_set: TestSet) -> Path | None:
 
 
 def _changed(loaded: LoadedRuns, run: Run) -> list[str]:
-    """What of the precision and the search is not the run's own; how many sentences are a batch says nothing."""
+    """What of the precision and the search is not the run's own; how many sentences are a batch says nothing.
+
+    Translations of split sources never have the name of those of whole ones, whatever the run's own setting is.
+    """
     own, here = (
-        config.search.model_dump(exclude={"batch"})
+        config.search.model_dump(exclude={"batch", "split_sentences"})
         for config in (load_config(run.folder / "config.yaml"), loaded.config)
     )
     search = [f"{key}={value}" for key, value in here.items() if value != own[key]]
+    search += ["split_sentences=True"] if loaded.config.search.splits_pairs else []
     return search if loaded.precision == "fp32" else [loaded.precision, *search]
 
 

@@ -15,7 +15,7 @@ _FEWEST_CHUNKS = 5  # of fewer, threads are done before processes have started a
 
 
 def translate_text(
-    loaded: LoadedRuns, lines: Iterable[str], n_best: int = 1, *, first: int = 1
+    loaded: LoadedRuns, lines: Iterable[str], n_best: int = 1, *, first: int = 1, split_sentences: bool | None = None
 ) -> Iterator[Translation]:
     """As `BatchTranslator.translate`, bit for bit; on 2 to 8 cores processes translate a text of several chunks.
 
@@ -26,10 +26,10 @@ def translate_text(
     chunks = iter(lambda: list(islice(remaining, size)), [])
     ahead = list(islice(chunks, _FEWEST_CHUNKS)) if 1 < threads <= MOST_PROCESSES else []
     if len(ahead) < _FEWEST_CHUNKS:
-        yield from translator.translate(chain(*ahead, remaining), n_best, first=first)
+        yield from translator.translate(chain(*ahead, remaining), n_best, first=first, split_sentences=split_sentences)
         return
     numbered = zip(count(first, size), chain(ahead, chunks), strict=False)
-    work = _Chunks(loaded.load_for_one_core, n_best, threads)
+    work = _Chunks(loaded.load_for_one_core, n_best, threads, split_sentences)
     for translations in ordered_map(work, numbered, threads, "translating"):
         yield from map(unpacked, translations)
 
@@ -37,16 +37,21 @@ def translate_text(
 class _Chunks:
     """The work of a process: it loads the translator with the first chunk."""
 
-    def __init__(self, load: Callable[[], BatchTranslator], n_best: int, shares: int) -> None:
+    def __init__(
+        self, load: Callable[[], BatchTranslator], n_best: int, shares: int, split_sentences: bool | None
+    ) -> None:
         """shares: in as many as that a chunk is divided where threads share it."""
         self._load = load
         self._n_best = n_best
         self._shares = shares
+        self._split_sentences = split_sentences
         self._translator: BatchTranslator | None = None
 
     def __call__(self, numbered: tuple[int, list[str]]) -> list[Translation]:
         """The translations of some lines, the first of which has this number."""
         self._translator = self._translator or self._load()
         first, lines = numbered
-        found = self._translator.translate_chunk(lines, self._n_best, first, self._shares)
+        found = self._translator.translate_chunk(
+            lines, self._n_best, first, self._shares, split_sentences=self._split_sentences
+        )
         return [packed(each) for each in found]

@@ -50,9 +50,12 @@ class Validation:
             raise TrainingError("the dev perplexity is not finite; lower training.learning_rate")
         config = self.config.search.model_copy(update={"beam": self.config.validation.beam})
         translator = BatchTranslator(
-            SearchModel(model), self.tokenizer, config, self.device, max_pieces=self.config.batches.max_pieces
-        )
-        own = [translation.text for translation in translator.translate(self.sources[self.world.share])]
+            SearchModel(model), self.tokenizer, config, self.device,
+            max_pieces=self.config.batches.max_pieces, passes_through=self.config.passes_through,
+        )  # fmt: skip
+        sources = self.sources[self.world.share]
+        translations = translator.translate(sources, split_sentences=config.splits_pairs)
+        own = [translation.text for translation in translations]
         hypotheses = self.world.collect(own)
         return self.world.from_leader(
             lambda: DevFigures(perplexity, bleu(hypotheses, self.references), self._samples(hypotheses))

@@ -1,0 +1,102 @@
+"""What of a line is translated by itself: a sentence or the whole line, without what is passed through."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from kotrans.assembly import Part, Prepared
+from kotrans.elongation import shorten
+from kotrans.passthrough import divide, has_korean
+from kotrans.sentences import split_sentences
+from kotrans.text import legible, normalize
+from kotrans.tokenizer import Vocabulary
+
+
+class Unit(NamedTuple):
+    """A sentence, or a line that is translated whole."""
+
+    before: str  # passed through, in front of the text
+    text: str = ""  # blank if all of it is passed through
+    after: str = ""  # passed through, behind the text
+    space: str = ""  # between it and the next unit
+    outside: tuple[str, ...] = ()  # symbols and letters that the vocabulary does not have
+
+    @property
+    def joint(self) -> str:
+        """The space right behind the text: none if something is passed through there."""
+        return "" if self.after else self.space
+
+
+class SourceReader:
+    """Divides lines into units."""
+
+    def __init__(self, vocabulary: Vocabulary, *, passes_through: bool) -> None:
+        """passes_through: a line or sentence without Korean letters is not translated."""
+        self._vocabulary = vocabulary
+        self._passes_through = passes_through
+
+    def units(self, line: str, *, splits: bool) -> list[Unit]:
+        """The sentences of a line, or all of it as one; none if it is blank."""
+        if self._passes(line):
+            return [Unit(normalize(line))] if line.strip() else []
+        line = legible(line)
+        sentences = split_sentences(line) if splits else [(line, "")]
+        return [self._unit(sentence, _blanks(space)) for sentence, space in sentences if sentence.strip()]
+
+    def units_of_pair(self, source: str, target: str, *, splits: bool) -> list[tuple[Unit, str]] | None:
+        """Units and what the model is given as the translation of each.
+
+        None if the sides have different numbers of sentences.
+        """
+        if not splits:
+            return [self._unit_of_pair(legible(source), target, "")]
+        sources, targets = (
+            [each for each in split_sentences(legible(side)) if each[0].strip()] for side in (source, target)
+        )
+        if len(sources) != len(targets):
+            return None
+        return [
+            self._unit_of_pair(sentence, given, _blanks(space))
+            for (sentence, space), (given, _) in zip(sources, targets, strict=True)
+        ]
+
+    def _unit_of_pair(self, source: str, target: str, space: str) -> tuple[Unit, str]:
+        """The model scores what `translate` would pass through, unless the translation is just that."""
+        if self._passes(source) and normalize(source) == normalize(target):
+            return self._unit(source, space), ""
+        unit = self._divided(source, space)
+        return unit, normalize(target).removeprefix(unit.before.strip()).removesuffix(unit.after.strip())
+
+    def _unit(self, sentence: str, space: str) -> Unit:
+        return Unit(normalize(sentence), space=space) if self._passes(sentence) else self._divided(sentence, space)
+
+    def _divided(self, sentence: str, space: str) -> Unit:
+        before, text, after, outside = divide(sentence, self._vocabulary.has)
+        return Unit(_passed(before), shorten(text), _passed(after), space, outside)
+
+    def _passes(self, text: str) -> bool:
+        return self._passes_through and not has_korean(text)
+
+
+def prepared(units: Sequence[Unit], parts_of_units: Sequence[Sequence[Part]], line: str) -> Prepared:
+    """The line of these units, which have these parts."""
+    parts, passed, cut = list[Part](), [""], False
+    for unit, of_unit in zip(units, parts_of_units, strict=True):
+        parts += of_unit
+        passed[-1] += unit.before
+        passed += [""] * len(of_unit)
+        passed[-1] += unit.after + unit.space if unit.after or not of_unit else ""
+        cut |= len(of_unit) > 1
+    outside = dict.fromkeys(each for unit in units for each in unit.outside)
+    return Prepared(line, parts, cut, tuple(passed), tuple(outside))
+
+
+def _passed(pictures: str) -> str:
+    """Pictures at an end of a sentence, with a blank where white space is between them and the text."""
+    if not pictures:
+        return ""
+    return " " * pictures[0].isspace() + normalize(pictures) + " " * pictures[-1].isspace()
+
+
+def _blanks(space: str) -> str:
+    """The blanks between two sentences, as they stood; another white space is one blank, for a line stays a line."""
+    return space if set(space) <= {" "} else " "
