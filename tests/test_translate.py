@@ -11,7 +11,7 @@ from torch import Tensor
 
 from kotrans.assembly import Part, Prepared, Translation
 from kotrans.continuous import Asked, ContinuousTranslator
-from kotrans.copying import words_copied
+from kotrans.copies import words_copied
 from kotrans.errors import ModelError, UsageError
 from kotrans.files import read_lines
 from kotrans.pipeline.translation import load_runs
