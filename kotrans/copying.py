@@ -31,7 +31,7 @@ KINDS: dict[Copying, frozenset[Kind]] = {
 # and TER gain little more.
 _LOOKED = 0.1
 _SURE = 0.3
-_LIKE = 0.5  # what a lower-case word, which may be a right translation, must have in common with what replaces it
+_LIKE = 0.5  # of a lower-case word, which may be a right translation, with what replaces it
 _ENDS = frozenset(".!?:\"'“‘(")
 
 
@@ -95,8 +95,8 @@ def _pairs(
             if said.kind != each.kind or weight < _LOOKED:
                 continue
             like = _likeness(said.text, each.text)
-            fits = _number_fits(said, each) if each.kind == "number" else like >= _LIKE or _is_name(said, here.line)
-            if fits and weight + like >= _SURE:
+            fits = _number_fits if each.kind == "number" else _word_fits
+            if fits(said, each, here.line) and weight + like >= _SURE:
                 yield Placed(weight + like, Edit(said.begin, said.end, _writing(each, said, here.line)), each)
 
 
@@ -108,7 +108,7 @@ def _may_be_wrong(said: Token, there: Literals) -> bool:
     return said.kind == "word" and not any(times(word, said.text) for word in there.counts)
 
 
-def _number_fits(said: Token, wanted: Token) -> bool:
+def _number_fits(said: Token, wanted: Token, line: str) -> bool:
     """Whether a number may replace another: a month only a month or digits, a time only a time or digits."""
     old, new = said.quantity, wanted.quantity
     if old is None or new is None or (old.kind == "ordinal" and not old.in_digits):
@@ -116,6 +116,12 @@ def _number_fits(said: Token, wanted: Token) -> bool:
     if old.kind in ("month", "clock"):
         return old.kind == new.kind
     return new.kind not in ("month", "clock") or old.text.isdecimal()
+
+
+def _word_fits(said: Token, wanted: Token, line: str) -> bool:
+    """Whether a word may be a misspelling of another, which begins as it, or is a name or identifier by its look."""
+    alike = said.text[0].casefold() == wanted.text[0].casefold() and _likeness(said.text, wanted.text) >= _LIKE
+    return alike or _is_name(said, line)
 
 
 def _is_name(said: Token, line: str) -> bool:

@@ -19,48 +19,14 @@ from kotrans.words import END, spelt, word_spans, word_text
 PIECES = st.lists(
     st.sampled_from(
         [
-            "▁",
-            "▁the",
-            "▁Py",
-            "Mem",
-            "_",
-            "x",
-            "▁12",
-            "3",
-            ",",
-            "▁A",
-            "-",
-            ".",
-            "를",
-            "Ａ",
-            "<0xEC>",
-            "<0x9D>",
-            "만",
-            "월",
-            "▁오후",
-            "▁9",
-            "시",
-            ":",
-            "00",
-            "▁Sep",
-            "tember",
-            "▁mill",
-            "ion",
-            "▁%",
-            "s",
-            "▁{",
-            "n",
-            "}",
-            "▁a",
-            "@",
-            ".kr",
-            "()",
-            "▁p.m.",
+            "▁", "▁the", "▁Py", "Mem", "_", "x", "▁12", "3", ",", "▁A", "-", ".", "를", "Ａ", "<0xEC>", "<0x9D>", "만",
+            "월", "▁오후", "▁9", "시", ":", "00", "▁Sep", "tember", "▁mill", "ion", "▁%", "s", "▁{", "n", "}", "▁a",
+            "@", ".kr", "()", "▁p.m.",
         ]
     ),
     min_size=1,
     max_size=14,
-)
+)  # fmt: skip
 
 
 def looking(target: Sequence[str], source: Sequence[str], at: dict[int, int], weight: float = 0.9) -> Tensor:
@@ -138,6 +104,7 @@ def test_a_number_is_put_right_and_one_that_is_written_otherwise_stays() -> None
         (["▁<", "b", ">", "저장", "▁</", "b", ">"], ["▁Sa", "ve"], "Save"),
         (["▁GT", "K"], ["▁int", "erest", "ing", "▁Ko", "rean"], "interesting GTK"),
         (["▁GT", "K"], ["▁int", "erest", "ing"], "interesting"),
+        (["▁Ho", "me"], ["▁in", "▁the"], "in the"),
         (["▁파일", "이", "(", "가", ")"], ["▁no", "▁fi", "le"], "no file"),
     ],
 )

@@ -51,6 +51,7 @@ class Evaluation:
     by_origin: list[Bucket]  # empty if all pairs are from the same corpus, or none says where it is from
     by_rarity: list[Bucket]  # empty if the training text is not here
     faults: Faults | None  # None without sources
+    copies: list[dict[str, Any]] = field(default_factory=list)  # line, what the model said, what was copied over it
     made: dict[str, Any] = field(default_factory=dict)  # by what, when and how; empty for a file
     file: Path | None = None  # of the figures, the hypotheses beside it; only a run has a place for them
 
@@ -80,6 +81,7 @@ class Evaluation:
             **self.scores.as_dict(),
             **{name: [bucket.as_dict() for bucket in values] for name, values in buckets.items()},
             "faults": self.faults and self.faults.as_dict(),
+            "copies": self.copies,
             **(extremes if sentences else {}),
             **self.made,
         }
@@ -152,6 +154,11 @@ def evaluate_run(loaded: LoadedRuns, test_set: TestSet, sentences: int = 0) -> E
             [n for n, each in enumerate(translations, start=1) if not each.hypotheses[0].finished],
         ),
         test_set=test_set,
+        copies=[
+            {"line": n, "said": copy.said, "copied": copy.copied}
+            for n, each in enumerate(translations, start=1)
+            for copy in each.hypotheses[0].copies
+        ],
         made={"date": now(), "checkpoints": loaded.names, **_provenance(loaded, test_set)},
         file=_figures_file(loaded, test_set),
     )
