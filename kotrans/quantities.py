@@ -5,7 +5,7 @@ Two quantities are the same if they have a reading in common.
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
 from typing import Literal, NamedTuple
 
@@ -71,7 +71,16 @@ _PATTERNS = {
     "roman": r"(?<![A-Za-z0-9_.-])(?=[IVX]{2})X{0,2}(?:I[VX]|V?I{0,3})(?![A-Za-z0-9_.-])",
     "word": rf"(?<![A-Za-z0-9_'’-])(?:{'|'.join([*_TIMES, *_COUNTS])})(?![A-Za-z0-9_-])",
 }
-_QUANTITY = re.compile("|".join(f"(?P<{name}>{pattern})" for name, pattern in _PATTERNS.items()), re.ASCII)
+_KOREAN_ONLY = ("month", "units", "native", "sino")
+
+
+def _compiled(names: Iterable[str]) -> re.Pattern[str]:
+    return re.compile("|".join(f"(?P<{name}>{_PATTERNS[name]})" for name in names), re.ASCII)
+
+
+_QUANTITY = _compiled(_PATTERNS)
+_IN_ENGLISH = _compiled(name for name in _PATTERNS if name not in _KOREAN_ONLY)
+_HANGUL = re.compile("[가-힣]")
 _RANGE = re.compile(r" ?[~∼〜～-] ?([0-9]+여?[십백천만억조]+)")
 _MONTH_AND_DAY = re.compile(r"[/·•](?:3[01]|[12][0-9]|0?[1-9])(?![0-9/·•])")
 _ROMAN = {"I": 1, "V": 5, "X": 10}
@@ -102,7 +111,7 @@ class Quantity(NamedTuple):
 def quantities(line: str) -> list[Quantity]:
     """The quantities of a line of ASCII digits, in order."""
     found: list[Quantity] = []
-    for match in _QUANTITY.finditer(line):
+    for match in (_QUANTITY if _HANGUL.search(line) else _IN_ENGLISH).finditer(line):
         found += _READERS[match.lastgroup or ""](match, line)
     return found
 
