@@ -8,12 +8,13 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from kotrans.config.config import SearchConfig
-from kotrans.copying import Copy, copy_over
+from kotrans.config.config import Copying, SearchConfig
+from kotrans.copies import Copy
+from kotrans.copying import KINDS, Source, copy_over
 from kotrans.search.trellis import Hypothesis
 from kotrans.text import normalize
 from kotrans.tokenizer import Tokenizer
-from kotrans.verbatim import lost
+from kotrans.verbatim import Literals, lost
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,7 @@ class TranslatedText:
     token_log_probs: tuple[float, ...]  # of each piece
     weights_of_parts: tuple[Tensor, ...]  # attention weights of each part; none with a fixed context
     finished: bool  # false if it was cut at the maximum length
-    copies: tuple[Copy, ...]  # tokens of the source that stand in `text` for what some of the pieces spell
+    copies: tuple[Copy, ...]  # literals of the source that stand in `text` for what some of the pieces spell
 
     @property
     def weights(self) -> Tensor | None:
@@ -99,15 +100,19 @@ _BLANK = TranslatedText("", 0.0, 0.0, (), (), (), finished=True, copies=())
 
 
 class Assembler:
-    """Spells hypotheses, copies into them what they misspell, and ranks them."""
+    """Spells hypotheses, ranks them, and copies into them what they misspell."""
 
     def __init__(self, tokenizer: Tokenizer, config: SearchConfig) -> None:
         self._tokenizer = tokenizer
         self._config = config
 
-    def searched(self, n_best: int, beam: int) -> int:
-        """How many hypotheses of each part `assemble` needs for so many translations."""
-        return max(n_best, beam) if self._config.verbatim_penalty else n_best
+    def searched(self, part: Part, n_best: int, beam: int) -> int:
+        """How many hypotheses of a part `assemble` needs for so many translations.
+
+        The whole beam where the source has a literal, which the best hypothesis may lack and another one have.
+        """
+        ranked = self._config.verbatim_penalty > 0 and n_best < beam and _Part(part, self._tokenizer).literals.firm
+        return beam if ranked else n_best
 
     def assemble(self, prepared: Prepared, found: Sequence[Sequence[Hypothesis]], n_best: int) -> Translation:
         """The n best translations of a line from what was found for each of its parts, best first."""
@@ -118,22 +123,23 @@ class Assembler:
     def as_given(self, prepared: Prepared, found: Sequence[Hypothesis]) -> Translation:
         """The translation that was given for a line, the hypotheses of its parts as they are."""
         parts = [_Part(part, self._tokenizer) for part in prepared.parts]
-        said = tuple(_Said(part, each, copying=False) for part, each in zip(parts, found, strict=True))
+        said = tuple(_Said(part, each, copying="none") for part, each in zip(parts, found, strict=True))
         return _translation(prepared, parts, iter([said]), 1)
 
     def _ranked(self, part: "_Part", hypotheses: Sequence[Hypothesis]) -> Iterator["_Said"]:
-        """The hypotheses of a part, the best first, spelt when they are asked for.
+        """The hypotheses of a part, the best first: by score less the penalty for each literal that they lack.
 
-        Each number or Latin word of the source that a finished one has lost makes it rank lower.
+        What the model itself produced counts, before anything is copied: a hypothesis that is right ranks higher than
+        one that has to be put right. Finished ones rank before those that were cut.
         """
         said = (_Said(part, each, copying=self._config.copying) for each in hypotheses)
         penalty = self._config.verbatim_penalty
         first = next(said)
-        if not penalty or not first.lost:
+        if not first.finished or (penalty and first.lost):
+            yield from sorted([first, *said], key=lambda each: each.rank(penalty))
+        else:  # no other one can rank higher, and mostly none is asked for
             yield first
-            yield from said
-        else:
-            yield from sorted([first, *said], key=lambda each: (not each.finished, penalty * each.lost - each.score))
+            yield from sorted(said, key=lambda each: each.rank(penalty))
 
 
 class _Part:
@@ -141,33 +147,54 @@ class _Part:
 
     def __init__(self, part: Part, tokenizer: Tokenizer) -> None:
         self.space = part.space
-        self.pieces = [*tokenizer.source.pieces(part.ids), "</s>"]
         self._ids = part.ids
         self.tokenizer = tokenizer
 
     @cached_property
-    def text(self) -> str:
-        return self.tokenizer.source.decode(self._ids)
+    def pieces(self) -> list[str]:
+        return [*self.tokenizer.source.pieces(self._ids), "</s>"]
+
+    @cached_property
+    def literals(self) -> Literals:
+        return Literals(self.tokenizer.source.decode(self._ids))
+
+    @cached_property
+    def source(self) -> Source:
+        return Source(self.pieces)
 
 
 class _Said:
     """A hypothesis of a part, spelt."""
 
-    def __init__(self, part: _Part, hypothesis: Hypothesis, *, copying: bool) -> None:
+    def __init__(self, part: _Part, hypothesis: Hypothesis, *, copying: Copying) -> None:
         vocabulary = part.tokenizer.target
         self.part = part
         self.hypothesis = hypothesis
         self.finished, self.score = hypothesis.finished, hypothesis.score
         self.pieces = [*vocabulary.pieces(hypothesis.ids), *(["</s>"] if hypothesis.finished else [])]
-        # A model that spells bytes may spell a line end or a control character, too.
-        self.text, self.copies = normalize(vocabulary.decode(hypothesis.ids)), list[Copy]()
-        if copying and hypothesis.weights is not None:
-            self.text, self.copies = copy_over(self.text, part.pieces, self.pieces, hypothesis.weights)
+        self._copying: Copying = copying
+
+    @cached_property
+    def plain(self) -> str:
+        """The text of the pieces. A model that spells bytes may spell a line end or a control character, too."""
+        return normalize(self.part.tokenizer.target.decode(self.hypothesis.ids))
+
+    @cached_property
+    def copied(self) -> tuple[str, list[Copy]]:
+        """The text with literals of the source, and what was copied."""
+        weights = self.hypothesis.weights
+        if weights is None or not KINDS[self._copying] or not self.part.literals.firm:
+            return self.plain, []
+        return copy_over(self.plain, self.part.source, self.pieces, weights, self._copying)
 
     @cached_property
     def lost(self) -> int:
-        """How many numbers and Latin words of the source are not in the text."""
-        return lost(self.part.text, self.text).total()
+        """How many literals of the source the text of the pieces lacks."""
+        return len(lost(self.part.literals, Literals(self.plain))) if self.part.literals.firm else 0
+
+    def rank(self, penalty: float) -> tuple[bool, float]:
+        """The smaller, the better."""
+        return not self.finished, (penalty * self.lost if penalty else 0.0) - self.score
 
 
 def _translation(
@@ -193,8 +220,9 @@ def _join(parts: Sequence[_Said], passed: Sequence[str]) -> TranslatedText:
     before, *behind = passed or [""] * (len(parts) + 1)
     text, pieces, copies = before, list[str](), list[Copy]()
     for each, untranslated in zip(parts, behind, strict=True):
-        text += (each.text and each.text + each.part.space) + untranslated
-        copies += [copy.behind(len(pieces)) for copy in each.copies]
+        said, copied = each.copied
+        text += (said and said + each.part.space) + untranslated
+        copies += [copy.behind(len(pieces)) for copy in copied]
         pieces += each.pieces
     return TranslatedText(
         text=text.strip(" "),

@@ -58,8 +58,9 @@ class ContinuousTranslator:
         lines = [line for each in asked for line in self._prepared(each)]
         for (beam, n_best), of_kind in groupby(sorted(lines, key=lambda line: line.kind), key=lambda line: line.kind):
             parts = [(line, place) for line in of_kind for place in range(len(line.prepared.parts))]
-            batch = self._translator.batch([line.prepared.parts[place].ids for line, place in parts])
-            searched = self._translator.assembler.searched(n_best, beam)
+            asked_for = [line.prepared.parts[place] for line, place in parts]
+            batch = self._translator.batch([part.ids for part in asked_for])
+            searched = [self._translator.assembler.searched(part, n_best, beam) for part in asked_for]
             self._parts.update(zip(self._search.add(*batch, n_best=searched, beam=beam), parts, strict=True))
 
     def step(self, steps: int) -> list[Answer]:

@@ -1,151 +1,181 @@
-"""Numbers and Latin words of the source that a translation has misspelt, put right.
+"""Literals of the source that a translation has misspelt or left out, put right.
 
-A small model spells a rare name piece by piece, and often wrongly, but looks at it meanwhile. (Luong et al. 2015, arXiv
-1410.8206, copy what an unknown word looks at; with pieces nothing is unknown, only wrong.)
+A small model spells a rare name piece by piece, and often wrongly, but attends to it meanwhile. (Luong et al. 2015,
+arXiv 1410.8206, copy what an unknown word attends to; with pieces nothing is unknown, only wrong.)
 
-Shape key: T target pieces, S source pieces, U target tokens, R source tokens.
+Shape key: T target pieces, S source pieces, U target literals, R source literals.
 """
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from difflib import SequenceMatcher
-from itertools import groupby
-from typing import NamedTuple
 
 from torch import Tensor
 
-from kotrans.verbatim import Token, lost, times, tokens
-from kotrans.words import END, byte_of, word_spans, word_text, word_weights
+from kotrans.config.config import Copying
+from kotrans.copies import Copy, Edit, edited
+from kotrans.placing import Placed, places, surplus
+from kotrans.quantities import written
+from kotrans.verbatim import Kind, Literals, Token, lost, times
+from kotrans.words import owners_of, spelt, word_weights
 
+KINDS: dict[Copying, frozenset[Kind]] = {
+    "none": frozenset(),
+    "opaque": frozenset(["opaque"]),
+    "words": frozenset(["opaque", "word"]),
+    "all": frozenset(["opaque", "word", "number"]),
+}
+"""What each value of `search.copying` copies."""
 # Chosen by BLEU on 1,497 dev sentences with a model of configs/open-ko-en.yaml before it had decoder.lexical: 17.45
 # without copies, 19.31 with 0.2 and 0.5, 19.36 with these, 19.33 with 0.05 and 0.2, where chrF (45.09, 45.29, 45.37)
 # and TER gain little more.
 _LOOKED = 0.1
 _SURE = 0.3
+_LIKE = 0.5  # of a lower-case word, which may be a right translation, with what replaces it
+_ENDS = frozenset(".!?:\"'“‘(")
 
 
-class Copy(NamedTuple):
-    """A token of the source in the place of what the model said."""
-
-    begin: int
-    """The first of the pieces that spell what was said."""
-    end: int
-    """The one behind the last of them."""
-    said: str
-    """What they spell."""
-    copied: str
-    """What stands in the text for it."""
-
-    def behind(self, pieces: int) -> "Copy":
-        """The same copy in a translation that has so many pieces before."""
-        return self._replace(begin=self.begin + pieces, end=self.end + pieces)
-
-
-class _Placed(NamedTuple):
-    token: Token
-    pieces: range
-
-
-class _Side:
-    """The tokens of one side, and where they are."""
+class Source:
+    """The source of a translation: its pieces (S), and the literals that they spell."""
 
     def __init__(self, pieces: Sequence[str]) -> None:
-        self.text, owners = _spelt(pieces)
-        self.tokens = [
-            _Placed(token, range(owners[token.begin], owners[token.end - 1] + 1)) for token in tokens(self.text)
-        ]
+        text, self._owners = spelt(pieces)
+        self.literals = Literals(text)
+
+    def columns(self, token: Token) -> range:
+        """The pieces that spell a literal."""
+        return range(self._owners[token.begin], self._owners[token.end - 1] + 1)
 
 
-def copy_over(text: str, source: Sequence[str], target: Sequence[str], weights: Tensor) -> tuple[str, list[Copy]]:
-    """The text with tokens of the source in the place of what misspells them, and what was copied, in order.
+def copy_over(
+    text: str, source: Source, target: Sequence[str], weights: Tensor, copying: Copying = "all"
+) -> tuple[str, list[Copy]]:
+    """The text with literals of the source in the place of what misspells them, and what was copied, in order.
 
-    source (S) and target (T) in pieces, weights (T, S), text that of the target. Copied is what the source has more
-    often than the translation, over a token that is no token of the source and has none in it, if its pieces gave the
-    other's a weight of `_LOOKED`. A token of one piece is a frequent one and seldom misspelt: it must be of the same
-    kind, and its weight and its likeness, from 0 to 1, must come to `_SURE` together. Each is used once, the surest
-    pair first.
+    text: the normalised text of the target pieces (T); weights (T, S). Copied is what the source has more often than
+    the translation. A number replaces only a number, a word only one that is like it or looks like a name, both only
+    if its pieces attend to it; a placeholder, address or piece of code is put in even where nothing is to be replaced.
+    Each is used once, the surest pair first, and only if the translation then has more of its source than before.
     """
-    there = _Side(source)
-    if not there.tokens:
+    there, kinds = source.literals, KINDS[copying]
+    if not any(token.kind in kinds for token in there.firm):
         return text, []
-    here, spelt = _Side(target), tokens(text)
-    if [each.token.text for each in here.tokens] != [token.text for token in spelt]:
-        return text, []  # bytes that spell something odd
-    copies = _choose(here, there, weights)
-    for number in sorted(copies, reverse=True):
-        text = text[: spelt[number].begin] + copies[number].copied + text[spelt[number].end :]
-    return text, [copies[number] for number in sorted(copies)]
+    here = Literals(text)
+    keys = {_identity(token) for token in lost(there, here)}
+    missing = [token for token in there.firm if token.kind in kinds and _identity(token) in keys]  # whichever it is
+    extra = list(surplus(here, there)) if any(token.kind == "opaque" for token in there.firm) else []
+    owners = owners_of(text, target) if missing or extra else None
+    if owners is None:
+        return text, []  # nothing to do, or bytes that spell something odd
+    found = [*_pairs(missing, source, here, owners, weights), *extra]
+    for token in missing:
+        if token.kind == "opaque":
+            found += places(token, source.columns(token), text, here, owners, weights)
+    edits = _accepted(text, there, here, found)
+    copies = [_copy(text, edit, owners, len(target)) for edit in sorted(edits)]
+    return edited(text, edits), copies
 
 
-def words_copied(pieces: Sequence[str], copies: Sequence[Copy]) -> list[str]:
-    """The words that the pieces spell, with what was copied into each."""
-    return [
-        _word_copied(
-            pieces[span.start : span.stop], [copy.behind(-span.start) for copy in copies if copy.begin in span]
-        )
-        for span in word_spans(pieces)
-    ]
+def _identity(token: Token) -> object:
+    return (token.kind, token.quantity.readings if token.quantity else token.key)
 
 
-def _word_copied(pieces: Sequence[str], copies: Sequence[Copy]) -> str:
-    """The same of one word and the copies in it, in order."""
-    word = word_text(pieces)
-    there, spelt = [(each.pieces, each.token.text) for each in _Side(pieces).tokens], tokens(word)
-    found, at = [], 0
-    for copy in copies:
-        at = there.index((range(copy.begin, copy.end), tokens(copy.said)[0].text), at)
-        found.append((spelt[at], copy.copied))
-        at += 1
-    for said, copied in reversed(found):
-        word = word[: said.begin] + copied + word[said.end :]
-    return word
-
-
-def _choose(here: _Side, there: _Side, weights: Tensor) -> dict[int, Copy]:
-    """What is copied over which of the translation's tokens, by their number."""
-    missing = lost(there.text, here.text)
-    known = {form for each in there.tokens for form in (each.token.text, each.token.key)}
-    over = [
-        (number, each)
-        for number, each in enumerate(here.tokens)
-        if not any(times(token, each.token.text) for token in known)
-    ]  # (U)
-    wanted = [each for each in there.tokens if missing[each.token.key]]  # (R)
+def _pairs(
+    missing: Sequence[Token], source: Source, here: Literals, owners: Sequence[int], weights: Tensor
+) -> Iterator[Placed]:
+    """Which words and numbers may replace which."""
+    wanted = [token for token in missing if token.kind != "opaque"]  # (R)
+    over = [token for token in here.tokens if _may_be_wrong(token, source.literals)]  # (U)
     if not over or not wanted:
-        return {}
-    looked = word_weights(weights, [said.pieces for _, said in over], [each.pieces for each in wanted])  # (U, R)
-    pairs = []
-    for (number, said), row in zip(over, looked.tolist(), strict=True):
+        return
+    rows = [range(owners[said.begin], owners[said.end - 1] + 1) for said in over]
+    looked = word_weights(weights, rows, [source.columns(each) for each in wanted])  # (U, R)
+    for said, row in zip(over, looked.tolist(), strict=True):
         for each, weight in zip(wanted, row, strict=True):
-            if weight >= _LOOKED and (len(said.pieces) > 1 or said.token.kind == each.token.kind):
-                sure = weight + _likeness(said.token.text, each.token.text)
-                if len(said.pieces) > 1 or sure >= _SURE:
-                    pairs.append((-sure, number, each.token))
-    copies = {}
-    for _, number, token in sorted(pairs):
-        if number not in copies and missing[token.key]:
-            said = here.tokens[number]
-            copies[number] = Copy(
-                said.pieces.start, said.pieces.stop, here.text[said.token.begin : said.token.end], token.text
-            )
-            missing[token.key] -= 1
-    return copies
+            if said.kind != each.kind or weight < _LOOKED:
+                continue
+            like = _likeness(said.text, each.text)
+            fits = _number_fits if each.kind == "number" else _word_fits
+            if fits(said, each, here.line) and weight + like >= _SURE:
+                yield Placed(weight + like, Edit(said.begin, said.end, _writing(each, said, here.line)), each)
+
+
+def _may_be_wrong(said: Token, there: Literals) -> bool:
+    """Whether a literal of the translation is none of the source, and has none in it."""
+    if said.quantity is not None:
+        spoken = said.quantity.in_digits or (said.quantity.value or 0) > 1  # "seven", but not "once" or "a"
+        return spoken and not said.quantity.readings & there.readings
+    return said.kind == "word" and not any(times(word, said.text) for word in there.counts)
+
+
+def _number_fits(said: Token, wanted: Token, line: str) -> bool:
+    """Whether a number may replace another: a month only a month or digits, a time only a time or digits."""
+    old, new = said.quantity, wanted.quantity
+    if old is None or new is None or (old.kind == "ordinal" and not old.in_digits):
+        return False
+    if old.kind in ("month", "clock"):
+        return old.kind == new.kind
+    return new.kind not in ("month", "clock") or old.text.isdecimal()
+
+
+def _word_fits(said: Token, wanted: Token, line: str) -> bool:
+    """Whether a word may be a misspelling of another, which begins as it, or is a name or identifier by its look."""
+    alike = said.text[0].casefold() == wanted.text[0].casefold() and _likeness(said.text, wanted.text) >= _LIKE
+    return alike or _is_name(said, line)
+
+
+def _is_name(said: Token, line: str) -> bool:
+    """Whether a word looks like a name or identifier: capitals but for the first of a sentence, digits, underscores."""
+    word = said.text
+    if len(word) == 1:
+        return False
+    before = line[: said.begin].rstrip()
+    first = not before or before[-1] in _ENDS
+    return word[first:] != word[first:].lower() or any(not character.isalpha() for character in word.replace("-", ""))
+
+
+def _writing(wanted: Token, said: Token, line: str) -> str:
+    """What replaces a literal, with no more and no fewer full stops at the end of a sentence than before."""
+    if wanted.quantity is None:
+        return wanted.text
+    new = written(wanted.quantity, said.quantity)
+    if line.startswith(".", said.end):
+        return new.removesuffix(".")
+    return new + "." if said.text.endswith(".") and not new.endswith(".") and said.end == len(line) else new
+
+
+def _accepted(text: str, there: Literals, here: Literals, found: Sequence[Placed]) -> list[Edit]:
+    """The surest edits of those that give the text more of its source, and lose nothing for it."""
+    edits: list[Edit] = []
+    done: set[Token] = set()
+    now = _balance(there, here)
+    for place in sorted(found, key=lambda each: (-each.sure, each.edit)):
+        edit = place.edit
+        if place.token in done or any(edit.begin < each.end and each.begin < edit.end for each in edits):
+            continue
+        then = _balance(there, Literals(edited(text, [*edits, edit])))
+        if then.total() < now.total() and all(then[kind] <= now[kind] for kind in then):
+            edits.append(edit)
+            now = then
+            if place.token is not None:
+                done.add(place.token)
+    return edits
+
+
+def _balance(there: Literals, here: Literals) -> Counter[str]:
+    """How many literals of each kind a text lacks, and how many placeholders it has too often."""
+    missing = Counter(str(token.kind) for token in lost(there, here))
+    if any(token.kind == "opaque" for token in there.firm):
+        missing["surplus"] = len(list(surplus(here, there)))
+    return missing
+
+
+def _copy(text: str, edit: Edit, owners: Sequence[int], pieces: int) -> Copy:
+    begin = owners[edit.begin] if edit.begin < len(owners) else pieces
+    end = owners[edit.end - 1] + 1 if edit.end > edit.begin else begin
+    return Copy(begin, end, text[edit.begin : edit.end], edit.copied)
 
 
 def _likeness(said: str, wanted: str) -> float:
     """The share of characters that two words have in common, case aside, in order: difflib's ratio."""
     return SequenceMatcher(None, said.casefold(), wanted.casefold(), autojunk=False).ratio()
-
-
-def _spelt(pieces: Sequence[str]) -> tuple[str, list[int]]:
-    """The text of the pieces, and for each character the number of the piece it is from, of bytes the first."""
-    text, owners = "", []
-    for is_byte, run in groupby(enumerate(pieces), lambda each: byte_of(each[1]) is not None):
-        spelt = list(run)
-        if is_byte:
-            data = bytes(byte for _, piece in spelt if (byte := byte_of(piece)) is not None)
-            spelt = [(spelt[0][0], data.decode(errors="replace"))]
-        for number, piece in spelt:
-            part = " " if piece == END else piece.replace("▁", " ")
-            text += part
-            owners += [number] * len(part)
-    return text, owners

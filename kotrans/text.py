@@ -1,7 +1,9 @@
 """One line of text in its one form: the same for training, translating and scoring."""
 
+import html
 import re
 import unicodedata
+from html.entities import html5
 
 # What Unicode and str.splitlines also call a line or word boundary; "\n" alone ends a line here.
 _SPACES = re.compile(r"[\s\x00\x1c-\x1f\x85\u2028\u2029\u3164\u115f\u1160\uffa0]+")
@@ -10,23 +12,48 @@ _HANGUL = re.compile("[\uac00-\ud7ff\u1100-\u11ff\u3131-\u318e\ua960-\ua97f]")  
 _KEPT_FORMATS = frozenset("\u200d")  # the joiner inside emoji; it is dropped elsewhere by the pattern below
 _PICTURES = "\U0001f000-\U0001faff\u2190-\u21ff\u2600-\u27bf\u2b00-\u2bff"
 _STRAY_JOINER = re.compile(f"(?<![{_PICTURES}\ufe0f])\u200d|\u200d(?![{_PICTURES}])")
+# Only those that end in ";": "AT&T" and "a&lt" are text.
+_ENTITY = re.compile(r"&(?:#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
 
 
 def normalize(line: str) -> str:
-    """NFC, white space folded to single spaces, control and zero-width characters gone, ends trimmed.
+    """NFC, HTML entities as their characters, white space as single spaces, no control and zero-width characters.
 
-    Idempotent, and never longer than NFC makes the line. A blank line stays blank.
+    Ends are trimmed. Idempotent, and never longer than NFC makes the line. A blank line stays blank. Entities that were
+    escaped twice or more become characters, too; an unknown one stays as it is.
     """
+    line = _folded(line)
+    while "&" in line and (plain := _ENTITY.sub(_character, line)) != line:
+        line = _folded(plain)
+    return line.strip(" ")
+
+
+def _folded(line: str) -> str:
     line = _SPACES.sub(" ", unicodedata.normalize("NFC", line))
     if not line.isprintable():  # the common line has nothing to drop
         line = "".join(c for c in line if c == " " or not _is_invisible(c))
         line = _STRAY_JOINER.sub("", line)
         line = _SPACES.sub(" ", unicodedata.normalize("NFC", line))
-    return line.strip(" ")
+    return line
+
+
+def _character(entity: re.Match[str]) -> str:
+    """What an HTML entity stands for: nothing if that is a control character or none; an unknown name stays."""
+    text = html.unescape(entity[0]) if entity[0][1] == "#" else html5.get(entity[0][1:], entity[0])
+    if text.isspace():
+        return " "
+    return "".join(c for c in text if unicodedata.category(c) not in ("Cc", "Cs") and c != "\ufffd")
 
 
 def legible(line: str) -> str:
     """What `normalize` makes of a line but for its white space, which stays: where sentences end can be told by it."""
+    line = _shown(line)
+    while "&" in line and (plain := _ENTITY.sub(_character, line)) != line:
+        line = _shown(plain)
+    return line
+
+
+def _shown(line: str) -> str:
     line = _FILLERS.sub(" ", unicodedata.normalize("NFC", line))
     if line.isprintable():
         return line

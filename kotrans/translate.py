@@ -132,8 +132,9 @@ class BatchTranslator:
         Which lines stand in a batch is told by `shares` alone, and not by the threads that there are.
         """
         lines_prepared = self.prepare(lines, first, split_sentences=split_sentences)
-        searched = self.assembler.searched(n_best, self.config.beam)
-        found = self._search([part.ids for line in lines_prepared for part in line.parts], searched, shares)
+        parts = [part for line in lines_prepared for part in line.parts]
+        searched = [self.assembler.searched(part, n_best, self.config.beam) for part in parts]
+        found = self._search([part.ids for part in parts], searched, shares)
         for line in lines_prepared:
             yield self.assembler.assemble(line, list(islice(found, len(line.parts))), n_best)
 
@@ -156,11 +157,14 @@ class BatchTranslator:
         source = pad([[*ids, EOS] for ids in sources]).to(self.device)  # (B, S)
         return source, source != PAD
 
-    def _search(self, sources: Sequence[Sequence[int]], n_best: int, shares: int) -> Iterator[list[Hypothesis]]:
+    def _search(
+        self, sources: Sequence[Sequence[int]], n_best: Sequence[int], shares: int
+    ) -> Iterator[list[Hypothesis]]:
         """The n best of each source, in order, found in batches of like lengths, the longest first."""
 
         def translated(batch: Sequence[int]) -> list[list[Hypothesis]]:
-            return search(self.stepper, *self.batch([sources[i] for i in batch]), self.config, n_best)
+            together = self.batch([sources[i] for i in batch])
+            return search(self.stepper, *together, self.config, [n_best[i] for i in batch])
 
         found = self._by_length(range(len(sources)), lambda i: len(sources[i]), translated, shares)
         return (found[i] for i in range(len(sources)))

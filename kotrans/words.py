@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Sequence
-from itertools import pairwise
+from itertools import accumulate, groupby, pairwise
 
 import torch
 from torch import Tensor
@@ -45,3 +45,44 @@ def word_weights(weights: Tensor, target: Sequence[range], source: Sequence[rang
     """(U, R) of weights (T, S): each word's row sums to what its pieces' rows sum to on average."""
     columns = torch.stack([weights[:, span.start : span.stop].sum(1) for span in source], 1)  # (T, R)
     return torch.stack([columns[span.start : span.stop].mean(0) for span in target])  # (U, R)
+
+
+def spelt(pieces: Sequence[str]) -> tuple[str, list[int]]:
+    """The text of the pieces, and for each character the number of the piece that it is from or begins with."""
+    text, owners = "", []
+    for is_byte, run in groupby(enumerate(pieces), lambda each: byte_of(each[1]) is not None):
+        spelling = list(run)
+        if is_byte:
+            spelling = _from_bytes(spelling)
+        for number, piece in spelling:
+            part = " " if piece == END else piece.replace("▁", " ")
+            text += part
+            owners += [number] * len(part)
+    return text, owners
+
+
+def _from_bytes(spelling: Sequence[tuple[int, str]]) -> list[tuple[int, str]]:
+    """The characters that a run of bytes spells; if one is none, all belong to the first byte."""
+    data = bytes(byte for _, piece in spelling if (byte := byte_of(piece)) is not None)
+    try:
+        characters = list(data.decode())
+    except UnicodeDecodeError:
+        return [(spelling[0][0], data.decode(errors="replace"))]
+    begins = accumulate((len(character.encode()) for character in characters), initial=0)
+    return [(spelling[begin][0], character) for begin, character in zip(begins, characters, strict=False)]
+
+
+def owners_of(text: str, pieces: Sequence[str]) -> list[int] | None:
+    """For each character of the normalised text of the pieces the number of its piece, and of a blank that of the next.
+
+    None if the text has characters that the pieces do not spell in this order, as after an entity.
+    """
+    spelling, owners = spelt(pieces)
+    found, at = [], 0
+    for character in text:
+        if not character.isspace():
+            at = spelling.find(character, at) + 1
+            if not at:
+                return None
+        found.append(owners[min(max(at - 1, 0) if not character.isspace() else at, len(owners) - 1)] if owners else 0)
+    return found

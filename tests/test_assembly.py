@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+import torch
 
 from kotrans.assembly import Assembler, Part, Prepared
 from kotrans.config.config import SearchConfig
@@ -43,11 +44,6 @@ def test_each_lost_number_or_latin_word_costs_the_penalty(tokenizer: Tokenizer) 
     assert assembled(tokenizer, SAID, 9.0) == ["Python 3.11 and 7"]
 
 
-def test_the_order_stays_where_the_best_has_lost_nothing(tokenizer: Tokenizer) -> None:
-    said = {"7 3.11 Python": -1.0, "nothing": -2.0, "Python 3.11 and 7": -3.0}
-    assert assembled(tokenizer, said, 9.0, 3) == list(said)
-
-
 def test_a_translation_that_was_cut_stands_behind_every_finished_one(tokenizer: Tokenizer) -> None:
     said = {"nothing": -1.0, "7 3.11 Python": -0.5}
     assert assembled(tokenizer, said, 9.0, 2, cut="7 3.11 Python") == list(said)
@@ -58,8 +54,40 @@ def test_every_part_of_a_line_is_ranked_by_itself(tokenizer: Tokenizer) -> None:
 
 
 def test_as_many_are_searched_for_as_may_be_preferred(tokenizer: Tokenizer) -> None:
-    assert Assembler(tokenizer, SearchConfig()).searched(n_best=2, beam=5) == 5
-    assert Assembler(tokenizer, SearchConfig(verbatim_penalty=0)).searched(n_best=2, beam=5) == 2
+    with_literals, without = (Part(ids, "") for ids in tokenizer.source.encode([SOURCE, "학교에 갔다."]))
+    for penalty, part, expected in ((1, with_literals, 5), (1, without, 2), (0, with_literals, 2)):
+        assembler = Assembler(tokenizer, SearchConfig(verbatim_penalty=penalty))
+        assert assembler.searched(part, n_best=2, beam=5) == expected
+
+
+def test_the_list_has_one_order_even_if_the_best_lacks_nothing(tokenizer: Tokenizer) -> None:
+    said = {"7 3.11 Python": -1.0, "nothing": -1.1, "Python 3.11 and 7": -2.0}
+    assert assembled(tokenizer, said, 9.0, 3) == ["7 3.11 Python", "Python 3.11 and 7", "nothing"]
+
+
+def test_a_hypothesis_that_is_right_ranks_higher_than_one_that_has_to_be_put_right(tokenizer: Tokenizer) -> None:
+    said = {"Pyhton 3.11 7": -1.0, "Python 3.11 7 right": -1.2}
+    (source,) = tokenizer.source.encode([SOURCE])
+    found = []
+    for ids, score in zip(tokenizer.target.encode(list(said)), said.values(), strict=True):
+        weights = torch.full((len(ids) + 1, len(source) + 1), 1 / (len(source) + 1))
+        found.append(Hypothesis(tuple(ids), score, score, (0.0,) * (len(ids) + 1), weights, True))
+    for penalty, expected in ((1.0, "Python 3.11 7 right"), (0.0, "Python 3.11 7")):
+        assembler = Assembler(tokenizer, SearchConfig(verbatim_penalty=penalty))
+        prepared = Prepared(SOURCE, [Part(source, "")], cut=False)
+        assert assembler.assemble(prepared, [found], 1).text == expected
+
+
+def test_numbers_are_ranked_by_value(tokenizer: Tokenizer) -> None:
+    (source,) = tokenizer.source.encode(["9월에 3만 명이 오후 3시에"])
+    said = {"In September 30,000 at 15:00": -1.0, "9 3 3": -1.1}
+    found = [
+        Hypothesis(tuple(ids), score, score, (), None, True)
+        for ids, score in zip(tokenizer.target.encode(list(said)), said.values(), strict=True)
+    ]
+    prepared = Prepared("", [Part(source, "")], cut=False)
+    hypotheses = Assembler(tokenizer, SearchConfig()).assemble(prepared, [found], 2).hypotheses
+    assert [each.text for each in hypotheses] == list(said)
 
 
 def test_a_translation_that_is_given_stays_as_it_is(tokenizer: Tokenizer) -> None:

@@ -10,12 +10,14 @@ import torch
 from torch import Tensor
 
 from kotrans.assembly import Part, Prepared, Translation
+from kotrans.config.config import SearchConfig
 from kotrans.continuous import Asked, ContinuousTranslator
-from kotrans.copying import words_copied
+from kotrans.copies import words_copied
 from kotrans.errors import ModelError, UsageError
 from kotrans.files import read_lines
 from kotrans.pipeline.translation import load_runs
 from kotrans.report.records import translation_record
+from kotrans.search.beam import search
 from kotrans.search.trellis import Hypothesis
 from kotrans.serve.answers import _attention
 from kotrans.text import normalize
@@ -241,6 +243,22 @@ def test_a_text_that_several_hypotheses_spell_is_one_translation_with_the_best_s
         monkeypatch.setattr(translator.tokenizer.target, "decode", lambda ids, said=said: said or f"piece {ids[0]}")
         translation = translator.assembler.assemble(Prepared("나무", [Part([5], "")], cut=False), [found], 2)
         assert [each.score for each in translation.hypotheses] == scores
+
+
+def test_the_whole_beam_is_asked_for_only_where_the_source_has_a_literal(
+    tiny_run: TinyRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    translator = translator_with(tiny_run, "search.beam=3")
+    asked: dict[int, int] = {}
+
+    def searched(stepper: object, source: Tensor, mask: Tensor, config: SearchConfig, n_best: list[int]) -> object:
+        asked.update(zip(mask.sum(1).tolist(), n_best, strict=True))
+        return search(translator.stepper, source, mask, config, n_best)
+
+    monkeypatch.setattr("kotrans.translate.search", searched)
+    lines = ["나무", "나무 나무 나무", "나무 7 나무 나무 나무 나무"]
+    assert len(list(translator.translate(lines))) == 3
+    assert [asked[length] for length in sorted(asked)] == [1, 1, 3]
 
 
 def misspelling(translator: BatchTranslator, monkeypatch: pytest.MonkeyPatch) -> list[int]:

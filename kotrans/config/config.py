@@ -1,8 +1,8 @@
 """The whole config: the sections of training, validation and search, and all of them together."""
 
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from kotrans.config.sections import (
     AttentionConfig,
@@ -18,6 +18,11 @@ from kotrans.config.sections import (
     TokenizerConfig,
 )
 from kotrans.config.serving import ServeConfig
+
+Copying = Annotated[
+    Literal["all", "words", "opaque", "none"],
+    BeforeValidator(lambda value: {True: "all", False: "none"}[value] if isinstance(value, bool) else value),
+]
 
 
 class TrainingConfig(Section):
@@ -106,10 +111,13 @@ class SearchConfig(Section):
     max_repetitions: int | None = Field(2, ge=1)
     """A translation has a group of up to 16 pieces at most this many times in a row, a single piece once more; null
     lets it loop."""
-    copying: bool = True
-    """Put a number or Latin word of the source where the translation misspells it, by what that looked at."""
+    copying: Copying = "all"
+    """What of the source is put where the translation misspells it, by attention: `opaque` is placeholders, addresses
+    and code, `words` Latin words as well, `all` numbers as well, which are compared by value. `true` is `all`, `false`
+    is `none`."""
     verbatim_penalty: float = Field(1.0, ge=0)
-    """How much lower a translation ranks, in score, for each number or Latin word of the source that it lacks."""
+    """How much lower a translation ranks, in score, for each number (by value), Latin word, placeholder, address or
+    piece of code of the source that it lacks."""
     split_sentences: bool | None = None
     """Translate each sentence of a line by itself. `null` is the default of each use: `translate`, the service and the
     Python API do; `eval`, `compare`, `score` and validation take a line whole, as training does."""

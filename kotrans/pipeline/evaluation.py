@@ -53,6 +53,7 @@ class Evaluation:
     by_rarity: list[Bucket]  # empty if the training text is not here
     faults: Faults | None  # None without sources
     seen: list[int] | None = None  # lines that the training text has, counted from 1; None if that was not looked for
+    copies: list[dict[str, Any]] = field(default_factory=list)  # line, what the model said, what was copied over it
     made: dict[str, Any] = field(default_factory=dict)  # by what, when and how; empty for a file
     file: Path | None = None  # of the figures, the hypotheses beside it; only a run has a place for them
 
@@ -83,6 +84,7 @@ class Evaluation:
             **{name: [bucket.as_dict() for bucket in values] for name, values in buckets.items()},
             "faults": self.faults and self.faults.as_dict(),
             **({} if self.seen is None else {"seen_in_training": self.seen}),
+            "copies": self.copies,
             **(extremes if sentences else {}),
             **self.made,
         }
@@ -159,6 +161,11 @@ def evaluate_run(loaded: LoadedRuns, test_set: TestSet, sentences: int = 0) -> E
         ),
         test_set=test_set,
         seen=None if trained_on is None or trained_on == test_set.corpus else _seen(test_set, trained_on),
+        copies=[
+            {"line": n, "said": copy.said, "copied": copy.copied}
+            for n, each in enumerate(translations, start=1)
+            for copy in each.hypotheses[0].copies
+        ],
         made={"date": now(), "checkpoints": loaded.names, **_provenance(loaded, test_set)},
         file=_figures_file(loaded, test_set),
     )

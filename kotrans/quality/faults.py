@@ -1,16 +1,17 @@
-"""Counted faults of translations: numbers and Latin words that got lost, loops, and outputs without a word.
+"""Counted faults of translations: numbers, Latin words and placeholders that got lost, loops, outputs without a word.
 
-A number or Latin word that stands in the source and, verbatim, in the reference too, is expected in the hypothesis, as
-often as in the one of the two that has it less often. One that the reference spells otherwise ("3" as "three") is not.
+A number of the source that the reference has, too, by its value, is expected in the hypothesis: as often as in the one
+of the two that has it less often, and however it is written. So is a Latin word, placeholder, address or piece of code,
+as it is written. What the reference does not have is not expected.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from kotrans.text import normalize
-from kotrans.verbatim import Kind, in_common
+from kotrans.verbatim import Kind, Literals, Token, kept
 
 _LONGEST_GROUP = 4  # words of a group that is looked for
 _TIMES = 3  # in a row
@@ -54,6 +55,8 @@ class Faults:
     pairs: int
     numbers: Survival
     latin: Survival
+    opaque: Survival
+    """Placeholders, URLs, e-mail addresses, telephone numbers, ids and code."""
     loops: list[int]
     """Lines that say a group of words three times in a row, or run on much longer than any translation does."""
     empty: list[int]
@@ -67,6 +70,7 @@ class Faults:
         return {
             "numbers": self.numbers.as_dict(),
             "latin": self.latin.as_dict(),
+            "opaque": self.opaque.as_dict(),
             **{
                 name: None if found is None
                 else {"count": len(found), "rate": len(found) / self.pairs, "lines": found[:_EXAMPLES]}
@@ -80,10 +84,15 @@ def count_faults(
 ) -> Faults:
     """Counts the faults of line-aligned texts; `unfinished` is what the search says of itself."""
     lines = list(enumerate(zip(sources, hypotheses, references, strict=True), start=1))
+    literals = [
+        (number, Literals(source), Literals(hypothesis), Literals(reference))
+        for number, (source, hypothesis, reference) in lines
+    ]
     return Faults(
         len(lines),
-        _survival(lines, "number"),
-        _survival(lines, "word"),
+        numbers=_survival(literals, "number"),
+        latin=_survival(literals, "word"),
+        opaque=_survival(literals, "opaque"),
         loops=[number for number, line in lines if is_loop(*line)],
         empty=[number for number, (source, hypothesis, _) in lines if normalize(source) and not normalize(hypothesis)],
         unfinished=unfinished,
@@ -112,14 +121,27 @@ def repeats(line: str) -> bool:
     return False
 
 
-def _survival(lines: Sequence[tuple[int, tuple[str, str, str]]], kind: Kind) -> Survival:
+def _survival(lines: Sequence[tuple[int, Literals, Literals, Literals]], kind: Kind) -> Survival:
     expected = found = 0
     lost = []
-    for number, (source, hypothesis, reference) in lines:
-        wanted = in_common(source, reference, kind)
-        missing = wanted - in_common(source, hypothesis, kind)
-        expected += wanted.total()
-        found += wanted.total() - missing.total()
+    for number, source, hypothesis, reference in lines:
+        wanted = _in_both([token for token in source.of(kind) if _counts(token)], reference)
+        missing = [token.key for token, has in _which(wanted, hypothesis) if not has]
+        expected += len(wanted)
+        found += len(wanted) - len(missing)
         if missing:
-            lost.append(Lost(number, sorted(missing.elements())))
+            lost.append(Lost(number, sorted(missing)))
     return Survival(expected, found, lost)
+
+
+def _counts(token: Token) -> bool:
+    """Not 1 in words, which is in every text: 한, "one"."""
+    return token.firm or token.kind == "word" or (token.quantity is not None and 1 not in token.quantity.readings)
+
+
+def _in_both(wanted: Sequence[Token], reference: Literals) -> list[Token]:
+    return [token for token, has in _which(wanted, reference) if has]
+
+
+def _which(wanted: Sequence[Token], text: Literals) -> Iterator[tuple[Token, bool]]:
+    return zip(wanted, kept(wanted, text, articles=False), strict=True)

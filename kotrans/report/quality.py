@@ -15,6 +15,7 @@ def faults_table(names: Sequence[str], faults: Sequence[Faults]) -> str:
     rows = [
         ["numbers kept", *(_kept(each.numbers) for each in faults)],
         ["Latin words kept", *(_kept(each.latin) for each in faults)],
+        ["placeholders, addresses, code kept", *(_kept(each.opaque) for each in faults)],
         ["loops", *(_lines(each.loops, each) for each in faults)],
         ["empty", *(_lines(each.empty, each) for each in faults)],
     ]

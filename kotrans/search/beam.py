@@ -1,5 +1,6 @@
 """Beam search, batched over sentences and hypotheses."""
 
+from collections.abc import Sequence
 from typing import Generic
 
 import numpy as np
@@ -19,17 +20,20 @@ from kotrans.tokenizer import BOS, EOS
 
 
 def search(
-    stepper: Stepper[State], source: Tensor, mask: Tensor, config: SearchConfig, n_best: int = 1
+    stepper: Stepper[State], source: Tensor, mask: Tensor, config: SearchConfig, n_best: int | Sequence[int] = 1
 ) -> list[list[Hypothesis]]:
-    """The `n_best` translations of each sentence, best first: greedy if the beam is 1. See `beam_search`."""
-    check_n_best(n_best, config.beam)
+    """The `n_best` translations of each sentence, best first: greedy if the beam is 1. See `beam_search`.
+
+    n_best: one number for all sentences, or one for each.
+    """
+    _check_each(n_best, config.beam)
     if config.beam == 1:
         return [[hypothesis] for hypothesis in greedy_search(stepper, source, mask, config)]
     return beam_search(stepper, source, mask, config, n_best)
 
 
 def beam_search(
-    stepper: Stepper[State], source: Tensor, mask: Tensor, config: SearchConfig, n_best: int = 1
+    stepper: Stepper[State], source: Tensor, mask: Tensor, config: SearchConfig, n_best: int | Sequence[int] = 1
 ) -> list[list[Hypothesis]]:
     """The `n_best` translations of each sentence of source (B, S), mask (B, S), best first. See `BeamSearch`."""
     running = BeamSearch(stepper, config)
@@ -67,13 +71,14 @@ class BeamSearch(Generic[State]):
         return len(self._alive) > 0
 
     @torch.no_grad()
-    def add(self, source: Tensor, mask: Tensor, *, n_best: int = 1, beam: int | None = None) -> range:
+    def add(self, source: Tensor, mask: Tensor, *, n_best: int | Sequence[int] = 1, beam: int | None = None) -> range:
         """Sentences that join: source (B, S), mask (B, S) true on real pieces, which stand first. Gives their numbers.
 
-        beam: the config's if left out. Raises UsageError if `n_best` is more than the beam.
+        n_best: one number for all, or one for each. beam: the config's if left out. Raises UsageError if `n_best` is
+        more than the beam.
         """
         beam = beam or self._config.beam
-        check_n_best(n_best, beam)
+        _check_each(n_best, beam)
         self._device = source.device
         nodes = self._trellis.join(self._sentences.waiting, mask)
         started = self._stepper.start(source, mask)
@@ -114,6 +119,11 @@ def check_n_best(n_best: int, beam: int) -> None:
         )
 
 
+def _check_each(n_best: int | Sequence[int], beam: int) -> None:
+    for each in {n_best} if isinstance(n_best, int) else set(n_best):
+        check_n_best(each, beam)
+
+
 class _Sentences:
     """The places of the sentences (B) and the hypotheses that have ended."""
 
@@ -134,7 +144,7 @@ class _Sentences:
         """Those that were not collected."""
         return (~self._collected).nonzero()[0]
 
-    def join(self, mask: Tensor, n_best: int, beam: int) -> range:
+    def join(self, mask: Tensor, n_best: int | Sequence[int], beam: int) -> range:
         """Forgets those that were collected and takes others in behind the rest: mask (J, S). Gives their numbers."""
         kept, new = self.waiting, len(mask)
         numbers = range(self._begun, self._begun + new)
@@ -142,7 +152,7 @@ class _Sentences:
         limits = np.array(length_limits(mask, self._config), np.int64)  # (J,)
         self.places = np.append(self.places[kept], np.full(new, beam))
         self._numbers = np.append(self._numbers[kept], np.array(numbers, np.int64))
-        self._n_best = np.append(self._n_best[kept], np.full(new, n_best))
+        self._n_best = np.append(self._n_best[kept], np.broadcast_to(np.array(n_best, np.int64), new))
         self._limits = np.append(self._limits[kept], limits)
         self._longest_penalties = length_penalties(self._limits, self._config.length_penalty)
         self._to_beat = np.append(self._to_beat[kept], np.full(new, -np.inf))

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from kotrans.assembly import TranslatedText, Translation
-from kotrans.copying import words_copied
+from kotrans.copies import words_copied
 from kotrans.serve.batcher import Job
 from kotrans.serve.messages import Attention, Hypothesis, TranslatedSentence, TranslateResponse
 from kotrans.words import word_spans, word_text, word_weights

@@ -19,7 +19,8 @@ class TranslateRequest(Message):
     text: str | list[str]
     """A Korean sentence, or a list of them."""
     beam: int | None = Field(None, ge=1)
-    """Hypotheses kept a step, 1 is greedy; the beam of the model's own config if left out."""
+    """Hypotheses kept a step, 1 is greedy; if left out the beam of the model's own config, or `n_best` if that is
+    more."""
     n_best: int = Field(1, ge=1)
     """Translations of each sentence; at most the beam."""
     attention: bool = False
@@ -49,7 +50,8 @@ class Attention(Message):
     source_words: list[str]
     """The words that the source pieces make up."""
     target_words: list[str]
-    """The words that the target pieces make up, with what was copied from the source into `text`."""
+    """The words that the target pieces make up, with what was copied from the source into `text`; where that replaced
+    several words it stands in the first, and the others are empty."""
     word_weights: list[list[float]]
     """(U, R): of the pieces of a source word the sum, of those of a target word the mean."""
 
@@ -58,9 +60,10 @@ class Hypothesis(Message):
     """One translation of a sentence."""
 
     text: str
-    """The translation, with numbers and words copied from the source where the model misspelt them."""
+    """The translation, with literals copied from the source where the model misspelt them."""
     score: float
-    """What the list is sorted by: the log-probability, normalised by length."""
+    """The log-probability, normalised by length, the mean of all parts. The list is sorted, part by part, by this less
+    `search.verbatim_penalty` for each literal of the source that the model's own text lacks."""
     finished: bool
     """False if it was cut at the maximum length."""
     attention: Attention | None

@@ -189,6 +189,20 @@ def test_stopping_early_never_loses_a_hypothesis(seed: int, beam: int, alpha: fl
             assert [hypothesis.ids for hypothesis in few] == [hypothesis.ids for hypothesis in many[:n_best]]
 
 
+def test_each_sentence_gets_as_many_translations_as_it_asks_for() -> None:
+    stepper, config = RecurrentStepper(1, sharpness=1.5), settings_of(4)
+    sources = [[6, 7, 8], [9], [7, 7]]
+    counts = [1, 4, 2]
+    found = beam_search(stepper, *padded(sources), config, n_best=counts)
+    assert [len(hypotheses) for hypotheses in found] == counts
+    for source, count, hypotheses in zip(sources, counts, found, strict=True):
+        (alone,) = beam_search(stepper, *padded([source]), config, n_best=count)
+        for one, batched in zip(alone, hypotheses, strict=True):
+            assert_same(one, batched)
+    with pytest.raises(UsageError, match="n-best: 5"):
+        beam_search(stepper, *padded(sources), config, n_best=[1, 5, 1])
+
+
 def test_a_sentence_whose_best_is_settled_leaves_the_batch() -> None:
     stepper = RecurrentStepper(3)
     batch = padded([[6, 7, 8]])

@@ -1,0 +1,96 @@
+"""What is copied from a source into its translation, put into the text and into the words of its pieces."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from kotrans.text import normalize
+from kotrans.words import END, spelt, word_spans, word_text
+
+_CLOSING = frozenset(".,;:!?)]}'\"’”%")
+_OPENING = frozenset("([{'\"‘“")
+
+
+class Copy(NamedTuple):
+    """A literal of the source in the place of what the model produced."""
+
+    begin: int
+    """The first of the pieces that spell what was replaced."""
+    end: int
+    """The one behind the last of them; the same as `begin` if the literal was only put in."""
+    said: str
+    """What they spell."""
+    copied: str
+    """What stands in the text for it."""
+
+    def behind(self, pieces: int) -> "Copy":
+        """The same copy in a translation that has so many pieces before."""
+        return self._replace(begin=self.begin + pieces, end=self.end + pieces)
+
+
+class Edit(NamedTuple):
+    """A change of a text: characters from `begin` up to `end` become something else."""
+
+    begin: int
+    end: int
+    copied: str
+
+
+def edited(text: str, edits: Sequence[Edit]) -> str:
+    """The text with edits that do not overlap."""
+    for edit in sorted(edits, reverse=True):
+        text = text[: edit.begin] + _spaced(text, edit) + text[edit.end :]
+        if not edit.copied and text[edit.begin - 1 : edit.begin + 1] in ("  ", " "):
+            text = text[: edit.begin - 1] + text[edit.begin :]
+    return text.strip(" ")
+
+
+def words_copied(pieces: Sequence[str], copies: Sequence[Copy]) -> list[str]:
+    """The words that the pieces spell, with what was copied into each; of several words it stands in the first."""
+    text, owners = spelt(pieces)
+    spans = word_spans(pieces)
+    word_of_piece = [number for number, span in enumerate(spans) for _ in span]
+    words = [word_of_piece[owner] for owner in owners]  # of each character
+    parts, at = list(text), 0
+    for copy in copies:
+        begin, end = _place(copy, text, owners, at)
+        parts[begin:end] = [""] * (end - begin)
+        inserted = _spaced(text, Edit(begin, end, copy.copied))
+        if begin < len(parts):
+            parts[begin] = inserted + parts[begin]
+        elif parts:
+            parts[-1] += inserted
+        at = end
+        if end > begin and words[end - 1] != words[begin]:
+            last = words[end - 1]
+            words = [words[begin] if begin <= i and word == last else word for i, word in enumerate(words)]
+    texts = [""] * len(spans)
+    for part, word in zip(parts, words, strict=True):
+        texts[word] += part
+    return [
+        word_text(pieces[span.start : span.stop]) if pieces[span.start] == END else normalize(text)
+        for span, text in zip(spans, texts, strict=True)
+    ]
+
+
+def _place(copy: Copy, text: str, owners: Sequence[int], at: int) -> tuple[int, int]:
+    """Where in the text of the pieces a copy stands, not before a character."""
+    at = next((i for i in range(at, len(text)) if owners[i] >= copy.begin), len(text))
+    wanted = copy.said.replace(" ", "")
+    if not wanted:
+        while at < len(text) and text[at].isspace() and owners[at] == copy.begin:
+            at += 1
+        return at, at
+    begin = end = text.find(wanted[0], at)
+    for character in wanted:
+        end = text.find(character, end) + 1
+    return (begin, end) if begin >= 0 and end > begin else (at, at)
+
+
+def _spaced(text: str, edit: Edit) -> str:
+    """What stands for an edit in a text: with blanks around it if it is only put in."""
+    if edit.begin < edit.end:
+        return edit.copied
+    before, after = text[: edit.begin][-1:], text[edit.begin :][:1]
+    left = "" if not before or before.isspace() or before in _OPENING else " "
+    right = "" if not after or after.isspace() or after in _CLOSING else " "
+    return f"{left}{edit.copied}{right}"

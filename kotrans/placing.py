@@ -1,0 +1,101 @@
+"""Where a placeholder, address or piece of code of the source belongs in a translation that lacks or mangles it."""
+
+import re
+from collections.abc import Iterator, Sequence
+from difflib import SequenceMatcher
+from typing import NamedTuple
+
+from torch import Tensor
+
+from kotrans.copies import Edit
+from kotrans.opaque import opaque_spans
+from kotrans.verbatim import Literals, Token
+
+# Shape key: T target pieces, S source pieces.
+_LIKE = 0.6
+"""How like a literal words have to be that are a mangled one."""
+_LOOKED = 0.1
+"""How much of the attention of its pieces such a one has to have."""
+_MOST_WORDS = 6  # of a mangled literal
+_SHORTEST = 4  # characters of a literal that is looked for by likeness
+_AROUND = "\"'“”‘’.,;:!?()"
+_WORD = re.compile(r"\S+")
+
+
+class Placed(NamedTuple):
+    """A way to put a literal right."""
+
+    sure: float
+    edit: Edit
+    token: Token | None
+    """The literal of the source; None if a surplus one is taken out."""
+
+
+def places(
+    token: Token, columns: range, text: str, here: Literals, owners: Sequence[int], weights: Tensor
+) -> Iterator[Placed]:
+    """The places where an opaque literal of the source may be put, with the surest first.
+
+    columns: its source pieces; owners: the piece of each character of the text; weights (T, S).
+    """
+    looked = weights[:, columns.start : columns.stop].sum(1).tolist()  # (T,)
+    spread = r"\s*".join(re.escape(character) for character in token.text if not character.isspace())
+    for found in re.finditer(spread, text):
+        yield Placed(3.0, Edit(*found.span(), token.text), token)
+    words = [(each.start(), each.end()) for each in _WORD.finditer(text)]
+    if len(token.text) >= _SHORTEST:
+        for first in range(len(words)):
+            for last in range(first, min(first + _MOST_WORDS, len(words))):
+                begin, end = _trimmed(text, words[first][0], words[last][1], token.text)
+                like = _likeness(text[begin:end], token.text) if begin < end else 0.0
+                if like >= _LIKE and _mean(looked, owners[begin:end]) >= _LOOKED:
+                    yield Placed(1 + like, Edit(begin, end, token.text), token)
+    for other in here.of("opaque"):
+        weight = _mean(looked, owners[other.begin : other.end])
+        yield Placed(0.5 + weight / 2, Edit(other.begin, other.end, token.text), token)
+    at = _peak(text, owners, looked)
+    yield Placed(0.0, Edit(at, at, token.text), token)
+
+
+def surplus(here: Literals, there: Literals) -> Iterator[Placed]:
+    """The placeholders that a text has more often than its source, the last ones first."""
+    count = here.counts.copy()
+    for token in reversed(here.of("opaque")):
+        if count[token.text] > there.counts[token.text] and _is_placeholder(token):
+            count[token.text] -= 1
+            yield Placed(-1.0, Edit(token.begin, token.end, ""), None)
+
+
+def _is_placeholder(token: Token) -> bool:
+    return any(span.kind == "placeholder" for span in opaque_spans(token.text))
+
+
+def _peak(text: str, owners: Sequence[int], looked: Sequence[float]) -> int:
+    """The beginning of the word whose pieces looked most at the literal, or the end of the sentence."""
+    best = max(range(len(looked)), key=lambda piece: looked[piece])
+    at = next((i for i, owner in enumerate(owners) if owner >= best and not text[i].isspace()), None)
+    if at is None:
+        return len(text.rstrip(".!?。\"'”"))
+    return at if text[at] in ".!?,;:" else text.rfind(" ", 0, at) + 1
+
+
+def _trimmed(text: str, begin: int, end: int, literal: str) -> tuple[int, int]:
+    """Without the punctuation around it that the literal does not have."""
+    while begin < end and text[begin] in _AROUND and text[begin] != literal[0]:
+        begin += 1
+    while begin < end and text[end - 1] in _AROUND and text[end - 1] != literal[-1]:
+        end -= 1
+    return begin, end
+
+
+def _mean(looked: Sequence[float], pieces: Sequence[int]) -> float:
+    unique = set(pieces)
+    return sum(looked[piece] for piece in unique) / len(unique)
+
+
+def _likeness(said: str, wanted: str) -> float:
+    said = "".join(said.split())
+    if not len(wanted) / 2 <= len(said) <= 2 * len(wanted):
+        return 0.0
+    matcher = SequenceMatcher(None, said.casefold(), wanted.casefold(), autojunk=False)
+    return matcher.ratio() if matcher.quick_ratio() >= _LIKE else 0.0
