@@ -17,7 +17,7 @@ from kotrans.search.beam import check_n_best, search
 from kotrans.search.follow import score_targets
 from kotrans.search.stepper import EnsembleStepper, Stepper
 from kotrans.search.trellis import Hypothesis
-from kotrans.sentences import split_sentences
+from kotrans.sentences import split_sentences as sentences_of
 from kotrans.shares import Shares
 from kotrans.text import legible
 from kotrans.tokenizer import EOS, PAD, Tokenizer
@@ -110,12 +110,14 @@ class BatchTranslator:
         for line in prepared:
             yield self.assembler.assemble(line, list(islice(found, len(line.parts))), n_best)
 
-    def prepare(self, lines: Sequence[str], first: int = 1) -> list[Prepared]:
+    def prepare(self, lines: Sequence[str], first: int = 1, *, split_sentences: bool | None = None) -> list[Prepared]:
         """Lines in sentences, and those that are too long in parts; `first` numbers them in messages.
 
+        split_sentences: None cuts lines into sentences, as true does.
         Raises ModelError if a line is too long for a model with `attention.score: location`.
         """
-        sentences = [[part for part in split_sentences(legible(line)) if part[0].strip()] for line in lines]
+        cut = sentences_of if split_sentences in (None, True) else _whole
+        sentences = [[part for part in cut(legible(line)) if part[0].strip()] for line in lines]
         encoded = iter(self.tokenizer.source.encode([text for of_line in sentences for text, _ in of_line]))
         prepared = []
         for number, (line, of_line) in enumerate(zip(lines, sentences, strict=True), first):
@@ -178,6 +180,10 @@ class BatchTranslator:
             parts.append(Part(ids[start:cut], " "))
             start = cut
         return [*parts, Part(ids[start:], space)]
+
+
+def _whole(line: str) -> list[tuple[str, str]]:
+    return [(line, "")]
 
 
 def _blanks(space: str) -> str:

@@ -14,7 +14,7 @@ PACKAGE = Path(kotrans.__file__).parent
 FILES = sorted(PACKAGE.rglob("*.py"))
 ROWS = (
     ("errors", "scratch"),
-    ("text", "sentences", "verbatim", "files", "bundled", "cores", "shares"),
+    ("text", "sentences", "verbatim", "files", "bundled", "cores", "shares", "fair_queue", "line_breaks"),
     ("config", "processes"),
     ("corpus", "hardware", "distributed", "precision", "sealed"),
     ("segmentation",),
@@ -22,7 +22,7 @@ ROWS = (
     ("dataset",),
     ("batching", "encoding", "words"),
     ("model", "prefetch"),
-    ("loss", "schedule", "search", "copying"),
+    ("loss", "schedule", "search", "copying", "search_memory"),
     ("assembly", "checkpoint", "runs"),
     ("trainer", "translate", "evaluate"),
     ("bench", "continuous", "export", "quality"),
