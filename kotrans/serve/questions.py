@@ -46,7 +46,7 @@ def read_question(body: Any, most_texts: int) -> Question:
 
 def libre_request(body: Any, most_texts: int) -> LibreRequest:
     """The fields of a client of LibreTranslate; a form has numbers as texts. Raises Refused."""
-    if not isinstance(body, dict) or "q" not in body:
+    if not isinstance(body, dict) or body.get("q") is None:
         raise Refused(400, "q: missing; send the text as `q`")
     fields = {name: body[name] for name in LibreRequest.model_fields if body.get(name) is not None}
     if isinstance(number := fields.get("alternatives"), str):

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import chain, islice
 from typing import Any
 
 from fastapi import Request, Response
@@ -54,12 +55,16 @@ class TranslationRoute:
             job = self._submit(admitted, question.with_attention)
             found = await _result(job, request.receive, self._config.max_seconds)
             if len(body) <= _SHORT and not admitted.weights:
-                return Response(b"".join(self._answered(question, admitted, job, found)), media_type=_JSON)
-            chunks = await asyncio.to_thread(self._answered, question, admitted, job, found)
+                first, rest = self._answered(question, admitted, job, found)
+            else:
+                first, rest = await asyncio.to_thread(self._answered, question, admitted, job, found)
+            if rest is not None:
+                return _Releasing(chain([first], rest), release)
         except BaseException:
             release()
             raise
-        return _Releasing(chunks, release)
+        release()
+        return Response(first, media_type=_JSON)
 
     def _read(self, request: Request, body: bytes) -> tuple[Question, Admitted]:
         question = read_question(read_body(request.headers, request.url.query, body), self._config.max_sentences)
@@ -86,18 +91,20 @@ class TranslationRoute:
 
     def _answered(
         self, question: Question, admitted: Admitted, job: Job, found: Sequence[FoundLine]
-    ) -> Iterator[bytes]:
-        """The JSON of the answer, in chunks that are made when they are sent."""
+    ) -> tuple[bytes, Iterator[bytes] | None]:
+        """The JSON of the answer: its first chunk, and others, if there are any, which are made when they are sent."""
         lines = iter(found)
         html = question.libre is not None and question.libre.format == "html"
         texts = [join_lines(text, lines, escaped if html else str) for text in admitted.texts]
         if question.libre is not None:
-            return iter([libre_response(question.libre, texts).model_dump_json(exclude_none=True).encode()])
-        return _in_chunks(response_json(texts, {
+            return libre_response(question.libre, texts).model_dump_json(exclude_none=True).encode(), None
+        chunks = _in_chunks(response_json(texts, {
             "model": self._model, "beam": admitted.beam,
             "waited_seconds": round(job.started - job.created, 6),
             "translated_seconds": round(job.ended - job.started, 6),
         }))  # fmt: skip
+        first, *more = islice(chunks, 2)
+        return first, chain(more, chunks) if more else None
 
 
 class _Releasing(StreamingResponse):
@@ -121,7 +128,8 @@ def _in_chunks(pieces: Iterator[bytes]) -> Iterator[bytes]:
         if len(chunk) >= _STREAMED:
             yield bytes(chunk)
             chunk.clear()
-    yield bytes(chunk)
+    if chunk:
+        yield bytes(chunk)
 
 
 async def _result(job: Job, receive: Receive, most_seconds: float) -> list[FoundLine]:
