@@ -5,6 +5,8 @@ import signal
 import traceback
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
+from functools import partial
 from itertools import chain, cycle, islice
 from multiprocessing.connection import Connection
 from typing import Any, TypeVar
@@ -56,19 +58,30 @@ class Worker:
     Not one of a ProcessPoolExecutor, which waits for ever if a process is killed while a large part is on its way.
     """
 
-    def __init__(self, doing: str) -> None:
-        """doing: what it does, for messages."""
+    def __init__(self, doing: str, *, interruptible: bool = False) -> None:
+        """doing: what it does, for messages.
+
+        interruptible: the work takes as its second argument a function that returns true once after `interrupt`.
+        """
         self._doing = doing
         # Spawned, because a fork of a process with threads (torch's, a progress bar's) may hang. The work is no
         # argument: `start` waits for ever if the process ends before it has read a large one.
         context = multiprocessing.get_context("spawn")
         self._connection, theirs = context.Pipe()
-        self._process = context.Process(target=_serve, args=(theirs,), daemon=True)
+        read: Connection | None = None
+        self._interrupts: Connection | None = None
+        if interruptible:
+            read, self._interrupts = context.Pipe(duplex=False)
+        self._interrupted = False  # since the last part was given
+        self._process = context.Process(target=_serve, args=(theirs, read), daemon=True)
         self._process.start()
         theirs.close()  # so that its end is noticed
+        if read is not None:
+            read.close()
 
     def give(self, part: Any) -> None:
         """The work, or a part to work on; the result of the part before has been taken. Raises DataError."""
+        self._interrupted = False
         try:
             self._connection.send(part)
         except OSError:
@@ -84,6 +97,13 @@ class Worker:
             raise error
         return result
 
+    def interrupt(self) -> None:
+        """Tells the work that its result is wanted now; any thread may call it."""
+        if self._interrupts is not None and not self._interrupted:  # once, or the pipe might fill up
+            self._interrupted = True
+            with suppress(OSError):  # the process has ended, which `take` notices
+                self._interrupts.send_bytes(b"!")
+
     def _ended(self) -> DataError:
         """Why the process is no more: a signal ended it, or its own start, in which it runs the main script anew."""
         self._process.join(_SECONDS_TO_END)
@@ -97,6 +117,8 @@ class Worker:
     def end(self) -> None:
         """Kills the process, whatever it does."""
         self._connection.close()
+        if self._interrupts is not None:
+            self._interrupts.close()
         self._process.kill()
         self._process.join()
 
@@ -116,15 +138,30 @@ def _in_order(workers: Sequence[Worker], parts: Iterable[Any]) -> Iterator[Any]:
         yield worker.take()
 
 
-def _serve(connection: Connection) -> None:
+def _serve(connection: Connection, interrupts: Connection | None) -> None:
     """A worker's life, which ends with the other side of the connection."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to all; the one that asked for the work answers it
     try:
         work = connection.recv()
+        if interrupts is not None:
+            work = partial(_interruptible, work, partial(_was_interrupted, interrupts))
         while True:
             connection.send(_answer(work, connection.recv()))
     except (EOFError, OSError):
         return
+
+
+def _interruptible(work: Callable[[Any, Callable[[], bool]], Any], interrupted: Callable[[], bool], part: Any) -> Any:
+    return work(part, interrupted)
+
+
+def _was_interrupted(interrupts: Connection) -> bool:
+    """Whether there was an interrupt since the last time."""
+    was = False
+    while interrupts.poll():
+        interrupts.recv_bytes()
+        was = True
+    return was
 
 
 def _answer(work: Callable[[Any], Any], part: Any) -> tuple[Any, Exception | None]:

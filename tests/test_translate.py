@@ -19,13 +19,14 @@ from kotrans.pipeline.translation import load_runs
 from kotrans.report.records import translation_record
 from kotrans.search.beam import search
 from kotrans.search.trellis import Hypothesis
-from kotrans.serve.answers import _attention
+from kotrans.serve.answers import attention_of_parts
 from kotrans.text import normalize
 from kotrans.translate import BatchTranslator
 from kotrans.words import word_text
 from tests.processors import INT8
 from tests.tiny_run import TinyRun, kotrans, write_config
 
+MEMORY = 100_000_000
 LONG = " ".join(["저는 새 나무를 보고"] * 9)  # one sentence
 
 
@@ -91,27 +92,26 @@ def test_threads_divide_the_batches_and_change_nothing(tiny_run: TinyRun, source
 
 def test_lines_that_join_a_running_search_get_what_they_get_alone(tiny_run: TinyRun, sources: list[str]) -> None:
     translator, random = translator_with(tiny_run), Random(1)
-    running, found = ContinuousTranslator(translator), dict[int, Translation | ModelError]()
+    running, found = ContinuousTranslator(translator, MEMORY), dict[int, Translation]()
     lines = [(line, beam, random.randint(1, beam)) for line in [*sources, " ".join(sources)] for beam in (1, 3)]
-    queue = [Asked(number, *each) for number, each in enumerate(lines)]
+    queue = [
+        Asked(number, *translator.prepare([line]), beam, n_best) for number, (line, beam, n_best) in enumerate(lines)
+    ]
     random.shuffle(queue)
     while len(found) < len(lines):
         running.add([queue.pop() for _ in range(min(random.randint(0, 4), len(queue)))])
         found |= dict(running.step(random.randint(1, 9)))
     for number, (line, beam, n_best) in enumerate(lines):
-        joined = found[number]
-        assert isinstance(joined, Translation)
-        assert_same([joined], list(translator_with(tiny_run, f"search.beam={beam}").translate([line], n_best)))
+        assert_same([found[number]], list(translator_with(tiny_run, f"search.beam={beam}").translate([line], n_best)))
 
 
 def test_parts_of_a_line_stand_in_their_order_whichever_is_done_first(tiny_run: TinyRun, sources: list[str]) -> None:
     translator, line = translator_with(tiny_run), f"{LONG}. {sources[0]} 나무."
-    running, done = ContinuousTranslator(translator), list[Translation | ModelError]()
-    running.add([Asked(0, line, 1, 1)])
+    running, done = ContinuousTranslator(translator, MEMORY), list[Translation]()
+    running.add([Asked(0, *translator.prepare([line]), 1, 1)])
     while not done:
         done = [answer for _, answer in running.step(1)]
     (joined,) = done
-    assert isinstance(joined, Translation)
     assert joined.parts > 2
     assert_same([joined], list(translator_with(tiny_run, "search.beam=1").translate([line])))
 
@@ -292,9 +292,8 @@ def test_text_has_what_was_copied_and_the_pieces_stay_what_the_model_said(
     recorded = translation_record(translation)["hypotheses"][0]["copies"]
     assert [range(copy["begin"], copy["end"]) for copy in recorded] == [range(*copy[:2]) for copy in best.copies]
     assert [(copy["said"], copy["copied"]) for copy in recorded] == [("zebr", "zebra")] * 2
-    shown = _attention(translation.source_pieces, best)
-    assert shown is not None
-    assert shown.target_words == ["a", "zebra", "</s>"] * 2
+    shown = attention_of_parts(translation, best)
+    assert [part.target_words for part in shown] == [["a", "zebra", "</s>"]] * 2
 
 
 def test_nothing_is_copied_when_told_or_into_a_translation_that_is_given(

@@ -10,6 +10,8 @@ from kotrans.cli.options import Models, RunNames, Settings
 from kotrans.errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from starlette.types import ASGIApp
 
     from kotrans.pipeline.translation import FoundRuns
@@ -36,7 +38,7 @@ def serve(
     if missing := [name for name in ("fastapi", "uvicorn", "prometheus_client") if find_spec(name) is None]:
         raise UsageError(f"{missing[0]} is not installed; run pip install 'kotrans[serve]'")
     from kotrans.pipeline.translation import find_runs
-    from kotrans.serve.server import check_token, listen, serve, url
+    from kotrans.serve.server import check_token, host_names, listen, serve, url
 
     where = [f"serve.{key}={json.dumps(value)}" for key, value in (("host", host), ("port", port)) if value is not None]
     found = find_runs(
@@ -44,22 +46,30 @@ def serve(
     )
     config = found.config.serve
     check_token(config, token)  # before a model is loaded that will not be served
-    model, app = _application(found, token)
+    build = _builder(found, token)
     with listen(config) as listening:
-        typer.echo(f"run {model}\nserving at {url(listening)} (Ctrl-C ends it)", err=True)
-        serve(app, listening, config)
+
+        def tell() -> None:
+            typer.echo(f"serving at {url(listening)} (Ctrl-C ends it)", err=True)
+
+        serve(build(host_names(listening, config.host), tell), listening, config)
     typer.echo("stopped", err=True)
 
 
-def _application(found: "FoundRuns", token: str | None) -> "tuple[str, ASGIApp]":
-    """The name of the model and its service. A model that processes load for themselves is let go here."""
-    from kotrans.serve.app import build_app
-    from kotrans.serve.server import is_loopback
-    from kotrans.serve.translating import start_of
+def _builder(found: "FoundRuns", token: str | None) -> "Callable[[frozenset[str] | None, Callable[[], None]], ASGIApp]":
+    """Loads the models; makes their service of its names and of what is called when it is ready.
 
-    loaded, config = found.load(), found.config
+    A model that processes load for themselves is let go here.
+    """
+    from kotrans.serve.app import build_app
+    from kotrans.serve.translating import start_of, without_model
+
+    loaded, serving = found.load(), found.config.serve
     model, translator = " + ".join(loaded.names), loaded.translator
-    return model, build_app(
-        start_of(translator, found.load_for_one_core), model, config.search, config.serve,
-        threads=translator.threads, token=token, local=is_loopback(config.serve.host),
+    typer.echo(f"run {model}", err=True)
+    start = start_of(translator, found.load_for_one_core, serving.max_memory)
+    preparing, threads = without_model(translator), translator.threads
+    return lambda hosts, on_ready: build_app(
+        start, preparing, model, serving,
+        threads=threads, token=token, hosts=hosts, on_ready=on_ready,
     )  # fmt: skip

@@ -1,9 +1,10 @@
 """Beam search, batched over sentences and hypotheses."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Generic
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -17,6 +18,7 @@ from kotrans.search.trellis import End, Hypothesis, Trellis, length_limits, leng
 from kotrans.tokenizer import BOS, EOS
 
 # Shape key: B sentences, N rows alive, M nodes (hypotheses that go on or have just ended), k pieces of a row.
+Booleans = npt.NDArray[np.bool_]
 
 
 def search(
@@ -108,6 +110,19 @@ class BeamSearch(Generic[State]):
         """The n best of each sentence that is done and was not collected before, best first, by its number."""
         return self._sentences.collect(self._trellis)
 
+    @torch.no_grad()
+    def drop(self, numbers: Collection[int]) -> None:
+        """Ends the search of these sentences; they are never collected. The others go on as if nothing had been."""
+        gone = self._sentences.drop(numbers)  # (B,)
+        if not self.goes_on or not gone.any():
+            return
+        rows = (~gone[self._trellis.owners[self._alive]]).nonzero()[0]  # (M,) of N
+        if len(rows) and self._state is not None:
+            self._state = keep_rows(self._stepper, self._state, torch.from_numpy(rows), len(self._alive))
+        self._alive = self._alive[rows]
+        self._previous = self._previous[torch.from_numpy(rows)]
+        self._repetitions.keep(rows)
+
 
 def check_n_best(n_best: int, beam: int) -> None:
     """Raises UsageError unless a beam can give so many translations."""
@@ -159,6 +174,13 @@ class _Sentences:
         self._ends = [self._ends[i] for i in kept] + [[] for _ in numbers]
         self._collected = np.zeros(len(self._ends), bool)
         return numbers
+
+    def drop(self, numbers: Collection[int]) -> Booleans:
+        """Which of the sentences (B,) have these numbers; they count as done and collected."""
+        gone = np.isin(self._numbers, list(numbers))
+        self.places[gone] = 0
+        self._collected[gone] = True
+        return gone
 
     def settle(self, trellis: Trellis, tokens: Ints) -> Ints:
         """Notes the hypotheses that end with this step of tokens (M,); gives the nodes (N,) that go on.

@@ -34,6 +34,10 @@ class Repetitions:
         self._last = np.concatenate([self._last, without])
         self._repeated = np.concatenate([self._repeated, np.zeros(without.shape, np.int64)])
 
+    def keep(self, rows: Ints) -> None:
+        """Forgets all rows but these (M,), in that order."""
+        self._last, self._repeated = self._last[rows], self._repeated[rows]
+
     def append(self, rows: Ints, tokens: Ints) -> None:
         """The next step's rows (M,): which of the rows each continues, and with which piece."""
         last = self._last[rows]  # (M, L)

@@ -1,64 +1,32 @@
-"""A queue of the sentences of all clients, and threads that let them be translated together."""
+"""A queue of the lines of all clients, and threads that let them be translated together."""
 
 import threading
 import time
-from collections import deque
-from collections.abc import Callable, Collection, Sequence
-from concurrent.futures import Future, InvalidStateError
-from contextlib import suppress
-from dataclasses import dataclass, field
-from itertools import count
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from types import TracebackType
-from typing import NamedTuple, Self
+from typing import Self
 
-from kotrans.assembly import Translation
-from kotrans.continuous import Asked
-from kotrans.errors import DataError, ModelError
+from kotrans.assembly import Prepared
+from kotrans.fair_queue import FairQueue
+from kotrans.serve.answers import FoundLine
+from kotrans.serve.jobs import Job, Line
+from kotrans.serve.running import Running
 from kotrans.serve.translating import Translating
+
+_MOST_LINES = 2  # times the size of a batch, in a thread that is full, for requests that have nothing running yet
+_SECONDS_TO_RETRY = 1.0  # to load the model, while nobody asks
 
 
 class Full(Exception):
-    """Too many sentences wait, or the service is about to stop."""
-
-
-@dataclass(eq=False)
-class Job:
-    """The sentences of a request. Who cancels `done` takes back those that are not being translated yet."""
-
-    lines: Sequence[str]
-    beam: int
-    n_best: int
-    done: Future[list[Translation]] = field(default_factory=Future)
-    created: float = field(default_factory=time.monotonic)  # seconds, as are the next two
-    started: float = 0.0
-    ended: float = 0.0
-    found: dict[int, Translation] = field(default_factory=dict)
-
-    def finish(self, place: int, translation: Translation) -> None:
-        """Takes the translation of a sentence; the last one ends the job."""
-        self.found[place] = translation
-        if len(self.found) == len(self.lines):
-            self.ended = time.monotonic()
-            with suppress(InvalidStateError):  # cancelled meanwhile
-                self.done.set_result([self.found[place] for place in range(len(self.lines))])
-
-    def fail(self, error: Exception) -> None:
-        """Ends the job without a result."""
-        with suppress(InvalidStateError):  # cancelled meanwhile, or another of its sentences failed first
-            self.done.set_exception(error)
-
-
-class Sentence(NamedTuple):
-    """A sentence of a job."""
-
-    job: Job
-    place: int  # in the job
+    """Too much waits, or the service is about to stop."""
 
 
 class Batcher:
-    """A queue of sentences and the threads that let them be translated, first come, first served; a context manager.
+    """A queue of lines and the threads that let them be translated; a context manager.
 
-    No thread waits for another, and no sentence for one that it is translated together with.
+    Requests take turns, so that a short one does not wait for all lines of a long one, and no line waits for one that
+    it is translated together with. A request whose future is cancelled leaves the queue and the searches.
     """
 
     def __init__(
@@ -69,23 +37,29 @@ class Batcher:
         size: int,
         max_waiting: int,
         on_batch: Callable[[int, float], None],
+        on_ready: Callable[[], None] = lambda: None,
     ) -> None:
         """start: called by each thread, and again after an error.
 
-        size: the most sentences that a thread has translated together.
-        on_batch: told how many they are and the seconds until it looked for more, by the thread.
+        size: the parts that a thread has translated together; it gets more if a single line has more.
+        max_waiting: the most parts times beam that may wait.
+        on_batch: told how many lines they are and the seconds until it looked for more, by the thread.
+        on_ready: called once, by the thread that is the last to have its model.
         """
-        self._start = start
         self._size = size
         self._max_waiting = max_waiting
         self._on_batch = on_batch
-        self._waiting: deque[Sentence] = deque()
+        self._on_ready = on_ready
+        self._waiting: FairQueue[Job, Line] = FairQueue()
+        self._waiting_cost = 0  # parts times beam
+        self._waiting_parts = 0
         self._changed = threading.Condition()
         self._stopping = False
-        self._taken = 0  # sentences that are being translated
+        self._was_ready = False
+        self._running = [Running(start) for _ in range(threads)]
         self._threads = [
-            threading.Thread(target=self._run, name=f"kotrans-batcher-{number}", daemon=True)
-            for number in range(threads)
+            threading.Thread(target=self._run, args=(running,), name=f"kotrans-batcher-{number}", daemon=True)
+            for number, running in enumerate(self._running)
         ]
 
     def __enter__(self) -> Self:
@@ -105,114 +79,96 @@ class Batcher:
 
     @property
     def waiting(self) -> int:
-        """Sentences that wait."""
+        """Lines that wait."""
         return len(self._waiting)
 
-    def submit(self, lines: Sequence[str], beam: int, n_best: int) -> Job:
-        """Queues the sentences of a request. Raises Full."""
-        job = Job(lines, beam, n_best)
+    @property
+    def ready(self) -> bool:
+        """Whether each thread has its model."""
+        return all(running.ready for running in self._running)
+
+    def submit(self, lines: Sequence[Prepared], beam: int, n_best: int, attention: int = 0) -> Job:
+        """Queues the lines of a request. Raises Full."""
+        job = Job(lines, beam, n_best, attention)
         if not lines:
             job.started = job.ended = job.created
             job.done.set_result([])
+            return job
         with self._changed:
             if self._stopping:
                 raise Full("the service is about to stop; ask again when it has started anew")
-            if len(self._waiting) + len(lines) > self._max_waiting:
-                self._drop_cancelled()
-            if len(self._waiting) + len(lines) > self._max_waiting:
-                raise Full(f"{len(self._waiting):,} sentences are waiting already; ask again in a moment")
-            self._waiting.extend(Sentence(job, place) for place in range(len(lines)))
+            if self._waiting and self._waiting_cost + job.cost > self._max_waiting:
+                raise Full(f"{len(self._waiting):,} lines are waiting already; ask again in a moment")
+            self._waiting.push(job, [Line(job, place) for place in range(len(lines))])
+            self._waiting_cost += job.cost
+            self._waiting_parts += job.parts
             self._changed.notify_all()
+        job.done.add_done_callback(lambda done: self._forget(job, done))
         return job
 
-    def _run(self) -> None:
-        running = _Running(self._start)
+    def _forget(self, job: Job, done: "Future[list[FoundLine]]") -> None:
+        """Takes back what is left of a job that was cancelled or has failed."""
+        if not done.cancelled() and done.exception() is None:
+            return
+        with self._changed:
+            for line in self._waiting.remove(job):
+                self._no_longer_waits(line)
+            running = [each for each in self._running if each.has(job)]
+        for each in running:
+            each.interrupt()
+
+    def _no_longer_waits(self, line: Line) -> None:
+        self._waiting_cost -= line.parts * line.job.beam
+        self._waiting_parts -= line.parts
+
+    def _run(self, running: Running) -> None:
         try:
-            while (joining := self._next(running.count)) is not None:
-                before = running.count + len(joining)
+            self._load(running)
+            while (joining := self._next(running)) is not None:
+                before = running.lines + len(joining)
+                if not before:
+                    self._load(running)
+                    continue
                 began = time.monotonic()
                 running.translate(joining)
-                with self._changed:
-                    self._taken -= before - running.count
-                if before:
-                    self._on_batch(before, time.monotonic() - began)
+                self._on_batch(before, time.monotonic() - began)
         finally:
             running.end()
 
-    def _next(self, running: int) -> list[Sentence] | None:
+    def _load(self, running: Running) -> None:
+        running.load()
+        with self._changed:
+            now_ready = self.ready and not self._was_ready
+            self._was_ready |= now_ready
+        if now_ready:
+            self._on_ready()
+
+    def _next(self, running: Running) -> list[Line] | None:
         """What joins those that a thread translates already, perhaps nothing; None when nothing is left to do."""
         with self._changed:
-            if not running:
-                self._changed.wait_for(lambda: self._waiting or self._stopping)
-            if not running and not self._waiting:
-                return None
-            self._drop_cancelled()
-            # Each thread's part of what waits and is being translated.
-            part = -(-(len(self._waiting) + self._taken) // len(self._threads))
-            room = max(0, min(part, self._size) - running)
-            joining = [self._waiting.popleft() for _ in range(min(room, len(self._waiting)))]
-            self._taken += len(joining)
-            return joining
+            self._changed.wait_for(
+                lambda: running.lines or self._waiting or self._stopping, None if running.ready else _SECONDS_TO_RETRY
+            )
+            if running.lines or self._waiting:
+                return self._take(running)
+            return None if self._stopping else []
 
-    def _drop_cancelled(self) -> None:
-        self._waiting = deque(sentence for sentence in self._waiting if not sentence.job.done.done())
+    def _take(self, running: Running) -> list[Line]:
+        """Lines from the queue: a thread's share of what waits and runs, and a line of each request that has none."""
+        share = -(-(self._waiting_parts + sum(each.parts for each in self._running)) // len(self._running))
+        joining: list[Line] = []
+        parts = running.parts
 
+        def fits(job: Job, line: Line) -> bool:
+            if parts < min(share, self._size):
+                return True
+            full = parts >= self._size
+            return full and not job.taken and running.lines + len(joining) < _MOST_LINES * self._size
 
-class _Running:
-    """The sentences that a thread has translated now."""
-
-    def __init__(self, start: Callable[[], Translating]) -> None:
-        self._start = start
-        self._translating: Translating | None = None
-        self._sentences: dict[int, Sentence] = {}
-        self._numbers = count()
-        self._unsent: list[int] = []  # the numbers of those that `_translating` does not have yet
-        self._again: set[int] = set()  # of those that a process that was killed had
-        with suppress(Exception):  # it is tried again when there is a job that can be told
-            self._translating = start()
-
-    @property
-    def count(self) -> int:
-        return len(self._sentences)
-
-    def translate(self, joining: Sequence[Sentence]) -> None:
-        """Some steps for all sentences; those that are done are told to their jobs, and so is what goes wrong."""
-        now, new = time.monotonic(), dict(zip(self._numbers, joining, strict=False))
-        for sentence in joining:
-            sentence.job.started = sentence.job.started or now
-        self._sentences |= new
-        self._unsent += new
-        try:
-            self._translating = self._translating or self._start()
-            answers = self._translating([_asked(number, self._sentences[number]) for number in self._unsent])
-        except DataError as error:  # a process was killed, for reasons of its own or by one of these
-            self.end()
-            self._fail(self._again & self._sentences.keys(), error)
-            self._again, self._unsent = set(self._sentences), list(self._sentences)
-            return
-        except Exception as error:  # the model is damaged, or there is no memory, or it is a bug
-            self.end()
-            self._fail(set(self._sentences), error)
-            answers = []
-        self._unsent = []
-        for number, found in answers:
-            job, place = self._sentences.pop(number)
-            if isinstance(found, ModelError):
-                job.fail(ModelError(f"sentence {place + 1}: {str(found).removeprefix('line 1: ')}"))
-            else:
-                job.finish(place, found)
-
-    def _fail(self, numbers: Collection[int], error: Exception) -> None:
-        for number in numbers:
-            self._sentences.pop(number).job.fail(error)
-
-    def end(self) -> None:
-        """Frees what translates; the next sentences start it anew."""
-        if self._translating is not None:
-            self._translating.end()
-        self._translating = None
-
-
-def _asked(number: int, sentence: Sentence) -> Asked:
-    job = sentence.job
-    return Asked(number, job.lines[sentence.place], job.beam, job.n_best)
+        while (line := self._waiting.pop(fits)) is not None:
+            joining.append(line)
+            parts += line.parts
+            line.job.taken += 1
+            self._no_longer_waits(line)
+        running.parts = parts
+        return joining

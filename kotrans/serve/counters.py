@@ -6,7 +6,7 @@ from collections.abc import Callable
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-PATHS = ("/", "/translate", "/health", "/metrics", "/openapi.json")
+PATHS = ("/", "/translate", "/detect", "/languages", "/health", "/metrics", "/openapi.json")
 
 
 class Counters:

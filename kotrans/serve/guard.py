@@ -1,40 +1,29 @@
 """What stands before the application: who may ask, how much, how slowly, and what a browser may do with the answer."""
 
 import asyncio
-import hmac
 from collections.abc import Mapping
 from contextlib import suppress
 
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from kotrans.config.serving import ServeConfig
+from kotrans.serve.origins import Origins, check_host
+from kotrans.serve.refusals import Refused
+from kotrans.serve.tokens import TokenCheck
 
 OPEN_PATHS = ("/", "/health")  # answered without a token: the page asks for it, and probes have none
-_LOCAL_NAMES = ("localhost", "127.0.0.1", "[::1]")
 _DRAINED = 16  # times `max_body` that is read and dropped of a body that is too large ...
 _DRAIN_SECONDS = 2.0  # ... for at most so long, because who is still sending does not read the answer
+_BODIES_HELD = 32  # times `max_body` of all requests together
 _CLOSE = {"connection": "close"}  # what is left of the request is no request
+_WITHOUT_BODY = ("GET", "HEAD", "OPTIONS")
 SECURITY_HEADERS = {
     "x-content-type-options": "nosniff",
     "referrer-policy": "no-referrer",
     "cross-origin-resource-policy": "same-origin",
     "cache-control": "no-store",
 }
-
-
-class Refused(Exception):
-    """A request that gets no translation, with status and one line of why."""
-
-    def __init__(self, status: int, why: str, headers: Mapping[str, str] | None = None) -> None:
-        super().__init__(why)
-        self.status = status
-        self.headers = headers
-
-    def response(self) -> JSONResponse:
-        """The answer."""
-        return JSONResponse({"error": str(self)}, self.status, self.headers)
 
 
 class _ClientGone(Exception):
@@ -44,70 +33,74 @@ class _ClientGone(Exception):
 class Guard:
     """An application that sees only requests that are allowed, with bodies that have arrived."""
 
-    def __init__(self, app: ASGIApp, config: ServeConfig, *, token: str | None, local: bool) -> None:
-        """local: listens on a loopback address, so that only names of this machine can be meant by `Host`."""
+    def __init__(self, app: ASGIApp, config: ServeConfig, *, token: str | None, hosts: frozenset[str] | None) -> None:
+        """token: None if none is needed. hosts: what `Host` may say, None if it may say anything."""
         self._app = app
         self._config = config
-        self._token = token.encode() if token else None
-        self._local = local
+        self._token = TokenCheck(token) if token else None
+        self._hosts = hosts
+        self._origins = Origins(config.allowed_origins)
+        self._held = 0  # bytes of bodies
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers what is refused, and passes on what is not."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        send = _with_security_headers(send)
         headers = Headers(scope=scope)
+        send = _with_headers(send, SECURITY_HEADERS | self._origins.of_answer(headers))
+        held: list[bytes] = []
         try:
-            self._check_host(headers)
-            self._check_token(scope["path"], headers)
-            body = await self._body(headers, receive)
+            check_host(headers, self._hosts)
+            if scope["method"] == "OPTIONS" and (answer := self._origins.preflight(headers)) is not None:
+                await answer(scope, receive, send)
+                return
+            if scope["method"] not in _WITHOUT_BODY:
+                self._origins.check(headers)
+            await self._read_body(scope, headers, receive, held)
+            body = b"".join(held)
+            await self._check_token(scope, headers, body)
+            # The server itself leaves out the body of an answer to HEAD.
+            seen = {**scope, "method": "GET"} if scope["method"] == "HEAD" else scope
+            await self._app(seen, _replay(body, receive), send)
         except Refused as refused:
             await self._refuse(refused, scope, receive, send)
         except _ClientGone:
             return
-        else:
-            await self._app(scope, _replay(body, receive), send)
+        finally:
+            self._held -= sum(map(len, held))
 
-    def _check_host(self, headers: Headers) -> None:
-        """A page elsewhere can let its own name point to this machine (DNS rebinding), but not forge `Host`."""
-        name = headers.get("host", "")
-        name = name if name.endswith("]") else name.rpartition(":")[0] or name
-        if self._local and name.lower() not in _LOCAL_NAMES:
-            raise Refused(403, "this service is for its own machine; ask for it as localhost")
+    async def _check_token(self, scope: Scope, headers: Headers, body: bytes) -> None:
+        if self._token is not None and scope["path"] not in OPEN_PATHS:
+            await self._token.check(scope["path"], headers, scope["query_string"].decode("latin-1"), body)
 
-    def _check_token(self, path: str, headers: Headers) -> None:
-        if self._token is None or path in OPEN_PATHS:
-            return
-        kind, _, given = headers.get("authorization", "").partition(" ")
-        right = hmac.compare_digest(given.strip().encode("latin-1", "replace"), self._token)
-        if kind.lower() != "bearer" or not right:
-            raise Refused(
-                401, "the token is missing or wrong; send the header `Authorization: Bearer TOKEN`",
-                {"www-authenticate": "Bearer"},
-            )  # fmt: skip
-
-    async def _body(self, headers: Headers, receive: Receive) -> bytes:
-        """The whole body. Raises Refused if it is too large or too slow."""
+    async def _read_body(self, scope: Scope, headers: Headers, receive: Receive, held: list[bytes]) -> None:
+        """Reads the whole body into `held`. Raises Refused if it is too large or too slow."""
         most = self._config.max_body
         length = headers.get("content-length", "")
         if length.isdecimal() and int(length[:20]) > most:
             raise Refused(
                 413, f"the request has {length[:20]} bytes, but at most {most} are taken; send less at once", _CLOSE
             )
-        chunks, size, more = [], 0, True
+        if scope["path"] in OPEN_PATHS or (scope["method"] in _WITHOUT_BODY and length in ("", "0")):
+            return  # what is sent with such a request is not read
+        size, more = 0, True
         try:
             async with asyncio.timeout(self._config.max_seconds):
                 while more:
                     chunk, more = await _chunk(receive)
-                    chunks.append(chunk)
+                    held.append(chunk)
+                    self._held += len(chunk)
                     size += len(chunk)
                     if size > most:
                         raise Refused(413, f"the request has more than {most} bytes; send less at once", _CLOSE)
+                    if self._held > _BODIES_HELD * most:
+                        raise Refused(
+                            503, "too many large requests at once; ask again in a moment", _CLOSE | {"retry-after": "1"}
+                        )
         except TimeoutError:
             seconds = self._config.max_seconds
             raise Refused(408, f"the request did not come within {seconds:g} seconds; send it faster", _CLOSE) from None
-        return b"".join(chunks)
 
     async def _refuse(self, refused: Refused, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers at once; of a body that is too large, some is read until the answer counts as ended.
@@ -156,11 +149,11 @@ def _replay(body: bytes, receive: Receive) -> Receive:
     return replay
 
 
-def _with_security_headers(send: Send) -> Send:
+def _with_headers(send: Send, more: Mapping[str, str]) -> Send:
     async def send_with_headers(message: Message) -> None:
         if message["type"] == "http.response.start":
             headers = MutableHeaders(scope=message)
-            for name, value in SECURITY_HEADERS.items():
+            for name, value in more.items():
                 headers.setdefault(name, value)
         await send(message)
 

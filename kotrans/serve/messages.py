@@ -1,8 +1,8 @@
 """What the service takes and gives, as JSON. The OpenAPI document is made of these classes."""
 
-from typing import Any
+from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field
 
 # Shape key: T target pieces, S source pieces, U target words, R source words.
 
@@ -17,29 +17,19 @@ class TranslateRequest(Message):
     """What to translate, and how."""
 
     text: str | list[str]
-    """A Korean sentence, or a list of them."""
+    """A Korean text, or a list of texts. Line breaks in a text are kept."""
     beam: int | None = Field(None, ge=1)
-    """Hypotheses kept a step, 1 is greedy; if left out the beam of the model's own config, or `n_best` if that is
-    more."""
+    """Hypotheses kept per step; 1 is greedy. Default: `search.beam` of the model, or `n_best` if that is larger."""
     n_best: int = Field(1, ge=1)
-    """Translations of each sentence; at most the beam."""
-    attention: bool = False
-    """Say what each translation looked at."""
-
-    @field_validator("text", mode="before")
-    @classmethod
-    def first_that_is_no_text(cls, text: Any) -> Any:
-        """Told alone: there may be as many as the body has bytes."""
-        odd = (
-            next((n for n, each in enumerate(text) if not isinstance(each, str)), None) if type(text) is list else None
-        )
-        if odd is not None:
-            raise ValueError(f"item {odd} of the list should be a valid string")
-        return text
+    """Translations of each text; at most the beam."""
+    attention: bool | Literal["all"] = False
+    """True returns the attention weights of the best translation of each text, "all" those of every translation."""
+    split_sentences: bool | None = None
+    """Translate each sentence of a line by itself. Default: null, `search.split_sentences` of the model, else true."""
 
 
 class Attention(Message):
-    """What a translation looked at: by pieces as the model did, and by words as people read."""
+    """What the translation of one sentence looked at: by pieces as in the model, and by words as people read."""
 
     source_pieces: list[str]
     """"▁" begins a word, "<0xE2>" is a byte, "</s>" is the end."""
@@ -57,51 +47,103 @@ class Attention(Message):
 
 
 class Hypothesis(Message):
-    """One translation of a sentence."""
+    """One translation of a text."""
 
     text: str
     """The translation, with literals copied from the source where the model misspelt them."""
     score: float
-    """The log-probability, normalised by length, the mean of all parts. The list is sorted, part by part, by this less
-    `search.verbatim_penalty` for each literal of the source that the model's own text lacks."""
+    """The log-probability, normalised by length, the mean of all sentences of the text. The list is sorted, sentence by
+    sentence, by this less `search.verbatim_penalty` for each literal of the source that the model's own text lacks."""
     finished: bool
-    """False if it was cut at the maximum length."""
-    attention: Attention | None
-    """Null if it was not asked for, the sentence is blank, or the model has no attention."""
+    """False if a sentence was cut at the maximum length."""
+    attention: list[Attention] | None
+    """One for each sentence. Null if it was not asked for, the text is blank, or the model has no attention."""
 
 
 class TranslatedSentence(Message):
-    """A sentence and its translations."""
+    """A text and its translations."""
 
     text: str
     """The best translation."""
     parts: int
-    """How many were translated by themselves: sentences, and parts of those longer than any of training; 0 if it is
-    blank."""
+    """How many sentences were translated by themselves, and parts of those longer than any of training; 0 if the text
+    is blank."""
     hypotheses: list[Hypothesis]
-    """The best `n_best`, fewer if the model found no more."""
+    """The best `n_best`, best first, fewer if the model found no more. They are sorted by score, less
+    `search.verbatim_penalty` for each number or Latin word of the source that a translation lacks; one that was cut is
+    last."""
 
 
 class TranslateResponse(Message):
-    """The translations, in the order of the sentences."""
+    """The translations, in the order of the texts."""
 
     translations: list[TranslatedSentence]
-    """One for each sentence."""
+    """One for each text."""
     model: str
     """Run and checkpoint."""
     beam: int
-    """Hypotheses kept a step."""
+    """Hypotheses kept per step."""
     waited_seconds: float
     """From the arrival of the request until the model began."""
     translated_seconds: float
     """From then until the last sentence was translated."""
 
 
-class Health(Message):
-    """That the service works."""
+class LibreRequest(Message):
+    """What clients of LibreTranslate send; other fields are ignored."""
 
-    status: str
-    """`ok`."""
+    model_config = ConfigDict(extra="ignore")
+
+    q: str | list[str]
+    """A Korean text, or a list of texts."""
+    source: str = "auto"
+    """`ko` or `auto`."""
+    target: str = "en"
+    """`en`."""
+    format: str = "text"
+    """`text`, or `html`, where tags are kept and the text between two tags is translated by itself."""
+    alternatives: int = Field(0, ge=0)
+    """Other translations of each text."""
+    api_key: str | None = None
+    """The token."""
+
+
+class Detected(Message):
+    """The language of a text."""
+
+    confidence: float
+    """Percent of the letters."""
+    language: str
+    """`ko` or `en`."""
+
+
+class LibreResponse(Message):
+    """The answer for clients of LibreTranslate."""
+
+    translatedText: str | list[str]
+    """A text, or a list if a list was sent."""
+    alternatives: list[str] | list[list[str]] | None = None
+    """Other translations, if they were asked for."""
+    detectedLanguage: Detected | list[Detected] | None = None
+    """If `source` was `auto`."""
+
+
+class Language(Message):
+    """A language that the service knows."""
+
+    code: str
+    """Of ISO 639-1."""
+    name: str
+    """In English."""
+    targets: list[str]
+    """What it is translated into."""
+
+
+class Health(Message):
+    """Whether the service is ready."""
+
+    status: Literal["ok", "starting"]
+    """`starting` (with status 503) until every process has loaded the model."""
     model: str
     """Run and checkpoint."""
     version: str

@@ -3,27 +3,36 @@
 import ipaddress
 import math
 import socket
+from functools import partial
 
 import uvicorn
 from starlette.types import ASGIApp
 
 from kotrans.config.serving import ServeConfig
 from kotrans.errors import UsageError
+from kotrans.serve.connections import BoundedProtocol, Connections, connections_possible
 from kotrans.trainer.signals import stop_request
+
+_LOCAL_NAMES = frozenset({"localhost", "127.0.0.1", "[::1]"})
 
 
 def is_loopback(host: str) -> bool:
-    """True if only this machine can reach the address."""
+    """True if only this machine can reach the address, or what the name stands for."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
-        return host.lower() == "localhost"
+        pass
+    try:
+        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError):  # `listen` says so
+        return False
+    return all(ipaddress.ip_address(address[0]).is_loopback for *_, address in found)
 
 
 def check_token(config: ServeConfig, token: str | None) -> None:
     """Raises UsageError if the address needs a token and there is none, or if no header can carry the token."""
-    if token is not None and not (token.isascii() and token.isprintable() and token.strip() == token != ""):
-        raise UsageError("--token: take printable ASCII characters without a blank at either end, and at least one")
+    if token is not None and not (token.isascii() and token.isprintable() and token and " " not in token):
+        raise UsageError("--token: take printable ASCII characters without a blank, and at least one")
     if token is None and not is_loopback(config.host):
         raise UsageError(
             f"--host {config.host}: others could reach the service; give them a token with KOTRANS_TOKEN or --token"
@@ -44,8 +53,19 @@ def listen(config: ServeConfig) -> socket.socket:
 
 def url(listening: socket.socket) -> str:
     """Where a browser finds what listens."""
-    host, port = listening.getsockname()[:2]
-    return f"http://{f'[{host}]' if ':' in host else host}:{port}/"
+    return f"http://{_name(listening)}:{listening.getsockname()[1]}/"
+
+
+def host_names(listening: socket.socket, host: str) -> frozenset[str] | None:
+    """What `Host` may say: this machine's names and the one that is listened on; None if others can reach it."""
+    if not is_loopback(host):
+        return None
+    return _LOCAL_NAMES | {_name(listening), f"[{host.lower()}]" if ":" in host else host.lower()}
+
+
+def _name(listening: socket.socket) -> str:
+    host = listening.getsockname()[0]
+    return f"[{host}]" if ":" in host else host
 
 
 def serve(app: ASGIApp, listening: socket.socket, config: ServeConfig) -> None:
@@ -53,10 +73,14 @@ def serve(app: ASGIApp, listening: socket.socket, config: ServeConfig) -> None:
 
     A client that does not read its answer is not waited for longer than a request may take.
     """
+    most, backlog = connections_possible(config.max_connections)
+    limits = Connections(most, config.max_head_seconds, config.max_seconds)
+    protocol: type = partial(BoundedProtocol, limits)  # type: ignore[assignment]
     server = uvicorn.Server(
         uvicorn.Config(
-            app, log_config=None, log_level="error", access_log=False, ws="none", lifespan="on",
-            server_header=False, proxy_headers=False, timeout_graceful_shutdown=math.ceil(2 * config.max_seconds) + 1,
+            app, http=protocol, log_config=None, log_level="error", access_log=False, ws="none", lifespan="on",
+            server_header=False, proxy_headers=False, backlog=backlog,
+            timeout_graceful_shutdown=math.ceil(2 * config.max_seconds) + 1,
         )
     )  # fmt: skip
     with stop_request():  # the server raises the signal that stopped it once more, when all is finished

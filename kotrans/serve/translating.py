@@ -1,26 +1,42 @@
 """What a thread of the service lets translate: a model in this process, or in one of its own."""
 
+import copy
 import signal
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Callable, Collection, Sequence
 from functools import partial
-from typing import Any, Protocol
+from typing import NamedTuple, Protocol
 
 import torch
 
-from kotrans.assembly import packed, unpacked
-from kotrans.continuous import Answer, Asked, ContinuousTranslator
-from kotrans.errors import ModelError
+from kotrans.continuous import Asked, ContinuousTranslator
 from kotrans.processes import Worker
+from kotrans.serve.answers import FoundLine, found_line
 from kotrans.translate import BatchTranslator
 
 _STEPS = 8  # of a search, until lines that came meanwhile join it
 
 
+class Wanted(NamedTuple):
+    """A line to translate, and of how many of its translations the attention is answered."""
+
+    asked: Asked
+    attention: int
+
+
+Found = tuple[int, FoundLine]
+"""The key of a line, and its translations."""
+
+
 class Translating(Protocol):
     """A search that runs for some steps at each call. After an error it is of no use any more."""
 
-    def __call__(self, joining: Sequence[Asked]) -> list[Answer]:
-        """Takes lines in, goes on for some steps with all that it has, and answers those that are done."""
+    def __call__(self, joining: Sequence[Wanted], dropped: Collection[int]) -> list[Found]:
+        """Takes lines in, forgets those with the dropped keys, goes on for some steps, and answers what is done."""
+        ...
+
+    def interrupt(self) -> None:
+        """Lets a call that is running return after its step. Any thread may call it."""
         ...
 
     def end(self) -> None:
@@ -31,15 +47,37 @@ class Translating(Protocol):
 class Here:
     """Translates in the thread that calls."""
 
-    def __init__(self, translator: BatchTranslator) -> None:
-        self._translator = ContinuousTranslator(translator)
+    def __init__(self, translator: BatchTranslator, memory: int) -> None:
+        """memory: bytes, see ContinuousTranslator."""
+        self._translator = ContinuousTranslator(translator, memory)
+        self._attention: dict[int, int] = {}  # by key
+        self._interrupted = threading.Event()
 
-    def __call__(self, joining: Sequence[Asked]) -> list[Answer]:
-        self._translator.add(joining)
-        return self._translator.step(_STEPS)
+    def __call__(
+        self, joining: Sequence[Wanted], dropped: Collection[int], interrupted: Callable[[], bool] | None = None
+    ) -> list[Found]:
+        """interrupted: asked after each step instead of what `interrupt` says."""
+        self._translator.drop(dropped)
+        for key in dropped:
+            self._attention.pop(key, None)
+        self._attention |= {wanted.asked.key: wanted.attention for wanted in joining}
+        self._translator.add([wanted.asked for wanted in joining])
+        answers = self._translator.step(_STEPS, interrupted or self._was_interrupted)
+        return [(key, found_line(translation, self._attention.pop(key))) for key, translation in answers]
+
+    def interrupt(self) -> None:
+        self._interrupted.set()
+
+    def _was_interrupted(self) -> bool:
+        was = self._interrupted.is_set()
+        self._interrupted.clear()
+        return was
 
     def end(self) -> None:
-        """Nothing is held."""
+        """Lets the memory of a graphics card go, which the next search may need."""
+        del self._translator
+        if torch.cuda.is_initialized():
+            torch.cuda.empty_cache()
 
 
 class Elsewhere:
@@ -48,42 +86,63 @@ class Elsewhere:
     Threads of one process take turns at what is not in its libraries; processes do not.
     """
 
-    def __init__(self, load: Callable[[], BatchTranslator]) -> None:
+    def __init__(self, load: Callable[[], BatchTranslator], memory: int) -> None:
         """`load` is sent to the process, and called there. Raises what it raises, or DataError if it is killed."""
-        self._worker = Worker("translating")
+        self._worker = Worker("translating", interruptible=True)
         try:
-            self._worker.give(_Loaded(load))
-            self([])  # comes back when the model is there
+            self._worker.give(_Loaded(load, memory))
+            self([], [])  # returns when the model is there
         except BaseException:
             self.end()
             raise
 
-    def __call__(self, joining: Sequence[Asked]) -> list[Answer]:
+    def __call__(self, joining: Sequence[Wanted], dropped: Collection[int]) -> list[Found]:
         """Raises DataError if the process was killed."""
-        self._worker.give(joining)
-        answers: list[tuple[int, Any]] = self._worker.take()
-        return [(key, found if isinstance(found, ModelError) else unpacked(found)) for key, found in answers]
+        self._worker.give((joining, dropped))
+        answers: list[Found] = self._worker.take()
+        return answers
+
+    def interrupt(self) -> None:
+        self._worker.interrupt()
 
     def end(self) -> None:
         self._worker.end()
 
 
-def start_of(translator: BatchTranslator, load: Callable[[], BatchTranslator]) -> Callable[[], Translating]:
+def start_of(
+    translator: BatchTranslator, load: Callable[[], BatchTranslator], memory: int
+) -> Callable[[], Translating]:
     """Starts what translates: the translator here if it has one thread, else what `load` loads, elsewhere."""
-    return partial(Here, translator) if translator.threads == 1 else partial(Elsewhere, load)
+    return partial(Here, translator, memory) if translator.threads == 1 else partial(Elsewhere, load, memory)
+
+
+def without_model(translator: BatchTranslator) -> BatchTranslator:
+    """A translator that can only `prepare` lines, so that the weights of its model can be freed."""
+    preparing = copy.copy(translator)
+    del preparing.stepper
+    return preparing
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether memory of the machine or of a graphics card has run out."""
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return True
+    return isinstance(error, RuntimeError) and ("allocate memory" in str(error) or "out of memory" in str(error))
 
 
 class _Loaded:
     """The work of the process."""
 
-    def __init__(self, load: Callable[[], BatchTranslator]) -> None:
+    def __init__(self, load: Callable[[], BatchTranslator], memory: int) -> None:
         self._load = load
+        self._memory = memory
         self._here: Here | None = None
 
-    def __call__(self, joining: Sequence[Asked]) -> list[Answer]:
+    def __call__(
+        self, message: tuple[Sequence[Wanted], Collection[int]], interrupted: Callable[[], bool]
+    ) -> list[Found]:
         if self._here is None:
             signal.signal(signal.SIGTERM, signal.SIG_IGN)  # comes to all: the service finishes what has begun
             torch.set_num_threads(1)
-            self._here = Here(self._load())
-        answers = self._here(joining)
-        return [(key, found if isinstance(found, ModelError) else packed(found)) for key, found in answers]
+            self._here = Here(self._load(), self._memory)
+        return self._here(*message, interrupted)

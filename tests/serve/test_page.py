@@ -49,14 +49,15 @@ def page(browser: "Browser", service: Service) -> Iterator["Page"]:
 
 def answered(service: Service, *lines: str) -> TranslateResponse:
     with service.client() as client:
-        body = {"text": list(lines), "beam": 5, "n_best": 3, "attention": True}
+        body = {"text": list(lines), "beam": 5, "n_best": 3, "attention": "all"}
         return TranslateResponse.model_validate_json(client.post("/translate", json=body).text)
 
 
 def attention_of(answer: TranslateResponse, line: int, hypothesis: int = 0) -> Attention:
     attention = answer.translations[line].hypotheses[hypothesis].attention
     assert attention is not None
-    return attention
+    (of_sentence,) = attention
+    return of_sentence
 
 
 def write(page: "Page", text: str) -> None:

@@ -51,7 +51,7 @@ def test_requests_that_come_together_are_batched_and_each_gets_what_it_would_get
     def ask(line: str, beam: int) -> TranslateResponse:
         with service.client() as client:
             start.wait()
-            body = {"text": line, "beam": beam, "n_best": beam, "attention": True}
+            body = {"text": line, "beam": beam, "n_best": beam, "attention": "all"}
             return TranslateResponse.model_validate_json(client.post("/translate", json=body).text)
 
     with service.client() as client:
@@ -69,13 +69,15 @@ def test_requests_that_come_together_are_batched_and_each_gets_what_it_would_get
             assert [each.text for each in found.hypotheses] == [each.text for each in expected.hypotheses]
             for each, same in zip(found.hypotheses, expected.hypotheses, strict=True):
                 assert each.score == pytest.approx(same.score, abs=1e-5)
-                if each.attention is None:
-                    assert same.weights is None
-                else:
-                    assert same.weights is not None
-                    assert each.attention.target_pieces == list(same.pieces)
-                    for row, weights in zip(each.attention.weights, same.weights.tolist(), strict=True):
-                        assert row == pytest.approx(weights, abs=2e-5)
+                shown = each.attention or []
+                assert [piece for part in shown for piece in part.target_pieces] == list(same.pieces)
+                assert [piece for part in shown for piece in part.source_pieces] == (
+                    list(expected.source_pieces) if shown else []
+                )
+                for part, weights in zip(shown, same.weights_of_parts, strict=True):
+                    assert len(part.weights) == len(weights)
+                    for row, expected_row in zip(part.weights, weights.tolist(), strict=True):
+                        assert row == pytest.approx(expected_row, abs=2e-5)
 
 
 def test_a_list_is_answered_in_its_order_and_without_being_asked_says_no_attention(
@@ -92,14 +94,24 @@ def test_a_list_is_answered_in_its_order_and_without_being_asked_says_no_attenti
 @pytest.mark.parametrize(
     ("body", "says"),
     [
-        ({"text": 3}, "text.str: should be a valid string"),
-        ({"text": ["나무", *[0] * 200]}, "text: item 1 of the list should be a valid string"),
-        ({"text": "나무", **{f"a{n}": 1 for n in range(9)}}, "a2: extra inputs are not permitted; and 6 more"),
-        ({"text": "나무", "beams": 3}, "beams: extra inputs are not permitted"),
+        ({"text": 3}, "text: should be a text or a list of texts"),
+        ({"text": ["나무", *[0] * 200]}, "text: item 1 of the list should be a text"),
+        ({"text": "나무", **{f"a{n}": 1 for n in range(60_000)}}, "a2: there is no such field; and 59,997 more"),
+        ({"text": "나무", "beams": 3}, "beams: there is no such field; did you mean beam?"),
+        ({"text": "나무", "y" * 10_000: 3}, f"{'y' * 100}…: there is no such field"),
+        ({"beam": 3}, 'text: missing; send the text as {"text": "안녕하세요."}'),
+        ([{"text": "나무"}], "body: a list; send one object"),
+        ("나무", "body: should be an object"),
+        ({"text": "나무", "beam": "3"}, "beam: should be a valid integer"),
         ({"text": "나무", "beam": 21}, "beam: 21, but at most 20 is taken"),
         ({"text": "나무", "beam": 2, "n_best": 3}, "n_best: 3 translations of a beam of 2"),
-        ({"text": ["나무"] * 257}, "257 sentences, but at most 256"),
-        ({"text": ["나무", "나" * 2001]}, "sentence 2: 2001 characters, but at most 2000"),
+        ({"text": ["나무"] * 1025}, "1,025 sentences, but at most 1,024"),
+        ({"text": ["네. " * 660] * 2}, "text: more than 1,024 sentences"),
+        ({"text": ["나무", "나" * 2001]}, "line 2: 2,001 characters, but at most 2,000"),
+        (
+            {"text": ["나" * 1900] * 5, "n_best": 3, "attention": "all"},
+            "weights, but at most 1,000,000 are made; ask for the attention of fewer sentences at once",
+        ),
     ],
 )
 def test_what_cannot_be_is_told_in_one_line(service: Service, body: object, says: str) -> None:
@@ -109,7 +121,7 @@ def test_what_cannot_be_is_told_in_one_line(service: Service, body: object, says
         assert says in Problem.model_validate_json(response.text).error
         unread = client.post("/translate", content=b'{"text": ', headers={"content-type": "application/json"})
         assert (unread.status_code, unread.json()) == (
-            422,
+            400,
             {"error": "body: not JSON (Expecting value at character 9); mend it"},
         )
         assert (client.get("/docs").status_code, client.get("/translate").status_code) == (404, 405)
@@ -145,7 +157,9 @@ def test_clients_that_leave_do_no_harm(service: Service) -> None:
 
 def test_only_this_machine_is_meant_and_browsers_are_kept_on_a_short_lead(service: Service) -> None:
     with service.client() as client:
-        assert client.get("/", headers={"host": "elsewhere.example:8000"}).status_code == 403
+        elsewhere = client.get("/", headers={"host": "elsewhere.example:8000"})
+        assert elsewhere.status_code == 403
+        assert "the header `Host` names elsewhere.example" in Problem.model_validate_json(elsewhere.text).error
         assert client.get("/", headers={"host": "localhost:8000"}).status_code == 200
         assert client.get("/", headers={"host": "[::1]:8000"}).status_code == 200
         page = client.get("/")

@@ -1,0 +1,80 @@
+"""A translator over a lookup table that can be held up, and made to fail."""
+
+import threading
+from collections.abc import Sequence
+from types import SimpleNamespace
+
+import torch
+from torch import Tensor
+
+from kotrans.assembly import Assembler, Part, Prepared, TranslatedText, Translation
+from kotrans.config.config import SearchConfig
+from kotrans.search.trellis import Hypothesis
+from kotrans.translate import BatchTranslator
+from tests.search.small_models import VOCABULARY, TableStepper
+
+SECONDS = 30  # until a test gives up
+STEPS = 20  # of each part
+
+
+class HeldStepper(TableStepper):
+    """Says the same piece for ever, once it is let go; breaks at "broken"."""
+
+    def __init__(self) -> None:
+        table = torch.zeros(VOCABULARY, VOCABULARY)
+        table[:, 4], table[:, 5] = 0.75, 0.25
+        super().__init__(table)
+        self.free = threading.Event()
+        self.busy = threading.Event()
+        self.one_step = threading.Semaphore(0)
+        self.joined: list[list[str]] = []  # the parts that joined together
+        self.rows: list[int] = []  # of each step
+
+    def start(self, source: Tensor, mask: Tensor) -> int:
+        parts = ["".join(map(chr, row[real][:-1].tolist())) for row, real in zip(source, mask, strict=True)]
+        self.joined.append(parts)
+        if "broken" in parts:
+            raise MemoryError
+        return super().start(source, mask)
+
+    def step(self, state: int, previous: Tensor) -> tuple[Tensor, int, Tensor | None]:
+        self.busy.set()
+        assert self.free.is_set() or self.one_step.acquire(timeout=SECONDS)
+        self.rows.append(state)
+        logits, after, weights = super().step(state, previous)
+        return logits.clone(), after, weights
+
+    def let_go(self) -> None:
+        """Every step is taken from now on."""
+        self.free.set()
+        self.one_step.release()
+
+
+class Held(BatchTranslator):
+    """Translates a line into itself when it is let go."""
+
+    def __init__(self, *, batch: int = 64, beam: int = 1) -> None:
+        self.config = SearchConfig(
+            beam=beam, batch=batch, max_length_ratio=0, max_length_extra=STEPS, max_repetitions=None, length_penalty=0
+        )
+        self.device = torch.device("cpu")
+        self.stepper = self.held = HeldStepper()
+        self.assembler = Unspelt()
+        self.tokenizer = SimpleNamespace(target=SimpleNamespace(size=VOCABULARY))  # type: ignore[assignment]
+
+
+class Unspelt(Assembler):
+    """Makes a translation of the line itself."""
+
+    def __init__(self) -> None:
+        self._config = SearchConfig(verbatim_penalty=0)
+
+    def assemble(self, prepared: Prepared, found: Sequence[Sequence[Hypothesis]], n_best: int) -> Translation:
+        assert all(len(hypothesis.ids) == STEPS for hypotheses in found for hypothesis in hypotheses)
+        text = TranslatedText(prepared.line, 0.0, 0.0, (), (), (), finished=True, copies=())
+        return Translation(prepared.line, (), (text,), len(found))
+
+
+def prepared(line: str) -> Prepared:
+    """A line with a part for each of its words."""
+    return Prepared(line, [Part([ord(letter) for letter in word], " ") for word in line.split()], cut=False)
