@@ -14,9 +14,9 @@ PACKAGE = Path(kotrans.__file__).parent
 FILES = sorted(PACKAGE.rglob("*.py"))
 ROWS = (
     ("errors", "scratch"),
-    ("text", "sentences", "verbatim", "files", "bundled", "cores", "shares"),
-    ("config", "processes"),
-    ("corpus", "hardware", "distributed", "precision", "sealed"),
+    ("text", "sentences", "verbatim", "files", "bundled", "cores", "shares", "arriving"),
+    ("config", "processes", "resumable"),
+    ("corpus", "hardware", "distributed", "precision", "sealed", "familiarity"),
     ("segmentation",),
     ("tokenizer",),
     ("dataset",),
@@ -43,6 +43,9 @@ WITHOUT_TORCH = (
     "bundled",
     "cores",
     "processes",
+    "arriving",
+    "resumable",
+    "familiarity",
     "config",
     "corpus",
     "tokenizer",

@@ -1,17 +1,19 @@
 """Translators of runs, and of models that were exported from them."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from kotrans.checkpoint import load_checkpoint, read_config
-from kotrans.config.config import Config
+from kotrans.config.config import Config, SearchConfig
 from kotrans.config.loading import load_config, override_config
 from kotrans.errors import CheckpointError, ConfigError
 from kotrans.files import content_key
 from kotrans.hardware import pick_device, pick_precision, set_threads
 from kotrans.runs import Run, find_run, runs_folder
 from kotrans.sealed import Sealed
+from kotrans.trainer.update import memory_errors
 from kotrans.translate import BatchTranslator, translator_of
 
 # Whatever a model was trained in, so that translations compare; a setting may ask for another.
@@ -60,7 +62,8 @@ class FoundRuns:
         config = self.config
         set_threads(config.hardware)
         device = pick_device(config.hardware)
-        checkpoints = [load_checkpoint(each.path, device) for each in self.models]
+        with memory_errors("loading the model", f"free some of the memory of {device}"):
+            checkpoints = [load_checkpoint(each.path, device) for each in self.models]
         precision = pick_precision(config.hardware, device)
         return LoadedRuns(
             translator_of(checkpoints, config.search, device, precision), config, self.models[0].run,
@@ -109,6 +112,14 @@ def find_model(name: str | Path) -> Found:
     if not path.exists():
         raise CheckpointError(f"{path}: there is no such file or folder; give what `kotrans export` wrote")
     return Found(path, str(name), None)
+
+
+@contextmanager
+def translation_memory(search: SearchConfig) -> Iterator[None]:
+    """Inside the block, memory that runs out becomes an error of one line that says what to set."""
+    together = f"translating up to {search.batch} sentences together with beam {search.beam}"
+    with memory_errors(together, f"--set search.batch={max(1, search.batch // 8)} or a smaller beam takes less"):
+        yield
 
 
 def _of_run(run: Run, checkpoint: str) -> Found:

@@ -184,7 +184,8 @@ def test_a_failure_in_the_middle_leaves_the_old_output_as_it_was(run: TinyRun, t
     assert "in.txt:1601: not UTF-8" in result.err
     assert (tmp_path / "out.txt").read_text() == "from before\n"
     assert (tmp_path / "a.jsonl").read_text() == "from before\n"
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.jsonl", "in.txt", "out.txt", "out.txt.partial"]
+    left = ["a.jsonl", "in.txt", "out.txt", "out.txt.partial", "out.txt.partial.jsonl"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == left
     assert len(read_lines(tmp_path / "out.txt.partial")) == 1024  # all that was read before
 
 
