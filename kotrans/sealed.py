@@ -96,6 +96,6 @@ class Sealed:
 
 def damaged(path: Path, name: str) -> CheckpointError:
     """What to say of a file that is not what was sealed."""
-    return CheckpointError(
-        f"{path}: this checkpoint is damaged ({name} is missing or not what was written); take another one of the run"
-    )
+    packed = "copy it again, or make it again with `kotrans export`"
+    remedy = packed if path.is_file() else "take another one of the run"
+    return CheckpointError(f"{path}: this checkpoint is damaged ({name} is missing or not what was written); {remedy}")

@@ -38,7 +38,9 @@ def translate(
     ] = False,
     runs: RunNames = None,
     models: Models = None,
-    beam: Annotated[int | None, typer.Option(metavar="N", help="Beam; search.beam of the run if left out.")] = None,
+    beam: Annotated[
+        int | None, typer.Option(min=1, max=1000, metavar="N", help="Beam; search.beam of the run if left out.")
+    ] = None,
     n_best: Annotated[
         int, typer.Option(min=1, metavar="N", help="Translations a line, tab-separated, each followed by its score.")
     ] = 1,

@@ -1,5 +1,6 @@
 """Translators of runs, and of models that were exported from them."""
 
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -11,10 +12,13 @@ from kotrans.config.loading import load_config, override_config
 from kotrans.errors import CheckpointError, ConfigError
 from kotrans.files import content_key
 from kotrans.hardware import pick_device, pick_precision, set_threads
+from kotrans.pipeline.default_run import warning_of_better_run
 from kotrans.runs import Run, find_run, runs_folder
 from kotrans.sealed import Sealed
 from kotrans.trainer.update import memory_errors
 from kotrans.translate import BatchTranslator, translator_of
+
+logger = logging.getLogger(__name__)
 
 # Whatever a model was trained in, so that translations compare; a setting may ask for another.
 _PRECISION = "hardware.precision=fp32"
@@ -101,11 +105,14 @@ def find_model(name: str | Path) -> Found:
     name. Raises CheckpointError if there is no such model.
     """
     if name == "":
-        return _of_run(find_run(None), "")
+        run = find_run(None)
+        if warning := warning_of_better_run(run):
+            logger.warning("warning: %s", warning)
+        return _of_run(run, "")
     if isinstance(name, str):
-        run, _, checkpoint = name.partition("/")
-        if run and ((runs_folder() / run / "run.json").is_file() or not Path(name).exists()):
-            return _of_run(find_run(run), checkpoint)
+        run_name, _, checkpoint = name.partition("/")
+        if run_name and ((runs_folder() / run_name / "run.json").is_file() or not Path(name).exists()):
+            return _of_run(find_run(run_name), checkpoint)
     path = Path(name)
     if (path / "run.json").is_file():
         return _of_run(Run(path.resolve()), "")
