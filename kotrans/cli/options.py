@@ -1,5 +1,6 @@
 """Options that several commands share, and how a config is found from them."""
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -88,6 +89,23 @@ Source = Annotated[
 Reference = Annotated[
     Path | None, typer.Option(help="Reference translations, a line each.", metavar="FILE", show_default=False)
 ]
+
+
+def with_korean(encoding: str) -> str:
+    """The encoding if Korean can be written in it, else UTF-8: a locale that is not set says nothing of a terminal."""
+    try:
+        "가".encode(encoding)
+    except (UnicodeEncodeError, LookupError):
+        return "utf-8"
+    return encoding
+
+
+def utf8_argument(argument: str) -> str:
+    """An argument of the command line that is UTF-8, whatever the locale made of it."""
+    try:
+        return os.fsencode(argument).decode("utf-8")
+    except UnicodeError:
+        return argument
 
 
 def find_config(path: Path | None, settings: list[str] | None) -> "Config":

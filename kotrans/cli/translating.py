@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
-from kotrans.cli.options import Models, RunNames, Settings
+from kotrans.cli.options import Models, RunNames, Settings, utf8_argument, with_korean
 from kotrans.cli.output import made_with, say, with_progress, with_remarks, write_lines_of
 from kotrans.errors import KotransError, UsageError
 
@@ -229,7 +229,8 @@ def _standard_input() -> Iterable[bytes]:
 
 
 def checked_text(sentence: str, number: int) -> str:
-    """Bytes of an argument that are not UTF-8 arrive as lone surrogates."""
+    """An argument as text. Raises UsageError for bytes that are not UTF-8, which arrive as lone surrogates."""
+    sentence = utf8_argument(sentence)
     if any("\ud800" <= character <= "\udfff" for character in sentence):
         raise UsageError(f"sentence {number}: not UTF-8 text; put it into a file and give --file")
     return sentence
@@ -253,7 +254,9 @@ def _prompt(loaded: "LoadedRuns", n_best: int) -> None:
 
     typer.echo("Type a Korean sentence; an empty line or Ctrl-D leaves.", err=True)
     if isinstance(sys.stdin, TextIOWrapper):
-        sys.stdin.reconfigure(errors="replace")  # half a syllable, as some terminals leave after a backspace
+        sys.stdin.reconfigure(
+            encoding=with_korean(sys.stdin.encoding), errors="replace"
+        )  # half a syllable, as some terminals leave after a backspace
     with suppress(ImportError):
         import readline  # noqa: F401  (lets `input` edit the line and remember earlier ones)
     while line := _ask().strip():

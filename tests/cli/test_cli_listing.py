@@ -1,5 +1,6 @@
 """What the command line tells of itself, of configs, of runs and of corpora."""
 
+import io
 import json
 import os
 import re
@@ -12,6 +13,7 @@ import pytest
 import yaml
 
 from kotrans import __version__, bundled
+from kotrans.cli import main
 from kotrans.cli.options import find_config
 from kotrans.config.loading import known_keys, load_config
 from tests.tiny_run import TinyRun, kotrans
@@ -146,6 +148,32 @@ def test_corpora_are_listed_with_size_licence_and_whether_they_are_here(
     assert "train 94,123" in rows["korean-english-news"]
     assert "CC-BY-SA-3.0" in rows["korean-english-news"]
     assert "not fetched" in rows["jhe"]
+
+
+class Terminal(io.TextIOWrapper):
+    """A terminal of some encoding."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(
+    ("encoding", "written"),
+    [("cp949", "cp949"), ("euc_kr", "euc_kr"), ("utf-8", "utf-8"), ("ascii", "utf-8"), ("cp437", "utf-8")],
+)
+def test_a_terminal_keeps_an_encoding_that_has_korean_and_gets_utf8_for_others(
+    encoding: str, written: str, run: TinyRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    raw = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", terminal := Terminal(raw, encoding=encoding))
+    monkeypatch.setattr(sys, "stderr", Terminal(io.BytesIO(), encoding=encoding))
+    monkeypatch.setattr(sys, "argv", ["kotrans", "config", "show", "--set", "corpora=[{name: '말뭉치 — 하나'}]"])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 0
+    terminal.flush()
+    shown = raw.getvalue().decode(written)
+    assert "말뭉치 — 하나" in shown or "말뭉치 ? 하나" in shown
 
 
 def test_a_poor_default_run_is_told_where_a_far_better_one_of_the_same_corpora_is_there(
