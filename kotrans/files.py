@@ -10,7 +10,6 @@ import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from io import BufferedReader
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -98,17 +97,6 @@ def growing_file(final: Path) -> Iterator[Path]:
     finally:
         if partial.exists() and not partial.stat().st_size:
             partial.unlink()
-
-
-def keep_lines(path: Path, multiple: int) -> int:
-    """Cuts a file after as many whole lines as a multiple of a number allows, and gives how many; 0 without a file."""
-    if not path.exists():
-        return 0
-    with path.open("rb+") as file:
-        kept = sum(line.endswith(b"\n") for line in file) // multiple * multiple
-        file.seek(0)
-        file.truncate(sum(len(line) for line in islice(file, kept)))
-    return kept
 
 
 @contextmanager

@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
+from difflib import get_close_matches
 from functools import cached_property
 from itertools import count
 from pathlib import Path
@@ -255,7 +256,7 @@ def find_run(name: str | None, *, unfinished: bool = False, config: str | None =
         run = named_run(name)
         if not (run.folder / "run.json").is_file():
             known = ", ".join(run.name for run in all_runs()) or "none yet"
-            raise CheckpointError(f"{run.folder}: there is no such run; runs here: {known}")
+            raise CheckpointError(f"{run.folder}: there is no such run; runs here: {known}{_nearest(name)}")
         return run
     runs = [(run, run.record()) for run in all_runs()]
     if config is not None:
@@ -269,6 +270,11 @@ def find_run(name: str | None, *, unfinished: bool = False, config: str | None =
         raise CheckpointError(f"{runs_folder()}: no unfinished run to resume; start one with `kotrans train`")
     hint = f"; {runs[-1][0].name} is unfinished: name it with --run, or finish it with --resume" if runs else ""
     raise CheckpointError(f"{runs_folder()}: no finished run yet; train one with `kotrans train`{hint}")
+
+
+def _nearest(name: str) -> str:
+    near = get_close_matches(name, [run.name for run in all_runs()], n=1)
+    return f"; did you mean {near[0]}?" if near else ""
 
 
 def new_run(name: str | None, config: str) -> Run:

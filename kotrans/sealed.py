@@ -143,5 +143,6 @@ def unreadable(path: Path, error: OSError) -> CheckpointError:
 
 def damaged(path: Path, name: str) -> DamagedError:
     """What to say of a file that is not what was sealed."""
-    remedy = "copy or export it again" if path.is_file() else "take another one of the run"
+    packed = "copy it again, or make it again with `kotrans export`"
+    remedy = packed if path.is_file() else "use another checkpoint of the run"
     return DamagedError(f"{path}: this checkpoint is damaged ({name} is missing or not what was written); {remedy}")

@@ -17,6 +17,7 @@ from kotrans.config.sections import Section, TokenizerConfig
 from kotrans.corpus.sample import LineSample
 from kotrans.corpus.vocabulary_size import vocabulary_for
 from kotrans.errors import ConfigError, DataError
+from kotrans.familiarity import Familiarity
 from kotrans.files import content_key, new_directory, read_bytes, sha256, write_json
 from kotrans.segmentation import Segmenter
 from kotrans.text import normalize
@@ -68,6 +69,8 @@ class TokenizerManifest(Section):
     """SHA-256 of each model file."""
     source: SideStatistics
     target: SideStatistics
+    familiarity: Familiarity | None = None
+    """Tells source lines that are unlike the training text; None in older tokenizers."""
 
     @classmethod
     def read(cls, folder: Path) -> Self:
@@ -111,6 +114,7 @@ def train_tokenizer(
     models = _train_all(config, {"joint": [*texts.values()]} if config.joint else {s: [t] for s, t in texts.items()})
     vocabularies = {name: Vocabulary(model) for name, model in models.items()}
     inputs = {side: sha256(path) for side, path in files.items()}
+    source = vocabularies.get("joint") or vocabularies["source"]
     with new_directory(folder) as scratch:
         for name, model in models.items():
             (scratch / f"{name}.model").write_bytes(model)
@@ -120,8 +124,9 @@ def train_tokenizer(
             settings=config,
             seed=seed,
             models={f"{name}.model": sha256(scratch / f"{name}.model") for name in models},
-            source=_measure(vocabularies.get("joint") or vocabularies["source"], texts["source"]),
+            source=_measure(source, texts["source"]),
             target=_measure(vocabularies.get("joint") or vocabularies["target"], texts["target"]),
+            familiarity=Familiarity.measure(measured := texts["source"].measured, source.encode(measured), source.size),
         )
         write_json(scratch / "manifest.json", manifest.model_dump(mode="json"))
     return manifest
@@ -324,6 +329,11 @@ class Tokenizer:
             if sha256(folder / name) != digest:
                 raise DataError(f"{folder / name}: damaged; delete {folder} and run `kotrans tokenize` again")
         return cls({name: read_bytes(folder / name) for name in manifest.models}, manifest)
+
+    def is_unfamiliar(self, line: str) -> bool:
+        """Whether a source line is mostly made of what the training text never had; False if nothing tells it."""
+        familiarity = self.manifest.familiarity
+        return familiarity is not None and familiarity.is_unlike(line, self.source.encode([line])[0])
 
     def save(self, folder: Path) -> None:
         """Writes the models and the manifest into a folder, as `load` wants them."""

@@ -72,9 +72,18 @@ class BatchTranslator:
         Raises ModelError if a line is too long for a model with `attention.score: location`, UsageError for an `n_best`
         below 1 or above the beam.
         """
-        check_n_best(n_best, self.config.beam)
         remaining = iter(lines)
-        while chunk := list(islice(remaining, self.lines_ahead)):
+        yield from self.translate_chunks(
+            iter(lambda: list(islice(remaining, self.lines_ahead)), []),
+            n_best, first=first, split_sentences=split_sentences,
+        )  # fmt: skip
+
+    def translate_chunks(
+        self, chunks: Iterable[Sequence[str]], n_best: int = 1, *, first: int = 1, split_sentences: bool | None = None
+    ) -> Iterator[Translation]:
+        """The same of lines that come in chunks: all of a chunk are translated before the next one is asked for."""
+        check_n_best(n_best, self.config.beam)
+        for chunk in chunks:
             yield from self.translate_chunk(chunk, n_best, first, self._shares.count, split_sentences=split_sentences)
             first += len(chunk)
 

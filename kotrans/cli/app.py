@@ -19,6 +19,7 @@ from kotrans.cli import (
     training,
     translating,
 )
+from kotrans.cli.options import with_korean
 from kotrans.errors import KotransError, UsageError
 
 # What the machine says no to, whatever was being written or read; anything else is a bug and keeps its traceback.
@@ -89,10 +90,16 @@ def main() -> None:
 
 
 def _speak_utf8() -> None:
-    """Files and pipes are written in UTF-8 on every system; a terminal keeps its encoding, and gets "?" at worst."""
+    """Files and pipes are written in UTF-8 with "\\n" on every system.
+
+    A terminal keeps an encoding that has Korean, such as cp949, and shows "?" for what that lacks.
+    """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
-            stream.reconfigure(encoding=stream.encoding if stream.isatty() else "utf-8", errors="replace")
+            if stream.isatty():
+                stream.reconfigure(encoding=with_korean(stream.encoding), errors="replace")
+            else:
+                stream.reconfigure(encoding="utf-8", errors="replace", newline="\n")
 
 
 def _fail(message: str, code: int) -> None:

@@ -1,19 +1,26 @@
 """`kotrans runs`, `kotrans corpora`, `kotrans config show`."""
 
+from contextlib import suppress
+
 import typer
 
 from kotrans.cli.options import ConfigPath, Settings, find_config
+from kotrans.errors import CheckpointError
 
 config = typer.Typer(no_args_is_help=True, help="Look at a config, or at everything that can be set.")
 
 
 def runs() -> None:
     """List the runs: status, updates, best dev BLEU, size and date."""
+    from kotrans.pipeline.default_run import warning_of_better_run
     from kotrans.report.tables import runs_table
-    from kotrans.runs import all_runs, runs_folder
+    from kotrans.runs import all_runs, find_run, runs_folder
 
     found = list(all_runs())
     typer.echo(runs_table(found) if found else f"{runs_folder()}: no runs yet; train one with `kotrans train`")
+    with suppress(CheckpointError):  # none is finished
+        if warning := warning_of_better_run(find_run(None)):
+            typer.echo(f"warning: {warning}", err=True)
 
 
 def corpora() -> None:

@@ -1,5 +1,6 @@
 """Options that several commands share, and how a config is found from them."""
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -117,6 +118,23 @@ def with_split_sentences(settings: list[str] | None, split_sentences: bool | Non
     """The settings, with that of `--split-sentences` if it was given."""
     given = [] if split_sentences is None else [f"search.split_sentences={str(split_sentences).lower()}"]
     return [*(settings or []), *given]
+
+
+def with_korean(encoding: str) -> str:
+    """The encoding if Korean can be written in it, else UTF-8: a locale that is not set says nothing of a terminal."""
+    try:
+        "가".encode(encoding)
+    except (UnicodeEncodeError, LookupError):
+        return "utf-8"
+    return encoding
+
+
+def utf8_argument(argument: str) -> str:
+    """An argument of the command line that is UTF-8, whatever the locale made of it."""
+    try:
+        return os.fsencode(argument).decode("utf-8")
+    except UnicodeError:
+        return argument
 
 
 def find_config(path: Path | None, settings: list[str] | None) -> "Config":

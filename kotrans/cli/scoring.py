@@ -37,12 +37,12 @@ def score(
     A line for each pair: normalised score, log-probability and number of pieces, tab-separated.
     """
     pairs = _pairs(pair, source, target)
-    settings = with_split_sentences(settings, split_sentences)
-    scored = write_attention_on_the_way(
-        attention, load_models([*(runs or []), *(models or [])], settings).translator.score(pairs)
-    )
-    for translation in scored:
-        sys.stdout.write(to_json(translation) + "\n" if as_json else _line(translation))
+    loaded = load_models([*(runs or []), *(models or [])], with_split_sentences(settings, split_sentences))
+    from kotrans.pipeline.translation import translation_memory
+
+    with translation_memory(loaded.config.search):
+        for translation in write_attention_on_the_way(attention, loaded.translator.score(pairs)):
+            sys.stdout.write(to_json(translation) + "\n" if as_json else _line(translation))
     sys.stdout.flush()
 
 

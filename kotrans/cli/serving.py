@@ -24,7 +24,10 @@ def serve(
         str | None, typer.Option(metavar="ADDRESS", help="Listen here; serve.host if left out.", show_default=False)
     ] = None,
     port: Annotated[
-        int | None, typer.Option(metavar="N", help="0 takes a free one; serve.port if left out.", show_default=False)
+        int | None,
+        typer.Option(
+            min=0, max=65_535, metavar="N", help="0 takes a free one; serve.port if left out.", show_default=False
+        ),
     ] = None,
     token: Annotated[
         str | None,

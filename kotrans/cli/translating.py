@@ -3,22 +3,34 @@
 import gc
 import json
 import sys
+from collections import deque
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from io import TextIOWrapper
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TextIO
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
-from kotrans.cli.options import Models, RunNames, Settings, SplitSentences, file_option, with_split_sentences
-from kotrans.errors import ModelError, UsageError
+from kotrans.cli.options import (
+    Models,
+    RunNames,
+    Settings,
+    SplitSentences,
+    file_option,
+    utf8_argument,
+    with_korean,
+    with_split_sentences,
+)
+from kotrans.cli.output import made_with, say, with_progress, with_remarks, write_lines_of
+from kotrans.errors import KotransError, UsageError
 
 if TYPE_CHECKING:
+    from kotrans.arriving import ArrivingLines
     from kotrans.assembly import Translation
     from kotrans.pipeline.translation import LoadedRuns
-    from kotrans.translate import BatchTranslator
+    from kotrans.resumable import ResumableOutput
 
 
 def translate(
@@ -35,7 +47,9 @@ def translate(
     ] = False,
     runs: RunNames = None,
     models: Models = None,
-    beam: Annotated[int | None, typer.Option(metavar="N", help="Beam; search.beam of the run if left out.")] = None,
+    beam: Annotated[
+        int | None, typer.Option(min=1, max=1000, metavar="N", help="Beam; search.beam of the run if left out.")
+    ] = None,
     n_best: Annotated[
         int, typer.Option(min=1, metavar="N", help="Translations a line, tab-separated, each followed by its score.")
     ] = 1,
@@ -52,70 +66,129 @@ def translate(
     settings: Settings = None,
 ) -> None:
     """Translate sentences, a file, piped text, or what you type."""
+    prompted = not sentences and not file and sys.stdin.isatty()
+    _check(sentences, file, out, attention, prompted=prompted, as_json=as_json, go_on=go_on)
+    beam_setting = [f"search.beam={beam}"] if beam is not None else []
+    overrides = with_split_sentences([*(settings or []), *beam_setting], split_sentences)
+    names = [*(runs or []), *(models or [])]
+    if prompted:
+        _prompt(load_models(names, overrides), n_best)
+        return
+    output = _output(out, go_on=go_on)
+    text = _Text(sentences, file, read_now=not go_on)
+    loaded = load_models(names, overrides)
+    with output.claimed() if output else nullcontext():
+        _translate(loaded, text, output, _Form(n_best, as_json, attention), go_on=go_on)
+
+
+class _Form(NamedTuple):
+    """What is written of each translation."""
+
+    n_best: int
+    as_json: bool
+    attention: Path | None
+
+    def line(self, translation: "Translation") -> str:
+        return to_json(translation) if self.as_json else _line(translation, self.n_best)
+
+
+class _Text:
+    """The lines to translate: arguments, a file, or a pipe."""
+
+    def __init__(self, sentences: list[str] | None, file: Path | None, *, read_now: bool) -> None:
+        """read_now: begin to read a pipe, so that it is full when the model is loaded."""
+        self.file = file
+        self.is_piped = not sentences and not file
+        self.lines = iter(_lines(sentences, file))
+        self._arriving = self._arrive() if self.is_piped and read_now else None
+
+    def translations(self, loaded: "LoadedRuns", n_best: int, first: int) -> "Iterator[Translation]":
+        """The first of the lines has the number `first` in messages."""
+        from kotrans.pipeline.long_text import translate_chunks, translate_text
+
+        if not self.is_piped:
+            return translate_text(loaded, self.lines, n_best, first=first)
+        arriving = self._arriving or self._arrive()
+        return translate_chunks(loaded, arriving.chunks(loaded.translator.lines_ahead), n_best, first=first)
+
+    def skip(self, output: "ResumableOutput", digests: list[str], ahead: int) -> int:
+        """Passes over the lines that are done, which must be those of the digests.
+
+        Returns how many of them are translated again. Lines that are read together are sorted into batches, and a
+        batch of others may round otherwise: so those after a multiple of `ahead` have their neighbours again. In a pipe
+        it is chance which lines are read together.
+        """
+        again = 0 if self.is_piped else len(digests) % ahead
+        kept = deque(output.check_input(self.lines, digests), maxlen=again)
+        self.lines = chain(kept, self.lines)
+        return again
+
+    def count(self) -> int | None:
+        """How many lines there are, if they are in a file."""
+        from kotrans.files import stream_lines
+
+        return sum(1 for _ in stream_lines(self.file)) if self.file and self.file.is_file() else None
+
+    def _arrive(self) -> "ArrivingLines":
+        from kotrans.arriving import ArrivingLines
+
+        return ArrivingLines(self.lines)
+
+
+def _translate(
+    loaded: "LoadedRuns", text: _Text, output: "ResumableOutput | None", form: _Form, *, go_on: bool
+) -> None:
+    made = made_with(loaded, form.n_best, as_json=form.as_json)
+    done = again = 0
+    if output and go_on:
+        done, again = _resume(output, text, made, loaded.translator.lines_ahead)
+    elif output:
+        output.check_unused()  # again, now that no other process can begin
+    shown = sys.stderr.isatty() and (text.is_piped or text.file is not None)
+    shown = shown and (output is not None or not sys.stdout.isatty())
+    total = text.count() if shown else None
+    translations = islice(text.translations(loaded, form.n_best, done - again + 1), again, None)
+    remarked = with_remarks(translations, loaded.translator.tokenizer.is_unfamiliar, done + 1)
+    counted = with_progress(write_attention_on_the_way(form.attention, remarked), total=total, done=done, shown=shown)
+    write_lines_of(((each.source, form.line(each)) for each in counted), output, made)
+
+
+def _resume(output: "ResumableOutput", text: _Text, made: dict[str, Any], ahead: int) -> tuple[int, int]:
+    """How many lines are done, and how many of these are translated again."""
+    from kotrans.files import disk_errors
+
+    with disk_errors(output.partial, "nothing was changed"):
+        digests = output.resume(made)
+    again = text.skip(output, digests, ahead)
+    say(f"going on after line {len(digests)}")
+    return len(digests), again
+
+
+def _check(
+    sentences: list[str] | None, file: Path | None, out: Path | None, attention: Path | None,
+    *, prompted: bool, as_json: bool, go_on: bool,
+) -> None:  # fmt: skip
     if file and sentences:
         raise UsageError("give either sentences or --file, not both")
-    prompted = not sentences and not file and sys.stdin.isatty()
-    if prompted:
-        _check_prompt(out, attention, as_json=as_json)
-    _check_out(out, go_on, attention)
-    overrides = [f"search.beam={beam}"] if beam is not None else []
-    loaded = load_models(
-        [*(runs or []), *(models or [])], with_split_sentences([*(settings or []), *overrides], split_sentences)
-    )
-    if prompted:
-        _prompt(loaded.translator, n_best)
-        return
-    done = _done(out, loaded.translator.lines_ahead) if out and go_on else 0
-    remaining = islice(_lines(sentences, file), done, None)
-    translations = _tell_parts(_translations(loaded, remaining, n_best, done + 1, in_file=file is not None), done + 1)
-    told = write_attention_on_the_way(attention, translations)
-    _write((to_json(each) if as_json else _line(each, n_best) for each in told), out)
-
-
-def _translations(
-    loaded: "LoadedRuns", lines: Iterable[str], n_best: int, first: int, *, in_file: bool
-) -> "Iterator[Translation]":
-    """Of a pipe nobody knows how long the next lines take: processes would hold back what is done."""
-    if not in_file:
-        return loaded.translator.translate(lines, n_best, first=first)
-    from kotrans.pipeline.long_text import translate_text
-
-    return translate_text(loaded, lines, n_best, first=first)
-
-
-def _check_prompt(out: Path | None, attention: Path | None, *, as_json: bool) -> None:
-    if out or attention:
+    if prompted and (out or attention):
         raise UsageError("--out and --attention want text: give sentences, --file, or pipe it in")
-    if as_json:
+    if prompted and as_json:
         raise UsageError("--json wants text: give sentences, --file, or pipe it in")
-
-
-def _check_out(out: Path | None, go_on: bool, attention: Path | None) -> None:
-    from kotrans.files import partial_of
-
     if go_on and (attention or not out):
         raise UsageError("--continue: goes on with --out, and cannot with --attention, of which nothing was kept")
     if out and out.is_dir():
         raise UsageError(f"--out {out}: is a folder; name a file")
-    if out and not go_on and (partial := partial_of(out.resolve())).exists():
-        raise UsageError(
-            f"--out {out}: {partial.name} is there from an interrupted translation; "
-            "go on after its lines with --continue, or delete it"
-        )
 
 
-def _done(out: Path, ahead: int) -> int:
-    """How many lines an interrupted translation has left. What is read ahead together is translated again together.
+def _output(out: Path | None, *, go_on: bool) -> "ResumableOutput | None":
+    if out is None:
+        return None
+    from kotrans.resumable import ResumableOutput
 
-    A sentence has the same translation beside any others but for rounding; this way its bytes are the same as well.
-    """
-    from kotrans.files import disk_errors, keep_lines, partial_of
-
-    partial = partial_of(out.resolve())
-    with disk_errors(partial, "nothing was changed"):
-        done = keep_lines(partial, ahead)
-    typer.echo(f"going on after line {done}", err=True)
-    return done
+    output = ResumableOutput(out)
+    if not go_on:
+        output.check_unused()
+    return output
 
 
 def load_models(names: list[str | Path], settings: list[str]) -> "LoadedRuns":
@@ -150,47 +223,27 @@ def _lines(sentences: list[str] | None, file: Path | None) -> Iterable[str]:
         return [
             line for number, sentence in enumerate(sentences, 1) for line in checked_text(sentence, number).split("\n")
         ]
-    return stream_lines(file) if file else decode_lines(sys.stdin.buffer, "standard input")
+    return stream_lines(file) if file else decode_lines(_standard_input(), "standard input")
+
+
+def _standard_input() -> Iterable[bytes]:
+    """Lines of standard input.
+
+    Not of `sys.stdin.buffer`: when Python ends it takes the lock of that, which the thread that waits for a line has,
+    and aborts.
+    """
+    try:
+        return open(sys.stdin.fileno(), "rb", closefd=False)
+    except OSError:  # not a file
+        return sys.stdin.buffer
 
 
 def checked_text(sentence: str, number: int) -> str:
-    """Bytes of an argument that are not UTF-8 arrive as lone surrogates."""
+    """An argument as text. Raises UsageError for bytes that are not UTF-8, which arrive as lone surrogates."""
+    sentence = utf8_argument(sentence)
     if any("\ud800" <= character <= "\udfff" for character in sentence):
         raise UsageError(f"sentence {number}: not UTF-8 text; put it into a file and give --file")
     return sentence
-
-
-def _tell_parts(translations: "Iterator[Translation]", first: int = 1) -> "Iterator[Translation]":
-    for number, translation in enumerate(translations, first):
-        if translation.cut:
-            told = f"line {number}: has a sentence longer than what the run was trained on; it is translated in parts"
-            typer.echo(told, err=True)
-        yield translation
-
-
-def _write(lines: Iterable[str], out: Path | None) -> None:
-    if out is None:
-        _to_stream(lines, sys.stdout)
-        return
-    from kotrans.files import disk_errors, growing_file, partial_of
-
-    try:
-        with (
-            disk_errors(out, "it is as it was before"),
-            growing_file(out) as growing,
-            growing.open("a", encoding="utf-8", newline="\n", buffering=1) as stream,
-        ):
-            _to_stream(lines, stream)
-    except BaseException:
-        if (partial := partial_of(out.resolve())).exists():
-            typer.echo(f"{partial}: has the lines that are done; the same command with --continue goes on", err=True)
-        raise
-
-
-def _to_stream(lines: Iterable[str], stream: TextIO) -> None:
-    for line in lines:
-        stream.write(line + "\n")
-    stream.flush()
 
 
 def _line(translation: "Translation", n_best: int) -> str:
@@ -206,17 +259,22 @@ def to_json(translation: "Translation") -> str:
     return json.dumps(translation_record(translation), ensure_ascii=False)
 
 
-def _prompt(translator: "BatchTranslator", n_best: int) -> None:
+def _prompt(loaded: "LoadedRuns", n_best: int) -> None:
+    from kotrans.pipeline.long_text import translate_text
+
     typer.echo("Type a Korean sentence; an empty line or Ctrl-D leaves.", err=True)
     if isinstance(sys.stdin, TextIOWrapper):
-        sys.stdin.reconfigure(errors="replace")  # half a syllable, as some terminals leave after a backspace
+        sys.stdin.reconfigure(
+            encoding=with_korean(sys.stdin.encoding), errors="replace"
+        )  # half a syllable, as some terminals leave after a backspace
     with suppress(ImportError):
         import readline  # noqa: F401  (lets `input` edit the line and remember earlier ones)
     while line := _ask().strip():
         try:
-            for translation in _tell_parts(translator.translate([line], n_best)):
+            found = with_remarks(translate_text(loaded, [line], n_best), loaded.translator.tokenizer.is_unfamiliar)
+            for translation in found:
                 typer.echo(_line(translation, n_best))
-        except ModelError as error:
+        except KotransError as error:
             typer.echo(f"error: {error}", err=True)
 
 
@@ -230,3 +288,6 @@ def _ask() -> str:
     except EOFError:
         typer.echo(err=True)
         return ""
+    except KeyboardInterrupt:
+        typer.echo(err=True)  # or what the shell prints next would stand in the line of the prompt
+        raise

@@ -203,6 +203,16 @@ class Config(Section):
         return self
 
     @model_validator(mode="after")
+    def location_knows_its_positions(self) -> Self:
+        if self.attention.score == "location" and self.attention.max_source_length is None:
+            longest = self.batches.max_pieces + 1  # and the end of the sentence
+            raise ValueError(
+                "attention.score is `location`, which needs attention.max_source_length; "
+                f"set it to {longest}, one more than batches.max_pieces"
+            )
+        return self
+
+    @model_validator(mode="after")
     def a_lexical_model_looks_by_attention(self) -> Self:
         if self.decoder.lexical and self.attention.score == "none":
             raise ValueError("decoder.lexical needs attention, but attention.score is `none`")

@@ -202,9 +202,7 @@ class AttentionConfig(Section):
     """Most source pieces, needed by `location`."""
 
     @model_validator(mode="after")
-    def location_knows_its_positions(self) -> Self:
-        if self.score == "location" and self.max_source_length is None:
-            raise ValueError("attention.score is `location`, which needs attention.max_source_length")
+    def only_products_are_scaled(self) -> Self:
         if self.scale and self.score not in ("dot", "general"):
             raise ValueError(f"attention.scale is for `dot` and `general`, but attention.score is `{self.score}`")
         return self

@@ -3,11 +3,11 @@
 Threads of one process take turns at what is not in its libraries; processes do not.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain, count, islice
 
 from kotrans.assembly import Translation, packed, unpacked
-from kotrans.pipeline.translation import LoadedRuns
+from kotrans.pipeline.translation import LoadedRuns, translation_memory
 from kotrans.processes import MOST_PROCESSES, ordered_map
 from kotrans.translate import BatchTranslator
 
@@ -19,8 +19,24 @@ def translate_text(
 ) -> Iterator[Translation]:
     """As `BatchTranslator.translate`, bit for bit; on 2 to 8 cores processes translate a text of several chunks.
 
-    Reads some chunks ahead. Raises what that does, and DataError if a process is killed.
+    Reads some chunks ahead. Raises what that does, DataError if a process is killed, and TrainingError if memory runs
+    out.
     """
+    with translation_memory(loaded.config.search):
+        yield from _translate_text(loaded, lines, n_best, first, split_sentences)
+
+
+def translate_chunks(
+    loaded: LoadedRuns, chunks: Iterable[Sequence[str]], n_best: int = 1, *, first: int = 1
+) -> Iterator[Translation]:
+    """As `BatchTranslator.translate_chunks`. Raises what that does, and TrainingError if memory runs out."""
+    with translation_memory(loaded.config.search):
+        yield from loaded.translator.translate_chunks(chunks, n_best, first=first)
+
+
+def _translate_text(
+    loaded: LoadedRuns, lines: Iterable[str], n_best: int, first: int, split_sentences: bool | None
+) -> Iterator[Translation]:
     translator, remaining = loaded.translator, iter(lines)
     size, threads = translator.lines_ahead, translator.threads
     chunks = iter(lambda: list(islice(remaining, size)), [])

@@ -1,19 +1,25 @@
 """Translators of runs, and of models that were exported from them."""
 
-from collections.abc import Callable, Sequence
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from kotrans.checkpoint import load_checkpoint, read_config
-from kotrans.config.config import Config
+from kotrans.config.config import Config, SearchConfig
 from kotrans.config.loading import load_config, override_config
 from kotrans.errors import CheckpointError, ConfigError
 from kotrans.files import content_key
 from kotrans.hardware import pick_device, pick_precision, set_threads
+from kotrans.memory import memory_errors
 from kotrans.paths import user_path
+from kotrans.pipeline.default_run import warning_of_better_run
 from kotrans.runs import Run, find_run, named_run
 from kotrans.sealed import Sealed
 from kotrans.translate import BatchTranslator, translator_of
+
+logger = logging.getLogger(__name__)
 
 # Whatever a model was trained in, so that translations compare; a setting may ask for another.
 _PRECISION = "hardware.precision=fp32"
@@ -61,7 +67,8 @@ class FoundRuns:
         config = self.config
         set_threads(config.hardware)
         device = pick_device(config.hardware)
-        checkpoints = [load_checkpoint(each.path, device) for each in self.models]
+        with memory_errors("loading the model", f"free some of the memory of {device}"):
+            checkpoints = [load_checkpoint(each.path, device) for each in self.models]
         precision = pick_precision(config.hardware, device)
         return LoadedRuns(
             translator_of(checkpoints, config.search, device, precision), config, self.models[0].run,
@@ -99,17 +106,28 @@ def find_model(name: str | Path) -> Found:
     name. Raises CheckpointError if there is no such model.
     """
     if name == "":
-        return _of_run(find_run(None), "")
+        run = find_run(None)
+        if warning := warning_of_better_run(run):
+            logger.warning("warning: %s", warning)
+        return _of_run(run, "")
     if isinstance(name, str):
-        run, _, checkpoint = name.partition("/")
-        if run and ((named_run(run).folder / "run.json").is_file() or not user_path(name).exists()):
-            return _of_run(find_run(run), checkpoint)
+        run_name, _, checkpoint = name.partition("/")
+        if run_name and ((named_run(run_name).folder / "run.json").is_file() or not user_path(name).exists()):
+            return _of_run(find_run(run_name), checkpoint)
     path = user_path(name)
     if (path / "run.json").is_file():
         return _of_run(Run(path.resolve()), "")
     if not path.exists():
         raise CheckpointError(f"{path}: there is no such file or folder; give what `kotrans export` wrote")
     return Found(path, str(name), None)
+
+
+@contextmanager
+def translation_memory(search: SearchConfig) -> Iterator[None]:
+    """Inside the block, memory that runs out becomes an error of one line that says what to set."""
+    together = f"translating up to {search.batch} sentences together with beam {search.beam}"
+    with memory_errors(together, f"--set search.batch={max(1, search.batch // 8)} or a smaller beam takes less"):
+        yield
 
 
 def _of_run(run: Run, checkpoint: str) -> Found:

@@ -26,7 +26,7 @@ class Compared:
     p_value: float
     """How likely a difference as great is by chance, if the systems were equally good.
 
-    1 if no resample tells them apart, for which sacrebleu gives its least value.
+    1 if no resample tells them apart, or if there is one sentence alone, for which sacrebleu gives its least value.
     """
     signature: str
 
@@ -59,14 +59,15 @@ def paired_bootstrap(
     systems = [("first", first), ("second", second)]
     signatures, results = PairedTest(systems, metrics, [references], test_type="bs", n_samples=samples)()
     return [
-        _compared(name, str(signatures[metric]), results[metric])
+        _compared(name, str(signatures[metric]), results[metric], len(references))
         for name, metric in (("BLEU", "BLEU"), ("chrF", "chrF2"), ("TER", "TER"))
     ]
 
 
-def _compared(metric: str, signature: str, results: Sequence[Any]) -> Compared:
+def _compared(metric: str, signature: str, results: Sequence[Any], sentences: int) -> Compared:
     systems = _interval(results[0]), _interval(results[1])
-    return Compared(metric, systems, 1.0 if systems[0] == systems[1] else float(results[1].p_value), signature)
+    by_chance = sentences == 1 or systems[0] == systems[1]
+    return Compared(metric, systems, 1.0 if by_chance else float(results[1].p_value), signature)
 
 
 def _interval(result: Any) -> Interval:

@@ -1,13 +1,16 @@
 """What a user can get wrong: one line that says where, what and what to do, and the exit code."""
 
 import shutil
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+import torch
 
 from kotrans.cli import main
+from kotrans.config.config import Config
 from tests.tiny_run import TinyRun, kotrans, write_config, write_pairs
 
 Arguments = list[str | Path]
@@ -128,7 +131,7 @@ MISTAKES = [
     ),
     Mistake(
         "location without a limit", of_config(STARTER + "attention: {score: location}"),
-        ("which needs attention.max_source_length",),
+        ("which needs attention.max_source_length; set it to 101, one more than batches.max_pieces",),
     ),
     Mistake("a corpus twice", of_config("corpora: [{name: a}, {name: a}]"), ("corpora names 'a' twice",)),
     Mistake("name that is no folder", of_config(STARTER + "name: a b/c"), ("name: should be letters, digits",)),
@@ -144,14 +147,14 @@ MISTAKES = [
     ),
     Mistake("unknown corpus of fetch", of_runs("fetch", "startr"), ("'startr'", "did you mean starter?")),
     Mistake("unknown corpus of eval", of_runs("eval", "--corpus", "jhee"), ("'jhee'", "did you mean jhe?")),
-    Mistake("unknown run", of_runs("translate", "나무", "--run", "best"), ("no such run", "tiny")),
+    Mistake("unknown run", of_runs("translate", "나무", "--run", "best"), ("no such run; runs here: tiny",)),
+    Mistake("nearly a run", of_runs("translate", "나무", "--run", "tinny"), ("no such run", "did you mean tiny?")),
     Mistake("unknown checkpoint", of_runs("translate", "나무", "--run", "tiny/x"), ("has no checkpoint x", "update-")),
     Mistake("unknown split", of_runs("eval", "--split", "tets"), ("no split 'tets'", "test")),
     Mistake("the split of training", of_runs("eval", "--split", "train"), ("no split 'train'", "dev")),
     Mistake("unequal files", of_unequal_files("--source"), ("has 2 lines", "has 1", "line N")),
     Mistake("unequal hypotheses", of_unequal_files("--hypothesis"), ("has 2 lines", "has 1", "line N")),
     Mistake("a setting of training", of_runs("translate", "나무", "--set", "seed=2"), ("--set seed=2", "`search`")),
-    Mistake("beam of none", of_runs("translate", "나무", "--beam", "0"), ("search.beam", "greater than")),
     Mistake("more than the beam", of_runs("translate", "나무", "--n-best", "9"), ("search.beam keeps 5",), code=2),
     Mistake("sentences and a file", of_runs("translate", "나무", "--file", "x"), ("not both",), code=2),
     Mistake("--out is a folder", lambda f: ["translate", "나무", "--out", f], ("is a folder",), code=2),
@@ -230,6 +233,58 @@ def test_no_terminal_no_prompt_and_typing_mistakes_of_options_exit_2() -> None:
         assert (result.code, result.out) == (2, "")
         assert "Error: " in result.err
         assert "Traceback" not in result.err
+
+
+@pytest.mark.parametrize(
+    ("command", "option", "setting"), [("translate", "--beam", "search.beam"), ("serve", "--port", "serve.port")]
+)
+def test_an_option_of_a_setting_has_its_bounds_and_is_blamed_by_its_own_name(
+    command: str, option: str, setting: str, run: TinyRun
+) -> None:
+    section, _, key = setting.partition(".")
+    bounds = Config.model_json_schema()["$defs"][f"{section.title()}Config"]["properties"][key]
+    for wrong in (bounds["minimum"] - 1, bounds["maximum"] + 1):
+        result = kotrans(command, option, str(wrong))
+        assert (result.code, result.out) == (2, "")
+        assert f"Invalid value for '{option}'" in result.err
+        assert "config.yaml" not in result.err
+
+
+def test_a_damaged_model_in_a_zip_is_no_checkpoint_of_a_run(run: TinyRun, tmp_path: Path) -> None:
+    path = tmp_path / "model.zip"
+    assert kotrans("export", "tiny", path).code == 0
+    with zipfile.ZipFile(path) as whole:
+        files = {name: whole.read(name) for name in whole.namelist()}
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, data in files.items():
+            archive.writestr(name, data[:-1] + b"\x7f" if name.endswith("model.safetensors") else data)
+    result = kotrans("translate", "나무", "--model", path)
+    assert result.code == 1
+    assert result.err == (
+        f"error: {path}: this checkpoint is damaged (model.safetensors is missing or not what was written); "
+        "copy it again, or make it again with `kotrans export`\n"
+    )
+
+
+@pytest.mark.parametrize("command", ["arguments", "pipe", "eval", "score"])
+def test_memory_that_runs_out_is_told_in_one_line_with_what_to_set(
+    command: str, run: TinyRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def too_large(*_: object, **__: object) -> object:
+        return torch.empty(2**60)  # what torch itself says of it
+
+    monkeypatch.setattr("kotrans.translate.search", too_large)
+    monkeypatch.setattr("kotrans.translate.score_targets", too_large)
+    commands: dict[str, Arguments] = {
+        "arguments": ["translate", "나무"], "pipe": ["translate"], "eval": ["eval"], "score": ["score", "나무", "tree"],
+    }  # fmt: skip
+    result = kotrans(*commands[command], "--set", "search.batch=16", stdin="나무\n".encode())
+    assert (result.code, result.out) == (1, "")
+    assert result.err.split("\n")[-2] == (
+        "error: out of memory (translating up to 16 sentences together with beam 5); "
+        "--set search.batch=2 or a smaller beam takes less"
+    )
+    assert "Traceback" not in result.err
 
 
 def test_a_bug_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:

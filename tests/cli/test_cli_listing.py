@@ -1,8 +1,10 @@
 """What the command line tells of itself, of configs, of runs and of corpora."""
 
+import io
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +13,7 @@ import pytest
 import yaml
 
 from kotrans import __version__, bundled
+from kotrans.cli import main
 from kotrans.cli.options import find_config
 from kotrans.config.loading import known_keys, load_config
 from tests.tiny_run import TinyRun, kotrans
@@ -145,3 +148,64 @@ def test_corpora_are_listed_with_size_licence_and_whether_they_are_here(
     assert "train 94,123" in rows["korean-english-news"]
     assert "CC-BY-SA-3.0" in rows["korean-english-news"]
     assert "not fetched" in rows["jhe"]
+
+
+class Terminal(io.TextIOWrapper):
+    """A terminal of some encoding."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(
+    ("encoding", "written"),
+    [("cp949", "cp949"), ("euc_kr", "euc_kr"), ("utf-8", "utf-8"), ("ascii", "utf-8"), ("cp437", "utf-8")],
+)
+def test_a_terminal_keeps_an_encoding_that_has_korean_and_gets_utf8_for_others(
+    encoding: str, written: str, run: TinyRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    raw = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", terminal := Terminal(raw, encoding=encoding))
+    monkeypatch.setattr(sys, "stderr", Terminal(io.BytesIO(), encoding=encoding))
+    monkeypatch.setattr(sys, "argv", ["kotrans", "config", "show", "--set", "corpora=[{name: '말뭉치 — 하나'}]"])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 0
+    terminal.flush()
+    shown = raw.getvalue().decode(written)
+    assert "말뭉치 — 하나" in shown or "말뭉치 ? 하나" in shown
+
+
+def test_a_poor_default_run_is_told_where_a_far_better_one_of_the_same_corpora_is_there(
+    tiny_run: TinyRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("KOTRANS_RUNS", str(tmp_path))
+
+    def copy(name: str, bleu: float | None, changed: str, config: str | None = None) -> None:
+        shutil.copytree(tiny_run.runs / "tiny", tmp_path / name)
+        record = json.loads((tmp_path / name / "run.json").read_text("utf-8"))
+        record |= {"best_bleu": bleu, "changed": changed, "dataset": name}
+        (tmp_path / name / "run.json").write_text(json.dumps(record), encoding="utf-8")
+        if config is not None:
+            (tmp_path / name / "config.yaml").write_text(config, encoding="utf-8")
+
+    copy("good", 80.0, "2020")
+    copy("nearly", 79.0, "2021")
+    copy("last", 1.5, "2023")
+    told = (
+        "warning: last is the run that finished last, with a dev BLEU of 1.50; "
+        "good has 80.00 on the same corpora: take it with --run good\n"
+    )
+    assert kotrans("runs").err == told
+    kotrans("translate", "나무")
+    assert caplog.messages == [told.strip()]
+    kotrans("translate", "나무", "--run", "last")
+    assert len(caplog.messages) == 1
+    copy("close", 76.0, "2024")
+    assert kotrans("runs").err == ""
+    copy("other", 1.0, "2025", "corpora: [{name: starter}]\n")
+    assert kotrans("runs").err == ""
+    copy("unmeasured", None, "2026")
+    assert kotrans("runs").err == ""
+    (tmp_path / "good" / "config.yaml").write_text("[", encoding="utf-8")
+    assert kotrans("runs").err == ""

@@ -2,7 +2,6 @@
 
 import json
 import os
-import pty
 import select
 import subprocess
 import sys
@@ -13,6 +12,9 @@ from itertools import islice
 from pathlib import Path
 
 import pytest
+
+if sys.platform != "win32":
+    import pty
 
 from kotrans.files import read_lines
 from kotrans.passthrough import has_korean
@@ -189,7 +191,8 @@ def test_a_failure_in_the_middle_leaves_the_old_output_as_it_was(run: TinyRun, t
     assert "in.txt:1601: not UTF-8" in result.err
     assert (tmp_path / "out.txt").read_text() == "from before\n"
     assert (tmp_path / "a.jsonl").read_text() == "from before\n"
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.jsonl", "in.txt", "out.txt", "out.txt.partial"]
+    left = ["a.jsonl", "in.txt", "out.txt", "out.txt.partial", "out.txt.partial.jsonl"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == left
     assert len(read_lines(tmp_path / "out.txt.partial")) == 1024  # all that was read before
 
 
@@ -235,6 +238,74 @@ def test_arguments_that_are_no_text_are_refused(run: TinyRun) -> None:
     assert result.err.endswith("error: sentence 2: not UTF-8 text; put it into a file and give --file\n")
 
 
+def test_a_coprocess_gets_each_translation_before_it_writes_the_next_line(run: TinyRun) -> None:
+    expected = kotrans("translate", KOREAN, "", OTHER).lines
+    with subprocess.Popen(COMMAND, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
+        assert process.stdin
+        assert process.stdout
+        for line, translation in zip((KOREAN, "", OTHER), expected, strict=True):
+            process.stdin.write(f"{line}\n".encode())
+            process.stdin.flush()
+            assert process.stdout.readline().decode() == f"{translation}\n"
+        process.stdin.close()
+        assert process.stdout.read() == b""
+    assert process.returncode == 0
+
+
+def test_a_process_that_waits_for_its_input_ends_without_it_when_an_option_is_wrong(run: TinyRun) -> None:
+    command = [*COMMAND, "--n-best", "9"]  # more than the beam, which is told once the model is loaded
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stderr
+        told = process.stderr.read().decode()
+        assert process.wait() == 2
+    assert told.splitlines()[1:] == ["error: --n-best 9: search.beam keeps 5 hypotheses only"] or "search.beam" in told
+    assert "Fatal" not in told
+
+
+def test_what_is_unlike_the_training_text_is_told_once(run: TinyRun) -> None:
+    odd = "배고파 죽겠다 ㅠㅠ"
+    never = "mostly made of what this model never saw in training; do not trust the translation\n"
+    assert kotrans("translate", KOREAN).err.count("\n") == 1
+    assert kotrans("translate", odd).err.endswith(f"\nwarning: {never}")
+    result = kotrans("translate", stdin="\n".join([KOREAN, odd, "", KOREAN]).encode())
+    assert result.err.endswith(f"\nwarning: 1 of 4 lines is {never.strip()} (line 2)\n")
+    result = kotrans("translate", "--json", *[KOREAN, odd, odd] * 7)
+    assert result.err.endswith(f"\nwarning: 14 of 21 lines are {never.strip()} (line 2 first)\n")
+    assert len(result.lines) == 21
+    assert result.err.count("\n") == 2
+
+
+def test_a_file_has_a_progress_bar_on_a_terminal_only(run: TinyRun, tmp_path: Path) -> None:
+    source, out = tmp_path / "in.ko", tmp_path / "out.en"
+    source.write_text(f"{KOREAN}\n" * 40, encoding="utf-8")
+    shown, code = on_a_terminal(["--file", str(source), "--out", str(out)], [])
+    assert code == 0
+    assert "0/40" in shown
+    assert len(read_lines(out)) == 40
+    shown, code = on_a_terminal(["--file", str(source)], [], out)
+    assert (code, "0/40" in shown) == (0, True)
+    shown, code = on_a_terminal(["--file", str(source)], [])  # which shows the translations themselves
+    assert (code, "/40" in shown) == (0, False)
+    assert kotrans("translate", "--file", source, "--out", out).err.count("\n") == 1
+
+
+LOCALES = [
+    {"LC_ALL": "C"},
+    {"LC_ALL": "ko_KR.EUC-KR"},
+    {"PYTHONIOENCODING": "ascii"},
+    {"LC_ALL": "POSIX", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
+]
+
+
+@pytest.mark.parametrize("locale", LOCALES, ids=lambda locale: " ".join(f"{k}={v}" for k, v in locale.items()))
+def test_korean_is_understood_and_written_in_utf8_whatever_the_locale(locale: dict[str, str], run: TinyRun) -> None:
+    expected = kotrans("translate", "--json", KOREAN).out
+    kept = {key: os.environ[key] for key in ("PATH", "PYTHONPATH", "KOTRANS_RUNS", "SYSTEMROOT") if key in os.environ}
+    ended = subprocess.run([*COMMAND, "--json", KOREAN], env=kept | locale, capture_output=True, check=False)
+    assert ended.stdout.decode("utf-8") == expected, ended.stderr
+    assert ended.returncode == 0
+
+
 def test_what_is_typed_wrongly_in_a_pipe_is_named_by_line(run: TinyRun) -> None:
     result = kotrans("translate", stdin="나무\n바다\n".encode() + "나무".encode("cp949"))
     assert result.code == 1
@@ -246,6 +317,8 @@ def test_what_is_typed_wrongly_in_a_pipe_is_named_by_line(run: TinyRun) -> None:
 
 def on_a_terminal(arguments: list[str], typed: list[str], stdout: Path | None = None) -> tuple[str, int]:
     """Runs `kotrans translate` on a real terminal, typing a line at each prompt; what it shows, and the exit code."""
+    if sys.platform == "win32":
+        pytest.skip("needs a pseudo-terminal")
     child, terminal = pty.fork()
     if child == 0:
         if stdout is not None:
@@ -289,6 +362,7 @@ def test_ctrl_c_at_the_prompt_leaves_quietly(run: TinyRun) -> None:
     shown, code = on_a_terminal([], ["\x03"])
     assert code in (130, -2)  # -2 if the second one comes while Python is leaving already
     assert "Traceback" not in shown
+    assert shown.endswith("\n")
 
 
 @pytest.mark.parametrize(

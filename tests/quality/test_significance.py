@@ -95,3 +95,16 @@ def test_unequal_and_empty_systems_are_refused() -> None:
         paired_bootstrap(["a", "b"], ["a"], ["a", "b"])
     with pytest.raises(DataError, match=r"^the references: has no lines to score against"):
         paired_bootstrap([], [], [])
+
+
+@pytest.mark.parametrize("lines", [["a tree"], ["", ""], ["a cat", ""], ["the old cat sees a tree"] * 2])
+def test_equal_systems_differ_in_nothing_by_chance_whatever_is_empty(lines: list[str]) -> None:
+    for references in (lines, [""] * len(lines), ["the dog"] * len(lines)):
+        for metric in paired_bootstrap(lines, lines, references, samples=50):
+            assert (metric.difference, metric.p_value) == (0, 1)
+
+
+def test_one_sentence_alone_proves_nothing() -> None:
+    for metric in paired_bootstrap(["the old cat sees a tree"], ["a river"], ["the old cat sees a tree"], samples=50):
+        assert metric.difference != 0
+        assert metric.p_value == 1

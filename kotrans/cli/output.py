@@ -1,0 +1,99 @@
+"""Where translations go: standard output or a file that can be gone on with, and what is said meanwhile."""
+
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    from kotrans.assembly import Translation
+    from kotrans.pipeline.translation import LoadedRuns
+    from kotrans.resumable import ResumableOutput
+
+Item = TypeVar("Item")
+
+_UNFAMILIAR = "mostly made of what this model never saw in training; do not trust the translation"
+
+
+def say(message: str) -> None:
+    """Prints a line on standard error, above a progress bar if there is one."""
+    from tqdm import tqdm
+
+    tqdm.write(message, file=sys.stderr)
+
+
+def with_progress(items: Iterable[Item], *, total: int | None, done: int, shown: bool) -> Iterable[Item]:
+    """The items, counted on standard error while they pass."""
+    from tqdm import tqdm
+
+    return tqdm(
+        items, desc="translating", total=total, initial=done, unit=" lines",
+        dynamic_ncols=True, leave=False, disable=not shown, file=sys.stderr,
+    )  # fmt: skip
+
+
+def with_remarks(
+    translations: "Iterable[Translation]", is_unfamiliar: Callable[[str], bool], first: int = 1
+) -> "Iterator[Translation]":
+    """The translations; says which lines are translated in parts, and at the end what else is to be known.
+
+    That is how many lines are unlike the training text, and how many lost a symbol or a letter of another script for
+    which the model has no pieces. `first` is the number of the first line.
+    """
+    unfamiliar: list[int] = []
+    left_out, example = 0, ""
+    number = first - 1
+    for number, translation in enumerate(translations, first):
+        if translation.cut:
+            say(f"line {number}: has a sentence longer than what the run was trained on; it is translated in parts")
+        if is_unfamiliar(translation.source):
+            unfamiliar.append(number)
+        if translation.left_out:
+            left_out += 1
+            example = example or f"line {number}: {' '.join(translation.left_out)}"
+        yield translation
+    if left_out:
+        lines_told = "1 line" if left_out == 1 else f"{left_out:,} lines"
+        say(f"warning: symbols or letters that the model has no pieces for were left out of {lines_told} ({example})")
+    lines = number - first + 1
+    if unfamiliar and lines == 1:
+        say(f"warning: {_UNFAMILIAR}")
+    elif unfamiliar:
+        subject = f"{len(unfamiliar):,} of {lines:,} lines are" if len(unfamiliar) > 1 else f"1 of {lines:,} lines is"
+        say(f"warning: {subject} {_UNFAMILIAR} (line {unfamiliar[0]}{' first' if len(unfamiliar) > 1 else ''})")
+
+
+def made_with(loaded: "LoadedRuns", n_best: int, *, as_json: bool) -> dict[str, Any]:
+    """All that the lines of an output depend on but the input, by the names of options and settings.
+
+    How many sentences are translated together has no part in it.
+    """
+    from kotrans import __version__
+
+    models = zip(loaded.names, loaded.seals, strict=True)
+    search = loaded.config.search.model_dump(mode="json", exclude={"batch"})
+    return {
+        "kotrans": __version__,
+        "model": ", ".join(f"{name} ({seal})" for name, seal in models),
+        "precision": loaded.precision,
+        "--json": as_json,
+        "--n-best": n_best,
+        **{f"search.{key}": value for key, value in search.items()},
+    }
+
+
+def write_lines_of(results: Iterable[tuple[str, str]], output: "ResumableOutput | None", made: dict[str, Any]) -> None:
+    """Writes the output line of each pair of input and output lines, each at once."""
+    if output is None:
+        for _, line in results:
+            sys.stdout.write(line + "\n")
+            sys.stdout.flush()  # a program at the other end of a pipe may wait for it
+        return
+    from kotrans.files import disk_errors
+
+    try:
+        with disk_errors(output.path, "it is as it was before"):
+            output.write(made, results)
+    except BaseException:
+        if output.partial.exists():
+            say(f"{output.partial}: has the lines that are done; the same command with --continue goes on")
+        raise
