@@ -14,7 +14,7 @@ PACKAGE = Path(kotrans.__file__).parent
 FILES = sorted(PACKAGE.rglob("*.py"))
 ROWS = (
     ("errors", "scratch"),
-    ("text", "sentences", "verbatim", "files", "bundled", "cores", "run_lock", "shares"),
+    ("text", "sentences", "verbatim", "checkpoint_names", "files", "bundled", "cores", "run_lock", "shares"),
     ("config", "processes"),
     ("corpus", "hardware", "distributed", "memory", "precision", "sealed"),
     ("segmentation",),
