@@ -24,6 +24,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any, Literal
 
+from kotrans.checkpoint_names import gives_way_to, update_of
 from kotrans.errors import CheckpointError, UsageError
 from kotrans.files import disk_errors, new_directory, write_json, write_text
 from kotrans.paths import user_path
@@ -32,9 +33,6 @@ from kotrans.scratch import remove_folder
 
 logger = logging.getLogger(__name__)
 _NAME = re.compile(r"\w[\w.-]{0,79}")  # letters of any script
-BEFORE_VALIDATION = "-before-validation"
-"""Ends the name of a checkpoint whose update is due for a validation; the checkpoint after it takes its place."""
-_CHECKPOINT = re.compile(rf"update-(\d+)({BEFORE_VALIDATION})?")  # what training calls them
 
 Status = Literal["training", "interrupted", "finished"]
 
@@ -160,7 +158,7 @@ class Run:
 
     def add_checkpoint(self, name: str, record: RunRecord, *, best: bool, keep: int) -> RunRecord:
         """Records a checkpoint that is in place, then removes what is not kept: the best and `keep` latest stay."""
-        latest = [*(kept for kept in record.kept if kept.removesuffix(BEFORE_VALIDATION) != name), name]
+        latest = [*(kept for kept in record.kept if not gives_way_to(kept, name)), name]
         best_name = name if best else record.best
         kept = [kept for kept in latest if kept in latest[-keep:] or kept == best_name]
         record = replace(record, last=name, best=best_name, kept=kept)
@@ -201,7 +199,7 @@ class Run:
     def _remove_unlisted(self, record: RunRecord) -> None:
         """Removes what training wrote and run.json does not name; folders of other names are somebody's own."""
         for folder in self.checkpoints.iterdir() if self.checkpoints.is_dir() else ():
-            if folder.name.startswith(".") or (_CHECKPOINT.fullmatch(folder.name) and folder.name not in record.kept):
+            if folder.name.startswith(".") or (update_of(folder.name) >= 0 and folder.name not in record.kept):
                 remove_folder(folder)
 
     @property
@@ -212,12 +210,6 @@ class Run:
             with suppress(FileNotFoundError):  # a run in training replaces its checkpoints
                 total += path.stat().st_size if path.is_file() else 0
         return total
-
-
-def update_of(checkpoint: str) -> int:
-    """The update that a checkpoint of training is named after; -1 for one of another name."""
-    found = _CHECKPOINT.fullmatch(checkpoint)
-    return int(found[1]) if found else -1
 
 
 def runs_folder() -> Path:

@@ -17,6 +17,7 @@ ROWS = (
     ("compressed",),
     (
         "text",
+        "checkpoint_names",
         "quotations",
         "passthrough",
         "elongation",

@@ -342,3 +342,14 @@ def test_the_config_of_an_older_run_loads_without_the_settings_that_there_were(t
 def test_an_override_that_cannot_be_is_refused(override: str, problem: str, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=problem):
         load_config(written(tmp_path, "seed: 1\ncorpora: [{name: starter}]"), [override])
+
+
+@pytest.mark.parametrize("text", ["a: " + "[" * 3000, "{a: " * 3000, "- " * 3000])
+def test_a_config_that_is_nested_too_deeply_is_refused_in_one_line(text: str, tmp_path: Path) -> None:
+    path = tmp_path / "deep.yaml"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(ConfigError) as error:
+        load_config(path)
+    assert str(error.value) == f"{path}: not a config (lists or mappings nested too deeply)"
+    with pytest.raises(ConfigError, match=r"^--set search\.beam=\[.*: the value is not valid YAML"):
+        load_config(Path("configs/starter.yaml"), [f"search.beam={'[' * 3000}"])

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from kotrans.batching import Batch, Batches, Position
 from kotrans.checkpoint import TrainingState, restore_training, save_checkpoint
+from kotrans.checkpoint_names import checkpoint_name
 from kotrans.config.config import Config
 from kotrans.distributed import ALONE, World
 from kotrans.errors import CheckpointError, TrainingError
@@ -21,7 +22,7 @@ from kotrans.memory import memory_errors
 from kotrans.model.seq2seq import Seq2Seq
 from kotrans.prefetch import Prefetched
 from kotrans.progress import Progress
-from kotrans.runs import BEFORE_VALIDATION, Run, Status
+from kotrans.runs import Run, Status
 from kotrans.schedule import learning_rate, plan_cooldown
 from kotrans.shares import Shares
 from kotrans.tokenizer import Tokenizer
@@ -269,7 +270,7 @@ class Trainer:
 
     def _checkpoint_name(self) -> str:
         progress = self.state.progress
-        return f"update-{progress.update:08d}" + (BEFORE_VALIDATION if progress.validation_due else "")
+        return checkpoint_name(progress.update, validation_due=progress.validation_due)
 
     def _save(self) -> None:
         name = self._checkpoint_name()

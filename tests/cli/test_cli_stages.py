@@ -221,3 +221,14 @@ def test_ctrl_c_ends_all_processes_of_a_stage_without_a_trace(tmp_path: Path) ->
     assert process.returncode == 130
     assert "Traceback" not in told
     assert list((runs / "prepared").glob(".corpus-*")) == []
+
+
+def test_a_file_that_is_in_the_way_inside_a_stage_is_not_taken_for_another_process(
+    config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise FileExistsError(17, "File exists", "inside")
+
+    monkeypatch.setattr(stages, "prepare_corpus", fail)
+    with pytest.raises(FileExistsError, match="inside"):
+        clean(load_config(config), Silent())

@@ -1,0 +1,81 @@
+"""Two trainings that begin in the same moment: two runs, or one and a refusal, and never one that is harmed."""
+
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from kotrans.checkpoint import verify
+from kotrans.runs import Run, all_runs
+from tests.tiny_run import write_config, write_pairs
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A config of which nothing is prepared yet."""
+    monkeypatch.setenv("KOTRANS_RUNS", str(tmp_path / "runs"))
+    write_pairs(tmp_path)
+    return str(write_config(tmp_path))
+
+
+def start(*arguments: str, **environment: str) -> "subprocess.Popen[str]":
+    return subprocess.Popen(
+        [sys.executable, "-m", *arguments], cwd=ROOT, text=True, encoding="utf-8",
+        env=os.environ | {"OMP_NUM_THREADS": "1"} | environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+
+
+def ends(processes: "list[subprocess.Popen[str]]") -> list[tuple[int, str]]:
+    """Exit codes and what was said, of all that were started together."""
+    told = [process.communicate(timeout=240)[1] for process in processes]
+    assert not any("Traceback" in each for each in told), told
+    return [(process.returncode, each) for process, each in zip(processes, told, strict=True)]
+
+
+def test_two_trainings_of_one_new_config_are_two_runs(config: str) -> None:
+    found = ends([start("kotrans", "train", "-c", config) for _ in range(2)])
+    assert [code for code, _ in found] == [0, 0], found
+    runs = list(all_runs())
+    assert sorted(run.name for run in runs) == ["tiny", "tiny-2"]
+    assert all(run.record().status == "finished" for run in runs)
+    one, two = (run.checkpoint("last") / "model.safetensors" for run in runs)
+    assert one.read_bytes() == two.read_bytes()
+    assert not list((runs[0].folder.parent / "prepared").glob(".*-*"))
+
+
+def test_of_two_trainings_of_one_name_the_second_is_refused_and_the_first_unharmed(config: str, tmp_path: Path) -> None:
+    found = sorted(ends([start("kotrans", "train", "-c", config, "--run", "mine") for _ in range(2)]))
+    assert [code for code, _ in found] == [0, 2], found
+    run = Run(tmp_path / "runs" / "mine")
+    said = found[1][1].splitlines()
+    assert len(said) == 1
+    assert said[0].startswith(f"error: {run.folder}: ")
+    assert "take another --run name" in said[0]
+    assert run.record().status == "finished"
+    for name in run.record().kept:
+        verify(run.checkpoints / name)
+
+
+def test_an_address_that_is_in_use_is_said_in_one_line(config: str) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = str(other.getsockname()[1])
+        ranks = {"WORLD_SIZE": "2", "RANK": "0", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+        ((code, said),) = ends([start("kotrans", "train", "-c", config, **ranks)])
+    assert code == 2
+    (line,) = [line for line in said.splitlines() if line.startswith("error: ")]
+    assert line.startswith(f"error: --master-port {port}: address in use, by another training or program; give")
+
+
+def test_two_torchruns_get_addresses_of_their_own(config: str) -> None:
+    launcher = ["torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "--", "kotrans", "train"]
+    short = ["-c", config, "--set", "training.max_updates=4", "--set", "validation.every=4"]
+    found = ends([start(*launcher, *short, "--run", name) for name in ("a", "b")])
+    assert [code for code, _ in found] == [0, 0], found
+    assert sorted(run.name for run in all_runs()) == ["a", "b"]
