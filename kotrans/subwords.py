@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from io import BytesIO
 from itertools import chain
+from typing import Any
 
 import sentencepiece
 
@@ -27,7 +28,7 @@ _ESCAPE = re.compile("[▁\ufdd0]")
 _UNESCAPE = re.compile("\ufdd0[01]")
 
 
-def learn_models(config: TokenizerConfig, texts: Texts, special: Mapping[str, int]) -> dict[str, bytes]:
+def learn_models(config: TokenizerConfig, texts: Texts, special: Mapping[str, Any]) -> dict[str, bytes]:
     """One model for the texts under each name, with the ids of special pieces by sentencepiece's name for them.
 
     Raises ConfigError if the vocabulary size does not suit the texts, with one that suits them all, DataError if they
@@ -45,7 +46,7 @@ def learn_models(config: TokenizerConfig, texts: Texts, special: Mapping[str, in
 
 
 def _attempt(
-    config: TokenizerConfig, texts: Texts, special: Mapping[str, int]
+    config: TokenizerConfig, texts: Texts, special: Mapping[str, Any]
 ) -> tuple[dict[str, bytes], int | None, int | None]:
     """The models, and what the texts allow where the size does not suit them: at least, and at most."""
     models, lowest, highest = {}, [], []
@@ -62,7 +63,7 @@ def _attempt(
     return models, max(lowest, default=None), min(highest, default=None)
 
 
-def _too_high(config: TokenizerConfig, texts: Texts, special: Mapping[str, int], largest: int) -> str:
+def _too_high(config: TokenizerConfig, texts: Texts, special: Mapping[str, Any], largest: int) -> str:
     """Says which size is possible, and which is good: the largest possible has pieces that occur once or twice."""
     least = TokenizerConfig.model_json_schema()["properties"]["vocabulary_size"]["minimum"]
     good = vocabulary_for(max(text.lines for parts in texts.values() for text in parts))
@@ -96,7 +97,7 @@ class _Watched:
             raise
 
 
-def _train(config: TokenizerConfig, lines: Iterable[str], special: Mapping[str, int]) -> bytes:
+def _train(config: TokenizerConfig, lines: Iterable[str], special: Mapping[str, Any]) -> bytes:
     """The model's bytes. Raises what went wrong with the lines, KeyboardInterrupt, or RuntimeError of sentencepiece."""
     watched = _Watched(escape(line) for line in lines)
     try:
@@ -109,7 +110,7 @@ def _train(config: TokenizerConfig, lines: Iterable[str], special: Mapping[str, 
         raise
 
 
-def _trained(config: TokenizerConfig, lines: Iterator[str], special: Mapping[str, int]) -> bytes:
+def _trained(config: TokenizerConfig, lines: Iterator[str], special: Mapping[str, Any]) -> bytes:
     model = BytesIO()
     sentencepiece.SentencePieceTrainer.train(
         sentence_iterator=lines,
