@@ -14,7 +14,7 @@ help:  ## Show the targets
 install: .venv/installed  ## Create .venv and install kotrans with its tools into it
 
 .venv/installed: pyproject.toml constraints.txt
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "kotrans needs Python 3.11 or later; set PYTHON=…")'
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11, 4) and "kotrans needs Python 3.11.4 or later; set PYTHON=…")'
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --upgrade pip
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --group dev --editable '.[onnx,serve,tensorboard]'

@@ -1,10 +1,7 @@
 """Subword vocabularies: trained with sentencepiece (Kudo and Richardson 2018), text to ids and back."""
 
-import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
-from io import BytesIO
-from itertools import chain
 from pathlib import Path
 from random import Random
 from typing import Literal, Self
@@ -15,30 +12,20 @@ from pydantic import ValidationError
 
 from kotrans.config.sections import Section, TokenizerConfig
 from kotrans.corpus.sample import LineSample
-from kotrans.corpus.vocabulary_size import vocabulary_for
-from kotrans.errors import ConfigError, DataError
+from kotrans.errors import DataError
 from kotrans.familiarity import Familiarity
 from kotrans.files import content_key, new_directory, read_bytes, sha256, write_json
 from kotrans.segmentation import Segmenter
+from kotrans.subwords import escape, learn_models, unescape
 from kotrans.text import normalize
 
 PAD, BOS, EOS, UNK = range(4)
+_SPECIAL = {"pad_id": PAD, "bos_id": BOS, "eos_id": EOS, "unk_id": UNK}
 
 _FORMAT = 2  # part of the key: raise it when the same input and settings come to give another model
 # Lines of each side; more text costs minutes (unigram is some ten times slower) and changes few pieces.
 _TRAINING_LINES = {"bpe": 1_000_000, "unigram": 150_000}
 _TRAINING_BYTES = 128 * 2**20  # of each side; sentencepiece takes up to seven times that
-_THREADS = 4  # fixed, because unigram's sums, and so its pieces, depend on it
-_LONGEST_LINE = 1_000_000  # bytes; sentencepiece leaves longer lines out of training, 4192 by default
-_TOO_HIGH = re.compile(r"Vocabulary size too high \(\d+\)\. Please set it to a value <= (\d+)")
-_TOO_LOW = re.compile(r"Vocabulary size is smaller than required_chars\. \d+ vs (\d+)")
-
-# Sentencepiece writes a space as "▁", so one that the user typed would come back as a space. It is spelt with a
-# noncharacter, which no text has a use for; where a text has one all the same, that is spelt too.
-_ESCAPES = {"▁": "\ufdd00", "\ufdd0": "\ufdd01"}
-_ESCAPED = {escape: character for character, escape in _ESCAPES.items()}
-_ESCAPE = re.compile("[▁\ufdd0]")
-_UNESCAPE = re.compile("\ufdd0[01]")
 
 
 class SideStatistics(Section):
@@ -111,7 +98,9 @@ def train_tokenizer(
     texts = {
         side: LineSample(path, _TRAINING_LINES[config.model], _TRAINING_BYTES, seed) for side, path in files.items()
     }
-    models = _train_all(config, {"joint": [*texts.values()]} if config.joint else {s: [t] for s, t in texts.items()})
+    models = learn_models(
+        config, {"joint": [*texts.values()]} if config.joint else {s: [t] for s, t in texts.items()}, _SPECIAL
+    )
     vocabularies = {name: Vocabulary(model) for name, model in models.items()}
     inputs = {side: sha256(path) for side, path in files.items()}
     source = vocabularies.get("joint") or vocabularies["source"]
@@ -130,106 +119,6 @@ def train_tokenizer(
         )
         write_json(scratch / "manifest.json", manifest.model_dump(mode="json"))
     return manifest
-
-
-def _train_all(config: TokenizerConfig, texts: Mapping[str, Sequence[LineSample]]) -> dict[str, bytes]:
-    """One model for the texts under each name. A size that does not suit them is refused with one that suits all."""
-    models, lowest, highest = _attempt(config, texts)
-    if lowest:
-        raise ConfigError(
-            f"tokenizer.vocabulary_size: {config.vocabulary_size} has no room for the characters of the text; "
-            f"set it to {lowest} or more, or lower tokenizer.character_coverage ({config.character_coverage})"
-        )
-    if highest:
-        raise ConfigError(_too_high(config, texts, highest))
-    return models
-
-
-def _attempt(
-    config: TokenizerConfig, texts: Mapping[str, Sequence[LineSample]]
-) -> tuple[dict[str, bytes], int | None, int | None]:
-    """The models, and what the texts allow where the size does not suit them: at least, and at most."""
-    models, lowest, highest = {}, [], []
-    for name, parts in texts.items():
-        try:
-            models[name] = _train(config, chain.from_iterable(parts))
-        except RuntimeError as error:
-            if high := _TOO_HIGH.search(str(error)):
-                highest.append(int(high[1]))
-            elif low := _TOO_LOW.search(str(error)):
-                lowest.append(int(low[1]))
-            else:
-                raise DataError(f"tokenizer: sentencepiece cannot learn pieces from this text ({error})") from None
-    return models, max(lowest, default=None), min(highest, default=None)
-
-
-def _too_high(config: TokenizerConfig, texts: Mapping[str, Sequence[LineSample]], largest: int) -> str:
-    """Says which size is possible, and which is good: the largest possible has pieces that occur once or twice."""
-    least = TokenizerConfig.model_json_schema()["properties"]["vocabulary_size"]["minimum"]
-    good = vocabulary_for(max(text.lines for parts in texts.values() for text in parts))
-    if good < min(largest, config.vocabulary_size):
-        _, lowest, _ = _attempt(config.model_copy(update={"vocabulary_size": good}), texts)
-        good = lowest + lowest // 10 if lowest else good  # characters take more of it than they usually do
-    if good < largest:
-        remedy = f"set it to about {good}; of more pieces, many would occur too rarely to be learned"
-    else:
-        remedy = f"set it to {largest} or less" if largest >= least else f"even the least, {least}, needs more text"
-    return (
-        f"tokenizer.vocabulary_size: {config.vocabulary_size} is more than the training text allows, "
-        f"which is {largest}; {remedy}"
-    )
-
-
-class _Watched:
-    """Lines on their way to sentencepiece, which tells of an error in them only that there was one."""
-
-    def __init__(self, lines: Iterable[str]) -> None:
-        self._lines = lines
-        self.error: BaseException | None = None
-
-    def __iter__(self) -> Iterator[str]:
-        try:
-            yield from self._lines
-        except GeneratorExit:
-            raise
-        except BaseException as error:
-            self.error = error
-            raise
-
-
-def _train(config: TokenizerConfig, lines: Iterable[str]) -> bytes:
-    """The model's bytes. Raises what went wrong with the lines, KeyboardInterrupt, or RuntimeError of sentencepiece."""
-    watched = _Watched(_escape(line) for line in lines)
-    try:
-        return _trained(config, iter(watched))
-    except RuntimeError as error:
-        if watched.error is not None:
-            raise watched.error from None
-        if "KeyboardInterrupt" in str(error):  # it came between two lines
-            raise KeyboardInterrupt from None
-        raise
-
-
-def _trained(config: TokenizerConfig, lines: Iterator[str]) -> bytes:
-    model = BytesIO()
-    sentencepiece.SentencePieceTrainer.train(
-        sentence_iterator=lines,
-        model_writer=model,
-        model_type=config.model,
-        vocab_size=config.vocabulary_size,
-        character_coverage=config.character_coverage,
-        byte_fallback=config.byte_fallback,
-        split_digits=config.split_digits,
-        normalization_rule_name=config.normalization,
-        max_sentence_length=_LONGEST_LINE,
-        num_threads=_THREADS,
-        pad_id=PAD,
-        bos_id=BOS,
-        eos_id=EOS,
-        unk_id=UNK,
-        minloglevel=2,  # errors come as exceptions; nothing goes to the terminal
-    )
-    return model.getvalue()
 
 
 def _measure(vocabulary: "Vocabulary", text: LineSample) -> SideStatistics:
@@ -255,7 +144,7 @@ class Vocabulary:
 
     def encode(self, lines: Sequence[str]) -> list[list[int]]:
         """Ids of each normalised line, without special ids; a blank line has none."""
-        return self._processor.encode([_escape(normalize(line)) for line in lines], out_type=int)
+        return self._processor.encode([escape(normalize(line)) for line in lines], out_type=int)
 
     def decode(self, ids: Sequence[int]) -> str:
         """The text of the pieces; special ids say nothing.
@@ -264,7 +153,7 @@ class Vocabulary:
         for U+FFFD, which never comes out: the library writes one for each byte that is no part of a character, as a
         model may spell them.
         """
-        return _unescape(self._processor.decode([int(i) for i in ids if i > UNK]).replace("\ufffd", ""))
+        return unescape(self._processor.decode([int(i) for i in ids if i > UNK]).replace("\ufffd", ""))
 
     def has(self, text: str) -> bool:
         """Whether the text has pieces of its own; otherwise some of it is spelt in bytes, or unknown."""
@@ -299,14 +188,6 @@ class Vocabulary:
     def _segmenter(self) -> Segmenter:
         learned = (i for i in range(UNK + 1, self.size) if not self.is_byte[i])
         return Segmenter({self._pieces[i]: self._processor.get_score(i) for i in learned})
-
-
-def _escape(line: str) -> str:
-    return _ESCAPE.sub(lambda found: _ESCAPES[found[0]], line)
-
-
-def _unescape(line: str) -> str:
-    return _UNESCAPE.sub(lambda found: _ESCAPED[found[0]], line)
 
 
 class Tokenizer:

@@ -16,6 +16,7 @@ from kotrans import tokenizer as tokenizer_module
 from kotrans.config.sections import TokenizerConfig
 from kotrans.errors import ConfigError, DataError
 from kotrans.files import sha256, write_lines
+from kotrans.subwords import learn_models
 from kotrans.text import normalize
 from kotrans.tokenizer import (
     BOS,
@@ -213,7 +214,7 @@ class Interrupted:
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), DataError("train.ko:7: damaged"), OSError(5, "Input/output")])
 def test_what_happens_while_sentencepiece_reads_comes_out_as_it_was(error: BaseException) -> None:
     with pytest.raises(type(error)) as caught:
-        tokenizer_module._train_all(BPE, {"source": [Interrupted(error)]})  # type: ignore[list-item]
+        learn_models(BPE, {"source": [Interrupted(error)]}, {})  # type: ignore[list-item]
     assert caught.value is error
 
 
