@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from kotrans.config.config import Config
 from kotrans.config.loading import check_config, dump_config, known_keys, load_config
-from kotrans.config.sections import CorpusConfig, SplitFiles
+from kotrans.config.sections import CorpusConfig, Fields, SplitFiles
 from kotrans.errors import ConfigError, DataError
 
 STARTER: dict[str, Any] = {"name": "c", "corpora": [{"name": "starter"}]}
@@ -251,3 +251,11 @@ def test_the_config_of_an_older_run_loads_without_the_settings_that_there_were(t
 def test_an_override_that_cannot_be_is_refused(override: str, problem: str, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=problem):
         load_config(written(tmp_path, "seed: 1\ncorpora: [{name: starter}]"), [override])
+
+
+def test_columns_may_be_whole_numbers_and_nothing_else_that_is_no_text() -> None:
+    fields = Fields.model_validate({"source": 2, "target": 1})
+    assert (fields.source, fields.target, fields.sheet) == ("2", "1", None)
+    for value in (True, 1.5, None):
+        with pytest.raises(ValidationError):
+            Fields.model_validate({"source": value})

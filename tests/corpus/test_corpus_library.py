@@ -6,7 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from kotrans import bundled
-from kotrans.config.sections import CorpusConfig
+from kotrans.config.sections import CleaningConfig, CorpusConfig
 from kotrans.corpus.fetch import cache_folder, entry_folder
 from kotrans.corpus.library import Library
 from kotrans.corpus.registry import load_registry
@@ -97,7 +97,7 @@ def test_unknown_corpora_and_splits_are_said_with_those_there_are(library: Libra
 
 def test_a_config_may_hold_out_other_numbers(library: Library, tmp_path: Path) -> None:
     (corpus,) = library.corpora([CorpusConfig(name="toy", holdout={"dev": 7})])
-    texts = corpus.texts(tmp_path / "scratch")
+    texts = corpus.texts(tmp_path / "scratch", CleaningConfig())
     assert {split: len(pairs.source) for split, pairs in texts.held_out.items()} == {"long": 30, "dev": 7}
     assert len(list(texts.train)) == 23
 
