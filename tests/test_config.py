@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from kotrans.config.config import Config
 from kotrans.config.loading import check_config, check_overrides, dump_config, known_keys, load_config
-from kotrans.config.sections import CorpusConfig, SplitConfig
+from kotrans.config.sections import CorpusConfig, Fields, SplitConfig
 from kotrans.errors import ConfigError, DataError
 
 STARTER: dict[str, Any] = {"name": "c", "corpora": [{"name": "starter"}]}
@@ -353,3 +353,11 @@ def test_a_config_that_is_nested_too_deeply_is_refused_in_one_line(text: str, tm
     assert str(error.value) == f"{path}: not a config (lists or mappings nested too deeply)"
     with pytest.raises(ConfigError, match=r"^--set search\.beam=\[.*: the value is not valid YAML"):
         load_config(Path("configs/starter.yaml"), [f"search.beam={'[' * 3000}"])
+
+
+def test_columns_may_be_whole_numbers_and_nothing_else_that_is_no_text() -> None:
+    fields = Fields.model_validate({"source": 2, "target": 1})
+    assert (fields.source, fields.target, fields.sheet) == ("2", "1", None)
+    for value in (True, 1.5, None):
+        with pytest.raises(ValidationError):
+            Fields.model_validate({"source": value})

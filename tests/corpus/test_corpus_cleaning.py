@@ -80,6 +80,26 @@ def test_each_rule_can_be_set(reason: str) -> None:
     assert kept == [GOOD, BAD_PAIRS[reason]]
 
 
+def test_the_first_pairs_that_each_rule_drops_are_kept_as_examples() -> None:
+    again = [(f"{GOOD[0]} {n}", f"{GOOD[1]} {n}") for n in range(4)]
+    empty = [("", f"Nothing {n}.") for n in range(4)]
+    held = [("다른 말입니다, 정말로요.", f"He said number {n} now!") for n in range(2)]
+    corpora = [[*again, *empty[:2], *held], [*empty[2:], *again[::-1], *again]]
+    _, counts = clean_corpora(corpora, held_out=tuple(english for _, english in held))
+    assert counts[0].examples == {"empty": empty[:2], "contamination": held}
+    assert counts[1].examples == {"empty": empty[2:], "duplicates": again[:0:-1]}
+
+
+def test_counts_of_parts_keep_the_first_examples() -> None:
+    total = Counts()
+    for number in range(5):
+        part = Counts()
+        part.drop("empty", ("", str(number)))
+        total.add(part)
+    assert total.dropped == {"empty": 5}
+    assert total.examples == {"empty": [("", "0"), ("", "1"), ("", "2")]}
+
+
 def test_an_invisible_side_is_empty() -> None:
     assert clean(("\u200b\u2028 ", "I went."))[1].dropped == {"empty": 1}
 

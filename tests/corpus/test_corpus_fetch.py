@@ -227,7 +227,7 @@ def test_a_file_beyond_its_bound_is_refused(plain: Entry, site: Site, tmp_path: 
 
 def test_what_is_no_parallel_text_does_not_enter_the_cache(plain: Entry, site: Site, tmp_path: Path) -> None:
     site.files["/pairs.tsv"] = b"<html>Try later</html>\n"
-    with pytest.raises(FetchError, match=r"plain: what came is not what was expected .*pairs\.tsv:1: has 1 columns"):
+    with pytest.raises(FetchError, match=r"plain: what came is not what was expected .*pairs\.tsv:1: has 1 cells"):
         fetch(plain, cache=tmp_path / "cache")
     site.files["/pairs.tsv"] = "Yes, it is.\t정말네.\n".encode()  # as long, under the same tag
     assert fetch(plain, cache=tmp_path / "cache").is_dir()

@@ -89,6 +89,53 @@ def test_train_is_cleaned_against_the_held_out_splits_of_every_corpus(tmp_path: 
     assert manifest.splits["train"] == 20
 
 
+def write_rows(path: Path, rows: list[str]) -> str:
+    path.write_text("ko\ten\n" + "".join(f"{row}\n" for row in rows), encoding="utf-8")
+    return str(path)
+
+
+def test_malformed_records_and_dropped_pairs_are_reported_by_reason_with_the_first_of_each(tmp_path: Path) -> None:
+    rows = [f"이것은 {n}번 문장입니다.\tThis is sentence {n}." for n in range(600)]
+    train = write_rows(tmp_path / "train.tsv", [*rows, *["한 칸"] * 4, "\tNothing here.", "a\tb\tc"])
+    dev = write_rows(tmp_path / "dev.tsv", ["다른 문장.\tAnother one.", "한 칸"])
+    own = {"name": "own", "format": "tsv", "splits": {"train": {"path": train}, "dev": {"path": dev}}}
+    manifest = prepare_corpus(config_of(own), tmp_path / "out")
+    (report,) = manifest.corpora
+    assert (report.read, report.kept) == (601, 600)
+    assert report.malformed == {"columns": 6}
+    assert report.examples["columns"][0] == f"{dev}:3: has 1 cells, but should have at least 2"
+    assert report.examples["columns"][1:] == tuple(
+        f"{train}:{line}: has 1 cells, but should have at least 2" for line in (602, 603)
+    )
+    assert report.examples["empty"] == (" → Nothing here.",)
+    assert manifest == CorpusManifest.read(tmp_path / "out")
+    strict = config_of(own, cleaning={"max_malformed": 0.001})
+    assert corpus_key(strict) != manifest.key
+    write_rows(tmp_path / "train.tsv", [*rows, *["한 칸"] * 7])
+    with pytest.raises(DataError, match=r"train\.tsv: 7 of 607 records \(1\.2%\) are malformed, more than cleaning"):
+        prepare_corpus(config_of(own), tmp_path / "new")
+    assert prepare_corpus(config_of(own, cleaning={"max_malformed": 0.02}), tmp_path / "new").splits["train"] == 600
+
+
+def test_a_catalogue_without_a_translation_is_counted_and_a_split_without_a_pair_refused(tmp_path: Path) -> None:
+    untranslated, translated = tmp_path / "a.po", tmp_path / "b.po"
+    untranslated.write_text('msgid "Yes, of course."\nmsgstr ""\n', encoding="utf-8")
+    translated.write_text('msgid "No, not at all."\nmsgstr "아니요, 전혀요."\n', encoding="utf-8")
+
+    def catalogue(name: str, **files: Path) -> dict[str, Any]:
+        return {"name": name, "format": "po", "splits": {split: {"path": str(path)} for split, path in files.items()}}
+
+    both = catalogue("a", train=untranslated), catalogue("b", train=translated)
+    dev = own(tmp_path, "dev", sizes={"dev": 2})
+    manifest = prepare_corpus(config_of(*both, dev), tmp_path / "out")
+    assert manifest.splits["train"] == 1
+    assert [report.unused for report in manifest.corpora] == [{"untranslated": 1}, {}, {}]
+    with pytest.raises(DataError, match="cleaning keeps no training pair"):
+        prepare_corpus(config_of(both[0], dev), tmp_path / "none")
+    with pytest.raises(DataError, match="no file of the dev split has a pair"):
+        prepare_corpus(config_of(both[1], catalogue("c", dev=untranslated)), tmp_path / "none")
+
+
 def test_held_out_lines_stay_as_they_are(tmp_path: Path) -> None:
     corpus = own(tmp_path)
     raw = "\u200b  두  칸\u2028줄 \x00끝\n\nNFD 각\n"

@@ -26,7 +26,7 @@ def write_xlsx(path: Path, *sheets: Sequence[Sequence[Value]]) -> Path:
     for number, rows in enumerate(sheets):
         sheet = workbook.worksheets[0] if number == 0 else workbook.create_sheet()
         for row in rows:
-            sheet.append(row)
+            sheet.append(list(row))
     workbook.save(path)
     return path
 

@@ -1,8 +1,10 @@
 """Tables that a person reads in a terminal."""
 
+from typing import Any
+
 from kotrans.corpus.corpus import CorpusManifest, CorpusReport
 from kotrans.evaluate import Bucket
-from kotrans.report.tables import buckets_table, cleaning_table, shown_width, table
+from kotrans.report.tables import buckets_table, cleaning_examples, cleaning_table, shown_width, table
 
 
 def test_columns_stand_under_each_other_in_korean_too() -> None:
@@ -46,6 +48,36 @@ def test_cleaning_has_a_column_for_each_corpus_and_a_row_for_each_reason() -> No
         "dropped: empty         1,000   1,000",
         "kept                       0       1",
         "lines normalised: nfc      0       1",
+    ]
+
+
+def test_what_was_not_read_has_rows_and_examples_for_the_reasons_that_applied() -> None:
+    def report(name: str, **more: Any) -> CorpusReport:
+        return CorpusReport(
+            name=name, weight=1, read=5, kept=4, dropped={"empty": 1}, normalised={}, fetched=None, **more
+        )
+
+    reports = (
+        report("first", malformed={"columns": 1200}, unused={"fuzzy": 1}, examples={"columns": ("a.tsv:3: short",)}),
+        report("second", unused={"fuzzy": 2}, examples={"empty": ("네 → ", "예 → ")}),
+    )
+    manifest = CorpusManifest(
+        key="k", inputs={}, text={}, corpora=reports, splits={"train": 8}, dropped={"empty": 2}, normalised={}
+    )
+    assert cleaning_table(manifest).split("\n") == [
+        "training pairs      first  second",
+        "read                    5       5",
+        "malformed: columns  1,200       0",
+        "not used: fuzzy         1       2",
+        "dropped: empty          1       1",
+        "kept                    4       4",
+    ]
+    assert cleaning_examples(manifest).split("\n") == [
+        "first, malformed: columns",
+        "    a.tsv:3: short",
+        "second, dropped: empty",
+        "    네 → ",
+        "    예 → ",
     ]
 
 

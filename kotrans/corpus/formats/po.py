@@ -19,7 +19,7 @@ PART = 1000
 """Lines after which a part of a catalogue ends with its message."""
 _KEYWORD = re.compile(r"\s*(?:#~\s*)?(msg\w+)")
 _BEGINNING = re.compile(r"\s*(?:(?:#~\s*)?msg(?:id|ctxt)\b|#(?!~))")  # of a message, where one may begin
-_LINE = re.compile(r"line (\d+)")
+_ERROR = re.compile(r"\(line (\d+)\)(?:: (.*))?")  # in a message of polib
 _WELL_QUOTED = re.compile(r'\s*(?:$|#|(?:msg\w+(?:\[\d+\])?\s*)?".*"\s*$)')  # polib takes other lines, too
 _NOT_UTF8 = "\0"  # a line that polib does not take
 
@@ -109,10 +109,8 @@ def _parsed(part: Sequence[str]) -> Iterable[polib.POEntry]:
     try:
         return polib.pofile("\n".join(part) + "\n")  # with a line end, no content is mistaken for the path of a file
     except (OSError, ValueError) as error:
-        number = _LINE.search(message := str(error))
-        raise _Unreadable(
-            int(number[1]) if number else 1, message.rpartition("): ")[2] if "): " in message else ""
-        ) from None
+        found = _ERROR.search(str(error))
+        raise _Unreadable(int(found[1]) if found else 1, found[2] if found else "") from None
 
 
 def _korean_is_msgid(path: Path, fields: Fields) -> bool:

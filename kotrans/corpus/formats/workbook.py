@@ -21,7 +21,7 @@ from kotrans.corpus.formats.columns import Columns, is_numbered, named_columns, 
 from kotrans.corpus.formats.pairs import Pair, no_such_fields, one_line_each, text_of
 from kotrans.corpus.formats.skipped import Skipped
 from kotrans.errors import DataError
-from kotrans.files import opened
+from kotrans.files import read_bytes
 
 logger = logging.getLogger(__name__)
 
@@ -36,10 +36,9 @@ def read_xlsx(path: Path, fields: Fields, skipped: Skipped) -> Iterator[Pair]:
     most 1,048,576 rows, and its texts are in one table anyway.
     """
     try:
-        with warnings.catch_warnings(), opened(path) as file:
+        with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about styles and print areas, which are not read
-            stream = file if file.seekable() else BytesIO(file.read())
-            pairs = list(_pairs(path, stream, fields, skipped))
+            pairs = list(_pairs(path, BytesIO(read_bytes(path)), fields, skipped))
     except (
         InvalidFileException,
         BadZipFile,
