@@ -68,8 +68,7 @@ def translate(
         return
     done = _done(out, loaded.translator.lines_ahead) if out and go_on else 0
     remaining = islice(_lines(sentences, file), done, None)
-    found = _translations(loaded, remaining, n_best, done + 1, in_file=file is not None)
-    translations = _tell_left_out(_tell_parts(found, done + 1), done + 1)
+    translations = _tell_parts(_translations(loaded, remaining, n_best, done + 1, in_file=file is not None), done + 1)
     told = write_attention_on_the_way(attention, translations)
     _write((to_json(each) if as_json else _line(each, n_best) for each in told), out)
 
@@ -163,25 +162,18 @@ def checked_text(sentence: str, number: int) -> str:
 
 
 def _tell_parts(translations: "Iterator[Translation]", first: int = 1) -> "Iterator[Translation]":
+    """Names lines that are translated in parts, and at the end counts those that lost what has no piece."""
+    count, example = 0, ""
     for number, translation in enumerate(translations, first):
         if translation.cut:
             told = f"line {number}: has a sentence longer than what the run was trained on; it is translated in parts"
             typer.echo(told, err=True)
-        yield translation
-
-
-def _tell_left_out(translations: "Iterator[Translation]", first: int = 1) -> "Iterator[Translation]":
-    """At the end, how many lines lost a symbol or a letter of another script that the run has no pieces for."""
-    count, example = 0, ""
-    for number, translation in enumerate(translations, first):
         if translation.left_out:
             count += 1
             example = example or f"line {number}: {' '.join(translation.left_out)}"
         yield translation
     if count:
-        typer.echo(
-            f"symbols or letters that the run does not know were left out of {count} line(s); {example}", err=True
-        )
+        typer.echo(f"left out of {count} line(s): symbols or letters that the run does not know ({example})", err=True)
 
 
 def _write(lines: Iterable[str], out: Path | None) -> None:
