@@ -83,6 +83,15 @@ def test_settings_are_those_of_the_command_line(run: TinyRun) -> None:
         Translator.load("tiny", settings=["training.max_updates=1"])
 
 
+def test_lines_are_split_into_sentences_unless_told(run: TinyRun) -> None:
+    two = [f"{LINES[0]} {LINES[2]}"]
+    for settings in ([], ["search.split_sentences=false"], ["search.split_sentences=true"]):
+        translator = Translator.load("tiny", settings=settings)
+        parts = [next(translator.translations(two, split_sentences=splits)).parts for splits in (None, True, False)]
+        assert parts == [1 if settings == ["search.split_sentences=false"] else 2, 2, 1]
+    assert translator.translate(two, split_sentences=True) == [" ".join(translator.translate([LINES[0], LINES[2]]))]
+
+
 def test_one_string_is_not_taken_for_its_letters(run: TinyRun) -> None:
     with pytest.raises(TypeError, match="give a list"):
         Translator.load("tiny").translate("나무")

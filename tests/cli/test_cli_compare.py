@@ -57,6 +57,18 @@ def test_what_eval_has_translated_is_taken_as_long_as_nothing_changed(run: TinyR
     assert second["metrics"] == first["metrics"]
 
 
+def test_figures_of_an_earlier_version_that_split_the_sources_are_not_taken(run: TinyRun) -> None:
+    kotrans("eval")
+    path = run.runs / "tiny" / "evaluation" / "test.json"
+    values = json.loads(path.read_text("utf-8"))
+    del values["search"]["split_sentences"]
+    path.write_text(json.dumps(values), "utf-8")
+    assert compared(EARLY, "tiny")["written_before"] == [False, False]
+    assert compared(EARLY, "tiny", "--split-sentences")["written_before"] == [False, False]
+    assert compared(EARLY, "tiny", "--split-sentences")["written_before"] == [True, True]
+    assert compared(EARLY, "tiny")["written_before"] == [True, True]
+
+
 def test_translations_of_another_search_text_or_hand_are_not_taken(run: TinyRun) -> None:
     ko, en = (shutil.copy(run.folder / f"test.{side}", run.runs / f"own.{side}") for side in ("ko", "en"))
     files = ("--source", ko, "--reference", en)

@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -261,3 +262,39 @@ def test_faults_of_any_hypotheses_are_counted_where_sources_are_given(tmp_path: 
     printed = kotrans("eval", *files, "--source", tmp_path / "s").out
     assert "Latin words kept    0.00% of 1" in printed
     assert "cut at the maximum length" not in printed
+
+
+@pytest.fixture
+def two_sentences(run: TinyRun) -> tuple[Path, Path]:
+    """Lines of two sentences each, whose translations differ when the sentences are translated one by one."""
+    paths = run.runs / "two.ko", run.runs / "two.en"
+    for path in paths:
+        lines = read_lines(run.folder / f"test{path.suffix}")
+        write_lines(path, [f"{left} {right}" for left, right in pairwise(lines)])
+    return paths
+
+
+def test_eval_takes_lines_whole_unless_told_and_keeps_both_results(
+    run: TinyRun, two_sentences: tuple[Path, Path]
+) -> None:
+    source, reference = two_sentences
+    whole = ["eval", "--source", source, "--reference", reference]
+    for arguments in (whole, [*whole, "--split-sentences"]):
+        assert kotrans(*arguments).code == 0
+    folder = run.runs / "tiny" / "evaluation"
+    (split_file,) = folder.glob("*.split_sentences=True.hypotheses.en")
+    (whole_file,) = set(folder.glob("*.hypotheses.en")) - {split_file}
+    split_lines, whole_lines = read_lines(split_file), read_lines(whole_file)
+    assert split_lines != whole_lines
+    assert split_lines == kotrans("translate", "--file", source).lines
+    assert whole_lines == kotrans("translate", "--file", source, "--no-split-sentences").lines
+    assert figures(run, whole_file.name.removesuffix(".hypotheses.en"))["search"]["split_sentences"] is False
+
+
+def test_whole_and_split_results_have_different_names_whatever_the_run_s_own_setting(run: TinyRun) -> None:
+    config = run.runs / "tiny" / "config.yaml"
+    config.write_text(config.read_text("utf-8").replace("split_sentences: null", "split_sentences: true"), "utf-8")
+    assert kotrans("eval").code == 0
+    assert figures(run, "test.split_sentences=True")["search"]["split_sentences"] is True
+    assert kotrans("eval", "--no-split-sentences").code == 0
+    assert figures(run, "test")["search"]["split_sentences"] is False

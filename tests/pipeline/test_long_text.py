@@ -1,6 +1,7 @@
 """A long text: the same translations, whoever makes them."""
 
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 import torch
@@ -42,6 +43,15 @@ def test_a_long_text_has_the_translations_that_one_process_makes(
             assert (best.weights is None) == (known.weights is None)
             if best.weights is not None and known.weights is not None:
                 assert torch.equal(best.weights, known.weights)
+
+
+def test_processes_split_or_leave_lines_as_told(loaded: LoadedRuns, lines: list[str]) -> None:
+    two = [f"{left} {right}" for left, right in pairwise(lines)]
+    for splits in (False, True):
+        expected = list(loaded.translator.translate(two, split_sentences=splits))
+        found = list(translate_text(loaded, two, split_sentences=splits))
+        assert [(each.text, each.parts) for each in found] == [(each.text, each.parts) for each in expected]
+        assert max(each.parts for each in found) >= 1 + splits
 
 
 def refuse() -> BatchTranslator:

@@ -2,10 +2,12 @@
 
 import math
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
+from kotrans.assembly import Prepared as PreparedLine
 from kotrans.batching import Batch
 from kotrans.config.config import Config
 from kotrans.errors import DataError
@@ -17,6 +19,7 @@ from kotrans.pipeline.validation import Validation
 from kotrans.runs import Run
 from kotrans.trainer.events import DevFigures, Event, Updated, Validated
 from kotrans.trainer.loop import Trainer
+from kotrans.translate import BatchTranslator
 from tests.tiny_training import build_trainer, final_state, tiny_config, train_tiny, write_numbers
 
 CPU = torch.device("cpu")
@@ -58,6 +61,26 @@ def test_references_are_brought_into_the_form_that_the_final_scores_use(runs: Pa
     write_lines(text / "dev.en", [f"\u200b{line}\u00a0" for line in lines])
     _, _, validation = measure(tiny_config(text))
     assert validation.references == lines
+
+
+def test_dev_lines_are_translated_whole(runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = write_numbers(tmp_path / "text")
+    write_lines(text / "dev.ko", ["삼 오. 칠 이."] * 2)
+    write_lines(text / "dev.en", ["5 3. 2 7."] * 2)
+    found, prepare_lines = list[int](), BatchTranslator.prepare
+
+    def watched(*arguments: Any, **named: Any) -> list[PreparedLine]:
+        lines = prepare_lines(*arguments, **named)
+        found.extend(len(line.parts) for line in lines)
+        return lines
+
+    monkeypatch.setattr(BatchTranslator, "prepare", watched)
+    for splits, parts in ((None, 1), (False, 1), (True, 2)):
+        _, model, validation = measure(tiny_config(text, search={"split_sentences": splits}))
+        found.clear()
+        with torch.no_grad():
+            validation(model)
+        assert found == [parts, parts]
 
 
 def test_a_dev_split_with_nothing_to_measure_is_refused_before_training(runs: Path, tmp_path: Path) -> None:
