@@ -57,6 +57,16 @@ def places(
     yield Placed(0.0, Edit(at, at, token.text), token)
 
 
+def insertion(
+    token: Token, columns: range, text: str, owners: Sequence[int], weights: Tensor, least: float
+) -> Iterator[Placed]:
+    """The place before the word that attends most to a literal, if its attention is at least so high."""
+    looked = weights[:, columns.start : columns.stop].sum(1).tolist()  # (T,)
+    if max(looked) >= least:
+        at = _peak(text, owners, looked)
+        yield Placed(0.0, Edit(at, at, token.text), token)
+
+
 def surplus(here: Literals, there: Literals) -> Iterator[Placed]:
     """The placeholders that a text has more often than its source, the last ones first."""
     count = here.counts.copy()
