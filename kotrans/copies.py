@@ -7,7 +7,7 @@ from kotrans.text import normalize
 from kotrans.words import END, spelt, word_spans, word_text
 
 _CLOSING = frozenset(".,;:!?)]}'\"’”")
-_OPENING = frozenset("([{'\"‘“")
+_OPENING = frozenset("(['\"‘“")
 
 
 class Copy(NamedTuple):
@@ -89,7 +89,8 @@ def _spaced(text: str, edit: Edit) -> str:
     """What stands for an edit in a text: with blanks around it if it is only put in."""
     if edit.begin < edit.end:
         return edit.copied
-    before, after = text[: edit.begin][-1:], text[edit.begin :][:1]
+    before, after = text[: edit.begin][-1:], text[edit.begin : edit.begin + 2]
+    closes = after[:1] in _CLOSING and not after[1:].isalnum()
     left = "" if not before or before.isspace() or before in _OPENING else " "
-    right = "" if not after or after.isspace() or after in _CLOSING else " "
+    right = "" if not after or after[0].isspace() or closes else " "
     return f"{left}{edit.copied}{right}"

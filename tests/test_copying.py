@@ -205,6 +205,16 @@ def test_every_opaque_literal_comes_through_whole(literal: str, blanks: int) -> 
     assert copied(source, target, at, copying="opaque") == f"Use {literal} now."
 
 
+@given(st.lists(st.sampled_from([*LITERALS, "12", "Gtk"]), min_size=1, max_size=4), PIECES, st.integers(0, 99))
+def test_no_opaque_literal_is_lost_whatever_the_model_produced(
+    literals: list[str], target: list[str], seed: int
+) -> None:
+    source = [piece for literal in literals for piece in ["▁", *literal, "을"]]
+    there, said = Source(source), text_of(target)
+    text, _ = copy_over(said, there, target, random_weights(target, source, seed))
+    assert not [token.text for token in lost(there.literals, Literals(text)) if token.kind == "opaque"]
+
+
 def test_the_setting_says_what_is_copied() -> None:
     source = ["▁12", "▁Gt", "k", "▁%", "s", END]
     target = ["▁13", "▁Gt", "q", "▁%", "d", END]
