@@ -6,8 +6,8 @@ from typing import NamedTuple
 from kotrans.text import normalize
 from kotrans.words import END, spelt, word_spans, word_text
 
-_CLOSING = frozenset(".,;:!?)]}'\"’”%")
-_OPENING = frozenset("([{'\"‘“")
+_CLOSING = frozenset(".,;:!?)]}'\"’”")
+_OPENING = frozenset("(['\"‘“")
 
 
 class Copy(NamedTuple):
@@ -50,22 +50,21 @@ def words_copied(pieces: Sequence[str], copies: Sequence[Copy]) -> list[str]:
     spans = word_spans(pieces)
     word_of_piece = [number for number, span in enumerate(spans) for _ in span]
     words = [word_of_piece[owner] for owner in owners]  # of each character
-    parts, at = list(text), 0
+    ended = len(spans) - 1 if spans and pieces[-1] == END else len(spans)
+    found, at = [], 0
     for copy in copies:
-        begin, end = _place(copy, text, owners, at)
-        parts[begin:end] = [""] * (end - begin)
-        inserted = _spaced(text, Edit(begin, end, copy.copied))
-        if begin < len(parts):
-            parts[begin] = inserted + parts[begin]
-        elif parts:
-            parts[-1] += inserted
-        at = end
-        if end > begin and words[end - 1] != words[begin]:
-            last = words[end - 1]
-            words = [words[begin] if begin <= i and word == last else word for i, word in enumerate(words)]
+        begin, at = _place(copy, text, owners, at)
+        found.append(Edit(begin, at, copy.copied))
+    for edit in reversed(found):
+        put = _spaced(text, edit)
+        word = max(min(words[edit.begin] if edit.begin < len(words) else len(spans) - 1, ended - 1), 0)
+        last = words[edit.end - 1] if edit.end > edit.begin else word
+        rest = [word if each == last else each for each in words[edit.end :]]
+        text = text[: edit.begin] + put + text[edit.end :]
+        words = [*words[: edit.begin], *[word] * len(put), *rest]
     texts = [""] * len(spans)
-    for part, word in zip(parts, words, strict=True):
-        texts[word] += part
+    for character, word in zip(text, words, strict=True):
+        texts[word] += character
     return [
         word_text(pieces[span.start : span.stop]) if pieces[span.start] == END else normalize(text)
         for span, text in zip(spans, texts, strict=True)
@@ -77,7 +76,7 @@ def _place(copy: Copy, text: str, owners: Sequence[int], at: int) -> tuple[int, 
     at = next((i for i in range(at, len(text)) if owners[i] >= copy.begin), len(text))
     wanted = copy.said.replace(" ", "")
     if not wanted:
-        while at < len(text) and text[at].isspace() and owners[at] == copy.begin:
+        while at + 1 < len(text) and text[at].isspace() and owners[at + 1] == copy.begin:
             at += 1
         return at, at
     begin = end = text.find(wanted[0], at)
@@ -90,7 +89,8 @@ def _spaced(text: str, edit: Edit) -> str:
     """What stands for an edit in a text: with blanks around it if it is only put in."""
     if edit.begin < edit.end:
         return edit.copied
-    before, after = text[: edit.begin][-1:], text[edit.begin :][:1]
+    before, after = text[: edit.begin][-1:], text[edit.begin : edit.begin + 2]
+    closes = after[:1] in _CLOSING and not after[1:].isalnum()
     left = "" if not before or before.isspace() or before in _OPENING else " "
-    right = "" if not after or after.isspace() or after in _CLOSING else " "
+    right = "" if not after or after[0].isspace() or closes else " "
     return f"{left}{edit.copied}{right}"

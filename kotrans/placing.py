@@ -53,8 +53,18 @@ def places(
     for other in here.of("opaque"):
         weight = _mean(looked, owners[other.begin : other.end])
         yield Placed(0.5 + weight / 2, Edit(other.begin, other.end, token.text), token)
-    at = _peak(text, owners, looked)
-    yield Placed(0.0, Edit(at, at, token.text), token)
+    for sure, at in ((0.0, _peak(text, owners, looked)), (-0.5, _end(text)), (-0.6, len(text))):
+        yield Placed(sure, Edit(at, at, token.text), token)  # the later ones where another literal is in the way
+
+
+def insertion(
+    token: Token, columns: range, text: str, owners: Sequence[int], weights: Tensor, least: float
+) -> Iterator[Placed]:
+    """The place before the word that attends most to a literal, if its attention is at least so high."""
+    looked = weights[:, columns.start : columns.stop].sum(1).tolist()  # (T,)
+    if max(looked) >= least:
+        at = _peak(text, owners, looked)
+        yield Placed(0.0, Edit(at, at, token.text), token)
 
 
 def surplus(here: Literals, there: Literals) -> Iterator[Placed]:
@@ -75,8 +85,13 @@ def _peak(text: str, owners: Sequence[int], looked: Sequence[float]) -> int:
     best = max(range(len(looked)), key=lambda piece: looked[piece])
     at = next((i for i, owner in enumerate(owners) if owner >= best and not text[i].isspace()), None)
     if at is None:
-        return len(text.rstrip(".!?。\"'”"))
+        return _end(text)
     return at if text[at] in ".!?,;:" else text.rfind(" ", 0, at) + 1
+
+
+def _end(text: str) -> int:
+    """Where the words of a sentence end."""
+    return len(text.rstrip(".!?。\"'”"))
 
 
 def _trimmed(text: str, begin: int, end: int, literal: str) -> tuple[int, int]:

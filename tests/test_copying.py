@@ -102,9 +102,6 @@ def test_a_number_is_put_right_and_one_that_is_written_otherwise_stays() -> None
         (["▁4", "▁명"], ["▁a", "▁once"], "a once"),
         (["▁저장", "(", "S", ")", "을"], ["▁Pre", "ss", "▁Sa", "ve"], "Press Save"),
         (["▁<", "b", ">", "저장", "▁</", "b", ">"], ["▁Sa", "ve"], "Save"),
-        (["▁GT", "K"], ["▁int", "erest", "ing", "▁Ko", "rean"], "interesting GTK"),
-        (["▁GT", "K"], ["▁int", "erest", "ing"], "interesting"),
-        (["▁Ho", "me"], ["▁in", "▁the"], "in the"),
         (["▁파일", "이", "(", "가", ")"], ["▁no", "▁fi", "le"], "no file"),
     ],
 )
@@ -112,7 +109,7 @@ def test_nothing_is_copied_over_what_is_right_or_is_no_number_or_name(
     source: list[str], target: list[str], expected: str
 ) -> None:
     for piece in range(len(source)):
-        assert copied(source, target, dict.fromkeys(range(len(target)), piece), 1.0) in (expected, text_of(target))
+        assert copied(source, target, dict.fromkeys(range(len(target)), piece), 1.0) == expected == text_of(target)
 
 
 @pytest.mark.parametrize(
@@ -142,19 +139,28 @@ def test_a_word_that_looked_elsewhere_stays(weight: float, expected: str) -> Non
     assert copied(["▁kube", "ctl", "은"], ["▁kube", "ct"], {0: 0, 1: 1}, weight) == expected
 
 
-@pytest.mark.parametrize(("said", "expected"), [(["▁of"], "of"), (["▁o", "f"], "of"), (["▁gt"], "Gtk")])
-def test_a_lower_case_word_must_be_like_what_replaces_it(said: list[str], expected: str) -> None:
-    assert copied(["▁Gt", "k", "의"], said, {0: 0, 1: 1}, 0.9) == expected
+@pytest.mark.parametrize(
+    ("weight", "said", "expected"),
+    [
+        (0.9, ["▁of"], "Gtk of"), (0.9, ["▁o", "f"], "Gtk of"), (0.9, ["▁int", "erest", "ing"], "Gtk interesting"),
+        (0.15, ["▁o", "f"], "of"), (0.15, ["▁gt"], "Gtk"), (0.9, ["▁gt"], "Gtk"),
+        (0.9, ["▁September"], "Gtk September"),
+    ],
+)  # fmt: skip
+def test_a_word_is_put_in_before_a_common_one_that_is_not_like_it(
+    weight: float, said: list[str], expected: str
+) -> None:
+    assert copied(["▁Gt", "k", "의"], said, {0: 0, 1: 1, 2: 1}, weight) == expected
 
 
 def test_a_name_in_the_place_of_another_needs_no_likeness_but_much_attention() -> None:
     source, target = ["▁Gt", "k", "의"], ["▁the", "▁Q", "o", "p"]
     assert copied(source, target, {1: 0, 2: 1, 3: 1}, 0.9) == "the Gtk"
-    assert copied(source, target, {1: 0, 2: 1, 3: 1}, 0.2) == "the Qop"
+    assert copied(source, target, {1: 0, 2: 1, 3: 1}, 0.15) == "the Qop"
 
 
 def test_a_word_that_has_one_of_the_source_in_it_stays() -> None:
-    assert copied(["▁KDE", ",", "▁Gt", "k"], ["▁KDE", "-", "ba", "sed"], {0: 2, 1: 2, 2: 3}) == "KDE-based"
+    assert copied(["▁KDE", ",", "▁Gt", "k"], ["▁KDE", "-", "ba", "sed"], {0: 2, 1: 2, 2: 3}) == "Gtk KDE-based"
 
 
 def test_what_the_translation_has_often_enough_is_not_copied_again() -> None:
@@ -197,6 +203,16 @@ def test_every_opaque_literal_comes_through_whole(literal: str, blanks: int) -> 
     at = {row: min(row, len(literal)) for row in range(1, len(spoken) + 2)}
     assert copied(source, target, at) == f"Use {literal} now."
     assert copied(source, target, at, copying="opaque") == f"Use {literal} now."
+
+
+@given(st.lists(st.sampled_from([*LITERALS, "12", "Gtk"]), min_size=1, max_size=4), PIECES, st.integers(0, 99))
+def test_no_opaque_literal_is_lost_whatever_the_model_produced(
+    literals: list[str], target: list[str], seed: int
+) -> None:
+    source = [piece for literal in literals for piece in ["▁", *literal, "을"]]
+    there, said = Source(source), text_of(target)
+    text, _ = copy_over(said, there, target, random_weights(target, source, seed))
+    assert not [token.text for token in lost(there.literals, Literals(text)) if token.kind == "opaque"]
 
 
 def test_the_setting_says_what_is_copied() -> None:
@@ -254,6 +270,8 @@ def test_what_is_copied_into_a_word_of_several_literals_stands_where_it_was_said
         (["▁find", ".", END], [Copy(1, 1, "", "%s")], ["find %s.", END]),
         (["▁find", "▁it", END], [Copy(1, 1, "", "%s")], ["find", "%s it", END]),
         (["▁%", "s", "▁it"], [Copy(0, 2, "%s", "")], ["", "it"]),
+        (["▁it", END], [Copy(0, 0, "", "%d"), Copy(0, 0, "", "%s"), Copy(0, 1, "it", "x")], ["%d %s x", END]),
+        (["▁it", END], [Copy(1, 1, "", "%s")], ["it %s", END]),
     ],
 )
 def test_what_was_copied_before_does_not_hide_what_comes_after(

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from kotrans.pipeline.translation import load_runs
 from kotrans.tokenizer import Tokenizer
-from kotrans.words import word_spans, word_text, word_weights
+from kotrans.words import owners_of, spelt, word_spans, word_text, word_weights
 from tests.tiny_run import TinyRun
 
 
@@ -54,3 +54,12 @@ def test_a_words_weights_are_sums_over_source_pieces_and_means_over_target_piece
         for r, column in enumerate(columns):
             total = sum(float(weights[i, j]) for i in row for j in column)
             assert float(merged[u, r]) == pytest.approx(total / len(row))
+
+
+def test_every_character_is_told_from_which_piece_it_is() -> None:
+    pieces = ["▁a", "<0xEB>", "<0x82>", "<0x98>", "<0x42>", "b", "▁", "▁c", "</s>"]
+    assert spelt(pieces) == (" a나Bb  c ", [0, 0, 1, 4, 5, 6, 7, 7, 8])
+    assert owners_of("a나Bb c", pieces) == [0, 1, 4, 5, 6, 7]
+    assert owners_of("a나Bb < c", pieces) is None
+    assert spelt(["<0xEB>", "<0x41>"]) == ("\ufffdA", [0, 0])
+    assert owners_of("", []) == []
