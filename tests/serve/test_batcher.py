@@ -29,9 +29,7 @@ def batcher_of(
     on_batch: Callable[[int, float], None] = lambda lines, seconds: None,
     max_waiting: int = 8,
 ) -> Batcher:
-    return Batcher(
-        partial(Here, held, MEMORY), threads=threads, size=size, max_waiting=max_waiting, on_batch=on_batch
-    )
+    return Batcher(partial(Here, held, MEMORY), threads=threads, size=size, max_waiting=max_waiting, on_batch=on_batch)
 
 
 @pytest.fixture
