@@ -62,6 +62,9 @@ class Held(BatchTranslator):
         self.assembler = Unspelt()
         self.tokenizer = SimpleNamespace(target=SimpleNamespace(size=VOCABULARY))  # type: ignore[assignment]
 
+    def prepare(self, lines: Sequence[str], first: int = 1, *, split_sentences: bool | None = None) -> list[Prepared]:
+        return [prepared(line) for line in lines]
+
 
 class Unspelt(Assembler):
     """Makes a translation of the line itself."""

@@ -95,7 +95,7 @@ def test_lines_that_join_a_running_search_get_what_they_get_alone(tiny_run: Tiny
     running, found = ContinuousTranslator(translator, MEMORY), dict[int, Translation]()
     lines = [(line, beam, random.randint(1, beam)) for line in [*sources, " ".join(sources)] for beam in (1, 3)]
     queue = [
-        Asked(number, *translator.prepare([line]), beam, n_best) for number, (line, beam, n_best) in enumerate(lines)
+        Asked(number, translator.prepare([line])[0], beam, n_best) for number, (line, beam, n_best) in enumerate(lines)
     ]
     random.shuffle(queue)
     while len(found) < len(lines):
@@ -108,7 +108,7 @@ def test_lines_that_join_a_running_search_get_what_they_get_alone(tiny_run: Tiny
 def test_parts_of_a_line_stand_in_their_order_whichever_is_done_first(tiny_run: TinyRun, sources: list[str]) -> None:
     translator, line = translator_with(tiny_run), f"{LONG}. {sources[0]} 나무."
     running, done = ContinuousTranslator(translator, MEMORY), list[Translation]()
-    running.add([Asked(0, *translator.prepare([line]), 1, 1)])
+    running.add([Asked(0, translator.prepare([line])[0], 1, 1)])
     while not done:
         done = [answer for _, answer in running.step(1)]
     (joined,) = done

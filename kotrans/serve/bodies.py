@@ -16,6 +16,10 @@ _MARKS = {
 }  # fmt: skip
 
 
+class FormFields(dict[str, str | list[str]]):
+    """Fields of a form or a query, where numbers are texts."""
+
+
 def read_body(headers: Mapping[str, str], query: str, body: bytes) -> Any:
     """The body, or the fields of the query if there is no body. Raises Refused.
 
@@ -67,7 +71,7 @@ def _refuse_constant(name: str) -> Any:
     raise Refused(400, f"body: {name} is not JSON; send a number")
 
 
-def _fields(text: str) -> dict[str, str | list[str]]:
+def _fields(text: str) -> FormFields:
     """The fields of a form; one that is there several times is a list."""
     try:
         pairs = parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=_FIELDS)
@@ -75,7 +79,7 @@ def _fields(text: str) -> dict[str, str | list[str]]:
         raise Refused(400, "body: a form that is not in UTF-8; send it in UTF-8") from None
     except ValueError:
         raise Refused(422, f"body: a form of more than {_FIELDS} fields; send fewer") from None
-    fields: dict[str, str | list[str]] = {}
+    fields = FormFields()
     for name, value in pairs:
         before = fields.get(name)
         fields[name] = value if before is None else [*([before] if isinstance(before, str) else before), value]

@@ -7,6 +7,7 @@ from typing import Any, Literal, TypeVar
 
 from pydantic import ValidationError
 
+from kotrans.serve.bodies import FormFields
 from kotrans.serve.messages import LibreRequest, Message, TranslateRequest
 from kotrans.serve.refusals import Refused, shortened
 
@@ -48,9 +49,10 @@ def libre_request(body: Any, most_texts: int) -> LibreRequest:
     """The fields of a client of LibreTranslate; a form has numbers as texts. Raises Refused."""
     if not isinstance(body, dict) or body.get("q") is None:
         raise Refused(400, "q: missing; send the text as `q`")
-    fields = {name: body[name] for name in LibreRequest.model_fields if body.get(name) is not None}
-    if isinstance(number := fields.get("alternatives"), str):
-        fields["alternatives"] = int(number) if number.isdecimal() and len(number) < 10 else number
+    fields = {name: body[name] for name in LibreRequest.model_fields if name in body}
+    number = fields.get("alternatives")
+    if isinstance(body, FormFields) and isinstance(number, str) and number.isdecimal() and len(number) < 10:
+        fields["alternatives"] = int(number)
     _check_texts("q", fields["q"], most_texts, status=400)
     return _validated(LibreRequest, fields, status=400)
 

@@ -73,15 +73,19 @@ def serve(app: ASGIApp, listening: socket.socket, config: ServeConfig) -> None:
 
     A client that does not read its answer is not waited for longer than a request may take.
     """
+    with stop_request():  # the server raises the signal that stopped it once more, when all is finished
+        server_of(app, config).run(sockets=[listening])
+
+
+def server_of(app: ASGIApp, config: ServeConfig) -> uvicorn.Server:
+    """The server with its limits."""
     most, backlog = connections_possible(config.max_connections)
     limits = Connections(most, config.max_head_seconds, config.max_seconds)
     protocol: type = partial(BoundedProtocol, limits)  # type: ignore[assignment]
-    server = uvicorn.Server(
+    return uvicorn.Server(
         uvicorn.Config(
             app, http=protocol, log_config=None, log_level="error", access_log=False, ws="none", lifespan="on",
             server_header=False, proxy_headers=False, backlog=backlog,
             timeout_graceful_shutdown=math.ceil(2 * config.max_seconds) + 1,
         )
     )  # fmt: skip
-    with stop_request():  # the server raises the signal that stopped it once more, when all is finished
-        server.run(sockets=[listening])

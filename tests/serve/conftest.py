@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -56,13 +56,18 @@ def _translating(parent: int) -> list[int]:
 
 
 @contextmanager
-def serving(tiny_run: TinyRun, *arguments: str, token: str | None = None) -> Iterator[Service]:
-    """Starts a service; it must end with exit code 0, and without having complained."""
+def serving(
+    tiny_run: TinyRun, *arguments: str, token: str | None = None, prepare: Callable[[], None] | None = None
+) -> Iterator[Service]:
+    """Starts a service; it must end with exit code 0, and without having complained.
+
+    prepare: called in its process before it starts.
+    """
     environment = {**os.environ, "KOTRANS_RUNS": str(tiny_run.runs), "OMP_NUM_THREADS": "1"}
     environment |= {"KOTRANS_TOKEN": token} if token else {}
     process = subprocess.Popen(
         [sys.executable, "-m", "kotrans", "serve", "--run", "tiny", "--port", "0", *arguments],
-        stderr=subprocess.PIPE, text=True, env=environment, cwd=Path(__file__).parents[2],
+        stderr=subprocess.PIPE, text=True, env=environment, cwd=Path(__file__).parents[2], preexec_fn=prepare,
     )  # fmt: skip
     try:
         assert process.stderr

@@ -45,7 +45,7 @@ def test_a_process_that_is_killed_is_started_anew_and_nobody_is_told(tiny_run: T
     with serving(tiny_run, "--set", "hardware.threads=2") as service, ThreadPoolExecutor(1) as client:
         service.children(2)
         assert ask(service, text=["나무"] * 8).status_code == 200
-        long = client.submit(ask, service, text=["나무 " * 200] * 60, beam=5)
+        long = client.submit(ask, service, text=["나무 " * 200] * 30, beam=5)
         time.sleep(0.3)
         for pid in service.children(2):
             os.kill(pid, signal.SIGKILL)
@@ -58,7 +58,7 @@ def test_a_process_that_is_killed_is_started_anew_and_nobody_is_told(tiny_run: T
 
 def test_what_gets_a_process_killed_twice_is_told_so(tiny_run: TinyRun) -> None:
     with serving(tiny_run, "--set", "hardware.threads=2") as service, ThreadPoolExecutor(1) as client:
-        long = client.submit(ask, service, text=["나무 " * 200] * 60, beam=5)
+        long = client.submit(ask, service, text=["나무 " * 200] * 30, beam=5)
         while not long.done():
             for pid in service.children():
                 os.kill(pid, signal.SIGKILL)
@@ -74,7 +74,7 @@ def test_a_stop_that_reaches_all_processes_finishes_what_has_begun(tiny_run: Tin
     with serving(tiny_run, "--set", "hardware.threads=2") as service, ThreadPoolExecutor(1) as client:
         workers = service.children(2)
         assert ask(service, text=["나무"] * 60).status_code == 200
-        long = client.submit(ask, service, text=["나무 " * 200] * 60, beam=5)
+        long = client.submit(ask, service, text=["나무 " * 200] * 30, beam=5)
         time.sleep(0.3)
         for pid in (*workers, service.process.pid):
             os.kill(pid, signal.SIGTERM)

@@ -21,7 +21,7 @@ from tests.tiny_run import TinyRun, kotrans
 
 TOKEN = "open-sesame"
 LIMITS = (
-    "serve.max_waiting=4", "serve.max_seconds=2", "serve.max_body=300", "search.batch=1", "hardware.threads=2"
+    "serve.max_waiting=20", "serve.max_seconds=2", "serve.max_body=300", "search.batch=1", "hardware.threads=2"
 )  # fmt: skip
 
 

@@ -1,0 +1,47 @@
+"""A real server in a thread of the test, with a translator that gives lines back as they are."""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+
+import httpx
+
+from kotrans.config.serving import ServeConfig
+from kotrans.serve.app import build_app
+from kotrans.serve.server import host_names, listen, server_of, url
+from kotrans.serve.translating import Here, Translating
+from tests.held_translator import SECONDS, Held
+
+MEMORY = 100_000_000
+
+
+@contextmanager
+def light_service(
+    *, token: str | None = None, start: Callable[[], Translating] | None = None, held: Held | None = None,
+    **settings: object,
+) -> Iterator[str]:  # fmt: skip
+    """Serves until it is left; gives its URL."""
+    if held is None:
+        held = Held()
+        held.held.let_go()
+    config, ready = ServeConfig.model_validate({"port": 0, **settings}), threading.Event()
+    with listen(config) as listening:
+        app = build_app(
+            start or partial(Here, held, MEMORY), held, "held", config,
+            threads=1, token=token, hosts=host_names(listening, config.host), on_ready=ready.set,
+        )  # fmt: skip
+        server = server_of(app, config)
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
+        thread.start()
+        try:
+            assert start is not None or ready.wait(SECONDS)
+            yield url(listening)
+        finally:
+            server.should_exit = True
+            thread.join()
+
+
+def client(url: str, **headers: str) -> httpx.Client:
+    """Connects to it, whatever proxy this machine has."""
+    return httpx.Client(base_url=url, headers=headers, trust_env=False, timeout=60)
