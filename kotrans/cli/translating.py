@@ -60,7 +60,7 @@ def translate(
     prompted = not sentences and not file and sys.stdin.isatty()
     _check(sentences, file, out, attention, prompted=prompted, as_json=as_json, go_on=go_on)
     overrides = [*(settings or []), *([f"search.beam={beam}"] if beam is not None else [])]
-    names = [*(runs or []), *(models or [])]
+    names: list[str | Path] = [*(runs or []), *(models or [])]
     if prompted:
         _prompt(load_models(names, overrides), n_best)
         return
