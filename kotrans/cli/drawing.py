@@ -22,3 +22,4 @@ def curves(
 
     names = list(dict.fromkeys(runs)) if runs else [None]
     draw_curves(out, [read_curve(find_run(name)) for name in names], "updates" if updates else "minutes")
+    typer.echo(f"written to {out}", err=True)

@@ -70,7 +70,7 @@ def translate(
     _check(sentences, file, out, attention, prompted=prompted, as_json=as_json, go_on=go_on)
     beam_setting = [f"search.beam={beam}"] if beam is not None else []
     overrides = with_split_sentences([*(settings or []), *beam_setting], split_sentences)
-    names = [*(runs or []), *(models or [])]
+    names: list[str | Path] = [*(runs or []), *(models or [])]
     if prompted:
         _prompt(load_models(names, overrides), n_best)
         return

@@ -15,6 +15,7 @@ import pytest
 
 if sys.platform != "win32":
     import pty
+    import termios
 
 from kotrans.files import read_lines
 from kotrans.passthrough import has_korean
@@ -258,7 +259,7 @@ def test_a_process_that_waits_for_its_input_ends_without_it_when_an_option_is_wr
         assert process.stderr
         told = process.stderr.read().decode()
         assert process.wait() == 2
-    assert told.splitlines()[1:] == ["error: --n-best 9: search.beam keeps 5 hypotheses only"] or "search.beam" in told
+    assert "search.beam keeps 5" in told
     assert "Fatal" not in told
 
 
@@ -272,7 +273,7 @@ def test_what_is_unlike_the_training_text_is_told_once(run: TinyRun) -> None:
     result = kotrans("translate", "--json", *[KOREAN, odd, odd] * 7)
     assert result.err.endswith(f"\nwarning: 14 of 21 lines are {never.strip()} (line 2 first)\n")
     assert len(result.lines) == 21
-    assert result.err.count("\n") == 2
+    assert result.err.count("warning") == 1
 
 
 def test_a_file_has_a_progress_bar_on_a_terminal_only(run: TinyRun, tmp_path: Path) -> None:
@@ -324,6 +325,7 @@ def on_a_terminal(arguments: list[str], typed: list[str], stdout: Path | None = 
         if stdout is not None:
             os.dup2(os.open(stdout, os.O_WRONLY | os.O_CREAT), 1)
         os.execv(sys.executable, [*COMMAND, *arguments])
+    termios.tcsetwinsize(terminal, (24, 80))
     shown, prompts, deadline = b"", 0, time.monotonic() + 120
     while time.monotonic() < deadline:
         if not select.select([terminal], [], [], 10)[0]:

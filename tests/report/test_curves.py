@@ -79,7 +79,7 @@ def test_the_command_draws_runs_and_refuses_what_it_cannot(tiny_run: TinyRun, tm
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("KOTRANS_RUNS", str(tiny_run.runs))
         drawn = kotrans("curves", "--run", "tiny", "--updates", "--out", tmp_path / "curves.svg")
-        assert (drawn.code, drawn.err) == (0, "")
+        assert (drawn.code, drawn.err) == (0, f"written to {tmp_path / 'curves.svg'}\n")
         assert (tmp_path / "curves.svg").read_text("utf-8").startswith("<?xml")
         refused = kotrans("curves", "--out", tmp_path / "curves.pdf")
         assert refused.code == 2
