@@ -50,8 +50,9 @@ def one(translator: BatchTranslator, line: str) -> Translation:
 def test_lines_without_korean_come_through_every_door_unchanged(run: TinyRun) -> None:
     assert kotrans("translate", stdin="".join(f"{line}\n" for line in SAME).encode()).lines == SAME
     assert Translator.load("tiny").translate([f"  {line}\t" for line in SAME]) == SAME
-    running = ContinuousTranslator(load_runs(["tiny"]).translator)
-    running.add([Asked(number, line, 2, 2) for number, line in enumerate(SAME)])
+    translator = load_runs(["tiny"]).translator
+    running = ContinuousTranslator(translator, memory=2**30)
+    running.add([Asked(number, each, 2, 2) for number, each in enumerate(translator.prepare(SAME))])
     answers = dict(running.step(0))
     assert [each.text for each in answers.values() if isinstance(each, Translation)] == SAME
 

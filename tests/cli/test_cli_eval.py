@@ -278,7 +278,7 @@ def test_eval_takes_lines_whole_unless_told_and_keeps_both_results(
     run: TinyRun, two_sentences: tuple[Path, Path]
 ) -> None:
     source, reference = two_sentences
-    whole = ["eval", "--source", source, "--reference", reference]
+    whole: list[str | Path] = ["eval", "--source", source, "--reference", reference]
     for arguments in (whole, [*whole, "--split-sentences"]):
         assert kotrans(*arguments).code == 0
     folder = run.runs / "tiny" / "evaluation"
