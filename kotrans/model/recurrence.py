@@ -3,6 +3,8 @@
 Shape key: B sentences, T positions, I input width, H state width.
 """
 
+from functools import cache
+
 import torch
 from torch import Tensor, nn
 
@@ -30,6 +32,12 @@ class LibraryRecurrence(Recurrence):
         self.kernel = KERNELS[cell](input_size, hidden_size, batch_first=True)
 
     def forward(self, inputs: Tensor, state: CellState | None = None) -> tuple[Tensor, CellState]:
+        if inputs.is_cpu and torch.is_autocast_enabled("cpu") and not _runs_in_bf16():
+            with torch.autocast("cpu", enabled=False):
+                return self._run(inputs.float(), state)
+        return self._run(inputs, state)
+
+    def _run(self, inputs: Tensor, state: CellState | None) -> tuple[Tensor, CellState]:
         if state is None:
             states, last = self.kernel(inputs)
         elif state.long_term is None:
@@ -39,6 +47,17 @@ class LibraryRecurrence(Recurrence):
             states, last = self.kernel(inputs, first)
         hidden, long_term = last if isinstance(last, tuple) else (last, None)
         return states, CellState(hidden.squeeze(0), None if long_term is None else long_term.squeeze(0))
+
+
+@cache
+def _runs_in_bf16() -> bool:
+    """Whether this processor runs the library's kernels in bfloat16; those with AVX2 alone refuse an LSTM."""
+    try:
+        with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+            nn.LSTM(8, 8, batch_first=True)(torch.zeros(2, 2, 8))
+    except RuntimeError:
+        return False
+    return True
 
 
 class LoopedRecurrence(Recurrence):
