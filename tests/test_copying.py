@@ -212,7 +212,10 @@ def test_no_opaque_literal_is_lost_whatever_the_model_produced(
     source = [piece for literal in literals for piece in ["▁", *literal, "을"]]
     there, said = Source(source), text_of(target)
     text, _ = copy_over(said, there, target, random_weights(target, source, seed))
-    assert not [token.text for token in lost(there.literals, Literals(text)) if token.kind == "opaque"]
+    here = Literals(text)
+    assert not [token.text for token in lost(there.literals, here) if token.kind == "opaque"]
+    for placeholder in ("%1$s", "%d", "{name}", "%(x)s", "${y}", "{{x}}", "{0}"):
+        assert here.counts[placeholder] == there.literals.counts[placeholder]
 
 
 def test_the_setting_says_what_is_copied() -> None:
