@@ -56,8 +56,9 @@ def test_what_waits_too_long_is_given_up_and_what_finds_no_place_is_sent_away(ti
     with tight.client(TOKEN) as client, ThreadPoolExecutor() as pool, stopped(tight.children(2)):
         first = pool.submit(client.post, "/translate", json={"text": "나무"})
         time.sleep(0.2)
+        others = []
         while waiting(client) == 0:  # each process has taken one
-            pool.submit(client.post, "/translate", json={"text": "나무"})
+            others.append(pool.submit(client.post, "/translate", json={"text": "나무"}))
             time.sleep(0.2)
         full = client.post("/translate", json={"text": ["나무"] * 4})
         assert (full.status_code, full.headers["retry-after"]) == (503, "1")
@@ -65,6 +66,7 @@ def test_what_waits_too_long_is_given_up_and_what_finds_no_place_is_sent_away(ti
         late = first.result()
         assert late.status_code == 504
         assert "not translated within 2 seconds" in problem(late)
+        assert {each.result().status_code for each in others} == {504}
         # What was given up leaves its place to others.
         assert client.post("/translate", json={"text": ["나무"] * 4}).status_code == 504
 
