@@ -54,4 +54,4 @@ def test_every_system_has_every_python_that_the_package_names(system: str) -> No
     matrix = job()["strategy"]["matrix"]
     assert f"{system}-latest" in matrix["os"]
     assert matrix["python"] == ["3.11", "3.12", "3.13", "3.14"]
-    assert 'requires-python = ">=3.11"' in (ROOT / "pyproject.toml").read_text("utf-8")
+    assert 'requires-python = ">=3.11.4"' in (ROOT / "pyproject.toml").read_text("utf-8")

@@ -376,7 +376,7 @@ def test_a_damaged_last_checkpoint_is_left_for_the_one_before(
     (said,) = [record.getMessage() for record in caplog.records]
     assert said == (
         f"{last}: this checkpoint is damaged (optimizer.safetensors is missing or not what was written); "
-        "take another one of the run; going on from update-00000009"
+        "use another checkpoint of the run; going on from update-00000009"
     )
     assert_same_training(run, straight)
     there = sorted(path.name for path in run.checkpoints.iterdir())
