@@ -129,7 +129,7 @@ def test_no_flipped_bit_of_the_manifest_goes_unnoticed(copy: Path) -> None:
 
 @pytest.mark.parametrize("name", [name for name in FILES if name != "manifest.json"])
 def test_damage_names_the_checkpoint_and_the_file(name: str, copy: Path) -> None:
-    told = re.escape(f"{copy}: this checkpoint is damaged ({name} is missing or not what not what was written); use another")
+    told = re.escape(f"{copy}: this checkpoint is damaged ({name} is missing or not what was written); use another")
     (copy / name).write_bytes((copy / name).read_bytes()[:-1])
     for read in readers(name):
         with pytest.raises(CheckpointError, match=told):
