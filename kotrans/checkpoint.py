@@ -99,9 +99,10 @@ def load_checkpoint(path: Path, device: torch.device) -> Checkpoint:
         model = build_unfilled(config, tokenizer.source.size, tokenizer.target.size)
     except RuntimeError:  # the weights are smaller: a config that was not made with them
         raise CheckpointError(f"{path}: its config describes a model that does not fit into memory") from None
-    data = sealed.read(_weights_for_use(sealed))
-    _check_vocabulary(data, tokenizer, path)
-    copy_weights(_parse_weights(data, path), model, path)
+    name = _weights_for_use(sealed)
+    data = sealed.read(name)
+    _check_vocabulary(data, tokenizer, path, name)
+    copy_weights(_parse_weights(data, path, name), model, path)
     with memory_errors(f"the weights of {path} on {device}", "take --set hardware.device=cpu", CheckpointError):
         model = model.to(device).eval()
     return Checkpoint(model, tokenizer, config, _read_progress(sealed))
@@ -140,7 +141,8 @@ def restore_training(folder: Path, state: TrainingState, world: World = ALONE) -
 def read_weights(folder: Path) -> dict[str, Tensor]:
     """The weights of a checkpoint that validation and translation use. Raises DamagedError if they are damaged."""
     sealed = Sealed(folder)
-    return _parse_weights(sealed.read(_weights_for_use(sealed)), folder)
+    name = _weights_for_use(sealed)
+    return _parse_weights(sealed.read(name), folder, name)
 
 
 def _read_resumable(folder: Path) -> Progress:
@@ -219,21 +221,21 @@ def _weights_for_use(sealed: Sealed) -> str:
     return "average.safetensors" if "average.safetensors" in sealed.files else "model.safetensors"
 
 
-def _parse_weights(data: bytes, path: Path) -> dict[str, Tensor]:
+def _parse_weights(data: bytes, path: Path, name: str) -> dict[str, Tensor]:
     try:
         return restored(load(data))
     except (SafetensorError, ValueError):
-        raise damaged(path, "the file of weights") from None
+        raise damaged(path, name) from None
 
 
-def _check_vocabulary(weights: bytes, tokenizer: Tokenizer, path: Path) -> None:
+def _check_vocabulary(weights: bytes, tokenizer: Tokenizer, path: Path, name: str) -> None:
     """Another vocabulary of the same size would fit the weights and translate to nonsense."""
     try:
         length = int.from_bytes(weights[:8], "little")
         metadata = json.loads(weights[8 : 8 + length]).get("__metadata__", {})
         trained_with = metadata.get(_TOKENIZER, tokenizer.fingerprint)  # older versions did not say
     except (ValueError, AttributeError, RecursionError):
-        raise damaged(path, "the file of weights") from None
+        raise damaged(path, name) from None
     if trained_with != tokenizer.fingerprint:
         raise CheckpointError(
             f"{path}: its weights were trained with another tokenizer ({trained_with}) than lies beside them "
