@@ -1,6 +1,7 @@
 """Text to pieces and back, and what training refuses."""
 
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -217,6 +218,16 @@ def test_what_happens_while_sentencepiece_reads_comes_out_as_it_was(error: BaseE
     with pytest.raises(type(error)) as caught:
         learn_models(BPE, {"source": [Interrupted(error)]}, {})  # type: ignore[list-item]
     assert caught.value is error
+
+
+def test_ctrl_c_while_sentencepiece_reads_is_a_keyboard_interrupt() -> None:
+    def interrupted() -> Iterator[str]:
+        yield from sentences(50, seed=1)[0]
+        signal.raise_signal(signal.SIGINT)
+        yield "never"
+
+    with pytest.raises(KeyboardInterrupt):
+        learn_models(BPE, {"source": [interrupted()]}, {})  # type: ignore[list-item]
 
 
 def test_a_refusal_of_sentencepiece_is_told_with_its_reason(tmp_path: Path) -> None:
