@@ -28,8 +28,11 @@ def corpus_names(incomplete: str) -> list[str]:
 
 
 def checked_settings(settings: list[str] | None) -> list[str] | None:
-    """Refuses a `--set` that can never be, before anything is imported, read or made."""
-    if settings:
+    """Refuses a `--set` that can never be, before anything is imported, read or made.
+
+    Ranks of torchrun leave that to rank 0, which reads the config for all: an error is told once.
+    """
+    if settings and os.environ.get("WORLD_SIZE", "1") == "1":
         from kotrans.config.loading import check_overrides
 
         check_overrides(settings)
