@@ -16,6 +16,7 @@ from typing import Any
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+_ROUNDS = 5  # of accepting connections until the first of them, if it is refused, is closed
 _SPARE_FILES = 16  # for what the service opens besides connections
 _BACKLOG = 128  # connections accepted at a time
 
@@ -122,9 +123,9 @@ def connections_possible(wanted: int) -> tuple[int, int]:
     if soft == resource.RLIM_INFINITY:
         return wanted, _BACKLOG
     free = max(soft - _open_files() - _SPARE_FILES, 8)
-    backlog = max(4, min(_BACKLOG, free // 4))
-    # What is accepted at a time is counted only afterwards.
-    return max(4, min(wanted, free - backlog)), backlog
+    backlog = max(2, min(_BACKLOG, free // 12))
+    # asyncio accepts this many in each round, and closes what is refused three rounds later.
+    return max(4, min(wanted, free - _ROUNDS * backlog)), backlog
 
 
 def _open_files() -> int:

@@ -208,7 +208,7 @@ def test_two_processes_never_write_one_file(source: Path) -> None:
 
 def test_messages_count_the_lines_of_the_whole_input_when_it_goes_on(source: Path) -> None:
     lines = read_lines(source)[:64]
-    lines[40] = " ".join(f"나무를 {number} 봅니다" for number in range(60))
+    lines[40] = " ".join(f"나무와 {number} 의자와" for number in range(60))
     source.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
     out = source.with_name("out.en")
     interrupted(source, out, 33)

@@ -109,7 +109,11 @@ def test_a_list_is_answered_in_its_order_and_without_being_asked_says_no_attenti
         ({"text": ["네. " * 660] * 2}, "text: more than 1,024 sentences"),
         ({"text": ["나무", "나" * 2001]}, "line 2: 2,001 characters, but at most 2,000"),
         (
-            {"text": ["".join(chr(0xAC00 + 37 * n % 11172) for n in range(1900))] * 5, "n_best": 3, "attention": "all"},
+            {
+                "text": [("나무를 보고 의자를 사고 우유를 마시고 사과를 먹고 " * 80)[:1900]] * 5,
+                "n_best": 3,
+                "attention": "all",
+            },
             "weights, but at most 1,000,000 are made; ask for the attention of fewer sentences at once",
         ),
     ],
