@@ -42,7 +42,7 @@ ROWS = (
     ("loss", "schedule", "search", "placing", "search_memory"),
     ("copying",),
     ("assembly", "progress", "runs"),
-    ("checkpoint", "units"),
+    ("checkpoint", "units", "runs_folder"),
     ("trainer", "translate", "evaluate"),
     ("bench", "continuous", "export", "quality"),
     ("report", "serve"),
@@ -83,6 +83,7 @@ WITHOUT_TORCH = (
     "evaluate",
     "quality",
     "runs",
+    "runs_folder",
 )
 
 

@@ -66,7 +66,7 @@ def compare(
 
 def _of_files(hypotheses: list[Path], source: Path | None, reference: Path) -> "Comparison":
     from kotrans.pipeline.comparison import compare_files
-    from kotrans.pipeline.evaluation import files_as_test_set
+    from kotrans.pipeline.test_sets import files_as_test_set
 
     if len(hypotheses) != 2:
         raise UsageError(f"give --hypothesis twice, not {len(hypotheses)} times")

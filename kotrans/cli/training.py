@@ -36,8 +36,9 @@ def train(
     # What scores the run at its end is imported now: an upgrade while it trains must not keep the old one from it.
     from kotrans.cli.display import StageDisplay, TrainingDisplay
     from kotrans.cli.evaluating import show
-    from kotrans.pipeline.evaluation import evaluate_run, held_out_splits, split_of_config
+    from kotrans.pipeline.evaluation import evaluate_run
     from kotrans.pipeline.stages import Silent
+    from kotrans.pipeline.test_sets import held_out_splits, split_of_config
     from kotrans.pipeline.training import train
     from kotrans.pipeline.translation import load_runs
 
@@ -80,7 +81,7 @@ def average(
 ) -> None:
     """Average the weights of a run's checkpoints into a new run."""
     from kotrans.pipeline.averaging import average
-    from kotrans.runs import find_run, new_run
+    from kotrans.runs_folder import find_run, new_run
 
     source = find_run(run)
     target = new_run(name, f"{source.name}-average")
@@ -112,7 +113,8 @@ def _ignore_signals(world: "World") -> None:
 
 def _of_leader(world: "World", find: "Callable[[], tuple[Run, Config]]") -> "tuple[Run, Config]":
     """Rank 0's run and config, which other machines need not have."""
-    from kotrans.runs import Run, runs_folder
+    from kotrans.runs import Run
+    from kotrans.runs_folder import runs_folder
 
     claimed: list[Run] = []
 
@@ -128,7 +130,7 @@ def _of_leader(world: "World", find: "Callable[[], tuple[Run, Config]]") -> "tup
 def _run_and_config(
     config: Path | None, settings: list[str] | None, name: str | None, *, resume: bool
 ) -> "tuple[Run, Config]":
-    from kotrans.runs import new_run
+    from kotrans.runs_folder import new_run
 
     if resume:
         return _resumed(config, settings, name)
@@ -140,7 +142,7 @@ def _resumed(config: Path | None, settings: list[str] | None, name: str | None) 
     """The run to go on with and its config, with what the command changes of it."""
     from kotrans.config.loading import load_config
     from kotrans.pipeline.training import resumed_config
-    from kotrans.runs import find_run
+    from kotrans.runs_folder import find_run
 
     wanted = find_config(config, settings).name if config and not name else None
     run = find_run(name, unfinished=True, config=wanted)

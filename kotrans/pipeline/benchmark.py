@@ -28,7 +28,8 @@ from kotrans.model.seq2seq import Seq2Seq
 from kotrans.pipeline.stages import Prepared, Reporter, Silent, input_digests, prepare
 from kotrans.pipeline.training import training_batches
 from kotrans.prefetch import Item, Prefetched
-from kotrans.runs import now, prepared_folder
+from kotrans.runs import now
+from kotrans.runs_folder import prepared_folder
 from kotrans.tokenizer import Tokenizer, tokenizer_key
 
 _BEAMS = (1, 5)

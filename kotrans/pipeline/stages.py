@@ -16,7 +16,7 @@ from kotrans.encoding import prepare_dataset
 from kotrans.errors import ConfigError, DataError
 from kotrans.files import content_key, read_bytes, stream_lines, write_json, write_problem
 from kotrans.quality.rarity import WORDS, word_counts
-from kotrans.runs import prepared_folder
+from kotrans.runs_folder import prepared_folder
 from kotrans.scratch import remove_abandoned
 from kotrans.tokenizer import Tokenizer, TokenizerManifest, tokenizer_key, train_tokenizer
 

@@ -15,7 +15,8 @@ from kotrans.hardware import pick_device, pick_precision, set_threads
 from kotrans.memory import memory_errors
 from kotrans.paths import user_path
 from kotrans.pipeline.default_run import warning_of_better_run
-from kotrans.runs import Run, find_run, named_run
+from kotrans.runs import Run
+from kotrans.runs_folder import find_run, named_run
 from kotrans.sealed import Sealed
 from kotrans.translate import BatchTranslator, translator_of
 

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from kotrans.files import write_lines
-from kotrans.pipeline.evaluation import evaluate_run, files_as_test_set
+from kotrans.pipeline.evaluation import evaluate_run
+from kotrans.pipeline.test_sets import files_as_test_set
 from kotrans.pipeline.translation import load_runs
 from kotrans.runs import Run
 from tests.tiny_training import tiny_config, train_tiny

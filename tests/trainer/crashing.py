@@ -18,7 +18,8 @@ import torch
 from kotrans.checkpoint import verify
 from kotrans.config.config import Config
 from kotrans.config.loading import load_config
-from kotrans.runs import Run, runs_folder
+from kotrans.runs import Run
+from kotrans.runs_folder import runs_folder
 from tests.tiny_training import train_tiny
 
 _TOUCHES = {"open", "os.chmod", "os.mkdir", "os.remove", "os.rename", "os.rmdir"}
