@@ -6,10 +6,10 @@ SENTENCES := "제 여동생은 어제 도서관에서 책을 두 권 빌렸어�
 	"내일 같이 영화를 볼까요?" "안녕하세요? 저는 학생이에요."
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check format train eval translate clean
+.PHONY: help install demo test check format results-check train eval translate clean
 
 help:  ## Show the targets
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
 
 install: .venv/installed  ## Create .venv and install kotrans with its tools into it
 
@@ -33,6 +33,9 @@ check: install  ## Check formatting, lint and types
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+
+results-check: install  ## Repeat the cheap figures of docs/results.md and compare (an hour on one core)
+	OMP_NUM_THREADS=1 $(BIN)/python tests/check_results.py
 
 format: install  ## Format the code
 	$(BIN)/ruff format .

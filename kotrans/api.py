@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Self
 
 from kotrans.assembly import Translation
+from kotrans.line_breaks import split_lines
 from kotrans.pipeline.translation import LoadedRuns, load_runs
 
 
@@ -38,19 +39,27 @@ class Translator:
     def translate(self, lines: Iterable[str], *, split_sentences: bool | None = None) -> list[str]:
         """The best translation of each line, in order; of a blank line a blank one.
 
+        A text of several lines is translated line by line, and its line breaks are kept.
         split_sentences: translate each sentence of a line by itself. None is the model's `search.split_sentences`,
         and if that is null, lines are split.
         """
-        return [translation.text for translation in self.translations(lines, split_sentences=split_sentences)]
+        _refuse_one_string(lines)
+        texts = [split_lines(text) for text in lines]
+        found = self.translations((line for text in texts for line in text.lines), split_sentences=split_sentences)
+        return [text.join([next(found).text for _ in text.lines]) for text in texts]
 
     def translations(
         self, lines: Iterable[str], n_best: int = 1, *, split_sentences: bool | None = None
     ) -> Iterator[Translation]:
         """The same in full, as they come: the `n_best` best with scores, pieces and attention weights.
 
-        Reads ahead some hundred lines, so that lines may come without end. Raises UsageError if `n_best` is more than
-        the beam.
+        A line break in a line is white space. Reads ahead some hundred lines, so that lines may come without end.
+        Raises UsageError if `n_best` is more than the beam.
         """
-        if isinstance(lines, str):
-            raise TypeError("lines is one string; give a list: translate([line])")
+        _refuse_one_string(lines)
         return self._loaded.translator.translate(lines, n_best, split_sentences=split_sentences)
+
+
+def _refuse_one_string(lines: Iterable[str]) -> None:
+    if isinstance(lines, str):
+        raise TypeError("lines is one string; give a list: translate([line])")

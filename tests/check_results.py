@@ -52,6 +52,11 @@ def figure_in(evaluation: Mapping[str, Any], key: str) -> float:
     raise KeyError(key)
 
 
+def check_figure(figure: Figure, now: float) -> bool:
+    """Whether a repetition gives the figure within its tolerance."""
+    return abs(now - figure.value) <= figure.tolerance
+
+
 def evaluate(run: str, split: str) -> dict[str, Any]:
     """What `kotrans eval --json` prints of a run's split."""
     command = [*KOTRANS, "eval", "--run", run, "--split", split, "--json"]
@@ -82,7 +87,7 @@ def check(results: Mapping[str, Any], names: Sequence[str]) -> int:
         if test_set not in evaluations:
             evaluations[test_set] = evaluate(*test_set)
         now = figure_in(evaluations[test_set], figure.key)
-        holds = abs(now - figure.value) <= figure.tolerance
+        holds = check_figure(figure, now)
         off += not holds
         verdict = "" if holds else f"  off by more than {figure.tolerance:g}"
         print(

@@ -67,6 +67,13 @@ def test_blank_in_blank_out_and_lines_may_come_without_end(run: TinyRun, expecte
     assert [translation.text for translation in found] == expected * 2
 
 
+def test_line_breaks_inside_a_text_are_kept(run: TinyRun, expected: list[str]) -> None:
+    assert Translator.load("tiny").translate(["\n".join(LINES), f"{LINES[0]}\r\n"]) == [
+        "\n".join(expected),
+        f"{expected[0]}\r\n",
+    ]
+
+
 def test_translations_tell_more_than_the_text(run: TinyRun, expected: list[str]) -> None:
     first = next(Translator.load("tiny").translations(LINES, n_best=2))
     assert isinstance(first, Translation)
