@@ -8,13 +8,12 @@ Shape key: T target pieces, S source pieces, U target literals, R source literal
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from difflib import SequenceMatcher
 
 from torch import Tensor
 
 from kotrans.config.config import Copying
 from kotrans.copies import Copy, Edit, edited
-from kotrans.placing import Placed, insertion, places, surplus
+from kotrans.placing import Placed, insertion, likeness, places, surplus
 from kotrans.quantities import written
 from kotrans.verbatim import Kind, Literals, Token, lost, times
 from kotrans.words import owners_of, spelt, word_weights
@@ -96,7 +95,7 @@ def _pairs(
         for each, weight in zip(wanted, row, strict=True):
             if said.kind != each.kind or weight < _LOOKED:
                 continue
-            like = _likeness(said.text, each.text)
+            like = likeness(said.text, each.text)
             fits = _number_fits if each.kind == "number" else _word_fits
             if fits(said, each, here.line) and weight + like >= _SURE:
                 yield Placed(weight + like, Edit(said.begin, said.end, _writing(each, said, here.line)), each)
@@ -122,7 +121,7 @@ def _number_fits(said: Token, wanted: Token, line: str) -> bool:
 
 def _word_fits(said: Token, wanted: Token, line: str) -> bool:
     """Whether a word may be a misspelling of another, which begins as it, or is a name or identifier by its look."""
-    alike = said.text[0].casefold() == wanted.text[0].casefold() and _likeness(said.text, wanted.text) >= _LIKE
+    alike = said.text[0].casefold() == wanted.text[0].casefold() and likeness(said.text, wanted.text) >= _LIKE
     return alike or _is_name(said, line)
 
 
@@ -176,8 +175,3 @@ def _copy(text: str, edit: Edit, owners: Sequence[int], pieces: int) -> Copy:
     begin = owners[edit.begin] if edit.begin < len(owners) else pieces
     end = owners[edit.end - 1] + 1 if edit.end > edit.begin else begin
     return Copy(begin, end, text[edit.begin : edit.end], edit.copied)
-
-
-def _likeness(said: str, wanted: str) -> float:
-    """The share of characters that two words have in common, case aside, in order: difflib's ratio."""
-    return SequenceMatcher(None, said.casefold(), wanted.casefold(), autojunk=False).ratio()

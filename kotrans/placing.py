@@ -47,7 +47,7 @@ def places(
         for first in range(len(words)):
             for last in range(first, min(first + _MOST_WORDS, len(words))):
                 begin, end = _trimmed(text, words[first][0], words[last][1], token.text)
-                like = _likeness(text[begin:end], token.text) if begin < end else 0.0
+                like = _mangled(text[begin:end], token.text) if begin < end else 0.0
                 if like >= _LIKE and _mean(looked, owners[begin:end]) >= _LOOKED:
                     yield Placed(1 + like, Edit(begin, end, token.text), token)
     for other in here.of("opaque"):
@@ -108,9 +108,16 @@ def _mean(looked: Sequence[float], pieces: Sequence[int]) -> float:
     return sum(looked[piece] for piece in unique) / len(unique)
 
 
-def _likeness(said: str, wanted: str) -> float:
-    said = "".join(said.split())
-    if not len(wanted) / 2 <= len(said) <= 2 * len(wanted):
-        return 0.0
+def likeness(said: str, wanted: str, least: float = 0.0) -> float:
+    """The share of characters that two texts have in common, in order and ignoring case (difflib's ratio).
+
+    Returns 0 if it is below `least`, which is faster.
+    """
     matcher = SequenceMatcher(None, said.casefold(), wanted.casefold(), autojunk=False)
-    return matcher.ratio() if matcher.quick_ratio() >= _LIKE else 0.0
+    return matcher.ratio() if matcher.quick_ratio() >= least else 0.0
+
+
+def _mangled(said: str, wanted: str) -> float:
+    """The likeness of words to the literal that they may be a mangled form of, without blanks."""
+    said = "".join(said.split())
+    return likeness(said, wanted, _LIKE) if len(wanted) / 2 <= len(said) <= 2 * len(wanted) else 0.0
