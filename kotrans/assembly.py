@@ -215,7 +215,7 @@ def _translation(
 
 
 def _join(parts: Sequence[_Said], passed: Sequence[str]) -> TranslatedText:
-    """One translation from those of the parts and what was passed through before, between and behind them."""
+    """Joins the translations of the parts with the text that was passed through between them."""
     hypotheses = [each.hypothesis for each in parts]
     before, *behind = passed or [""] * (len(parts) + 1)
     text, pieces, copies = before, list[str](), list[Copy]()

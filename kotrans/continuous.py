@@ -90,7 +90,7 @@ class ContinuousTranslator:
         self._start_parts()
 
     def drop(self, keys: Collection[int]) -> None:
-        """Forgets lines that are not wanted any more; what runs of them ends now."""
+        """Cancels lines, including their parts that are being searched."""
         unwanted = set(keys)
         numbers = {n for n, (line, _) in self._running.items() if line.asked.key in unwanted}
         self._search.drop(numbers)

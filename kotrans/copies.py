@@ -1,4 +1,4 @@
-"""What is copied from a source into its translation, put into the text and into the words of its pieces."""
+"""Copies of source literals, applied to the text of a translation and to the words of its pieces."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -11,16 +11,16 @@ _OPENING = frozenset("(['\"‘“")
 
 
 class Copy(NamedTuple):
-    """A literal of the source in the place of what the model produced."""
+    """A literal of the source that replaces text of the model."""
 
     begin: int
     """The first of the pieces that spell what was replaced."""
     end: int
-    """The one behind the last of them; the same as `begin` if the literal was only put in."""
+    """One past the last of them; equal to `begin` for an insertion."""
     said: str
-    """What they spell."""
+    """The text of these pieces."""
     copied: str
-    """What stands in the text for it."""
+    """Its replacement in the text."""
 
     def behind(self, pieces: int) -> "Copy":
         """The same copy in a translation that has so many pieces before."""
@@ -45,7 +45,7 @@ def edited(text: str, edits: Sequence[Edit]) -> str:
 
 
 def words_copied(pieces: Sequence[str], copies: Sequence[Copy]) -> list[str]:
-    """The words that the pieces spell, with what was copied into each; of several words it stands in the first."""
+    """Returns the words of the pieces with copies applied; a copy that replaces several words goes into the first."""
     text, owners = spelt(pieces)
     spans = word_spans(pieces)
     word_of_piece = [number for number, span in enumerate(spans) for _ in span]
@@ -72,7 +72,7 @@ def words_copied(pieces: Sequence[str], copies: Sequence[Copy]) -> list[str]:
 
 
 def _place(copy: Copy, text: str, owners: Sequence[int], at: int) -> tuple[int, int]:
-    """Where in the text of the pieces a copy stands, not before a character."""
+    """Returns the range of a copy in the text of the pieces, searching from character `at`."""
     at = next((i for i in range(at, len(text)) if owners[i] >= copy.begin), len(text))
     wanted = copy.said.replace(" ", "")
     if not wanted:
@@ -86,7 +86,7 @@ def _place(copy: Copy, text: str, owners: Sequence[int], at: int) -> tuple[int, 
 
 
 def _spaced(text: str, edit: Edit) -> str:
-    """What stands for an edit in a text: with blanks around it if it is only put in."""
+    """Returns the replacement text of an edit, with spaces around it if it is an insertion."""
     if edit.begin < edit.end:
         return edit.copied
     before, after = text[: edit.begin][-1:], text[edit.begin : edit.begin + 2]

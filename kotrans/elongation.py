@@ -10,5 +10,5 @@ _REPEATED = re.compile(rf"([^0-9０-９]{{1,{_LONGEST}}}?)\1{{{_MOST},}}+")
 
 
 def shorten(text: str) -> str:
-    """Leaves three of a group of up to 16 characters that stands more than eight times in a row."""
+    """Reduces a group of up to 16 characters that is repeated more than eight times in a row to three repetitions."""
     return _REPEATED.sub(lambda found: found[1] * _KEPT, text) if len(text) > _MOST else text

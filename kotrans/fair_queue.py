@@ -27,7 +27,7 @@ class FairQueue(Generic[Group, Item]):
         return list(self._groups)
 
     def push(self, group: Group, items: Iterable[Item]) -> None:
-        """Adds items behind those that the group has."""
+        """Appends items to the queue of a group."""
         new = deque(items)
         if new:
             self._groups.setdefault(group, deque()).extend(new)

@@ -12,7 +12,7 @@ class SplitText(NamedTuple):
     lines: tuple[str, ...]
     """At least one; blank lines count."""
     breaks: tuple[str, ...]
-    """What stands between two lines; one less than `lines`."""
+    """The line breaks between lines; one fewer than `lines`."""
 
     def join(self, lines: list[str]) -> str:
         """The text of other lines, as many as there are, with the same line breaks."""

@@ -65,7 +65,7 @@ class Numeral(NamedTuple):
     begin: int
     """Its first character in the run."""
     end: int
-    """The one behind its last."""
+    """One past its last character."""
     value: Decimal
     form: str
     """`cardinal`, `ordinal`, `decade` or `half`."""

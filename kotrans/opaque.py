@@ -1,4 +1,4 @@
-"""What stands in text but is no language: placeholders, addresses, code, tags, and marks of keys.
+"""Spans of text that are not natural language: placeholders, addresses, code, tags and key marks.
 
 Opaque spans have to stand in a translation whole and unchanged. Tags and marks of keys are only passed over.
 """

@@ -52,7 +52,7 @@ def is_pattern(path: str | os.PathLike[str]) -> bool:
 
 
 def matching(pattern: str | os.PathLike[str]) -> list[Path]:
-    """The files whose paths match a pattern, sorted by name; `**` stands for any folders, in any depth.
+    """Returns the files whose paths match a pattern, sorted by name; `**` matches any number of folders.
 
     Names match in any Unicode form. A name that begins with "." matches only a pattern that does, too.
     """

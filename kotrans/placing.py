@@ -81,7 +81,7 @@ def _is_placeholder(token: Token) -> bool:
 
 
 def _peak(text: str, owners: Sequence[int], looked: Sequence[float]) -> int:
-    """The beginning of the word whose pieces looked most at the literal, or the end of the sentence."""
+    """Returns the start of the word with the highest attention on the literal, or the end of the sentence."""
     best = max(range(len(looked)), key=lambda piece: looked[piece])
     at = next((i for i, owner in enumerate(owners) if owner >= best and not text[i].isspace()), None)
     if at is None:

@@ -98,7 +98,7 @@ class Worker:
         return result
 
     def interrupt(self) -> None:
-        """Tells the work that its result is wanted now; any thread may call it."""
+        """Asks the work to return its result as soon as possible. Thread-safe."""
         if self._interrupts is not None and not self._interrupted:  # once, or the pipe might fill up
             self._interrupted = True
             with suppress(OSError):  # the process has ended, which `take` notices

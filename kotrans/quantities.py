@@ -97,7 +97,7 @@ class Quantity(NamedTuple):
     begin: int
     """Its first character."""
     end: int
-    """The one behind its last."""
+    """One past its last character."""
     readings: frozenset[Reading]
     """What it may mean."""
     kind: Kind

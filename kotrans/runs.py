@@ -1,4 +1,4 @@
-"""Run folders: what is in one and which checkpoint is last and best.
+"""Run folders: their contents, and the last and the best checkpoint.
 
 | in a run | what |
 | --- | --- |
@@ -109,7 +109,7 @@ class Run:
             self._lock.lock_folder()
 
     def check_there(self) -> None:
-        """Raises CheckpointError if the run's folder was removed: what is written then would only be in the way."""
+        """Raises CheckpointError if the run's folder was removed, so that no orphaned files are written."""
         if not (self.folder / "run.json").exists():
             raise self._removed()
 

@@ -36,7 +36,7 @@ def plan_cooldown(update: int, share: float, config: TrainingConfig) -> Cooldown
     limit = config.max_minutes
     if limit is None or not config.cooldown or not update or share < 1 - config.cooldown or share >= 1:
         return None
-    # All limits at the speed so far: the one that is nearest has `share` behind it.
+    # The limit that will be reached first at the speed so far determines the share that is done.
     left = max(1, round(update * (1 - share) / share))
     return CooldownPlan(update, share, min(update + left, config.max_updates), limits_key(config))
 

@@ -37,7 +37,7 @@ _ABBREVIATED = re.compile(r"(?:.*[^A-Za-z])?[A-Za-z]{1,5}\.")  # before a number
 _FINAL = re.compile(r".*[가-힣][다요죠까지네군][.…]+")
 # An exclamation mark that is part of a Latin name among Korean words: `Yahoo! 뉴스`, `assert! 매크로`.
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*!")
-# These never begin a sentence: what is before them is quoted.
+# These never begin a sentence; they follow a quotation.
 _QUOTING = re.compile(r"이?라(?:고|며|면서|는|던)(?![가-힣])|이?라고(?:는|도|만|요)(?![가-힣])")
 _AFTER_QUOTE = re.compile(
     r"(?:하(?:고|며|는|던|자|니|더니|였다|면서|고는|길래)|했다|고|며|면서|는|란|이란|이?라(?:니|지|던가|든가))(?![가-힣])"
@@ -100,7 +100,7 @@ def _is_remark(line: str, start: int, enclosed: tuple[int, int], cut: _Cut) -> b
 
 
 def _ends(line: str, window: int, cut: _Cut) -> bool:
-    """Whether a sentence ends at these marks, by the word that they stand behind, which begins in the window."""
+    """Whether a sentence ends at these marks, judged by the word before them."""
     before, after = line[window : cut.end], line[cut.begin : cut.begin + 8]
     if _QUOTING.match(after) or (before[-1] in _QUOTES and _AFTER_QUOTE.match(after)):
         return False

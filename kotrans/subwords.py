@@ -1,4 +1,4 @@
-"""Subword models learned with sentencepiece, and what it makes of errors in the text told as what they were."""
+"""Training of subword models with sentencepiece; exceptions raised while it reads the text are re-raised unchanged."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence

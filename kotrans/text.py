@@ -38,7 +38,7 @@ def _folded(line: str) -> str:
 
 
 def _character(entity: re.Match[str]) -> str:
-    """What an HTML entity stands for: nothing if that is a control character or none; an unknown name stays."""
+    """Returns the character of an HTML entity: empty for control characters, unchanged for unknown names."""
     text = html.unescape(entity[0]) if entity[0][1] == "#" else html5.get(entity[0][1:], entity[0])
     if text.isspace():
         return " "

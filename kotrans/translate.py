@@ -81,7 +81,7 @@ class BatchTranslator:
     def translate_chunks(
         self, chunks: Iterable[Sequence[str]], n_best: int = 1, *, first: int = 1, split_sentences: bool | None = None
     ) -> Iterator[Translation]:
-        """The same of lines that come in chunks: all of a chunk are translated before the next one is asked for."""
+        """As `translate`, for lines in chunks: a chunk is translated completely before the next one is read."""
         check_n_best(n_best, self.config.beam)
         for chunk in chunks:
             yield from self.translate_chunk(chunk, n_best, first, self._shares.count, split_sentences=split_sentences)
@@ -148,7 +148,7 @@ class BatchTranslator:
             yield self.assembler.assemble(line, list(islice(found, len(line.parts))), n_best)
 
     def prepare(self, lines: Sequence[str], first: int = 1, *, split_sentences: bool | None = None) -> list[Prepared]:
-        """What of each line is translated by itself: its sentences or all of it, and parts of what is too long.
+        """Divides each line into units that are translated independently, and long units into parts.
 
         `first` numbers the lines in messages. split_sentences: None is what `search.split_sentences` is for text.
         Raises ModelError if a line is too long for a model with `attention.score: location`.

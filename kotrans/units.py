@@ -1,4 +1,4 @@
-"""What of a line is translated by itself: a sentence or the whole line, without what is passed through."""
+"""Units of translation: a sentence or a whole line, without the text that is passed through."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -22,7 +22,7 @@ class Unit(NamedTuple):
 
     @property
     def joint(self) -> str:
-        """The space right behind the text: none if something is passed through there."""
+        """The space after the text; empty if something is passed through there."""
         return "" if self.after else self.space
 
 

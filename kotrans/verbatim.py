@@ -32,7 +32,7 @@ class Token(NamedTuple):
     begin: int
     """Its first character."""
     end: int
-    """The one behind its last."""
+    """One past its last character."""
     firm: bool
     """Whether a translation has to have it: not a number in words, nor a unit such as km."""
     quantity: Quantity | None = None
@@ -51,7 +51,7 @@ class Literals:
         self.line = line if line.isascii() else line.translate(_FULL_WIDTH)
         spans = opaque_spans(self.line)
         self.language = _hide(self.line, spans)
-        """The line with what is no language hidden."""
+        """The line with opaque spans masked."""
         words = list(_WORD.finditer(self.language))
         found = quantities(_hide_words(self.language, words))
         taken = {place for quantity in found for place in range(quantity.begin, quantity.end)}
@@ -78,7 +78,7 @@ class Literals:
 
     @cached_property
     def counts(self) -> Counter[str]:
-        """How often each word and each opaque literal stands here."""
+        """Counts of the words and opaque literals of the line."""
         return Counter(token.key for token in self.tokens if token.kind != "number")
 
     @cached_property
@@ -93,7 +93,7 @@ class Literals:
 
 
 def kept(wanted: Sequence[Token], text: Literals, *, articles: bool = True) -> list[bool]:
-    """Which of the literals of a source a text has, each as often as it stands there.
+    """Returns which literals of a source a text contains, each occurrence counted once.
 
     A word may be part of a hyphened one there, stand right behind a number, or have a plural's "s": "KDE-based" has the
     word "KDE", "10KB" the word "KB", and "CDs" the word "CD". articles: whether "a" may be a 1.
@@ -111,12 +111,12 @@ def kept(wanted: Sequence[Token], text: Literals, *, articles: bool = True) -> l
 
 
 def lost(source: Literals, text: Literals) -> list[Token]:
-    """What a translation has to have of its source, and has not."""
+    """Returns the literals of the source that a translation must have and lacks."""
     return [token for token, has in zip(source.firm, kept(source.firm, text), strict=True) if not has]
 
 
 def times(word: str, text: str) -> int:
-    """How often a word, or its plural, stands in a text with no letter, digit or underscore right before or after it.
+    """Counts a word or its plural in a text, where no letter, digit or underscore adjoins it.
 
     Not where it is called twice in a row, as in "f()()".
     """
@@ -155,7 +155,7 @@ def _numbers_kept(wanted: Sequence[Token], text: Literals, articles: bool) -> li
 
 
 class _Matching:
-    """As many pairs as possible of wanted and offered numbers that may mean the same (augmenting paths, Kuhn 1955)."""
+    """Maximum matching of wanted and offered numbers with a common reading (augmenting paths, Kuhn 1955)."""
 
     def __init__(self, offered: Iterable[frozenset[Reading]]) -> None:
         self._free = Counter(offered)  # equal ones are one place for several
@@ -167,7 +167,7 @@ class _Matching:
         self._refused: set[frozenset[Reading]] = set()
 
     def add(self, wanted: frozenset[Reading]) -> bool:
-        """Finds a place for one more; whoever has one keeps one."""
+        """Adds one number. Returns whether it could be matched without unmatching another."""
         if wanted not in self._refused and self._settle(wanted, set()):
             return True
         self._refused.add(wanted)  # no later one makes room

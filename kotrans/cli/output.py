@@ -1,4 +1,4 @@
-"""Where translations go: standard output or a file that can be gone on with, and what is said meanwhile."""
+"""Output of translations: standard output or a resumable file, with progress and warnings on standard error."""
 
 import sys
 from collections.abc import Callable, Iterable, Iterator

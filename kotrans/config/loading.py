@@ -97,7 +97,7 @@ def check_config(values: Mapping[str, Any], where: str) -> Config:
 
 
 def _checked(values: dict[str, Any], where: str, overrides: Sequence[str]) -> Config:
-    """A Config of plain values and overrides; what is wrong with an override is told of it, not of `where`."""
+    """Returns a Config of plain values and overrides. Errors name the override that causes them, otherwise `where`."""
     given = [_override(values, override) for override in overrides]
     try:
         return Config.model_validate(values)

@@ -1,4 +1,4 @@
-"""The section of `kotrans serve`: where it listens, who may ask, and what it takes at most."""
+"""The `serve` section: address, allowed origins and limits."""
 
 import re
 

@@ -139,7 +139,7 @@ class Cleaner:
 
 
 class HeldOutText:
-    """The text of held-out splits, asked whether a pair would give some of it away."""
+    """The sentences of held-out splits, for detecting training pairs that contain them."""
 
     def __init__(self, pairs: Iterable[tuple[str, str]]) -> None:
         self._sentences: set[str] = set()
@@ -192,7 +192,7 @@ def sentence_key(line: str) -> str:
 
 
 def is_long_enough(folded: str) -> bool:
-    """Whether a sentence, as `fold` has it, gives something away if it stands elsewhere, too."""
+    """Whether a folded sentence is long enough that an equal one elsewhere counts as contamination."""
     return folded.count(" ") >= _FEWEST_WORDS - 1
 
 

@@ -33,7 +33,7 @@ class Texts(NamedTuple):
     files: dict[str, dict[str, int]]
     """Pairs by file, of each split that files are named for; those to train on are counted while they are read."""
     skipped: Skipped
-    """What gave no pair in all files; what is in those to train on is counted while they are read."""
+    """Records of all files that gave no pair; those of the training split are counted while it is read."""
 
 
 @dataclass(frozen=True)

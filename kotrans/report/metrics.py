@@ -37,7 +37,7 @@ class MetricsFile:
         values = asdict(event)
         if kind == "validation":
             values |= values.pop("figures")
-        # Not made anew: a run that is being deleted would keep its folder.
+        # Not created again: a run that is being deleted would keep its folder.
         with disk_errors(self.path, _UNHARMED), self.path.open("r+", encoding="utf-8", newline="\n") as file:
             file.seek(0, os.SEEK_END)
             file.write(json.dumps({"kind": kind, **values}, ensure_ascii=False) + "\n")

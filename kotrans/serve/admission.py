@@ -27,7 +27,7 @@ class Admitted(NamedTuple):
 
 
 class Admission:
-    """Cuts the texts of requests into what is translated by itself, and refuses what is too much."""
+    """Divides the texts of requests into units of translation and refuses those over the limits."""
 
     def __init__(self, translator: BatchTranslator, config: ServeConfig) -> None:
         """translator: only prepares lines, see `without_model`."""

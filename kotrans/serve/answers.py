@@ -49,7 +49,7 @@ def found_line(translation: Translation, attention: int) -> FoundLine:
 
 
 def attention_of_parts(translation: Translation, found: TranslatedText) -> Iterator[Attention]:
-    """What each part of a translation looked at; nothing if the model has no attention."""
+    """Returns the attention of each part of a translation; empty if the model has no attention."""
     row, column = 0, 0
     for weights in found.weights_of_parts:
         rows, columns = weights.shape  # (T, S)

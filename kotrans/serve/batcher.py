@@ -107,7 +107,7 @@ class Batcher:
         return job
 
     def _forget(self, job: Job, done: "Future[list[FoundLine]]") -> None:
-        """Takes back what is left of a job that was cancelled or has failed."""
+        """Removes the remaining lines of a job that was cancelled or has failed."""
         if not done.cancelled() and done.exception() is None:
             return
         with self._changed:

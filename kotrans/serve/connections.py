@@ -35,7 +35,7 @@ class Connections:
 
 
 class BoundedProtocol(H11Protocol):
-    """uvicorn's protocol with limits, which says in JSON what is wrong with a request that is not HTTP."""
+    """uvicorn's protocol with limits; errors of requests that are not valid HTTP are returned as JSON."""
 
     def __init__(self, limits: Connections, **arguments: Any) -> None:
         """arguments: those of uvicorn."""
@@ -124,7 +124,7 @@ def connections_possible(wanted: int) -> tuple[int, int]:
         return wanted, _BACKLOG
     free = max(soft - _open_files() - _SPARE_FILES, 8)
     backlog = max(2, min(_BACKLOG, free // 12))
-    # asyncio accepts this many in each round, and closes what is refused three rounds later.
+    # asyncio accepts this many per round, and closes refused connections some rounds later.
     return max(4, min(wanted, free - _ROUNDS * backlog)), backlog
 
 

@@ -16,7 +16,7 @@ _CLOSING = {name: re.compile(f"</{name}", re.IGNORECASE) for name in ("script", 
 
 
 def split_html(text: str) -> SplitText:
-    """The text between tags, each unescaped and in one line, and what stands between: tags, comments, white space."""
+    """Divides HTML into text, unescaped and on one line, and the rest: tags, comments, white space."""
     lines, breaks, between, at = [""], list[str](), list[str](), 0
     for begin, end in (*_markup(text), (len(text), len(text))):
         raw = text[at:begin]
@@ -68,5 +68,5 @@ def libre_response(asked: LibreRequest, found: Sequence[FoundLine]) -> LibreResp
 
 
 def escaped(text: str) -> str:
-    """Text as it stands between tags."""
+    """Escapes text for HTML."""
     return html.escape(text, quote=False)

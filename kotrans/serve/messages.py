@@ -29,7 +29,7 @@ class TranslateRequest(Message):
 
 
 class Attention(Message):
-    """What the translation of one sentence looked at: by pieces as in the model, and by words as people read."""
+    """Attention weights of one sentence's translation, by pieces and by words."""
 
     source_pieces: list[str]
     """"▁" begins a word, "<0xE2>" is a byte, "</s>" is the end."""
@@ -123,7 +123,7 @@ class LibreResponse(Message):
     translatedText: str | list[str]
     """A text, or a list if a list was sent."""
     alternatives: list[str] | list[list[str]] | None = None
-    """Other translations, if they were asked for."""
+    """Alternative translations, if requested."""
     detectedLanguage: Detected | list[Detected] | None = None
     """If `source` was `auto`."""
 

@@ -34,7 +34,7 @@ def limits_of(config: ServeConfig) -> str:
 
 
 def problems(*statuses: int, with_token: bool = False) -> dict[int | str, dict[str, Any]]:
-    """The answers without what was asked for: these, and those that any request may get."""
+    """Error responses for the OpenAPI document: the given ones and those that any request may get."""
     possible = sorted({*statuses, *_ANYWHERE, *([401] if with_token else [])})
     return {status: {"description": _STATUSES[status], "model": Problem} for status in possible}
 

@@ -1,4 +1,4 @@
-"""Which pages a browser may use the service from, and under which names it may be asked for."""
+"""Allowed origins and host names of requests."""
 
 from collections.abc import Mapping, Sequence
 from urllib.parse import urlsplit

@@ -49,7 +49,7 @@ class Running:
             self._translating = self._translating or self._start()
 
     def translate(self, joining: Sequence[Line]) -> None:
-        """Some steps for all lines; those that are done are told to their jobs, and so is what goes wrong."""
+        """Runs some steps for all lines, and reports finished lines and errors to their jobs."""
         now, new = time.monotonic(), dict(zip(self._numbers, joining, strict=False))
         for line in joining:
             line.job.started = line.job.started or now
@@ -94,7 +94,7 @@ class Running:
             job.fail(error)
 
     def end(self) -> None:
-        """Frees what translates; the next lines start it anew."""
+        """Ends the worker; the next lines start another one."""
         translating, self._translating = self._translating, None
         if translating is not None:
             translating.end()

@@ -17,7 +17,7 @@ _LOCAL_NAMES = frozenset({"localhost", "127.0.0.1", "[::1]"})
 
 
 def is_loopback(host: str) -> bool:
-    """True if only this machine can reach the address, or what the name stands for."""
+    """True if only this machine can reach the address, or the address of the name."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:

@@ -32,7 +32,7 @@ class Translating(Protocol):
     """A search that runs for some steps at each call. After an error it is of no use any more."""
 
     def __call__(self, joining: Sequence[Wanted], dropped: Collection[int]) -> list[Found]:
-        """Takes lines in, forgets those with the dropped keys, goes on for some steps, and answers what is done."""
+        """Adds lines, cancels those with the dropped keys, runs some steps, and returns the finished lines."""
         ...
 
     def interrupt(self) -> None:
@@ -56,7 +56,7 @@ class Here:
     def __call__(
         self, joining: Sequence[Wanted], dropped: Collection[int], interrupted: Callable[[], bool] | None = None
     ) -> list[Found]:
-        """interrupted: asked after each step instead of what `interrupt` says."""
+        """interrupted: called after each step; replaces the effect of `interrupt`."""
         self._translator.drop(dropped)
         for key in dropped:
             self._attention.pop(key, None)

@@ -10,7 +10,7 @@ Reason = Literal["max_updates", "max_epochs", "max_minutes", "patience", "signal
 
 
 class Outcome(NamedTuple):
-    """Why training ended, and where it stands."""
+    """Why training ended, and its progress."""
 
     reason: Reason
     progress: Progress

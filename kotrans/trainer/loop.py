@@ -160,7 +160,7 @@ class Trainer:
 
     @property
     def _signal(self) -> int | None:
-        """The signal that asks for a stop. One process hears it at once; several must have told each other."""
+        """The signal that requests a stop. Several processes must have agreed on it first."""
         return self._stop.signal if self.world.size == 1 else self._stopped_by
 
     def _finished(self) -> Outcome | None:

@@ -10,7 +10,7 @@ STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Stopped(BaseException):
-    """A stop was asked for in the middle of something that can be left and done again."""
+    """A stop was requested during work that can be abandoned and repeated."""
 
 
 class StopRequest:

@@ -43,7 +43,7 @@ def last_whole_checkpoint(run: Run) -> str | None:
 
 
 def continued(saved: Progress, here: Progress, config: Config, run: Run, world: World) -> Progress:
-    """The progress to go on with: a checkpoint's, with what is different here. What changes the result is said."""
+    """Returns a checkpoint's progress for resuming; differences that change the result are logged."""
     if world.leads and saved.ranks != here.ranks:
         told = "%s: goes on with %d processes after %d; dropout draws anew"
         logger.warning(told, run.folder, here.ranks, saved.ranks)

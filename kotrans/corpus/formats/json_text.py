@@ -26,7 +26,7 @@ class Element(NamedTuple):
     number: int
     """Counted from 1; 0 tells that the list begins."""
     line: int
-    """Where it begins, or what is wrong with it."""
+    """Its offset, or the problem with it."""
     value: Any
     problem: str = ""
     """Why it is not valid JSON; then it has no value."""
@@ -141,7 +141,7 @@ class _Text:
                     return value
 
     def skip(self) -> bool:
-        """Goes past a list or object that is not valid JSON; false if its end cannot be told."""
+        """Skips an invalid list or object. Returns false if its end cannot be found."""
         while (end := self._closing()) is None:
             if len(self._text) - self._at > _MOST_SKIPPED or not self._more():
                 return False

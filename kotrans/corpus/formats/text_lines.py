@@ -48,7 +48,7 @@ def text_lines(path: Path, skipped: Skipped, part: int = PART, longest: int = LO
 
 
 def beginning(path: Path) -> str:
-    """The first characters of a file, to tell its kind by them; what is not UTF-8 is replaced."""
+    """Returns the first characters of a file; bytes that are not UTF-8 are replaced."""
     with opened(path) as file:
         return file.read(_BEGINNING).decode("utf-8-sig", "replace")
 

@@ -100,7 +100,7 @@ class _Units:
             raise _Broken("longer than a unit may be; is its end tag missing?", "too_long")
 
     def _forget(self) -> None:
-        """Takes from the buffer what cannot be needed again. Outside of a unit, expat may be behind by a part."""
+        """Discards the part of the buffer that is no longer needed. Outside a unit, expat may lag by one part."""
         begins = self._parser.begins
         kept_from = self._begins + len(self._buffer) - self._kept_back if begins is None else begins
         if kept_from > self._begins:
@@ -182,7 +182,7 @@ def _encoding(head: bytes) -> str | None:
 
 
 class _UnitParser:
-    """Parses units with expat, which is told of no entities and opens nothing."""
+    """Parses units with expat; entities are not defined and nothing external is opened."""
 
     def __init__(self, path: Path, line: int) -> None:
         """line: where the text that is parsed begins, for messages."""
