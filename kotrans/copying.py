@@ -155,7 +155,8 @@ def _accepted(text: str, there: Literals, here: Literals, found: Sequence[Placed
         if place.token in done or any(edit.begin < each.end and each.begin < edit.end for each in edits):
             continue
         then = _balance(there, Literals(edited(text, [*edits, edit])))
-        if then.total() < now.total() and all(then[kind] <= now[kind] for kind in then):
+        helps = place.token is None or then[place.token.kind] < now[place.token.kind]
+        if helps and then.total() < now.total() and all(then[kind] <= now[kind] for kind in then):
             edits.append(edit)
             now = then
             if place.token is not None:

@@ -52,7 +52,7 @@ def places(
                     yield Placed(1 + like, Edit(begin, end, token.text), token)
     for other in here.of("opaque"):
         weight = _mean(looked, owners[other.begin : other.end])
-        yield Placed(0.5 + weight / 2, Edit(other.begin, other.end, token.text), token)
+        yield Placed(0.5 + weight / 2, Edit(_with_sigil(text, other.begin), other.end, token.text), token)
     for sure, at in ((0.0, _peak(text, owners, looked)), (-0.5, _end(text)), (-0.6, len(text))):
         yield Placed(sure, Edit(at, at, token.text), token)  # the later ones where another literal is in the way
 
@@ -73,7 +73,14 @@ def surplus(here: Literals, there: Literals) -> Iterator[Placed]:
     for token in reversed(here.of("opaque")):
         if count[token.text] > there.counts[token.text] and _is_placeholder(token):
             count[token.text] -= 1
-            yield Placed(-1.0, Edit(token.begin, token.end, ""), None)
+            yield Placed(-1.0, Edit(_with_sigil(here.line, token.begin), token.end, ""), None)
+
+
+def _with_sigil(text: str, begin: int) -> int:
+    """The offset of a placeholder with a stray % or $ before it, which would make another one of its replacement."""
+    while begin and text[begin - 1] in "%$":
+        begin -= 1
+    return begin
 
 
 def _is_placeholder(token: Token) -> bool:

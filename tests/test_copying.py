@@ -188,6 +188,12 @@ def test_a_placeholder_stands_whole_and_as_often_as_in_the_source(
     assert copied(source, target, at) == expected
 
 
+def test_a_stray_percent_sign_before_a_wrong_placeholder_goes_with_it() -> None:
+    source = ["▁", *"%(x)s", "로", "▁옮", "겼", "다", END]
+    target = ["▁Moved", "▁to", "▁%", "{", "x", "}", "▁now", ".", END]
+    assert copied(source, target, {2: 1, 3: 2, 4: 3, 5: 4}) == "Moved to %(x)s now."
+
+
 LITERALS = (
     "https://a.kr/x?y=1&z=2#q", "kim.lee+a@b-c.co.kr", "+82-2-123-4567", "<@525363044948115456>", "`os.path`", "%1$s",
     "%d", "{name}", "%(x)s", "${y}", "$1", "{{x}}", "{0}",
