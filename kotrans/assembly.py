@@ -11,6 +11,7 @@ from torch import Tensor
 from kotrans.config.config import Copying, SearchConfig
 from kotrans.copies import Copy
 from kotrans.copying import KINDS, Source, copy_over
+from kotrans.passthrough import mend_symbols
 from kotrans.search.trellis import Hypothesis
 from kotrans.text import normalize
 from kotrans.tokenizer import Tokenizer
@@ -181,11 +182,14 @@ class _Said:
 
     @cached_property
     def copied(self) -> tuple[str, list[Copy]]:
-        """The text with literals of the source, and what was copied."""
+        """The text with literals and symbols of the source, and the literals that were copied."""
         weights = self.hypothesis.weights
-        if weights is None or not KINDS[self._copying] or not self.part.literals.firm:
+        if not KINDS[self._copying]:
             return self.plain, []
-        return copy_over(self.plain, self.part.source, self.pieces, weights, self._copying)
+        text, copies = self.plain, list[Copy]()
+        if weights is not None and self.part.literals.firm:
+            text, copies = copy_over(text, self.part.source, self.pieces, weights, self._copying)
+        return mend_symbols(text, self.part.literals.line, self.part.tokenizer.target.has), copies
 
     @cached_property
     def lost(self) -> int:

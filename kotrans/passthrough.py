@@ -5,6 +5,8 @@ import unicodedata
 from collections.abc import Callable
 from typing import NamedTuple
 
+from kotrans.text import normalize
+
 # Hangul syllables and letters, Hanja, kana, and signs that hold one of them (㈜, ㉠).
 _KOREAN = re.compile(
     "[\u1100-\u11ff\u3041-\u30ff\u3131-\u318e\u31f0-\u321e\u3260-\u327e\u3400-\u9fff\ua960-\ua97f\uac00-\ud7ff"
@@ -56,6 +58,28 @@ def divide(text: str, known: Callable[[str], bool]) -> Divided:
     rare = [character for character in dict.fromkeys(_RARE.findall(stripped)) if _is_symbol_or_letter(character)]
     outside = [text[start:stop] for start, stop in inside] + [each for each in rare if not known(each)]
     return Divided(text[:begin], stripped, text[end:], tuple(dict.fromkeys(outside)))
+
+
+def mend_symbols(text: str, source: str, known: Callable[[str], bool]) -> str:
+    """The text of a translation without symbols that the model misspelt in bytes, such as one like €.
+
+    A symbol (Unicode category S), or a code point that is not assigned, that is neither in the source nor in the
+    vocabulary (`known`) is replaced by the next such symbol of the source that the text lacks, or removed.
+    """
+    if text.isascii():
+        return text
+    wrong = [each for each in text if _is_symbol(each) and each not in source and not known(each)]
+    if not wrong:
+        return text
+    lacking = [each for each in source if _is_symbol(each) and each not in text and not known(each)]
+    for symbol in wrong:
+        text = text.replace(symbol, lacking.pop(0) if lacking else "", 1)
+    return normalize(text)
+
+
+def _is_symbol(character: str) -> bool:
+    category = unicodedata.category(character)
+    return not character.isascii() and (category[0] == "S" or category in ("Cn", "Co"))
 
 
 def _ends(text: str, pictures: list[tuple[int, int]]) -> tuple[int, int]:

@@ -96,3 +96,25 @@ def test_a_translation_that_is_given_stays_as_it_is(tokenizer: Tokenizer) -> Non
     prepared = Prepared(SOURCE, [Part(ids, "")], cut=False)
     hypothesis = Hypothesis(tuple(given), -1.0, -1.0, (), None, True)
     assert Assembler(tokenizer, SearchConfig()).as_given(prepared, [hypothesis]).text == "nothing"
+
+
+@pytest.mark.parametrize(
+    ("source", "said", "expected"),
+    [
+        ("학교 €30", "the price is ↍30", "the price is €30"),
+        ("학교 €30 ₿2", "₽30 and ↍2", "€30 and ₿2"),
+        ("학교 30", "the price is ↍30", "the price is 30"),
+        ("학교 €30", "€30", "€30"),
+        ("학교 30", "café 30", "café 30"),
+    ],
+)
+def test_a_symbol_that_the_model_misspelt_in_bytes_is_the_source_s_or_gone(
+    tokenizer: Tokenizer, source: str, said: str, expected: str
+) -> None:
+    assert not any(map(tokenizer.target.has, "€↍₿₽é"))
+    (ids,), (target,) = tokenizer.source.encode([source]), tokenizer.target.encode([said])
+    found = [[Hypothesis(tuple(target), -1.0, -1.0, (), None, True)]]
+    prepared = Prepared(source, [Part(ids, "")], cut=False)
+    assert Assembler(tokenizer, SearchConfig()).assemble(prepared, found, 1).text == expected
+    plain = Assembler(tokenizer, SearchConfig(copying="none")).assemble(prepared, found, 1)
+    assert plain.text == said
