@@ -5,6 +5,7 @@ import json
 import socket
 import threading
 from collections.abc import Callable, Collection, Sequence
+from contextlib import ExitStack
 from urllib.parse import urlsplit
 
 import httpx
@@ -207,23 +208,21 @@ def test_connections_over_the_limit_take_the_place_of_idle_ones() -> None:
 
 
 def test_a_connection_is_refused_when_all_others_have_requests() -> None:
-    with light_service(max_connections=4, max_seconds=5) as url, client(url) as http:
+    with light_service(max_connections=4, max_seconds=5) as url, client(url) as http, ExitStack() as stack:
         parts = urlsplit(url)
-        head = b"POST /translate HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99\r\n\r\n"
-        busy = [socket.create_connection((parts.hostname or "", parts.port or 0)) for _ in range(4)]
+        head = b"POST /translate HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99\r\nExpect: 100-continue\r\n\r\n"
+        address = parts.hostname or "", parts.port or 0
+        busy = [stack.enter_context(socket.create_connection(address)) for _ in range(4)]
         for connection in busy:
             connection.sendall(head)
-            connection.sendall(b"{")
+        for connection in busy:  # the service has read the head of each, and waits for the body
+            assert connection.recv(100).startswith(b"HTTP/1.1 100 ")
         refused = http.get("/health")
-        while refused.status_code == 200:  # until the heads of all have been read
-            http.close()
-            with client(url) as again:
-                refused = again.get("/health")
         assert refused.status_code == 503
         assert "4 connections are open already" in error(refused)
         for connection in busy:
-            assert connection.makefile("rb").read().startswith(b"HTTP/1.1 408 ")
-            connection.close()
+            with connection.makefile("rb") as answer:
+                assert answer.read().startswith(b"HTTP/1.1 408 ")
 
 
 def test_answers_hold_the_attention_that_was_asked_for_and_no_more() -> None:
