@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from kotrans.config.config import Copying, SearchConfig
-from kotrans.copies import Copy
+from kotrans.copies import Copy, with_symbols
 from kotrans.copying import KINDS, Source, copy_over
-from kotrans.passthrough import mend_symbols
+from kotrans.passthrough import wrong_symbols
 from kotrans.search.trellis import Hypothesis
 from kotrans.text import normalize
 from kotrans.tokenizer import Tokenizer
@@ -182,14 +182,15 @@ class _Said:
 
     @cached_property
     def copied(self) -> tuple[str, list[Copy]]:
-        """The text with literals and symbols of the source, and the literals that were copied."""
+        """The text with literals and symbols of the source, and what was copied."""
         weights = self.hypothesis.weights
         if not KINDS[self._copying]:
             return self.plain, []
         text, copies = self.plain, list[Copy]()
         if weights is not None and self.part.literals.firm:
             text, copies = copy_over(text, self.part.source, self.pieces, weights, self._copying)
-        return mend_symbols(text, self.part.literals.line, self.part.tokenizer.target.has), copies
+        wrong = wrong_symbols(text, self.part.literals.line, self.part.tokenizer.target.has)
+        return with_symbols(text, copies, wrong, self.pieces) if wrong else (text, copies)
 
     @cached_property
     def lost(self) -> int:

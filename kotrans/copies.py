@@ -11,7 +11,7 @@ _OPENING = frozenset("(['\"‘“")
 
 
 class Copy(NamedTuple):
-    """A literal of the source that replaces text of the model."""
+    """A literal or symbol of the source that replaces text of the model."""
 
     begin: int
     """The first of the pieces that spell what was replaced."""
@@ -42,6 +42,25 @@ def edited(text: str, edits: Sequence[Edit]) -> str:
         if not edit.copied and text[edit.begin - 1 : edit.begin + 1] in ("  ", " "):
             text = text[: edit.begin - 1] + text[edit.begin :]
     return text.strip(" ")
+
+
+def with_symbols(
+    text: str, copies: Sequence[Copy], wrong: Sequence[tuple[str, str]], pieces: Sequence[str]
+) -> tuple[str, list[Copy]]:
+    """The text with wrong symbols, in order, replaced by others or removed, and all copies in the order of the pieces.
+
+    pieces: those of the translation, in which a wrong symbol is spelt in bytes.
+    """
+    all_spelt, owners = spelt(pieces)
+    replaced = {piece for copy in copies for piece in range(copy.begin, copy.end)}
+    found, at = list(copies), 0
+    for symbol, right in wrong:
+        text = text.replace(symbol, right, 1)
+        places = (i for i in range(at, len(owners)) if all_spelt[i] == symbol and owners[i] not in replaced)
+        if (place := next(places, None)) is not None:  # None if NFC has changed what the bytes spell
+            found.append(Copy(owners[place], owners[place] + len(symbol.encode()), symbol, right))
+            at = place + 1
+    return normalize(text), sorted(found)
 
 
 def words_copied(pieces: Sequence[str], copies: Sequence[Copy]) -> list[str]:

@@ -5,8 +5,6 @@ import unicodedata
 from collections.abc import Callable
 from typing import NamedTuple
 
-from kotrans.text import normalize
-
 # Hangul syllables and letters, Hanja, kana, and signs that hold one of them (㈜, ㉠).
 _KOREAN = re.compile(
     "[\u1100-\u11ff\u3041-\u30ff\u3131-\u318e\u31f0-\u321e\u3260-\u327e\u3400-\u9fff\ua960-\ua97f\uac00-\ud7ff"
@@ -60,21 +58,17 @@ def divide(text: str, known: Callable[[str], bool]) -> Divided:
     return Divided(text[:begin], stripped, text[end:], tuple(dict.fromkeys(outside)))
 
 
-def mend_symbols(text: str, source: str, known: Callable[[str], bool]) -> str:
-    """The text of a translation without symbols that the model misspelt in bytes, such as one like €.
+def wrong_symbols(text: str, source: str, known: Callable[[str], bool]) -> list[tuple[str, str]]:
+    """The symbols that a translation has misspelt in bytes, in order, each with what replaces it.
 
-    A symbol (Unicode category S), or a code point that is not assigned, that is neither in the source nor in the
-    vocabulary (`known`) is replaced by the next such symbol of the source that the text lacks, or removed.
+    A symbol (Unicode category S), or a code point that is not assigned, is wrong if it is neither in the source nor in
+    the vocabulary (`known`). The next such symbol of the source that the text lacks replaces it, or nothing.
     """
     if text.isascii():
-        return text
+        return []
     wrong = [each for each in text if _is_symbol(each) and each not in source and not known(each)]
-    if not wrong:
-        return text
-    lacking = [each for each in source if _is_symbol(each) and each not in text and not known(each)]
-    for symbol in wrong:
-        text = text.replace(symbol, lacking.pop(0) if lacking else "", 1)
-    return normalize(text)
+    lacking = iter([each for each in source if _is_symbol(each) and each not in text and not known(each)])
+    return [(each, next(lacking, "")) for each in wrong]
 
 
 def _is_symbol(character: str) -> bool:

@@ -1,13 +1,17 @@
 """Which of the hypotheses that a search found become translations, and in what order."""
 
+import unicodedata
 from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from kotrans.assembly import Assembler, Part, Prepared
 from kotrans.config.config import SearchConfig
 from kotrans.config.sections import TokenizerConfig
+from kotrans.copies import words_copied
 from kotrans.search.trellis import Hypothesis
 from kotrans.tokenizer import Tokenizer
 from tests.small_corpus import small_tokenizer
@@ -115,6 +119,22 @@ def test_a_symbol_that_the_model_misspelt_in_bytes_is_the_source_s_or_gone(
     (ids,), (target,) = tokenizer.source.encode([source]), tokenizer.target.encode([said])
     found = [[Hypothesis(tuple(target), -1.0, -1.0, (), None, True)]]
     prepared = Prepared(source, [Part(ids, "")], cut=False)
-    assert Assembler(tokenizer, SearchConfig()).assemble(prepared, found, 1).text == expected
+    (best,) = Assembler(tokenizer, SearchConfig()).assemble(prepared, found, 1).hypotheses
+    assert best.text == expected
+    assert " ".join(words_copied(best.pieces, best.copies)).removesuffix(" </s>").strip() == expected
+    assert (best.copies == ()) == (expected == said)
     plain = Assembler(tokenizer, SearchConfig(copying="none")).assemble(prepared, found, 1)
     assert plain.text == said
+
+
+@given(st.lists(st.sampled_from([*"↍€⫝̸🙂가é", "\u2adc", "\ufdd0", "a", "7", " "]), max_size=8), st.booleans())
+def test_no_symbol_that_the_source_lacks_is_left_whatever_the_bytes_spell(
+    tokenizer: Tokenizer, characters: list[str], beside: bool
+) -> None:
+    source = "학교 €7" if beside else "학교"
+    (ids,), (target,) = tokenizer.source.encode([source]), tokenizer.target.encode(["".join(characters)])
+    found = [[Hypothesis(tuple(target), -1.0, -1.0, (), None, True)]]
+    best = Assembler(tokenizer, SearchConfig()).assemble(Prepared(source, [Part(ids, "")], cut=False), found, 1)
+    left = [each for each in best.text if unicodedata.category(each)[0] == "S" and not each.isascii()]
+    assert set(left) <= {"€"} if beside else not left
+    words_copied(best.hypotheses[0].pieces, best.hypotheses[0].copies)
