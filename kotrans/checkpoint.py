@@ -31,13 +31,13 @@ from kotrans.config.config import Config
 from kotrans.config.loading import check_config, dump_config, parse_yaml
 from kotrans.distributed import ALONE, World
 from kotrans.errors import CheckpointError, ConfigError, DataError
-from kotrans.files import disk_errors, new_directory, write_json
 from kotrans.memory import memory_errors
 from kotrans.model.build import build_unfilled
 from kotrans.model.seq2seq import Seq2Seq
 from kotrans.precision import restored
 from kotrans.progress import Progress
-from kotrans.sealed import Sealed, damaged, seal, unreadable
+from kotrans.storage.files import disk_errors, new_directory, write_json
+from kotrans.storage.manifest import Sealed, damaged, seal, unreadable
 from kotrans.tokenizer import Tokenizer, TokenizerManifest
 
 _UNHARMED = "nothing of it was kept"

@@ -11,7 +11,7 @@ from pydantic import Field, ValidationError
 
 from kotrans.config.sections import BatchConfig, Section
 from kotrans.errors import DataError
-from kotrans.files import content_key, read_bytes, sha256, unreadable
+from kotrans.storage.files import content_key, read_bytes, sha256, unreadable
 
 Ids = npt.NDArray[np.uint16 | np.int32]
 Integers = npt.NDArray[np.int64]

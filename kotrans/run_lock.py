@@ -4,7 +4,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from kotrans.scratch import hold, release
+from kotrans.storage.scratch import hold, release
 
 
 class RunLock:

@@ -24,9 +24,9 @@ from typing import Any, Literal
 
 from kotrans.checkpoint_names import gives_way_to, update_of
 from kotrans.errors import CheckpointError, UsageError
-from kotrans.files import disk_errors, new_directory, write_json, write_text
 from kotrans.run_lock import RunLock
-from kotrans.scratch import remove_folder
+from kotrans.storage.files import disk_errors, new_directory, write_json, write_text
+from kotrans.storage.scratch import remove_folder
 
 logger = logging.getLogger(__name__)
 

@@ -9,8 +9,8 @@ from itertools import count
 from pathlib import Path
 
 from kotrans.errors import CheckpointError, UsageError
-from kotrans.paths import user_path
 from kotrans.runs import Run, taken
+from kotrans.storage.paths import user_path
 
 logger = logging.getLogger(__name__)
 _NAME = re.compile(r"\w[\w.-]{0,79}")  # letters of any script

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from kotrans.config.config import TrainingConfig
-from kotrans.files import content_key
+from kotrans.storage.files import content_key
 
 
 @dataclass(frozen=True)

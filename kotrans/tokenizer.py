@@ -14,8 +14,8 @@ from kotrans.config.sections import Section, TokenizerConfig
 from kotrans.corpus.sample import LineSample
 from kotrans.errors import DataError
 from kotrans.familiarity import Familiarity
-from kotrans.files import content_key, new_directory, read_bytes, sha256, write_json
 from kotrans.segmentation import Segmenter
+from kotrans.storage.files import content_key, new_directory, read_bytes, sha256, write_json
 from kotrans.subwords import escape, learn_models, unescape
 from kotrans.text import normalize
 

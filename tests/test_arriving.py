@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kotrans.arriving import ArrivingLines
 from kotrans.errors import DataError
+from kotrans.storage.pipe_lines import ArrivingLines
 
 
 def queued(queue: "Queue[str | None]") -> Iterator[str]:

@@ -18,9 +18,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from kotrans import compressed
 from kotrans.errors import DataError
-from kotrans.files import read_lines, stream_lines, stream_text
+from kotrans.storage import compressed
+from kotrans.storage.files import read_lines, stream_lines, stream_text
 
 if sys.version_info >= (3, 14):
     from compression import zstd

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from kotrans import bundled
 from kotrans.config.loading import load_config
 from kotrans.corpus.registry import load_registry
+from kotrans.storage import resources as bundled
 
 CONFIGS = sorted(bundled.configs().glob("*.yaml"))
 

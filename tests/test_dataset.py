@@ -11,7 +11,7 @@ from kotrans.config.sections import BatchConfig, TokenizerConfig
 from kotrans.dataset import Dataset, DatasetManifest, dataset_key
 from kotrans.encoding import prepare_dataset
 from kotrans.errors import DataError
-from kotrans.files import read_lines, write_json, write_lines
+from kotrans.storage.files import read_lines, write_json, write_lines
 from kotrans.tokenizer import EOS, Tokenizer
 from tests.small_corpus import sentences, small_tokenizer, write_corpus
 from tests.tiny_training import files_of_at_most

@@ -5,7 +5,7 @@ import math
 import pytest
 
 from kotrans.familiarity import Familiarity
-from kotrans.files import read_lines
+from kotrans.storage.files import read_lines
 from kotrans.tokenizer import Tokenizer, TokenizerManifest
 from tests.tiny_run import TinyRun
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kotrans.errors import DataError
-from kotrans.files import (
+from kotrans.storage.files import (
     content_key,
     decode,
     growing_file,
@@ -23,7 +23,7 @@ from kotrans.files import (
     write_json,
     write_lines,
 )
-from kotrans.scratch import remove_abandoned
+from kotrans.storage.scratch import remove_abandoned
 
 HERE = Path("text.txt")
 LINES = st.lists(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\n"), max_size=8), max_size=6)

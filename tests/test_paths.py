@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from kotrans.paths import is_pattern, matching, near_names, user_path
+from kotrans.storage.paths import is_pattern, matching, near_names, user_path
 
 
 def nfc(text: str) -> str:

@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from kotrans.files import new_directory, new_file
-from kotrans.scratch import ABANDONED_AFTER, held_scratch, is_scratch, release, remove_abandoned, scratch_path
+from kotrans.storage.files import new_directory, new_file
+from kotrans.storage.scratch import ABANDONED_AFTER, held_scratch, is_scratch, release, remove_abandoned, scratch_path
 
 ROOT = Path(__file__).parents[1]
 HOLDER = """
 import sys, time
 from pathlib import Path
-from kotrans.files import new_directory, new_file
+from kotrans.storage.files import new_directory, new_file
 folder = Path(sys.argv[1])
 with new_directory(folder / "dataset"), new_file(folder / "words.json"), new_file(folder / "run.yaml"):
     print("made", flush=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from kotrans.errors import CheckpointError
-from kotrans.sealed import Sealed, seal
+from kotrans.storage.manifest import Sealed, seal
 
 FILES = {"weights": random.Random(1).randbytes(10_000), "deep/text": "글".encode()}
 

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kotrans.files import read_lines
 from kotrans.quotations import enclosed
 from kotrans.sentences import split_sentences
+from kotrans.storage.files import read_lines
 
 
 def sentences(line: str) -> list[str]:

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from kotrans import tokenizer as tokenizer_module
 from kotrans.config.sections import TokenizerConfig
 from kotrans.errors import ConfigError, DataError
-from kotrans.files import sha256, write_lines
+from kotrans.storage.files import sha256, write_lines
 from kotrans.subwords import learn_models
 from kotrans.text import normalize
 from kotrans.tokenizer import (

@@ -14,12 +14,12 @@ from kotrans.config.config import SearchConfig
 from kotrans.continuous import Asked, ContinuousTranslator
 from kotrans.copies import words_copied
 from kotrans.errors import ModelError, UsageError
-from kotrans.files import read_lines
 from kotrans.pipeline.translation import load_runs
 from kotrans.report.records import translation_record
 from kotrans.search.beam import search
 from kotrans.search.trellis import Hypothesis
 from kotrans.serve.answers import attention_of_parts
+from kotrans.storage.files import read_lines
 from kotrans.text import normalize
 from kotrans.translate import BatchTranslator
 from kotrans.words import word_text

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from unittest import mock
 
 from kotrans.cli import main
-from kotrans.files import write_lines
+from kotrans.storage.files import write_lines
 
 _WHO = {"저는": "I", "우리는": "We", "너는": "You", "그들은": "They"}
 _WHICH = {"작은": "small", "큰": "big", "새": "new", "오래된": "old"}

@@ -17,12 +17,12 @@ from safetensors.torch import load_file
 
 from kotrans.config.config import Config
 from kotrans.config.loading import check_config, dump_config
-from kotrans.files import write_lines
 from kotrans.model.build import build_model
 from kotrans.model.seq2seq import Seq2Seq
 from kotrans.pipeline.stages import Silent, prepare
 from kotrans.pipeline.training import train, training_batches
 from kotrans.runs import Run, RunRecord
+from kotrans.storage.files import write_lines
 from kotrans.trainer.events import DevFigures, Event, Listener, Updated
 from kotrans.trainer.limits import Outcome
 from kotrans.trainer.loop import Trainer

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from kotrans.errors import UsageError
-from kotrans.paths import user_path
+from kotrans.storage.paths import user_path
 
 
 class Stored(StrEnum):

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from kotrans.paths import user_path
+from kotrans.storage.paths import user_path
 
 if TYPE_CHECKING:
     from kotrans.config.config import Config
@@ -142,8 +142,8 @@ def utf8_argument(argument: str) -> str:
 
 def find_config(path: Path | None, settings: list[str] | None) -> "Config":
     """The config of a command: a path, else a name of those that come with kotrans, else the starter config."""
-    from kotrans.bundled import configs
     from kotrans.config.loading import load_config
+    from kotrans.storage.resources import configs
 
     path = path or configs() / "starter.yaml"
     bundled = configs() / path.name

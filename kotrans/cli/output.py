@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 if TYPE_CHECKING:
     from kotrans.assembly import Translation
     from kotrans.pipeline.translation import LoadedRuns
-    from kotrans.resumable import ResumableOutput
+    from kotrans.storage.resumable_output import ResumableOutput
 
 Item = TypeVar("Item")
 
@@ -88,7 +88,7 @@ def write_lines_of(results: Iterable[tuple[str, str]], output: "ResumableOutput 
             sys.stdout.write(line + "\n")
             sys.stdout.flush()  # a program at the other end of a pipe may wait for it
         return
-    from kotrans.files import disk_errors
+    from kotrans.storage.files import disk_errors
 
     try:
         with disk_errors(output.path, "it is as it was before"):

@@ -58,7 +58,7 @@ def _pairs(pair: list[str] | None, source: Path | None, target: Path | None) -> 
 
 
 def _lines(source: Path, target: Path) -> Iterator[tuple[str, str]]:
-    from kotrans.files import stream_lines
+    from kotrans.storage.files import stream_lines
 
     for number, (left, right) in enumerate(zip_longest(stream_lines(source), stream_lines(target)), start=1):
         if left is None or right is None:

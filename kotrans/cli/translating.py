@@ -27,10 +27,10 @@ from kotrans.cli.output import made_with, say, with_progress, with_remarks, writ
 from kotrans.errors import KotransError, UsageError
 
 if TYPE_CHECKING:
-    from kotrans.arriving import ArrivingLines
     from kotrans.assembly import Translation
     from kotrans.pipeline.translation import LoadedRuns
-    from kotrans.resumable import ResumableOutput
+    from kotrans.storage.pipe_lines import ArrivingLines
+    from kotrans.storage.resumable_output import ResumableOutput
 
 
 def translate(
@@ -125,12 +125,12 @@ class _Text:
 
     def count(self) -> int | None:
         """How many lines there are, if they are in a file."""
-        from kotrans.files import stream_lines
+        from kotrans.storage.files import stream_lines
 
         return sum(1 for _ in stream_lines(self.file)) if self.file and self.file.is_file() else None
 
     def _arrive(self) -> "ArrivingLines":
-        from kotrans.arriving import ArrivingLines
+        from kotrans.storage.pipe_lines import ArrivingLines
 
         return ArrivingLines(self.lines)
 
@@ -155,7 +155,7 @@ def _translate(
 
 def _resume(output: "ResumableOutput", text: _Text, made: dict[str, Any], ahead: int) -> tuple[int, int]:
     """How many lines are done, and how many of these are translated again."""
-    from kotrans.files import disk_errors
+    from kotrans.storage.files import disk_errors
 
     with disk_errors(output.partial, "nothing was changed"):
         digests = output.resume(made)
@@ -183,7 +183,7 @@ def _check(
 def _output(out: Path | None, *, go_on: bool) -> "ResumableOutput | None":
     if out is None:
         return None
-    from kotrans.resumable import ResumableOutput
+    from kotrans.storage.resumable_output import ResumableOutput
 
     output = ResumableOutput(out)
     if not go_on:
@@ -217,7 +217,7 @@ def write_attention_on_the_way(path: Path | None, translations: "Iterator[Transl
 
 
 def _lines(sentences: list[str] | None, file: Path | None) -> Iterable[str]:
-    from kotrans.files import decode_lines, stream_lines
+    from kotrans.storage.files import decode_lines, stream_lines
 
     if sentences:
         return [

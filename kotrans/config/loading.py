@@ -13,7 +13,7 @@ from pydantic import BaseModel, ValidationError
 
 from kotrans.config.config import Config
 from kotrans.errors import ConfigError
-from kotrans.files import decode, read_bytes
+from kotrans.storage.files import decode, read_bytes
 
 _IN_PLAIN_WORDS = {
     "model_type": "should be a section with settings of its own",

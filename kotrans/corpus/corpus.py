@@ -12,14 +12,14 @@ from pydantic import Field, ValidationError
 from kotrans.config.config import Config
 from kotrans.config.sections import Section
 from kotrans.corpus.cleaning import NORMALISATIONS, REASONS, Cleaner, Counts
-from kotrans.corpus.digests import Digests
 from kotrans.corpus.fetch import RECORD, Progress
 from kotrans.corpus.holdout import TooFewPairs
 from kotrans.corpus.library import Corpus, Library, Texts
 from kotrans.corpus.training_text import write_training_text
 from kotrans.corpus.vocabulary_size import vocabulary_for
 from kotrans.errors import DataError
-from kotrans.files import content_key, new_directory, read_bytes, read_lines, sha256, write_json, write_lines
+from kotrans.storage.files import content_key, new_directory, read_bytes, read_lines, sha256, write_json, write_lines
+from kotrans.storage.hash_cache import Digests
 
 _FORMAT_VERSION = 3  # of the prepared folder and of the rules that fill it
 _MANIFEST = "manifest.json"

@@ -14,13 +14,13 @@ from typing import Any
 import platformdirs
 from filelock import FileLock
 
-from kotrans import bundled
 from kotrans.corpus.download import Download, download
 from kotrans.corpus.formats.reading import stream_pairs
 from kotrans.corpus.registry import Entry, RemoteFile
 from kotrans.corpus.unpack import unpack
 from kotrans.errors import DataError, FetchError
-from kotrans.files import new_directory, sha256, write_json
+from kotrans.storage import resources as bundled
+from kotrans.storage.files import new_directory, sha256, write_json
 
 Progress = Callable[[str, int, int | None], None]
 """Called with a file's name, the bytes there are, and all there will be if that is known."""

@@ -16,8 +16,8 @@ from kotrans.corpus.duplicates import Flags
 from kotrans.corpus.formats.pairs import Pair, Pairs, in_parts
 from kotrans.corpus.sorting import IN_MEMORY, Records, Sorter, keys_of
 from kotrans.errors import DataError
-from kotrans.files import write_array
 from kotrans.processes import PAIRS_IN_A_PART, ordered_map
+from kotrans.storage.files import write_array
 from kotrans.text import normalize
 
 _FULL_ENOUGH = 0.9  # a corpus with two translations of everything cannot give 401 pairs

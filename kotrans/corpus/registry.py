@@ -7,7 +7,7 @@ import yaml
 from pydantic import Field, TypeAdapter, model_validator
 
 from kotrans.config.sections import Fields, Format, Section, SplitFiles
-from kotrans.files import content_key
+from kotrans.storage.files import content_key
 
 REGISTRY = Path(__file__).with_name("registry.yaml")
 

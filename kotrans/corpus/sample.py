@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from kotrans.errors import DataError
-from kotrans.files import stream_lines
+from kotrans.storage.files import stream_lines
 from kotrans.text import normalize
 
 _MEASURED = 20_000

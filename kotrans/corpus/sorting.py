@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from kotrans.files import write_array
+from kotrans.storage.files import write_array
 
 Records = npt.NDArray[np.void]
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from kotrans.config.sections import SplitConfig, SplitFiles
 from kotrans.errors import DataError
-from kotrans.paths import is_pattern, matching, near_names, user_path
+from kotrans.storage.paths import is_pattern, matching, near_names, user_path
 
 Names = Path | tuple[Path, ...]
 

@@ -14,9 +14,9 @@ from kotrans.checkpoint import Checkpoint, copy_weights, write_for_use
 from kotrans.config.config import Config, HardwareConfig
 from kotrans.config.sections import SplitConfig
 from kotrans.errors import CheckpointError, UsageError
-from kotrans.files import disk_errors, new_directory, new_file
 from kotrans.precision import Precision, reduced, restored
-from kotrans.sealed import seal
+from kotrans.storage.files import disk_errors, new_directory, new_file
+from kotrans.storage.manifest import seal
 
 CARD = "README.md"
 _UNHARMED = "nothing was exported"

@@ -13,7 +13,6 @@ from kotrans.corpus.corpus import CorpusManifest
 from kotrans.dataset import DatasetManifest
 from kotrans.errors import DataError
 from kotrans.evaluate import Bucket, Scores, by_label, by_length, check_lines, score, sentence_chrf
-from kotrans.files import content_key, disk_errors, read_lines, sha256, stream_lines, write_json, write_lines
 from kotrans.pipeline.long_text import translate_text
 from kotrans.pipeline.stages import training_words
 from kotrans.pipeline.test_sets import TestSet, was_trained_on
@@ -24,6 +23,7 @@ from kotrans.quality.rarity import by_rarest_word
 from kotrans.quality.seen import seen_pairs
 from kotrans.runs import Run, now
 from kotrans.runs_folder import prepared_folder
+from kotrans.storage.files import content_key, disk_errors, read_lines, sha256, stream_lines, write_json, write_lines
 from kotrans.text import normalize
 
 logger = logging.getLogger(__name__)

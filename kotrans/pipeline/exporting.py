@@ -8,10 +8,10 @@ import torch
 from kotrans.checkpoint import load_checkpoint
 from kotrans.export.card import Provenance, card
 from kotrans.export.package import CARD, pack, write_model
-from kotrans.files import write_text
 from kotrans.pipeline.translation import Found
 from kotrans.precision import Precision
 from kotrans.runs import now
+from kotrans.storage.files import write_text
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,9 @@ from kotrans.corpus.library import Library
 from kotrans.dataset import dataset_key
 from kotrans.errors import DataError
 from kotrans.evaluate import check_lines
-from kotrans.files import read_lines
 from kotrans.pipeline.stages import Reporter, clean
 from kotrans.pipeline.translation import LoadedRuns
+from kotrans.storage.files import read_lines
 
 logger = logging.getLogger(__name__)
 

@@ -13,7 +13,6 @@ from kotrans.corpus.library import Library
 from kotrans.dataset import Dataset
 from kotrans.distributed import ALONE, World
 from kotrans.errors import CheckpointError, ConfigError, DataError
-from kotrans.files import disk_errors, write_text
 from kotrans.hardware import pick_device, pick_training_precision, set_threads
 from kotrans.memory import memory_errors
 from kotrans.model.build import build_model
@@ -22,7 +21,8 @@ from kotrans.pipeline.validation import Validation
 from kotrans.report.metrics import MetricsFile
 from kotrans.report.tensorboard import TensorBoard
 from kotrans.runs import Run, RunRecord, now
-from kotrans.scratch import remove_abandoned
+from kotrans.storage.files import disk_errors, write_text
+from kotrans.storage.scratch import remove_abandoned
 from kotrans.trainer.events import Event, Listener
 from kotrans.trainer.limits import Outcome
 from kotrans.trainer.loop import Trainer

@@ -10,14 +10,14 @@ from kotrans.checkpoint import load_checkpoint, read_config
 from kotrans.config.config import Config, SearchConfig
 from kotrans.config.loading import load_config, override_config
 from kotrans.errors import CheckpointError, ConfigError
-from kotrans.files import content_key
 from kotrans.hardware import pick_device, pick_precision, set_threads
 from kotrans.memory import memory_errors
-from kotrans.paths import user_path
 from kotrans.pipeline.default_run import warning_of_better_run
 from kotrans.runs import Run
 from kotrans.runs_folder import find_run, named_run
-from kotrans.sealed import Sealed
+from kotrans.storage.files import content_key
+from kotrans.storage.manifest import Sealed
+from kotrans.storage.paths import user_path
 from kotrans.translate import BatchTranslator, translator_of
 
 logger = logging.getLogger(__name__)

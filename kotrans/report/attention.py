@@ -9,9 +9,9 @@ from numpy.typing import ArrayLike
 
 from kotrans.assembly import Translation
 from kotrans.errors import ModelError, UsageError
-from kotrans.files import new_file
 from kotrans.report.alignment import pharaoh
 from kotrans.report.heatmap import attention_record, draw, numbered
+from kotrans.storage.files import new_file
 
 _MOST_PICTURES = 20
 

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from kotrans.errors import CheckpointError, DataError, UsageError
-from kotrans.files import stream_lines
 from kotrans.report.pictures import check_picture, drawing, save
 from kotrans.runs import Run
+from kotrans.storage.files import stream_lines
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from kotrans.files import disk_errors, write_lines
+from kotrans.storage.files import disk_errors, write_lines
 from kotrans.trainer.events import Event, Saved, Updated
 
 _UNHARMED = "make room and go on with --resume"

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kotrans.errors import UsageError
-from kotrans.files import new_file
+from kotrans.storage.files import new_file
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -5,7 +5,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from kotrans.errors import ConfigError
-from kotrans.files import disk_errors
+from kotrans.storage.files import disk_errors
 from kotrans.trainer.events import Event, Updated, Validated
 
 if TYPE_CHECKING:

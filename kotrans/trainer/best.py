@@ -3,8 +3,8 @@
 from dataclasses import replace
 
 from kotrans.config.config import Config
-from kotrans.files import content_key
 from kotrans.progress import Progress
+from kotrans.storage.files import content_key
 from kotrans.trainer.events import DevFigures
 
 

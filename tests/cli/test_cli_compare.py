@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from kotrans.files import read_lines, write_lines
 from kotrans.quality.significance import paired_bootstrap
+from kotrans.storage.files import read_lines, write_lines
 from tests.tiny_run import TinyRun, kotrans
 
 EARLY = "tiny/update-00000080"

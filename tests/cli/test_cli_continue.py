@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from kotrans.files import read_lines
+from kotrans.storage.files import read_lines
 from tests.tiny_run import TinyRun, kotrans
 
 # Chunks of 32 lines, as a batch of 2 has them.

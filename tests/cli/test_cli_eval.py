@@ -14,7 +14,7 @@ from sacrebleu.metrics.ter import TER
 
 from kotrans.corpus.library import Library
 from kotrans.corpus.registry import load_registry
-from kotrans.files import read_lines, write_lines
+from kotrans.storage.files import read_lines, write_lines
 from tests.tiny_run import Result, TinyRun, kotrans
 
 REGISTRY = """

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from kotrans.files import read_lines, write_lines
+from kotrans.storage.files import read_lines, write_lines
 from tests.tiny_run import TinyRun, kotrans, write_config, write_pairs
 
 

@@ -12,10 +12,11 @@ from pathlib import Path
 import pytest
 import yaml
 
-from kotrans import __version__, bundled
+from kotrans import __version__
 from kotrans.cli import main
 from kotrans.cli.options import find_config
 from kotrans.config.loading import known_keys, load_config
+from kotrans.storage import resources as bundled
 from tests.tiny_run import TinyRun, kotrans
 
 COMMANDS = [

@@ -16,9 +16,9 @@ import pytest
 from kotrans.config.loading import load_config
 from kotrans.corpus.corpus import prepare_corpus
 from kotrans.errors import DataError
-from kotrans.files import write_lines
 from kotrans.pipeline import stages
 from kotrans.pipeline.stages import Silent, clean, prepare
+from kotrans.storage.files import write_lines
 from tests.tiny_run import kotrans, write_config, write_pairs
 
 
@@ -92,11 +92,11 @@ def test_a_second_time_everything_is_up_to_date_and_says_so(config: Path, monkey
 def test_a_start_reads_neither_the_input_nor_the_prepared_text_again(
     config: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("kotrans.corpus.digests._SETTLED", -1)
+    monkeypatch.setattr("kotrans.storage.hash_cache._SETTLED", -1)
     states(config)
     for text in (config.parent / "runs" / "prepared").glob("corpus-*/train.*"):
         text.unlink()
-    monkeypatch.setattr("kotrans.corpus.digests.sha256", None)
+    monkeypatch.setattr("kotrans.storage.hash_cache.sha256", None)
     assert not any(states(config).values())
 
 
@@ -185,7 +185,7 @@ def test_a_disk_that_is_full_leaves_no_half_stage(config: Path, monkeypatch: pyt
     def full(path: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("kotrans.files._sync", full)
+    monkeypatch.setattr("kotrans.storage.files._sync", full)
     with pytest.raises(DataError, match=r"corpus-.*: the disk is full; free some space"):
         prepare(load_config(config), Silent())
     assert made(config) == []

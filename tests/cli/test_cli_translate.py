@@ -17,9 +17,9 @@ if sys.platform != "win32":
     import pty
     import termios
 
-from kotrans.files import read_lines
 from kotrans.passthrough import has_korean
 from kotrans.pipeline.translation import load_runs
+from kotrans.storage.files import read_lines
 from kotrans.text import normalize
 from tests.tiny_run import TinyRun, kotrans
 

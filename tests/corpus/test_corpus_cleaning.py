@@ -13,7 +13,7 @@ from kotrans.corpus import training_text
 from kotrans.corpus.cleaning import REASONS, Cleaned, Cleaner, Counts, fold, hangul_share, korean_share
 from kotrans.corpus.duplicates import Duplicates
 from kotrans.corpus.training_text import write_training_text
-from kotrans.files import read_lines
+from kotrans.storage.files import read_lines
 
 GOOD = ("나는 어제 학교에 갔어요.", "I went to school yesterday.")
 

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from kotrans.corpus import digests as digests_module
-from kotrans.corpus.digests import Digests
-from kotrans.files import sha256
+from kotrans.storage import hash_cache as digests_module
+from kotrans.storage.files import sha256
+from kotrans.storage.hash_cache import Digests
 
 
 @pytest.fixture

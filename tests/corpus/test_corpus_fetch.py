@@ -17,7 +17,7 @@ import pytest
 from kotrans.corpus.fetch import entry_folder, fetch
 from kotrans.corpus.registry import Entry, load_registry
 from kotrans.errors import FetchError
-from kotrans.files import read_lines
+from kotrans.storage.files import read_lines
 
 if TYPE_CHECKING:
     from tests.corpus.conftest import Site

@@ -14,13 +14,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kotrans import files
 from kotrans.config.sections import Fields, Format, SplitFiles
 from kotrans.corpus.formats import json_text
 from kotrans.corpus.formats.json_text import read_elements
 from kotrans.corpus.formats.reading import read_pairs, stream_pairs
 from kotrans.errors import ConfigError, DataError
-from kotrans.files import stream_text
+from kotrans.storage import files
+from kotrans.storage.files import stream_text
 
 AI_HUB = Fields(source="원문", target="번역문")
 PAIRS = [("안녕하세요.", "Hello."), ('그는 "네"라고 했다.', 'He said, "Yes".'), ("쉼표, 그리고 탭", "Comma, and so on")]

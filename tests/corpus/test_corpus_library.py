@@ -5,12 +5,12 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from kotrans import bundled
 from kotrans.config.sections import CleaningConfig, CorpusConfig
 from kotrans.corpus.fetch import cache_folder, entry_folder
 from kotrans.corpus.library import Library
 from kotrans.corpus.registry import load_registry
 from kotrans.errors import ConfigError, FetchError
+from kotrans.storage import resources as bundled
 
 TOY = """
 toy:

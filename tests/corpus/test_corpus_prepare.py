@@ -19,8 +19,8 @@ from kotrans.corpus.corpus import CorpusManifest, corpus_key, load_split, prepar
 from kotrans.corpus.formats.reading import read_pairs
 from kotrans.corpus.library import Library
 from kotrans.errors import ConfigError, DataError
-from kotrans.files import read_lines
 from kotrans.report.tables import files_table
+from kotrans.storage.files import read_lines
 
 if sys.version_info >= (3, 14):
     from compression import zstd

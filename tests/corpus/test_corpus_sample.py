@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from kotrans.corpus.sample import LineSample
 from kotrans.errors import DataError
-from kotrans.files import write_lines
+from kotrans.storage.files import write_lines
 
 NO_LIMIT = 10**9
 

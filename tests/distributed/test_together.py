@@ -16,10 +16,10 @@ from kotrans.config.config import Config
 from kotrans.config.loading import dump_config
 from kotrans.distributed import World, join
 from kotrans.errors import DataError, PeerError, TrainingError
-from kotrans.files import write_lines, write_text
 from kotrans.pipeline.stages import Silent
 from kotrans.pipeline.training import train
 from kotrans.runs import Run, RunRecord
+from kotrans.storage.files import write_lines, write_text
 from kotrans.trainer.limits import Outcome
 from tests.distributed.ranks import in_processes, in_ranks
 from tests.tiny_run import Result, kotrans

@@ -13,8 +13,8 @@ import pytest
 
 from kotrans.checkpoint import verify
 from kotrans.config.loading import dump_config, load_config
-from kotrans.files import write_text
 from kotrans.runs import Run
+from kotrans.storage.files import write_text
 from tests.distributed.ranks import in_ranks
 from tests.distributed.test_together import train_rank
 from tests.tiny_training import assert_same_training, tiny_config

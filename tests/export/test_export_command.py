@@ -14,7 +14,7 @@ import torch
 
 from kotrans.checkpoint import load_checkpoint, load_tensors
 from kotrans.config.config import HardwareConfig
-from kotrans.files import read_lines
+from kotrans.storage.files import read_lines
 from tests.tiny_run import TinyRun, kotrans
 from tests.tiny_training import files_of_at_most
 
@@ -232,7 +232,7 @@ def test_a_changed_file_is_found(run: TinyRun, tmp_path: Path, name: str) -> Non
 def test_int8_weights_without_their_scales_are_damage(run: TinyRun, tmp_path: Path) -> None:
     from safetensors.torch import save_file
 
-    from kotrans.sealed import seal
+    from kotrans.storage.manifest import seal
 
     out = export(run, tmp_path / "out", "--precision", "int8")
     stored = load_tensors(out / "model.safetensors")

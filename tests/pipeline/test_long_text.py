@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from kotrans.errors import DataError
-from kotrans.files import read_lines
 from kotrans.pipeline.long_text import translate_text
 from kotrans.pipeline.translation import LoadedRuns, load_runs
+from kotrans.storage.files import read_lines
 from kotrans.translate import BatchTranslator
 from tests.tiny_run import TinyRun
 

@@ -11,12 +11,12 @@ from kotrans.assembly import Prepared as PreparedLine
 from kotrans.batching import Batch
 from kotrans.config.config import Config
 from kotrans.errors import DataError
-from kotrans.files import write_lines
 from kotrans.model.build import build_model
 from kotrans.model.seq2seq import Seq2Seq
 from kotrans.pipeline.stages import Prepared, Silent, prepare
 from kotrans.pipeline.validation import Validation
 from kotrans.runs import Run
+from kotrans.storage.files import write_lines
 from kotrans.trainer.events import DevFigures, Event, Updated, Validated
 from kotrans.trainer.loop import Trainer
 from kotrans.translate import BatchTranslator

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from kotrans.errors import DataError
-from kotrans.files import write_lines
 from kotrans.quality.significance import paired_bootstrap
+from kotrans.storage.files import write_lines
 
 _WORDS = [
     "the",

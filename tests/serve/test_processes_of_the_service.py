@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from kotrans.files import read_lines
+from kotrans.storage.files import read_lines
 from tests.serve.conftest import Service, serving
 from tests.tiny_run import TinyRun
 

@@ -10,9 +10,9 @@ import time
 from pathlib import Path
 
 from kotrans.config.loading import dump_config
-from kotrans.files import write_text
 from kotrans.runs import Run
 from kotrans.runs_folder import find_run
+from kotrans.storage.files import write_text
 from tests.tiny_training import assert_same_training, tiny_config, train_tiny
 
 ROOT = Path(__file__).parents[2]

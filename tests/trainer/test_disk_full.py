@@ -10,8 +10,8 @@ import pytest
 from kotrans.checkpoint import verify
 from kotrans.config.loading import dump_config
 from kotrans.errors import CheckpointError
-from kotrans.files import write_text
 from kotrans.runs import Run
+from kotrans.storage.files import write_text
 from kotrans.trainer.events import Event, Saved
 from tests.tiny_run import kotrans
 from tests.tiny_training import files_of_at_most, silent, tiny_config, train_tiny

@@ -13,8 +13,8 @@ from kotrans.checkpoint import verify
 from kotrans.cli import main
 from kotrans.config.loading import dump_config
 from kotrans.errors import CheckpointError, TrainingError
-from kotrans.files import write_text
 from kotrans.runs import Run
+from kotrans.storage.files import write_text
 from kotrans.trainer.events import Event, Saved
 from kotrans.trainer.loop import Trainer
 from tests.tiny_training import (

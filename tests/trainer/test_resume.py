@@ -13,10 +13,10 @@ import torch
 from kotrans import encoding
 from kotrans.config.config import Config
 from kotrans.errors import CheckpointError, ConfigError
-from kotrans.files import write_lines
 from kotrans.model.seq2seq import Seq2Seq
 from kotrans.pipeline.training import resumed_config
 from kotrans.runs import Run
+from kotrans.storage.files import write_lines
 from kotrans.trainer.events import DevFigures, Event, Saved, Updated, Validated
 from kotrans.trainer.starting import last_whole_checkpoint
 from tests.tiny_training import (

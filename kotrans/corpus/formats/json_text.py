@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from kotrans.errors import DataError
-from kotrans.files import stream_text
+from kotrans.storage.files import stream_text
 
 _MOST = 16 * 2**20  # characters of one value, such as an object with a pair
 _MOST_SKIPPED = 2**16  # characters of a broken value that are looked through for its end

@@ -6,7 +6,7 @@ from typing import BinaryIO
 
 from kotrans.corpus.formats.skipped import Skipped
 from kotrans.errors import DataError
-from kotrans.files import encoding_hint, opened
+from kotrans.storage.files import encoding_hint, opened
 
 PART = 2**16
 """Bytes read at once."""

@@ -9,7 +9,7 @@ from xml.parsers import expat
 
 from kotrans.corpus.formats.skipped import Malformed, Skipped
 from kotrans.errors import DataError
-from kotrans.files import opened
+from kotrans.storage.files import opened
 
 PART = 2**16
 """Bytes parsed at once."""

@@ -21,7 +21,7 @@ from kotrans.corpus.formats.columns import Columns, is_numbered, named_columns, 
 from kotrans.corpus.formats.pairs import Pair, no_such_fields, one_line_each, text_of
 from kotrans.corpus.formats.skipped import Skipped
 from kotrans.errors import DataError
-from kotrans.files import read_bytes
+from kotrans.storage.files import read_bytes
 
 logger = logging.getLogger(__name__)
 

@@ -19,7 +19,7 @@ from typing import IO, Any
 from filelock import FileLock, Timeout
 
 from kotrans.errors import UsageError
-from kotrans.files import growing_file, partial_of
+from kotrans.storage.files import growing_file, partial_of
 
 Made = Mapping[str, Any]
 """What the lines are made with: JSON values by the name that a message gives them."""

@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO
 
 from kotrans.errors import CheckpointError, DamagedError
-from kotrans.files import sha256, write_json
+from kotrans.storage.files import sha256, write_json
 
 MANIFEST = "manifest.json"
 _FORMAT = 1  # of the folder: raise it when it changes, so that other versions refuse it

@@ -13,10 +13,10 @@ from io import BufferedReader
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from kotrans.compressed import unpacking
 from kotrans.errors import CheckpointError, DataError
-from kotrans.paths import near_names
-from kotrans.scratch import held_scratch, release
+from kotrans.storage.compressed import unpacking
+from kotrans.storage.paths import near_names
+from kotrans.storage.scratch import held_scratch, release
 
 if TYPE_CHECKING:
     import numpy.typing as npt

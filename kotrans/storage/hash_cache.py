@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from kotrans.files import sha256, write_json
+from kotrans.storage.files import sha256, write_json
 
 logger = logging.getLogger(__name__)
 
