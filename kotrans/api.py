@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Self
 
 from kotrans.assembly import Translation
-from kotrans.line_breaks import split_lines
 from kotrans.pipeline.translation import LoadedRuns, load_runs
+from kotrans.text.line_breaks import split_lines
 
 
 class Translator:

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from kotrans.text import normalize
-from kotrans.words import END, spelt, word_spans, word_text
+from kotrans.text.normalization import normalize
+from kotrans.text.subwords import END, spelt, word_spans, word_text
 
 _CLOSING = frozenset(".,;:!?)]}'\"’”")
 _OPENING = frozenset("(['\"‘“")

@@ -14,9 +14,9 @@ from torch import Tensor
 from kotrans.config.config import Copying
 from kotrans.copies import Copy, Edit, edited
 from kotrans.placing import Placed, insertion, likeness, places, surplus
-from kotrans.quantities import written
-from kotrans.verbatim import Kind, Literals, Token, lost, times
-from kotrans.words import owners_of, spelt, word_weights
+from kotrans.text.literals import Kind, Literals, Token, lost, times
+from kotrans.text.quantities import written
+from kotrans.text.subwords import owners_of, spelt, word_weights
 
 KINDS: dict[Copying, frozenset[Kind]] = {
     "none": frozenset(),

@@ -8,7 +8,7 @@ from typing import Self
 import numpy as np
 
 from kotrans.config.sections import Section
-from kotrans.text import normalize
+from kotrans.text.normalization import normalize
 
 # Share of the training lines that pass. The others are the odd ones that every corpus has.
 _PASSING = 0.999

@@ -8,8 +8,8 @@ from typing import NamedTuple
 from torch import Tensor
 
 from kotrans.copies import Edit
-from kotrans.opaque import opaque_spans
-from kotrans.verbatim import Literals, Token
+from kotrans.text.literals import Literals, Token
+from kotrans.text.opaque_spans import opaque_spans
 
 # Shape key: T target pieces, S source pieces.
 _LIKE = 0.6

@@ -17,7 +17,7 @@ from kotrans.familiarity import Familiarity
 from kotrans.segmentation import Segmenter
 from kotrans.storage.files import content_key, new_directory, read_bytes, sha256, write_json
 from kotrans.subwords import escape, learn_models, unescape
-from kotrans.text import normalize
+from kotrans.text.normalization import normalize
 
 PAD, BOS, EOS, UNK = range(4)
 _SPECIAL = {"pad_id": PAD, "bos_id": BOS, "eos_id": EOS, "unk_id": UNK}

@@ -12,9 +12,9 @@ from torch import Tensor
 from kotrans.config.config import Copying
 from kotrans.copies import Copy, words_copied
 from kotrans.copying import Source, copy_over
-from kotrans.text import normalize
-from kotrans.verbatim import Literals, lost
-from kotrans.words import END, spelt, word_spans, word_text
+from kotrans.text.literals import Literals, lost
+from kotrans.text.normalization import normalize
+from kotrans.text.subwords import END, spelt, word_spans, word_text
 
 PIECES = st.lists(
     st.sampled_from(

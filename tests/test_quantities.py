@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kotrans.quantities import MONTHS, Quantity, quantities, written
+from kotrans.text.quantities import MONTHS, Quantity, quantities, written
 
 
 def only(line: str) -> Quantity:

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kotrans.quotations import enclosed
-from kotrans.sentences import split_sentences
 from kotrans.storage.files import read_lines
+from kotrans.text.quotations import enclosed
+from kotrans.text.sentence_splitter import split_sentences
 
 
 def sentences(line: str) -> list[str]:
@@ -56,7 +56,7 @@ def test_sentences_joined_by_blanks_come_apart_again(parts: list[str]) -> None:
         "3. 다음 장을 보세요.",
         "e.g. 사과와 배",
         "2.1. 설치 방법",
-        "kotrans.text.normalize 를 부릅니다.",
+        "kotrans.text.normalization.normalize 를 부릅니다.",
         "www.example.com 에 있어요.",
         "가. 첫째 항목",
         "안녕하세요",

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kotrans.text import has_invisible, is_hangul, legible, normalize
+from kotrans.text.normalization import has_invisible, is_hangul, legible, normalize
 
 # Also lone surrogates, and often what is special here.
 CHARACTERS = st.one_of(

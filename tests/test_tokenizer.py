@@ -18,7 +18,7 @@ from kotrans.config.sections import TokenizerConfig
 from kotrans.errors import ConfigError, DataError
 from kotrans.storage.files import sha256, write_lines
 from kotrans.subwords import learn_models
-from kotrans.text import normalize
+from kotrans.text.normalization import normalize
 from kotrans.tokenizer import (
     BOS,
     EOS,

@@ -20,9 +20,9 @@ from kotrans.search.beam import search
 from kotrans.search.trellis import Hypothesis
 from kotrans.serve.answers import attention_of_parts
 from kotrans.storage.files import read_lines
-from kotrans.text import normalize
+from kotrans.text.normalization import normalize
+from kotrans.text.subwords import word_text
 from kotrans.translate import BatchTranslator
-from kotrans.words import word_text
 from tests.processors import INT8
 from tests.tiny_run import TinyRun, kotrans, write_config
 

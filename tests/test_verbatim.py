@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kotrans.verbatim import Kind, Literals, kept, lost
+from kotrans.text.literals import Kind, Literals, kept, lost
 
 
 def texts(line: str, kind: Kind, *, firm: bool = True) -> list[str]:

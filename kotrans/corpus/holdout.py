@@ -18,7 +18,7 @@ from kotrans.corpus.sorting import IN_MEMORY, Records, Sorter, keys_of
 from kotrans.errors import DataError
 from kotrans.processes import PAIRS_IN_A_PART, ordered_map
 from kotrans.storage.files import write_array
-from kotrans.text import normalize
+from kotrans.text.normalization import normalize
 
 _FULL_ENOUGH = 0.9  # a corpus with two translations of everything cannot give 401 pairs
 _RECORD = [("key", "<u8"), ("row", "<i8")]

@@ -8,7 +8,7 @@ import numpy as np
 
 from kotrans.errors import DataError
 from kotrans.storage.files import stream_lines
-from kotrans.text import normalize
+from kotrans.text.normalization import normalize
 
 _MEASURED = 20_000
 _PART = 100_000

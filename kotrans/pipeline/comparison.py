@@ -14,7 +14,7 @@ from kotrans.pipeline.translation import LoadedRuns
 from kotrans.quality.extremes import Judged, highest, judged
 from kotrans.quality.faults import Faults, count_faults
 from kotrans.quality.significance import Compared, paired_bootstrap
-from kotrans.text import normalize
+from kotrans.text.normalization import normalize
 
 logger = logging.getLogger(__name__)
 

@@ -24,7 +24,7 @@ from kotrans.quality.seen import seen_pairs
 from kotrans.runs import Run, now
 from kotrans.runs_folder import prepared_folder
 from kotrans.storage.files import content_key, disk_errors, read_lines, sha256, stream_lines, write_json, write_lines
-from kotrans.text import normalize
+from kotrans.text.normalization import normalize
 
 logger = logging.getLogger(__name__)
 

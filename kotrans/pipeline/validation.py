@@ -15,7 +15,7 @@ from kotrans.loss import TrainingLoss
 from kotrans.model.seq2seq import Seq2Seq
 from kotrans.model.stepping import SearchModel
 from kotrans.pipeline.stages import Prepared
-from kotrans.text import normalize
+from kotrans.text.normalization import normalize
 from kotrans.tokenizer import PAD
 from kotrans.trainer.events import DevFigures, Sample
 from kotrans.translate import BatchTranslator

@@ -10,8 +10,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from kotrans.text import normalize
-from kotrans.verbatim import Kind, Literals, Token, kept
+from kotrans.text.literals import Kind, Literals, Token, kept
+from kotrans.text.normalization import normalize
 
 _LONGEST_GROUP = 4  # words of a group that is looked for
 _TIMES = 3  # in a row

@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
 from kotrans.corpus.cleaning import is_long_enough, sentence_key
-from kotrans.text import normalize
+from kotrans.text.normalization import normalize
 
 
 def seen_pairs(sources: Sequence[str], references: Sequence[str], training: Iterable[tuple[str, str]]) -> list[int]:

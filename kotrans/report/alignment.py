@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from kotrans.assembly import Translation
-from kotrans.words import END, word_spans, word_weights
+from kotrans.text.subwords import END, word_spans, word_weights
 
 
 def word_alignment(

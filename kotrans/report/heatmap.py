@@ -9,7 +9,7 @@ from unicodedata import east_asian_width
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from kotrans.words import byte_of
+from kotrans.text.subwords import byte_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

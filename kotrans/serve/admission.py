@@ -7,10 +7,10 @@ from kotrans.assembly import Prepared
 from kotrans.config.config import SearchConfig
 from kotrans.config.serving import ServeConfig
 from kotrans.errors import ModelError
-from kotrans.line_breaks import SplitText
 from kotrans.search_memory import SearchMemory
 from kotrans.serve.questions import Question
 from kotrans.serve.refusals import Refused
+from kotrans.text.line_breaks import SplitText
 from kotrans.translate import BatchTranslator
 
 

@@ -6,9 +6,9 @@ from typing import NamedTuple
 
 from kotrans.assembly import TranslatedText, Translation
 from kotrans.copies import words_copied
-from kotrans.line_breaks import SplitText
 from kotrans.serve.messages import Attention
-from kotrans.words import word_spans, word_text, word_weights
+from kotrans.text.line_breaks import SplitText
+from kotrans.text.subwords import word_spans, word_text, word_weights
 
 _DIGITS = 5  # of a weight
 

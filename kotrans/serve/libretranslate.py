@@ -4,10 +4,10 @@ import html
 import re
 from collections.abc import Iterator, Sequence
 
-from kotrans.line_breaks import SplitText
 from kotrans.serve.answers import FoundLine
 from kotrans.serve.messages import Detected, Language, LibreRequest, LibreResponse
-from kotrans.text import is_hangul
+from kotrans.text.line_breaks import SplitText
+from kotrans.text.normalization import is_hangul
 
 LANGUAGES = (Language(code="ko", name="Korean", targets=["en"]), Language(code="en", name="English", targets=[]))
 _TAG = re.compile(r"<(?=[A-Za-z/!?])[^<>]*>")  # a comment, too, if there is no tag in it

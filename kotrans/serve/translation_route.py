@@ -12,7 +12,6 @@ from starlette.types import Receive, Scope, Send
 
 from kotrans.config.serving import ServeConfig
 from kotrans.errors import DataError, ModelError
-from kotrans.line_breaks import split_lines
 from kotrans.serve.admission import Admission, Admitted
 from kotrans.serve.answers import FoundLine, join_lines, response_json
 from kotrans.serve.batcher import Batcher, Full
@@ -21,6 +20,7 @@ from kotrans.serve.jobs import Job
 from kotrans.serve.libretranslate import escaped, libre_response, split_html
 from kotrans.serve.questions import Question, read_question
 from kotrans.serve.refusals import Refused
+from kotrans.text.line_breaks import split_lines
 from kotrans.translate import BatchTranslator
 
 _ANSWERS_HELD = 8  # answers with as many attention weights as are allowed, at the same time

@@ -12,7 +12,7 @@ from kotrans.corpus import holdout
 from kotrans.corpus.cleaning import PairRules, sentence_key
 from kotrans.corpus.formats.pairs import Pairs
 from kotrans.errors import DataError
-from kotrans.text import normalize
+from kotrans.text.normalization import normalize
 
 
 def hold_out(pairs: Pairs, wanted: dict[str, int], where: str, in_memory: int = 1_000_000) -> dict[str, Pairs]:

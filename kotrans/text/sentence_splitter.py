@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from kotrans.quotations import enclosed
+from kotrans.text.quotations import enclosed
 
 _CLOSING = "\"'”’»›)\\]}」』】〉》＂＇｣"
 _QUOTES = "\"'”’»›」』＂＇｣"

@@ -7,7 +7,7 @@ from itertools import accumulate, groupby, pairwise
 import torch
 from torch import Tensor
 
-from kotrans.text import normalize
+from kotrans.text.normalization import normalize
 
 # Shape key: T target pieces, S source pieces, U target words, R source words.
 _BYTE = re.compile(r"<0x([0-9A-F]{2})>")

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
 from typing import Literal, NamedTuple
 
-from kotrans.numerals import (
+from kotrans.text.numerals import (
     DIGITS,
     ENGLISH,
     KOREAN,

@@ -10,8 +10,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from typing import Literal, NamedTuple
 
-from kotrans.opaque import may_be_money, opaque_spans
-from kotrans.quantities import Quantity, Reading, quantities
+from kotrans.text.opaque_spans import may_be_money, opaque_spans
+from kotrans.text.quantities import Quantity, Reading, quantities
 
 Kind = Literal["word", "number", "opaque"]
 
