@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from kotrans.config.config import Copying, SearchConfig
+from kotrans.config.schema import Copying, SearchConfig
 from kotrans.copies import Copy, with_symbols
 from kotrans.copying import KINDS, Source, copy_over
 from kotrans.search.trellis import Hypothesis

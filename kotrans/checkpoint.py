@@ -27,8 +27,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load, load_file, save_file
 from torch import Tensor, nn
 
-from kotrans.config.config import Config
 from kotrans.config.loading import check_config, dump_config, parse_yaml
+from kotrans.config.schema import Config
 from kotrans.distributed import ALONE, World
 from kotrans.errors import CheckpointError, ConfigError, DataError
 from kotrans.memory import memory_errors

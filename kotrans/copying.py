@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 
 from torch import Tensor
 
-from kotrans.config.config import Copying
+from kotrans.config.schema import Copying
 from kotrans.copies import Copy, Edit, edited
 from kotrans.placing import Placed, insertion, likeness, places, surplus
 from kotrans.text.literals import Kind, Literals, Token, lost, times

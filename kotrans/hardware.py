@@ -5,7 +5,7 @@ from pathlib import Path
 
 import torch
 
-from kotrans.config.config import HardwareConfig
+from kotrans.config.schema import HardwareConfig
 from kotrans.cores import available_cores
 from kotrans.errors import ConfigError
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from kotrans.config.config import TrainingConfig
+from kotrans.config.schema import TrainingConfig
 from kotrans.storage.files import content_key
 
 

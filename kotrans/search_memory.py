@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from kotrans.config.config import SearchConfig
+from kotrans.config.schema import SearchConfig
 
 _FLOAT = 4  # bytes
 _WEIGHT_COPIES = 3  # of attention weights: in the trellis, gathered for hypotheses that end, and cut to their size

@@ -11,7 +11,7 @@ from torch import Tensor
 from kotrans.assembly import Assembler, Part, Prepared, Translation
 from kotrans.batching import pad
 from kotrans.checkpoint import Checkpoint
-from kotrans.config.config import SearchConfig
+from kotrans.config.schema import SearchConfig
 from kotrans.errors import ModelError
 from kotrans.model.stepping import PRODUCTS, SearchModel
 from kotrans.search.beam import check_n_best, search

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from kotrans.assembly import Assembler, Part, Prepared, TranslatedText, Translation
-from kotrans.config.config import SearchConfig
+from kotrans.config.schema import SearchConfig
 from kotrans.search.trellis import Hypothesis
 from kotrans.translate import BatchTranslator
 from tests.search.small_models import VOCABULARY, TableStepper

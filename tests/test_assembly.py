@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kotrans.assembly import Assembler, Part, Prepared
-from kotrans.config.config import SearchConfig
+from kotrans.config.schema import SearchConfig
 from kotrans.config.sections import TokenizerConfig
 from kotrans.copies import words_copied
 from kotrans.search.trellis import Hypothesis

@@ -25,8 +25,8 @@ from kotrans.checkpoint import (
     save_weights,
     verify,
 )
-from kotrans.config.config import Config
 from kotrans.config.loading import dump_config
+from kotrans.config.schema import Config
 from kotrans.errors import CheckpointError, DamagedError
 from kotrans.model.build import build_model
 from kotrans.pipeline.stages import Silent, tokenize

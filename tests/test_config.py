@@ -10,8 +10,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from kotrans.config.config import Config
 from kotrans.config.loading import check_config, check_overrides, dump_config, known_keys, load_config
+from kotrans.config.schema import Config
 from kotrans.config.sections import CorpusConfig, Fields, SplitConfig
 from kotrans.errors import ConfigError, DataError
 

@@ -9,7 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from kotrans.config.config import Copying
+from kotrans.config.schema import Copying
 from kotrans.copies import Copy, words_copied
 from kotrans.copying import Source, copy_over
 from kotrans.text.literals import Literals, lost

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from kotrans.config.config import HardwareConfig
+from kotrans.config.schema import HardwareConfig
 from kotrans.cores import available_cores
 from kotrans.hardware import set_threads
 

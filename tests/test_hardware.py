@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from kotrans.config.config import HardwareConfig
+from kotrans.config.schema import HardwareConfig
 from kotrans.errors import ConfigError
 from kotrans.hardware import multiplies_bf16, pick_device, pick_precision, pick_training_precision
 

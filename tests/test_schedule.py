@@ -2,7 +2,7 @@
 
 import pytest
 
-from kotrans.config.config import TrainingConfig
+from kotrans.config.schema import TrainingConfig
 from kotrans.schedule import learning_rate
 
 RATE = 0.01

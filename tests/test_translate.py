@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from kotrans.assembly import Part, Prepared, Translation
-from kotrans.config.config import SearchConfig
+from kotrans.config.schema import SearchConfig
 from kotrans.continuous import Asked, ContinuousTranslator
 from kotrans.copies import words_copied
 from kotrans.errors import ModelError, UsageError

@@ -15,8 +15,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from kotrans.config.config import Config
 from kotrans.config.loading import check_config, dump_config
+from kotrans.config.schema import Config
 from kotrans.model.build import build_model
 from kotrans.model.seq2seq import Seq2Seq
 from kotrans.pipeline.stages import Silent, prepare

@@ -8,7 +8,7 @@ import numpy as np
 
 from kotrans.batching import Batch, Integers, Position, plan_block
 from kotrans.bench.figures import Data
-from kotrans.config.config import Config
+from kotrans.config.schema import Config
 from kotrans.dataset import Ids
 from kotrans.prefetch import Item
 from kotrans.tokenizer import EOS, UNK

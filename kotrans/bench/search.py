@@ -14,7 +14,7 @@ from kotrans.batching import pad
 from kotrans.bench.clock import Stopwatch, rounds
 from kotrans.bench.figures import Search
 from kotrans.bench.pairs import Sentence
-from kotrans.config.config import SearchConfig
+from kotrans.config.schema import SearchConfig
 from kotrans.model.seq2seq import Seq2Seq
 from kotrans.model.stepping import PRODUCTS, SearchModel, SearchState
 from kotrans.search.beam import search

@@ -9,7 +9,7 @@ import torch
 from kotrans.batching import Batch
 from kotrans.bench.clock import Stopwatch, rounds
 from kotrans.bench.figures import Comparison, Peak, Training
-from kotrans.config.config import Config
+from kotrans.config.schema import Config
 from kotrans.model.flops import FlopRates, flop_rates
 from kotrans.model.seq2seq import Seq2Seq
 from kotrans.prefetch import Item

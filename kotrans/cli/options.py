@@ -9,7 +9,7 @@ import typer
 from kotrans.storage.paths import user_path
 
 if TYPE_CHECKING:
-    from kotrans.config.config import Config
+    from kotrans.config.schema import Config
     from kotrans.corpus.library import Library
 
 

@@ -12,7 +12,7 @@ from kotrans.cli.options import ConfigPath, Mirror, Settings, find_config, find_
 from kotrans.errors import KotransError
 
 if TYPE_CHECKING:
-    from kotrans.config.config import Config
+    from kotrans.config.schema import Config
     from kotrans.distributed import World
     from kotrans.pipeline.training import Beginning
     from kotrans.runs import Run

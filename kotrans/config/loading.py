@@ -11,7 +11,7 @@ from typing import Any, Union, get_args, get_origin
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from kotrans.config.config import Config
+from kotrans.config.schema import Config
 from kotrans.errors import ConfigError
 from kotrans.storage.files import decode, read_bytes
 

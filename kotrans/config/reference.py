@@ -9,8 +9,8 @@ from annotated_types import Ge, Gt, Le, Lt
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from kotrans.config.config import Config
 from kotrans.config.loading import section_of
+from kotrans.config.schema import Config
 
 
 def config_reference() -> str:

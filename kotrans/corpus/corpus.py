@@ -9,7 +9,7 @@ from typing import Any, Literal, NamedTuple
 
 from pydantic import Field, ValidationError
 
-from kotrans.config.config import Config
+from kotrans.config.schema import Config
 from kotrans.config.sections import Section
 from kotrans.corpus.cleaning import NORMALISATIONS, REASONS, Cleaner, Counts
 from kotrans.corpus.fetch import RECORD, Progress

@@ -8,7 +8,7 @@ from typing import Any
 
 from kotrans import __version__
 from kotrans.checkpoint import Checkpoint
-from kotrans.config.config import Config, SearchConfig
+from kotrans.config.schema import Config, SearchConfig
 from kotrans.config.sections import CorpusConfig
 from kotrans.corpus.registry import load_registry
 from kotrans.precision import Precision

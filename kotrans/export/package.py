@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 import torch
 
 from kotrans.checkpoint import Checkpoint, copy_weights, write_for_use
-from kotrans.config.config import Config, HardwareConfig
+from kotrans.config.schema import Config, HardwareConfig
 from kotrans.config.sections import SplitConfig
 from kotrans.errors import CheckpointError, UsageError
 from kotrans.precision import Precision, reduced, restored

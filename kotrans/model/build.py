@@ -6,7 +6,7 @@ import torch
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
-from kotrans.config.config import Config
+from kotrans.config.schema import Config
 from kotrans.config.sections import AttentionConfig
 from kotrans.model.attention import (
     AdditiveAttention,

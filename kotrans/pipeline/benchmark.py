@@ -16,7 +16,7 @@ from kotrans.bench.peak import matrix_peak
 from kotrans.bench.profile import measure_profile
 from kotrans.bench.search import measure_search
 from kotrans.bench.training import TrainingBench
-from kotrans.config.config import Config, HardwareConfig
+from kotrans.config.schema import Config, HardwareConfig
 from kotrans.corpus.corpus import CorpusManifest, corpus_key
 from kotrans.corpus.library import Library
 from kotrans.dataset import Dataset, dataset_key

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, Protocol
 
-from kotrans.config.config import Config
+from kotrans.config.schema import Config
 from kotrans.corpus.corpus import CorpusManifest, corpus_key, prepare_corpus
 from kotrans.corpus.library import Library
 from kotrans.dataset import DatasetManifest, dataset_key

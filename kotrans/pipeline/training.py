@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 import torch
 
 from kotrans.batching import Batches, Padding, Sampling
-from kotrans.config.config import Config
 from kotrans.config.loading import dump_config, load_config
+from kotrans.config.schema import Config
 from kotrans.corpus.library import Library
 from kotrans.dataset import Dataset
 from kotrans.distributed import ALONE, World

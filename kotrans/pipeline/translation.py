@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from kotrans.checkpoint import load_checkpoint, read_config
-from kotrans.config.config import Config, SearchConfig
 from kotrans.config.loading import load_config, override_config
+from kotrans.config.schema import Config, SearchConfig
 from kotrans.errors import CheckpointError, ConfigError
 from kotrans.hardware import pick_device, pick_precision, set_threads
 from kotrans.memory import memory_errors

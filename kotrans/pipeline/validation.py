@@ -5,7 +5,7 @@ import math
 import torch
 
 from kotrans.batching import Batch, plan_in_order
-from kotrans.config.config import Config
+from kotrans.config.schema import Config
 from kotrans.corpus.corpus import load_split
 from kotrans.dataset import Dataset
 from kotrans.distributed import ALONE, World

@@ -8,7 +8,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from kotrans.config.config import SearchConfig
+from kotrans.config.schema import SearchConfig
 from kotrans.errors import UsageError
 from kotrans.search.choice import Floats, Ints, check_possible
 from kotrans.search.follow import greedy_search

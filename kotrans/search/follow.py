@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from kotrans.config.config import SearchConfig
+from kotrans.config.schema import SearchConfig
 from kotrans.search.choice import Floats, Ints, check_possible
 from kotrans.search.repetition import Repetitions
 from kotrans.search.stepper import State, Stepper, keep_rows

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from kotrans.config.config import SearchConfig
+from kotrans.config.schema import SearchConfig
 from kotrans.search.choice import Floats, Ints
 
 # Shape key: B sentences, N rows of a step, M nodes that it made of them, K hypotheses, T longest hypothesis, S source

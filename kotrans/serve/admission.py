@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from kotrans.assembly import Prepared
-from kotrans.config.config import SearchConfig
+from kotrans.config.schema import SearchConfig
 from kotrans.config.serving import ServeConfig
 from kotrans.errors import ModelError
 from kotrans.search_memory import SearchMemory

@@ -11,7 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp
 
 import kotrans
-from kotrans.config.config import SearchConfig
+from kotrans.config.schema import SearchConfig
 from kotrans.config.serving import ServeConfig
 from kotrans.serve.batcher import Batcher
 from kotrans.serve.bodies import read_body

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from kotrans.config.config import Config
+from kotrans.config.schema import Config
 from kotrans.progress import Progress
 from kotrans.storage.files import content_key
 from kotrans.trainer.events import DevFigures

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Literal, NamedTuple
 
-from kotrans.config.config import Config, TrainingConfig
+from kotrans.config.schema import Config, TrainingConfig
 from kotrans.progress import Progress
 
 Reason = Literal["max_updates", "max_epochs", "max_minutes", "patience", "signal"]

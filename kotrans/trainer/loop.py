@@ -15,7 +15,7 @@ from torch import Tensor
 from kotrans.batching import Batch, Batches, Position
 from kotrans.checkpoint import TrainingState, restore_training, save_checkpoint
 from kotrans.checkpoint_names import checkpoint_name
-from kotrans.config.config import Config
+from kotrans.config.schema import Config
 from kotrans.distributed import ALONE, World
 from kotrans.errors import CheckpointError, TrainingError
 from kotrans.memory import memory_errors

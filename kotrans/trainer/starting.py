@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from kotrans.checkpoint import read_weights, verify
-from kotrans.config.config import Config
+from kotrans.config.schema import Config
 from kotrans.distributed import World
 from kotrans.errors import DamagedError
 from kotrans.progress import Progress

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn.utils import clip_grad_norm_
 
 from kotrans.batching import Batch
-from kotrans.config.config import TrainingConfig
+from kotrans.config.schema import TrainingConfig
 from kotrans.distributed import ALONE, World
 from kotrans.loss import TrainingLoss
 from kotrans.memory import memory_errors

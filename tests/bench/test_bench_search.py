@@ -8,7 +8,7 @@ import torch
 from kotrans.batching import pad
 from kotrans.bench.pairs import SyntheticPairs
 from kotrans.bench.search import GivenLengths, measure_search
-from kotrans.config.config import SearchConfig
+from kotrans.config.schema import SearchConfig
 from kotrans.model.build import build_model
 from kotrans.model.seq2seq import Seq2Seq
 from kotrans.model.stepping import SearchModel

@@ -13,7 +13,7 @@ from kotrans.batching import Batch
 from kotrans.bench.figures import Peak
 from kotrans.bench.pairs import SyntheticPairs
 from kotrans.bench.training import TrainingBench, compare, phases
-from kotrans.config.config import Config
+from kotrans.config.schema import Config
 from kotrans.model.build import build_model
 from kotrans.model.flops import flop_rates
 from kotrans.prefetch import Prefetched

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from kotrans.cli import main
-from kotrans.config.config import Config
+from kotrans.config.schema import Config
 from tests.tiny_run import TinyRun, kotrans, write_config, write_pairs
 
 Arguments = list[str | Path]

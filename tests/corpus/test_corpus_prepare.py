@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from kotrans.config.config import Config
 from kotrans.config.loading import check_config
+from kotrans.config.schema import Config
 from kotrans.config.sections import Fields, SplitFiles
 from kotrans.corpus import cleaning
 from kotrans.corpus.corpus import CorpusManifest, corpus_key, load_split, prepare_corpus

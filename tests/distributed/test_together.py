@@ -12,8 +12,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from kotrans.config.config import Config
 from kotrans.config.loading import dump_config
+from kotrans.config.schema import Config
 from kotrans.distributed import World, join
 from kotrans.errors import DataError, PeerError, TrainingError
 from kotrans.pipeline.stages import Silent

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from kotrans.batching import Batch
-from kotrans.config.config import Config
+from kotrans.config.schema import Config
 from kotrans.distributed import ALONE, World
 from kotrans.errors import TrainingError
 from kotrans.model.build import build_model

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from kotrans.config.config import HardwareConfig
+from kotrans.config.schema import HardwareConfig
 from kotrans.distributed import ALONE, World, join
 from kotrans.errors import ConfigError, KotransError, PeerError, TrainingError, UsageError
 from kotrans.hardware import set_threads

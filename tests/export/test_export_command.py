@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from kotrans.checkpoint import load_checkpoint, load_tensors
-from kotrans.config.config import HardwareConfig
+from kotrans.config.schema import HardwareConfig
 from kotrans.storage.files import read_lines
 from tests.tiny_run import TinyRun, kotrans
 from tests.tiny_training import files_of_at_most

@@ -9,7 +9,7 @@ import torch
 from numpy_reference import Affine, Array, CellWeights, ModelWeights, Norm, ScoreWeights
 from torch import Tensor, nn
 
-from kotrans.config.config import Config
+from kotrans.config.schema import Config
 from kotrans.model.build import build_model
 from kotrans.model.seq2seq import Seq2Seq
 

@@ -5,7 +5,7 @@ import torch
 from model_examples import CELLS, SCORES, SOURCE_SIZE, TARGET_SIZE, sentences, tiny_config
 from torch import Tensor, nn
 
-from kotrans.config.config import Config
+from kotrans.config.schema import Config
 from kotrans.model.build import build_model
 from kotrans.model.cells import Cell, LSTMCell
 from kotrans.model.seq2seq import Seq2Seq

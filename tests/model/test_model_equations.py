@@ -19,7 +19,7 @@ from model_examples import (
 )
 from numpy_reference import encode, run_model
 
-from kotrans.config.config import Config
+from kotrans.config.schema import Config
 
 
 def assert_same(ours: torch.Tensor, reference: object) -> None:

@@ -5,7 +5,7 @@ import torch
 from model_examples import CELLS, ENCODERS, PAD, SCORES, sentences, tiny_config, tiny_model
 from torch import Tensor
 
-from kotrans.config.config import Config
+from kotrans.config.schema import Config
 from kotrans.errors import ConfigError
 from kotrans.loss import sequence_loss
 from kotrans.model import stepping

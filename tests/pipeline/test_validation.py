@@ -9,7 +9,7 @@ import torch
 
 from kotrans.assembly import Prepared as PreparedLine
 from kotrans.batching import Batch
-from kotrans.config.config import Config
+from kotrans.config.schema import Config
 from kotrans.errors import DataError
 from kotrans.model.build import build_model
 from kotrans.model.seq2seq import Seq2Seq

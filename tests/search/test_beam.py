@@ -9,7 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kotrans.config.config import SearchConfig
+from kotrans.config.schema import SearchConfig
 from kotrans.errors import ModelError, UsageError
 from kotrans.search.beam import BeamSearch, beam_search, search
 from kotrans.search.follow import greedy_search, score_targets

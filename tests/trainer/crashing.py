@@ -16,8 +16,8 @@ from pathlib import Path
 import torch
 
 from kotrans.checkpoint import verify
-from kotrans.config.config import Config
 from kotrans.config.loading import load_config
+from kotrans.config.schema import Config
 from kotrans.runs import Run
 from kotrans.runs_folder import runs_folder
 from tests.tiny_training import train_tiny

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kotrans.config.config import TrainingConfig
+from kotrans.config.schema import TrainingConfig
 from kotrans.runs import Run
 from kotrans.schedule import learning_rate, plan_cooldown
 from kotrans.trainer.events import Event, Saved, Updated

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from kotrans import encoding
-from kotrans.config.config import Config
+from kotrans.config.schema import Config
 from kotrans.errors import CheckpointError, ConfigError
 from kotrans.model.seq2seq import Seq2Seq
 from kotrans.pipeline.training import resumed_config

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from kotrans.batching import Batch
-from kotrans.config.config import Config
+from kotrans.config.schema import Config
 from kotrans.model.build import build_model
 from kotrans.model.seq2seq import Seq2Seq
 from kotrans.shares import Shares
