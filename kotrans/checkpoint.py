@@ -29,11 +29,11 @@ from torch import Tensor, nn
 
 from kotrans.config.loading import check_config, dump_config, parse_yaml
 from kotrans.config.schema import Config
-from kotrans.distributed import ALONE, World
 from kotrans.errors import CheckpointError, ConfigError, DataError
-from kotrans.memory import memory_errors
 from kotrans.model.build import build_unfilled
 from kotrans.model.seq2seq import Seq2Seq
+from kotrans.parallel.distributed import ALONE, World
+from kotrans.parallel.out_of_memory import memory_errors
 from kotrans.precision import restored
 from kotrans.progress import Progress
 from kotrans.storage.files import disk_errors, new_directory, write_json

@@ -7,7 +7,7 @@ from itertools import groupby
 from typing import NamedTuple
 
 from kotrans.assembly import Part, Prepared, Translation
-from kotrans.fair_queue import FairQueue
+from kotrans.parallel.fair_queue import FairQueue
 from kotrans.search.beam import BeamSearch
 from kotrans.search.trellis import Hypothesis
 from kotrans.search_memory import SearchMemory

@@ -13,7 +13,7 @@ from kotrans.corpus.corpus import CorpusManifest
 from kotrans.corpus.formats.pairs import Pair, in_parts
 from kotrans.dataset import SIDES, DatasetManifest, Ids, Integers, SplitManifest, damaged, dataset_key, load_array
 from kotrans.errors import DataError
-from kotrans.processes import PAIRS_IN_A_PART, ordered_map
+from kotrans.parallel.process_pool import PAIRS_IN_A_PART, ordered_map
 from kotrans.storage.files import new_directory, sha256, stream_lines, write_array, write_json
 from kotrans.tokenizer import EOS, Tokenizer, Vocabulary
 

@@ -14,11 +14,11 @@ from kotrans.checkpoint import Checkpoint
 from kotrans.config.schema import SearchConfig
 from kotrans.errors import ModelError
 from kotrans.model.stepping import PRODUCTS, SearchModel
+from kotrans.parallel.shards import Shares
 from kotrans.search.beam import check_n_best, search
 from kotrans.search.follow import score_targets
 from kotrans.search.stepper import EnsembleStepper, Stepper
 from kotrans.search.trellis import Hypothesis
-from kotrans.shares import Shares
 from kotrans.tokenizer import EOS, PAD, Tokenizer
 from kotrans.units import SourceReader, Unit, prepared
 

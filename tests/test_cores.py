@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from kotrans.config.schema import HardwareConfig
-from kotrans.cores import available_cores
-from kotrans.hardware import set_threads
+from kotrans.parallel.cores import available_cores
+from kotrans.parallel.device import set_threads
 
 ALLOWED = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 

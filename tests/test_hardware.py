@@ -7,7 +7,7 @@ import torch
 
 from kotrans.config.schema import HardwareConfig
 from kotrans.errors import ConfigError
-from kotrans.hardware import multiplies_bf16, pick_device, pick_precision, pick_training_precision
+from kotrans.parallel.device import multiplies_bf16, pick_device, pick_precision, pick_training_precision
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from kotrans.errors import DataError
-from kotrans.processes import ordered_map
+from kotrans.parallel.process_pool import ordered_map
 
 
 def uneven(part: int) -> tuple[int, int]:
@@ -95,7 +95,7 @@ def test_a_script_without_a_guard_ends_and_says_what_is_missing(tmp_path: Path) 
     script.write_text("""
 import operator
 from functools import partial
-from kotrans.processes import ordered_map
+from kotrans.parallel.process_pool import ordered_map
 
 list(ordered_map(partial(operator.contains, bytes(5_000_000)), range(20), processes=2))
 """)
@@ -110,7 +110,7 @@ list(ordered_map(partial(operator.contains, bytes(5_000_000)), range(20), proces
 def test_processes_end_with_a_parent_that_is_killed() -> None:
     script = """
 import multiprocessing, time
-from kotrans.processes import ordered_map
+from kotrans.parallel.process_pool import ordered_map
 
 if __name__ == "__main__":
     for _ in ordered_map(time.sleep, [0, 0, 0, *[1] * 999], processes=2):

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 
 from kotrans.bench.figures import Machine, Memory
-from kotrans.cores import available_cores
+from kotrans.parallel.cores import available_cores
 
 
 def describe_machine(device: torch.device) -> Machine:

@@ -17,8 +17,8 @@ from kotrans.bench.pairs import Sentence
 from kotrans.config.schema import SearchConfig
 from kotrans.model.seq2seq import Seq2Seq
 from kotrans.model.stepping import PRODUCTS, SearchModel, SearchState
+from kotrans.parallel.shards import Shares
 from kotrans.search.beam import search
-from kotrans.shares import Shares
 from kotrans.tokenizer import EOS, PAD
 
 _SORTED = 16  # batches of like lengths are made of so many sentences at a time, as in translation

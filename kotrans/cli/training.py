@@ -13,7 +13,7 @@ from kotrans.errors import KotransError
 
 if TYPE_CHECKING:
     from kotrans.config.schema import Config
-    from kotrans.distributed import World
+    from kotrans.parallel.distributed import World
     from kotrans.pipeline.training import Beginning
     from kotrans.runs import Run
     from kotrans.trainer.limits import Outcome
@@ -92,7 +92,7 @@ def average(
 @contextmanager
 def _together() -> "Iterator[World]":
     """The processes of this training. An error that several of them meet is said by one of them, as its own."""
-    from kotrans.distributed import join
+    from kotrans.parallel.distributed import join
 
     world = join()
     try:

@@ -16,7 +16,7 @@ from kotrans.corpus.duplicates import Flags
 from kotrans.corpus.formats.pairs import Pair, Pairs, in_parts
 from kotrans.corpus.sorting import IN_MEMORY, Records, Sorter, keys_of
 from kotrans.errors import DataError
-from kotrans.processes import PAIRS_IN_A_PART, ordered_map
+from kotrans.parallel.process_pool import PAIRS_IN_A_PART, ordered_map
 from kotrans.storage.files import write_array
 from kotrans.text.normalization import normalize
 

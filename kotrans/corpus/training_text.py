@@ -12,7 +12,7 @@ import numpy as np
 from kotrans.corpus.cleaning import EXAMPLES, Cleaned, Cleaner, Counts
 from kotrans.corpus.duplicates import Duplicates, Flags
 from kotrans.corpus.formats.pairs import Pair, in_parts
-from kotrans.processes import PAIRS_IN_A_PART, ordered_map
+from kotrans.parallel.process_pool import PAIRS_IN_A_PART, ordered_map
 
 
 def write_training_text(

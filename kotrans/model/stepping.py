@@ -13,7 +13,6 @@ import torch
 from torch import Tensor, nn
 
 from kotrans.errors import ConfigError
-from kotrans.hardware import multiplies_bf16
 from kotrans.model.decoder import DecoderState
 from kotrans.model.laid import DecoderSteps
 from kotrans.model.lexical import LexicalSoftmax
@@ -21,6 +20,7 @@ from kotrans.model.places import Places
 from kotrans.model.products import Quantized, multiplies_int8
 from kotrans.model.seq2seq import Seq2Seq
 from kotrans.model.sources import Sources
+from kotrans.parallel.device import multiplies_bf16
 
 PRODUCTS = {"fp32": None, "bf16": torch.bfloat16, "int8": torch.int8}
 """What each `hardware.precision` has a `SearchModel` multiply in."""

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain, count, islice
 
 from kotrans.assembly import Translation, packed, unpacked
+from kotrans.parallel.process_pool import MOST_PROCESSES, ordered_map
 from kotrans.pipeline.translation import LoadedRuns, translation_memory
-from kotrans.processes import MOST_PROCESSES, ordered_map
 from kotrans.translate import BatchTranslator
 
 _FEWEST_CHUNKS = 5  # of fewer, threads are done before processes have started and made up for it

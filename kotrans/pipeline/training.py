@@ -11,11 +11,11 @@ from kotrans.config.loading import dump_config, load_config
 from kotrans.config.schema import Config
 from kotrans.corpus.library import Library
 from kotrans.dataset import Dataset
-from kotrans.distributed import ALONE, World
 from kotrans.errors import CheckpointError, ConfigError, DataError
-from kotrans.hardware import pick_device, pick_training_precision, set_threads
-from kotrans.memory import memory_errors
 from kotrans.model.build import build_model
+from kotrans.parallel.device import pick_device, pick_training_precision, set_threads
+from kotrans.parallel.distributed import ALONE, World
+from kotrans.parallel.out_of_memory import memory_errors
 from kotrans.pipeline.stages import Prepared, Reporter, Silent, prepare
 from kotrans.pipeline.validation import Validation
 from kotrans.report.metrics import MetricsFile

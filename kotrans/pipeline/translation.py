@@ -10,8 +10,8 @@ from kotrans.checkpoint import load_checkpoint, read_config
 from kotrans.config.loading import load_config, override_config
 from kotrans.config.schema import Config, SearchConfig
 from kotrans.errors import CheckpointError, ConfigError
-from kotrans.hardware import pick_device, pick_precision, set_threads
-from kotrans.memory import memory_errors
+from kotrans.parallel.device import pick_device, pick_precision, set_threads
+from kotrans.parallel.out_of_memory import memory_errors
 from kotrans.pipeline.default_run import warning_of_better_run
 from kotrans.runs import Run
 from kotrans.runs_folder import find_run, named_run

@@ -8,12 +8,12 @@ from kotrans.batching import Batch, plan_in_order
 from kotrans.config.schema import Config
 from kotrans.corpus.corpus import load_split
 from kotrans.dataset import Dataset
-from kotrans.distributed import ALONE, World
 from kotrans.errors import DataError, TrainingError
 from kotrans.evaluate import bleu
 from kotrans.loss import TrainingLoss
 from kotrans.model.seq2seq import Seq2Seq
 from kotrans.model.stepping import SearchModel
+from kotrans.parallel.distributed import ALONE, World
 from kotrans.pipeline.stages import Prepared
 from kotrans.text.normalization import normalize
 from kotrans.tokenizer import PAD

@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Self
 
 from kotrans.assembly import Prepared
-from kotrans.fair_queue import FairQueue
+from kotrans.parallel.fair_queue import FairQueue
 from kotrans.serve.answers import FoundLine
 from kotrans.serve.jobs import Job, Line
 from kotrans.serve.running import Running

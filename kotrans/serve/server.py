@@ -10,8 +10,8 @@ from starlette.types import ASGIApp
 
 from kotrans.config.serving import ServeConfig
 from kotrans.errors import UsageError
+from kotrans.parallel.interrupts import stop_request
 from kotrans.serve.connections import BoundedProtocol, Connections, connections_possible
-from kotrans.trainer.signals import stop_request
 
 _LOCAL_NAMES = frozenset({"localhost", "127.0.0.1", "[::1]"})
 

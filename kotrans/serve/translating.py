@@ -10,7 +10,7 @@ from typing import NamedTuple, Protocol
 import torch
 
 from kotrans.continuous import Asked, ContinuousTranslator
-from kotrans.processes import Worker
+from kotrans.parallel.process_pool import Worker
 from kotrans.serve.answers import FoundLine, found_line
 from kotrans.translate import BatchTranslator
 

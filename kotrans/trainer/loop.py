@@ -16,15 +16,16 @@ from kotrans.batching import Batch, Batches, Position
 from kotrans.checkpoint import TrainingState, restore_training, save_checkpoint
 from kotrans.checkpoint_names import checkpoint_name
 from kotrans.config.schema import Config
-from kotrans.distributed import ALONE, World
 from kotrans.errors import CheckpointError, TrainingError
-from kotrans.memory import memory_errors
 from kotrans.model.seq2seq import Seq2Seq
+from kotrans.parallel.distributed import ALONE, World
+from kotrans.parallel.interrupts import STOP_SIGNALS, Stopped, StopRequest, stop_request
+from kotrans.parallel.out_of_memory import memory_errors
+from kotrans.parallel.shards import Shares
 from kotrans.prefetch import Prefetched
 from kotrans.progress import Progress
 from kotrans.runs import Run, Status
 from kotrans.schedule import learning_rate, plan_cooldown
-from kotrans.shares import Shares
 from kotrans.tokenizer import Tokenizer
 from kotrans.trainer.best import after_validation, is_outdated, with_best, without_best
 from kotrans.trainer.divergence import DivergenceCheck, check_finite
@@ -32,7 +33,6 @@ from kotrans.trainer.events import DevFigures, Event, Listener, Saved, Updated, 
 from kotrans.trainer.fallback import Fallback
 from kotrans.trainer.limits import Outcome, reached_limit, share_done
 from kotrans.trainer.optimization import build_optimizer, start_average, update_average, weights_of
-from kotrans.trainer.signals import STOP_SIGNALS, Stopped, StopRequest, stop_request
 from kotrans.trainer.starting import continued, last_whole_checkpoint, weights_of_best
 from kotrans.trainer.update import UpdateResult, run_update
 

@@ -8,8 +8,8 @@ from torch import Tensor, nn
 
 from kotrans.checkpoint import read_weights, verify
 from kotrans.config.schema import Config
-from kotrans.distributed import World
 from kotrans.errors import DamagedError
+from kotrans.parallel.distributed import World
 from kotrans.progress import Progress
 from kotrans.runs import Run
 from kotrans.schedule import limits_key

@@ -13,12 +13,12 @@ from torch.nn.utils import clip_grad_norm_
 
 from kotrans.batching import Batch
 from kotrans.config.schema import TrainingConfig
-from kotrans.distributed import ALONE, World
 from kotrans.loss import TrainingLoss
-from kotrans.memory import memory_errors
 from kotrans.model.dropout import draw, drawing_from
 from kotrans.model.seq2seq import Seq2Seq
-from kotrans.shares import Shares
+from kotrans.parallel.distributed import ALONE, World
+from kotrans.parallel.out_of_memory import memory_errors
+from kotrans.parallel.shards import Shares
 from kotrans.tokenizer import PAD
 from kotrans.trainer.divergence import DivergedError
 

@@ -10,7 +10,7 @@ import torch
 import torch.distributed as dist
 from torch.distributed import TCPStore  # type: ignore[attr-defined]
 
-from kotrans.distributed import World, join
+from kotrans.parallel.distributed import World, join
 
 # Every rank is forked from a process that has imported what takes seconds.
 _PROCESSES = multiprocessing.get_context("forkserver")

@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from kotrans.config.schema import HardwareConfig
-from kotrans.distributed import ALONE, World, join
 from kotrans.errors import ConfigError, KotransError, PeerError, TrainingError, UsageError
-from kotrans.hardware import set_threads
+from kotrans.parallel.device import set_threads
+from kotrans.parallel.distributed import ALONE, World, join
 from tests.distributed.ranks import in_ranks, world_of
 
 LENGTHS = range(8)

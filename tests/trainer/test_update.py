@@ -11,7 +11,7 @@ from kotrans.batching import Batch
 from kotrans.config.schema import Config
 from kotrans.model.build import build_model
 from kotrans.model.seq2seq import Seq2Seq
-from kotrans.shares import Shares
+from kotrans.parallel.shards import Shares
 from kotrans.tokenizer import BOS, EOS, PAD
 from kotrans.trainer.optimization import start_average, update_average, weights_of
 from kotrans.trainer.update import UpdateResult, mixed_inputs, run_update

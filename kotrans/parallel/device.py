@@ -6,8 +6,8 @@ from pathlib import Path
 import torch
 
 from kotrans.config.schema import HardwareConfig
-from kotrans.cores import available_cores
 from kotrans.errors import ConfigError
+from kotrans.parallel.cores import available_cores
 
 
 def pick_device(config: HardwareConfig) -> torch.device:

@@ -11,8 +11,8 @@ from itertools import chain, cycle, islice
 from multiprocessing.connection import Connection
 from typing import Any, TypeVar
 
-from kotrans.cores import available_cores
 from kotrans.errors import DataError, KotransError
+from kotrans.parallel.cores import available_cores
 
 Part = TypeVar("Part")
 Result = TypeVar("Result")
