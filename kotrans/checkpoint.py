@@ -31,10 +31,10 @@ from kotrans.config.loading import check_config, dump_config, parse_yaml
 from kotrans.config.schema import Config
 from kotrans.errors import CheckpointError, ConfigError, DataError
 from kotrans.model.build import build_unfilled
+from kotrans.model.kernels.quantization import restored
 from kotrans.model.seq2seq import Seq2Seq
 from kotrans.parallel.distributed import ALONE, World
 from kotrans.parallel.out_of_memory import memory_errors
-from kotrans.precision import restored
 from kotrans.progress import Progress
 from kotrans.storage.files import disk_errors, new_directory, write_json
 from kotrans.storage.manifest import Sealed, damaged, seal, unreadable

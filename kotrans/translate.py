@@ -13,7 +13,7 @@ from kotrans.batching import pad
 from kotrans.checkpoint import Checkpoint
 from kotrans.config.schema import SearchConfig
 from kotrans.errors import ModelError
-from kotrans.model.stepping import PRODUCTS, SearchModel
+from kotrans.model.incremental.search_model import PRODUCTS, SearchModel
 from kotrans.parallel.shards import Shares
 from kotrans.search.beam import check_n_best, search
 from kotrans.search.follow import score_targets

@@ -2,6 +2,6 @@
 
 import pytest
 
-from kotrans.model.products import multiplies_int8
+from kotrans.model.kernels.products import multiplies_int8
 
 INT8 = pytest.mark.skipif(not multiplies_int8(), reason="this processor does not add products in int8 exactly")

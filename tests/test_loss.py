@@ -9,8 +9,8 @@ from torch import nn
 from torch.nn import functional
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from kotrans import loss as losses
-from kotrans.loss import Loss, sequence_loss
+from kotrans.model import loss as losses
+from kotrans.model.loss import Loss, sequence_loss
 
 PAD = 0
 

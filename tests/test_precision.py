@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from kotrans.precision import reduced, restored
+from kotrans.model.kernels.quantization import reduced, restored
 
 
 def drawn(rows: int, columns: int, seed: int) -> Tensor:

@@ -15,8 +15,8 @@ from kotrans.bench.clock import Stopwatch, rounds
 from kotrans.bench.figures import Search
 from kotrans.bench.pairs import Sentence
 from kotrans.config.schema import SearchConfig
+from kotrans.model.incremental.search_model import PRODUCTS, SearchModel, SearchState
 from kotrans.model.seq2seq import Seq2Seq
-from kotrans.model.stepping import PRODUCTS, SearchModel, SearchState
 from kotrans.parallel.shards import Shares
 from kotrans.search.beam import search
 from kotrans.tokenizer import EOS, PAD

@@ -11,7 +11,7 @@ from kotrans.checkpoint import Checkpoint
 from kotrans.config.schema import Config, SearchConfig
 from kotrans.config.sections import CorpusConfig
 from kotrans.corpus.registry import load_registry
-from kotrans.precision import Precision
+from kotrans.model.kernels.quantization import Precision
 
 _STORED = {
     "fp32": "float32, exactly as trained",

@@ -23,8 +23,8 @@ from kotrans.checkpoint import Checkpoint
 from kotrans.errors import CheckpointError, UsageError
 from kotrans.export.loops import for_any_length
 from kotrans.model.decoder import DecoderState, Source
+from kotrans.model.incremental.search_model import SearchModel
 from kotrans.model.seq2seq import Seq2Seq
-from kotrans.model.stepping import SearchModel
 from kotrans.search.beam import search
 from kotrans.search.choice import forbid_special
 from kotrans.search.trellis import length_limits

@@ -14,7 +14,7 @@ from kotrans.checkpoint import Checkpoint, copy_weights, write_for_use
 from kotrans.config.schema import Config, HardwareConfig
 from kotrans.config.sections import SplitConfig
 from kotrans.errors import CheckpointError, UsageError
-from kotrans.precision import Precision, reduced, restored
+from kotrans.model.kernels.quantization import Precision, reduced, restored
 from kotrans.storage.files import disk_errors, new_directory, new_file
 from kotrans.storage.manifest import seal
 

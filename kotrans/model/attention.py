@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from kotrans.errors import ModelError
-from kotrans.model.products import Linear
+from kotrans.model.kernels.products import Linear
 
 # The gradient of a direction grows as its vector shrinks. The first state of a one-way encoder is 0 when its piece was
 # dropped; without a floor under the length the gradient was 1e11 there.

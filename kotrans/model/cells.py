@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from kotrans.model.products import linear
+from kotrans.model.kernels.products import linear
 
 
 class CellState(NamedTuple):

@@ -12,12 +12,12 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from kotrans.model.attention import Attention
-from kotrans.model.bptt.functions import attend, recur
 from kotrans.model.cells import CELLS, CellState
 from kotrans.model.dropout import Dropout
 from kotrans.model.encoder import Encoded
+from kotrans.model.kernels.bptt_functions import attend, recur
+from kotrans.model.kernels.products import Linear
 from kotrans.model.lexical import Lexical
-from kotrans.model.products import Linear
 from kotrans.model.recurrence import recurrence
 
 

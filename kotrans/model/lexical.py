@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from kotrans.model.dropout import Dropout
-from kotrans.model.products import Linear
+from kotrans.model.kernels.products import Linear
 
 
 class Lexical(nn.Module):

@@ -8,9 +8,9 @@ from functools import cache
 import torch
 from torch import Tensor, nn
 
-from kotrans.model.bptt.functions import recur
 from kotrans.model.cells import CELLS, CellState
 from kotrans.model.dropout import Dropout
+from kotrans.model.kernels.bptt_functions import recur
 
 
 class Recurrence(nn.Module):

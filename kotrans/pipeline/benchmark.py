@@ -22,7 +22,7 @@ from kotrans.corpus.library import Library
 from kotrans.dataset import Dataset, dataset_key
 from kotrans.errors import DataError
 from kotrans.model.build import build_model
-from kotrans.model.products import multiplies_int8
+from kotrans.model.kernels.products import multiplies_int8
 from kotrans.model.seq2seq import Seq2Seq
 from kotrans.parallel.device import pick_device, pick_precision, pick_training_precision, set_threads
 from kotrans.pipeline.stages import Prepared, Reporter, Silent, input_digests, prepare

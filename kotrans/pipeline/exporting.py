@@ -8,8 +8,8 @@ import torch
 from kotrans.checkpoint import load_checkpoint
 from kotrans.export.card import Provenance, card
 from kotrans.export.package import CARD, pack, write_model
+from kotrans.model.kernels.quantization import Precision
 from kotrans.pipeline.translation import Found
-from kotrans.precision import Precision
 from kotrans.runs import now
 from kotrans.storage.files import write_text
 

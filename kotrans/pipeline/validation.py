@@ -10,9 +10,9 @@ from kotrans.corpus.corpus import load_split
 from kotrans.dataset import Dataset
 from kotrans.errors import DataError, TrainingError
 from kotrans.evaluate import bleu
-from kotrans.loss import TrainingLoss
+from kotrans.model.incremental.search_model import SearchModel
+from kotrans.model.loss import TrainingLoss
 from kotrans.model.seq2seq import Seq2Seq
-from kotrans.model.stepping import SearchModel
 from kotrans.parallel.distributed import ALONE, World
 from kotrans.pipeline.stages import Prepared
 from kotrans.text.normalization import normalize

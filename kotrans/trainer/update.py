@@ -13,8 +13,8 @@ from torch.nn.utils import clip_grad_norm_
 
 from kotrans.batching import Batch
 from kotrans.config.schema import TrainingConfig
-from kotrans.loss import TrainingLoss
 from kotrans.model.dropout import draw, drawing_from
+from kotrans.model.loss import TrainingLoss
 from kotrans.model.seq2seq import Seq2Seq
 from kotrans.parallel.distributed import ALONE, World
 from kotrans.parallel.out_of_memory import memory_errors

@@ -10,8 +10,8 @@ from kotrans.bench.pairs import SyntheticPairs
 from kotrans.bench.search import GivenLengths, measure_search
 from kotrans.config.schema import SearchConfig
 from kotrans.model.build import build_model
+from kotrans.model.incremental.search_model import SearchModel
 from kotrans.model.seq2seq import Seq2Seq
-from kotrans.model.stepping import SearchModel
 from kotrans.search.beam import search
 from kotrans.tokenizer import PAD
 from tests.processors import INT8

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from kotrans.config.loading import load_config
-from kotrans.model.products import multiplies_int8
+from kotrans.model.kernels.products import multiplies_int8
 from kotrans.pipeline.benchmark import find_prepared
 from tests.tiny_run import TinyRun, kotrans, write_config
 

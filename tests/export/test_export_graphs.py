@@ -14,7 +14,7 @@ from kotrans.errors import CheckpointError
 from kotrans.export.graphs import ENCODER, STEP, State, write_graphs
 from kotrans.export.graphs import step as one_step
 from kotrans.model.build import build_model
-from kotrans.model.stepping import SearchModel
+from kotrans.model.incremental.search_model import SearchModel
 from kotrans.search.beam import search
 from kotrans.tokenizer import PAD
 from tests.tiny_run import TinyRun, kotrans

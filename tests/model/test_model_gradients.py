@@ -9,10 +9,10 @@ from torch import Tensor, nn
 from torch.autograd import gradcheck
 from torch.func import functional_call
 
-from kotrans.loss import TrainingLoss, sequence_loss
 from kotrans.model.attention import Attention
 from kotrans.model.cells import CELLS as OWN_CELLS
 from kotrans.model.cells import CellState
+from kotrans.model.loss import TrainingLoss, sequence_loss
 
 
 def check_parameters_and_inputs(

@@ -4,8 +4,8 @@ import pytest
 import torch
 from model_examples import CELLS, sentences, tiny_config, tiny_model
 
-from kotrans.model.laid import Product
-from kotrans.model.stepping import SearchModel
+from kotrans.model.incremental.packed_weights import Product
+from kotrans.model.incremental.search_model import SearchModel
 
 
 @pytest.mark.parametrize("layer_norm", [False, True])
@@ -15,7 +15,7 @@ def test_a_vocabulary_too_large_for_a_table_gives_what_the_table_gives(
 ) -> None:
     model, batch = tiny_model(tiny_config(decoder={"cell": cell, "layer_norm": layer_norm})), sentences()
     looked_up = SearchModel(model)
-    monkeypatch.setattr("kotrans.model.laid._LARGEST_TABLE", 0)
+    monkeypatch.setattr("kotrans.model.incremental.packed_weights._LARGEST_TABLE", 0)
     computed = SearchModel(model)
     first, second = (
         stepper.step(stepper.start(batch.source, batch.mask), batch.inputs[:, 0])[0]

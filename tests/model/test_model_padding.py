@@ -17,7 +17,7 @@ from model_examples import (
 )
 from torch import Tensor
 
-from kotrans.loss import sequence_loss
+from kotrans.model.loss import sequence_loss
 from kotrans.model.seq2seq import Seq2Seq
 
 ENCODERS_AND_SCORES = [(*encoder, score) for encoder in ENCODERS for score in SCORES]

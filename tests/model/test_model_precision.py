@@ -7,9 +7,9 @@ from torch import Tensor
 
 from kotrans.config.schema import Config
 from kotrans.errors import ConfigError
-from kotrans.loss import sequence_loss
-from kotrans.model import stepping
-from kotrans.model.stepping import SearchModel
+from kotrans.model.incremental import search_model as stepping
+from kotrans.model.incremental.search_model import SearchModel
+from kotrans.model.loss import sequence_loss
 from tests.processors import INT8
 
 

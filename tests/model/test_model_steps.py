@@ -5,7 +5,7 @@ import torch
 from model_examples import CELLS, ENCODERS, SCORES, TARGET_SIZE, Sentences, sentences, tiny_config, tiny_model
 from torch import Tensor, nn
 
-from kotrans.model.stepping import SearchModel, SearchState
+from kotrans.model.incremental.search_model import SearchModel, SearchState
 
 
 def assert_close(ours: Tensor, expected: Tensor) -> None:
@@ -136,7 +136,7 @@ def test_hypotheses_of_a_sentence_in_any_number_and_order_go_on_as_if_alone(scor
 def test_sentences_that_join_go_on_as_if_alone_and_harm_nobody(
     score: str, group: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("kotrans.model.sources._GROUP", group)
+    monkeypatch.setattr("kotrans.model.incremental.sources._GROUP", group)
     model, batch = SearchModel(tiny_model(tiny_config(score))), sentences((2, 5, 3, 4, 1, 5), (3, 4, 2, 4, 3, 4))
     longest = batch.mask.sum(1).argsort(descending=True)
     owners, pieces, state = list[int](), list[list[int]](), None

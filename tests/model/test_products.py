@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from kotrans.model.products import FEW, ROWS, LaidOut, Linear, Quantized, filled_up, linear
-from kotrans.precision import quantized
+from kotrans.model.kernels.products import FEW, ROWS, LaidOut, Linear, Quantized, filled_up, linear
+from kotrans.model.kernels.quantization import quantized
 from tests.processors import INT8
 
 KINDS = pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16])

@@ -8,10 +8,10 @@ from typing import NamedTuple, Self
 import torch
 from torch import Tensor
 
-from kotrans.model.bptt.cells import CellSteps
-from kotrans.model.bptt.products import summed, summed_by_sentence
-from kotrans.model.bptt.scores import ScoreSteps
-from kotrans.model.products import LaidOut
+from kotrans.model.kernels.bptt_cells import CellSteps
+from kotrans.model.kernels.bptt_products import summed, summed_by_sentence
+from kotrans.model.kernels.bptt_scores import ScoreSteps
+from kotrans.model.kernels.products import LaidOut
 
 _softmax_backward = torch.ops.aten._softmax_backward_data.out
 

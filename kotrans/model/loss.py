@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
+from kotrans.model.kernels.products import ROWS, filled_up
 from kotrans.model.lexical import LexicalSoftmax
-from kotrans.model.products import ROWS, filled_up
 from kotrans.model.seq2seq import Seq2Seq
 
 _CHUNK = 2**21  # scores made at a time: 8 MB in float32, near enough to the core to be passed over quickly

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from kotrans.model.attention import SHORTEST
-from kotrans.model.bptt.products import summed_by_sentence
+from kotrans.model.kernels.bptt_products import summed_by_sentence
 
 
 class ScoreSteps:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from kotrans.model.decoder import Decoder, DecoderState
-from kotrans.model.products import FEW, LaidOut, Quantized, few_filled_up
+from kotrans.model.kernels.products import FEW, LaidOut, Quantized, few_filled_up
 
 # Elements of a table of what each piece adds: 128 MiB in float32. A larger one would not pay for its room.
 _LARGEST_TABLE = 2**25

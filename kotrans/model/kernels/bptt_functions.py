@@ -17,12 +17,12 @@ from kotrans.model.attention import (
     GeneralAttention,
     LocationAttention,
 )
-from kotrans.model.bptt.attending import AttendingSteps, Weights
-from kotrans.model.bptt.cells import CellParameters, CellSteps, GRUSteps, LSTMSteps, NormedSteps, RNNSteps
-from kotrans.model.bptt.norms import NormSteps
-from kotrans.model.bptt.recurring import RecurringSteps
-from kotrans.model.bptt.scores import AdditiveSteps, CosineSteps, LocationSteps, ProductSteps, ScoreSteps
 from kotrans.model.cells import Cell, CellState, GRUCell, LSTMCell
+from kotrans.model.kernels.bptt_attending import AttendingSteps, Weights
+from kotrans.model.kernels.bptt_cells import CellParameters, CellSteps, GRUSteps, LSTMSteps, NormedSteps, RNNSteps
+from kotrans.model.kernels.bptt_norms import NormSteps
+from kotrans.model.kernels.bptt_recurring import RecurringSteps
+from kotrans.model.kernels.bptt_scores import AdditiveSteps, CosineSteps, LocationSteps, ProductSteps, ScoreSteps
 
 
 class Attended(NamedTuple):

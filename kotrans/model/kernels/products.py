@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from kotrans.precision import quantized
+from kotrans.model.kernels.quantization import quantized
 
 # oneDNN makes machine code for every shape of a bfloat16 product: some 5 ms for one of 2,000 rows, as long as the
 # product itself, and megabytes to keep. Batches have hundreds of numbers of rows, but few of these.

@@ -6,7 +6,7 @@ Shape key: T steps, B sentences.
 import torch
 from torch import Tensor
 
-from kotrans.model.products import filled_up
+from kotrans.model.kernels.products import filled_up
 
 
 def summed(left: Tensor, right: Tensor) -> Tensor:

@@ -14,12 +14,12 @@ from torch import Tensor, nn
 
 from kotrans.errors import ConfigError
 from kotrans.model.decoder import DecoderState
-from kotrans.model.laid import DecoderSteps
+from kotrans.model.incremental.packed_weights import DecoderSteps
+from kotrans.model.incremental.places import Places
+from kotrans.model.incremental.sources import Sources
+from kotrans.model.kernels.products import Quantized, multiplies_int8
 from kotrans.model.lexical import LexicalSoftmax
-from kotrans.model.places import Places
-from kotrans.model.products import Quantized, multiplies_int8
 from kotrans.model.seq2seq import Seq2Seq
-from kotrans.model.sources import Sources
 from kotrans.parallel.device import multiplies_bf16
 
 PRODUCTS = {"fp32": None, "bf16": torch.bfloat16, "int8": torch.int8}

@@ -6,9 +6,9 @@ Shape key: T steps, B sentences, Q state width, G gates.
 import torch
 from torch import Tensor
 
-from kotrans.model.bptt.cells import CellSteps
-from kotrans.model.bptt.products import summed
-from kotrans.model.products import LaidOut
+from kotrans.model.kernels.bptt_cells import CellSteps
+from kotrans.model.kernels.bptt_products import summed
+from kotrans.model.kernels.products import LaidOut
 
 
 class RecurringSteps:
