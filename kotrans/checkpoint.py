@@ -29,6 +29,7 @@ from torch import Tensor, nn
 
 from kotrans.config.loading import check_config, dump_config, parse_yaml
 from kotrans.config.schema import Config
+from kotrans.data.tokenizer import Tokenizer, TokenizerManifest
 from kotrans.errors import CheckpointError, ConfigError, DataError
 from kotrans.model.build import build_unfilled
 from kotrans.model.kernels.quantization import restored
@@ -38,7 +39,6 @@ from kotrans.parallel.out_of_memory import memory_errors
 from kotrans.progress import Progress
 from kotrans.storage.files import disk_errors, new_directory, write_json
 from kotrans.storage.manifest import Sealed, damaged, seal, unreadable
-from kotrans.tokenizer import Tokenizer, TokenizerManifest
 
 _UNHARMED = "nothing of it was kept"
 _TOKENIZER = "tokenizer"  # in the metadata of a file of weights: the fingerprint of its tokenizer

@@ -4,7 +4,7 @@ import json
 from dataclasses import dataclass
 from typing import Any, Self
 
-from kotrans.batching import Position
+from kotrans.data.batching import Position
 from kotrans.schedule import CooldownPlan
 
 

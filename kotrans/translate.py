@@ -9,9 +9,10 @@ import torch
 from torch import Tensor
 
 from kotrans.assembly import Assembler, Part, Prepared, Translation
-from kotrans.batching import pad
 from kotrans.checkpoint import Checkpoint
 from kotrans.config.schema import SearchConfig
+from kotrans.data.batching import pad
+from kotrans.data.tokenizer import EOS, PAD, Tokenizer
 from kotrans.errors import ModelError
 from kotrans.model.incremental.search_model import PRODUCTS, SearchModel
 from kotrans.parallel.shards import Shares
@@ -19,7 +20,6 @@ from kotrans.search.beam import check_n_best, search
 from kotrans.search.follow import score_targets
 from kotrans.search.stepper import EnsembleStepper, Stepper
 from kotrans.search.trellis import Hypothesis
-from kotrans.tokenizer import EOS, PAD, Tokenizer
 from kotrans.units import SourceReader, Unit, prepared
 
 # Batches of lines read ahead and sorted by length: some for each thread, so that none waits long at the end.

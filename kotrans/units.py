@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from kotrans.assembly import Part, Prepared
+from kotrans.data.tokenizer import Vocabulary
 from kotrans.text.elongation import shorten
 from kotrans.text.normalization import legible, normalize
 from kotrans.text.passthrough import divide, has_korean
 from kotrans.text.sentence_splitter import split_sentences
-from kotrans.tokenizer import Vocabulary
 
 
 class Unit(NamedTuple):

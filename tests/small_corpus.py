@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 
 from kotrans.config.sections import TokenizerConfig
-from kotrans.corpus.corpus import CorpusManifest
+from kotrans.data.prepare_corpus import CorpusManifest
+from kotrans.data.tokenizer import Tokenizer, train_tokenizer
 from kotrans.storage.files import sha256, write_json, write_lines
-from kotrans.tokenizer import Tokenizer, train_tokenizer
 
 _SYLLABLES = "가나다라마바사아자차카타파하은는이을를에서고지만했습니다요"
 _LETTERS = "etaoinshrdlucmfwyp"

@@ -10,8 +10,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kotrans import encoding
-from kotrans.batching import (
+from kotrans.config.sections import BatchConfig, TokenizerConfig
+from kotrans.data import build_dataset as encoding
+from kotrans.data.batching import (
     Batch,
     Batches,
     Plan,
@@ -22,10 +23,9 @@ from kotrans.batching import (
     plan_block,
     plan_in_order,
 )
-from kotrans.config.sections import BatchConfig, TokenizerConfig
-from kotrans.dataset import Dataset
-from kotrans.encoding import prepare_dataset
-from kotrans.tokenizer import BOS, EOS, PAD, Tokenizer, Vocabulary
+from kotrans.data.build_dataset import prepare_dataset
+from kotrans.data.dataset import Dataset
+from kotrans.data.tokenizer import BOS, EOS, PAD, Tokenizer, Vocabulary
 from tests.small_corpus import sentences, small_tokenizer, write_corpus
 
 Integers = npt.NDArray[np.int64]

@@ -27,13 +27,13 @@ from kotrans.checkpoint import (
 )
 from kotrans.config.loading import dump_config
 from kotrans.config.schema import Config
+from kotrans.data.stages import Silent, tokenize
+from kotrans.data.tokenizer import Tokenizer
 from kotrans.errors import CheckpointError, DamagedError
 from kotrans.model.build import build_model
-from kotrans.pipeline.stages import Silent, tokenize
 from kotrans.progress import Progress
 from kotrans.storage.files import sha256, write_json
 from kotrans.storage.manifest import seal
-from kotrans.tokenizer import Tokenizer
 from kotrans.trainer.optimization import build_optimizer, start_average
 from tests.tiny_training import files_of_at_most, tiny_config, write_numbers
 

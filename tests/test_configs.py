@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from kotrans.config.loading import load_config
-from kotrans.corpus.registry import load_registry
+from kotrans.data.registry import load_registry
 from kotrans.storage import resources as bundled
 
 CONFIGS = sorted(bundled.configs().glob("*.yaml"))

@@ -6,13 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kotrans import encoding
 from kotrans.config.sections import BatchConfig, TokenizerConfig
-from kotrans.dataset import Dataset, DatasetManifest, dataset_key
-from kotrans.encoding import prepare_dataset
+from kotrans.data import build_dataset as encoding
+from kotrans.data.build_dataset import prepare_dataset
+from kotrans.data.dataset import Dataset, DatasetManifest, dataset_key
+from kotrans.data.tokenizer import EOS, Tokenizer
 from kotrans.errors import DataError
 from kotrans.storage.files import read_lines, write_json, write_lines
-from kotrans.tokenizer import EOS, Tokenizer
 from tests.small_corpus import sentences, small_tokenizer, write_corpus
 from tests.tiny_training import files_of_at_most
 

@@ -4,9 +4,9 @@ import math
 
 import pytest
 
-from kotrans.familiarity import Familiarity
+from kotrans.data.familiarity import Familiarity
+from kotrans.data.tokenizer import Tokenizer, TokenizerManifest
 from kotrans.storage.files import read_lines
-from kotrans.tokenizer import Tokenizer, TokenizerManifest
 from tests.tiny_run import TinyRun
 
 FOREIGN = [

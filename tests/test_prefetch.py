@@ -8,10 +8,10 @@ from itertools import count, islice
 import pytest
 import torch
 
-from kotrans.batching import Batch, Position
+from kotrans.data.batching import Batch, Position
+from kotrans.data.prefetch import AHEAD, Item, Prefetched
+from kotrans.data.tokenizer import EOS
 from kotrans.errors import DataError
-from kotrans.prefetch import AHEAD, Item, Prefetched
-from kotrans.tokenizer import EOS
 
 CPU = torch.device("cpu")
 
@@ -109,7 +109,7 @@ def test_only_the_time_without_a_batch_counts_as_waiting(monkeypatch: pytest.Mon
         now[0] += 7
         yield from map(item, count())
 
-    monkeypatch.setattr("kotrans.prefetch.time.perf_counter", clock)
+    monkeypatch.setattr("kotrans.data.prefetch.time.perf_counter", clock)
     with ahead(slow_first()) as stream:
         next(stream)
         assert stream.waited == 7

@@ -13,13 +13,10 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from kotrans import tokenizer as tokenizer_module
 from kotrans.config.sections import TokenizerConfig
-from kotrans.errors import ConfigError, DataError
-from kotrans.storage.files import sha256, write_lines
-from kotrans.subwords import learn_models
-from kotrans.text.normalization import normalize
-from kotrans.tokenizer import (
+from kotrans.data import tokenizer as tokenizer_module
+from kotrans.data.subword_training import learn_models
+from kotrans.data.tokenizer import (
     BOS,
     EOS,
     PAD,
@@ -29,6 +26,9 @@ from kotrans.tokenizer import (
     tokenizer_key,
     train_tokenizer,
 )
+from kotrans.errors import ConfigError, DataError
+from kotrans.storage.files import sha256, write_lines
+from kotrans.text.normalization import normalize
 from tests.small_corpus import sentences, small_tokenizer
 
 BPE = TokenizerConfig(vocabulary_size=330)
@@ -127,7 +127,7 @@ def test_the_same_text_and_settings_give_the_same_model_bytes(
     script = (
         "import sys, pathlib\n"
         "from kotrans.config.sections import TokenizerConfig\n"
-        "from kotrans.tokenizer import train_tokenizer\n"
+        "from kotrans.data.tokenizer import train_tokenizer\n"
         "config, *paths = sys.argv[1:]\n"
         "train_tokenizer(TokenizerConfig.model_validate_json(config), *map(pathlib.Path, paths), seed=1)\n"
     )
@@ -345,7 +345,7 @@ def test_another_process_draws_the_same_samples(tokenizers: dict[str, Tokenizer]
     tokenizers["bpe"].save(tmp_path)
     ids = tokenizers["bpe"].source.encode(sentences(50, seed=7)[0])
     code = (
-        "from pathlib import Path; from kotrans.tokenizer import Tokenizer\n"
+        "from pathlib import Path; from kotrans.data.tokenizer import Tokenizer\n"
         f"print(Tokenizer.load(Path({str(tmp_path)!r})).source.sample({ids}, 0.2, seed=5))"
     )
     drawn = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout

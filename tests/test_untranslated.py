@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 from kotrans.api import Translator
 from kotrans.assembly import Translation
 from kotrans.continuous import Asked, ContinuousTranslator
+from kotrans.data.tokenizer import Vocabulary
 from kotrans.pipeline.translation import load_runs
 from kotrans.report.records import translation_record
 from kotrans.text.elongation import shorten
 from kotrans.text.normalization import normalize
 from kotrans.text.passthrough import divide, has_korean
-from kotrans.tokenizer import Vocabulary
 from kotrans.translate import BatchTranslator
 from tests.tiny_run import TinyRun, kotrans, write_config
 

@@ -17,9 +17,9 @@ from safetensors.torch import load_file
 
 from kotrans.config.loading import check_config, dump_config
 from kotrans.config.schema import Config
+from kotrans.data.stages import Silent, prepare
 from kotrans.model.build import build_model
 from kotrans.model.seq2seq import Seq2Seq
-from kotrans.pipeline.stages import Silent, prepare
 from kotrans.pipeline.training import train, training_batches
 from kotrans.runs import Run, RunRecord
 from kotrans.storage.files import write_lines

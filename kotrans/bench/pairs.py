@@ -6,12 +6,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from kotrans.batching import Batch, Integers, Position, plan_block
 from kotrans.bench.figures import Data
 from kotrans.config.schema import Config
-from kotrans.dataset import Ids
-from kotrans.prefetch import Item
-from kotrans.tokenizer import EOS, UNK
+from kotrans.data.batching import Batch, Integers, Position, plan_block
+from kotrans.data.dataset import Ids
+from kotrans.data.prefetch import Item
+from kotrans.data.tokenizer import EOS, UNK
 
 _PAIRS = 20_000
 # Of sentences in subwords: log-normal, target pieces with this median and this deviation of the logarithm, the source

@@ -10,16 +10,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from kotrans.batching import pad
 from kotrans.bench.clock import Stopwatch, rounds
 from kotrans.bench.figures import Search
 from kotrans.bench.pairs import Sentence
 from kotrans.config.schema import SearchConfig
+from kotrans.data.batching import pad
+from kotrans.data.tokenizer import EOS, PAD
 from kotrans.model.incremental.search_model import PRODUCTS, SearchModel, SearchState
 from kotrans.model.seq2seq import Seq2Seq
 from kotrans.parallel.shards import Shares
 from kotrans.search.beam import search
-from kotrans.tokenizer import EOS, PAD
 
 _SORTED = 16  # batches of like lengths are made of so many sentences at a time, as in translation
 

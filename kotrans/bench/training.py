@@ -6,16 +6,16 @@ from itertools import islice
 
 import torch
 
-from kotrans.batching import Batch
 from kotrans.bench.clock import Stopwatch, rounds
 from kotrans.bench.figures import Comparison, Peak, Training
 from kotrans.config.schema import Config
+from kotrans.data.batching import Batch
+from kotrans.data.prefetch import Item
+from kotrans.data.tokenizer import PAD
 from kotrans.model.flops import FlopRates, flop_rates
 from kotrans.model.seq2seq import Seq2Seq
 from kotrans.parallel.shards import Shares
-from kotrans.prefetch import Item
 from kotrans.schedule import learning_rate
-from kotrans.tokenizer import PAD
 from kotrans.trainer.optimization import build_optimizer
 from kotrans.trainer.update import run_update
 

@@ -8,7 +8,7 @@ from typing import Any, Self
 import typer
 from tqdm import tqdm
 
-from kotrans.pipeline.stages import Stage
+from kotrans.data.stages import Stage
 from kotrans.trainer.events import Event, Updated, Validated
 
 _LINE_EVERY = 10.0  # seconds between plain lines of training

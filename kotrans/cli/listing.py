@@ -25,7 +25,7 @@ def runs() -> None:
 
 def corpora() -> None:
     """List the public corpora: name, pairs, licence, present or not."""
-    from kotrans.corpus.library import Library
+    from kotrans.data.corpora import Library
     from kotrans.report.tables import corpora_table
 
     typer.echo(corpora_table(Library().listings()))

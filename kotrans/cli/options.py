@@ -10,7 +10,7 @@ from kotrans.storage.paths import user_path
 
 if TYPE_CHECKING:
     from kotrans.config.schema import Config
-    from kotrans.corpus.library import Library
+    from kotrans.data.corpora import Library
 
 
 def run_names(incomplete: str) -> list[str]:
@@ -22,7 +22,7 @@ def run_names(incomplete: str) -> list[str]:
 
 def corpus_names(incomplete: str) -> list[str]:
     """Shell completion of a listed corpus."""
-    from kotrans.corpus.registry import load_registry
+    from kotrans.data.registry import load_registry
 
     return [name for name in load_registry() if name.startswith(incomplete)]
 
@@ -154,6 +154,6 @@ def find_config(path: Path | None, settings: list[str] | None) -> "Config":
 
 def find_library(mirror: str | None) -> "Library":
     """Where corpora come from."""
-    from kotrans.corpus.library import Library
+    from kotrans.data.corpora import Library
 
     return Library(mirror=mirror) if mirror else Library()

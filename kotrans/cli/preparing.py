@@ -38,7 +38,7 @@ def fetch(
 def clean(config: ConfigPath = None, settings: Settings = None, mirror: Mirror = None) -> None:
     """Stage 2: clean and split the corpora, counting what is dropped."""
     from kotrans.cli.display import StageDisplay
-    from kotrans.pipeline.stages import clean
+    from kotrans.data.stages import clean
     from kotrans.report.tables import cleaning_examples, cleaning_table, files_table
 
     _, manifest = clean(find_config(config, settings), StageDisplay(), find_library(mirror))
@@ -51,7 +51,7 @@ def clean(config: ConfigPath = None, settings: Settings = None, mirror: Mirror =
 def tokenize(config: ConfigPath = None, settings: Settings = None, mirror: Mirror = None) -> None:
     """Stage 3: train the tokenizer on the cleaned training text."""
     from kotrans.cli.display import StageDisplay
-    from kotrans.pipeline.stages import tokenize
+    from kotrans.data.stages import tokenize
 
     _, stage, _ = tokenize(find_config(config, settings), StageDisplay(), find_library(mirror))
     typer.echo(stage.folder)
@@ -60,7 +60,7 @@ def tokenize(config: ConfigPath = None, settings: Settings = None, mirror: Mirro
 def prepare(config: ConfigPath = None, settings: Settings = None, mirror: Mirror = None) -> None:
     """Stage 4: encode the corpus as the dataset that training reads."""
     from kotrans.cli.display import StageDisplay
-    from kotrans.pipeline.stages import prepare
+    from kotrans.data.stages import prepare
 
     prepared = prepare(find_config(config, settings), StageDisplay(), find_library(mirror))
     typer.echo(prepared.dataset)

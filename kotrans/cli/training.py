@@ -36,8 +36,8 @@ def train(
     # What scores the run at its end is imported now: an upgrade while it trains must not keep the old one from it.
     from kotrans.cli.display import StageDisplay, TrainingDisplay
     from kotrans.cli.evaluating import show
+    from kotrans.data.stages import Silent
     from kotrans.pipeline.evaluation import evaluate_run
-    from kotrans.pipeline.stages import Silent
     from kotrans.pipeline.test_sets import held_out_splits, split_of_config
     from kotrans.pipeline.training import train
     from kotrans.pipeline.translation import load_runs

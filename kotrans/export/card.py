@@ -10,7 +10,7 @@ from kotrans import __version__
 from kotrans.checkpoint import Checkpoint
 from kotrans.config.schema import Config, SearchConfig
 from kotrans.config.sections import CorpusConfig
-from kotrans.corpus.registry import load_registry
+from kotrans.data.registry import load_registry
 from kotrans.model.kernels.quantization import Precision
 
 _STORED = {

@@ -18,8 +18,9 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from kotrans.batching import pad
 from kotrans.checkpoint import Checkpoint
+from kotrans.data.batching import pad
+from kotrans.data.tokenizer import BOS, EOS, PAD
 from kotrans.errors import CheckpointError, UsageError
 from kotrans.export.loops import for_any_length
 from kotrans.model.decoder import DecoderState, Source
@@ -28,7 +29,6 @@ from kotrans.model.seq2seq import Seq2Seq
 from kotrans.search.beam import search
 from kotrans.search.choice import forbid_special
 from kotrans.search.trellis import length_limits
-from kotrans.tokenizer import BOS, EOS, PAD
 
 ENCODER, STEP = "encoder.onnx", "decoder_step.onnx"
 _OPSET = 17  # the first with layer normalisation

@@ -8,7 +8,6 @@ from itertools import product
 import torch
 
 from kotrans import __version__
-from kotrans.batching import Position
 from kotrans.bench.figures import Benchmark, Comparison, Data, Profile, Search
 from kotrans.bench.machine import describe_machine, peak_memory
 from kotrans.bench.pairs import Sentence, SyntheticPairs
@@ -17,20 +16,21 @@ from kotrans.bench.profile import measure_profile
 from kotrans.bench.search import measure_search
 from kotrans.bench.training import TrainingBench
 from kotrans.config.schema import Config, HardwareConfig
-from kotrans.corpus.corpus import CorpusManifest, corpus_key
-from kotrans.corpus.library import Library
-from kotrans.dataset import Dataset, dataset_key
+from kotrans.data.batching import Position
+from kotrans.data.corpora import Library
+from kotrans.data.dataset import Dataset, dataset_key
+from kotrans.data.prefetch import Item, Prefetched
+from kotrans.data.prepare_corpus import CorpusManifest, corpus_key
+from kotrans.data.stages import Prepared, Reporter, Silent, input_digests, prepare
+from kotrans.data.tokenizer import Tokenizer, tokenizer_key
 from kotrans.errors import DataError
 from kotrans.model.build import build_model
 from kotrans.model.kernels.products import multiplies_int8
 from kotrans.model.seq2seq import Seq2Seq
 from kotrans.parallel.device import pick_device, pick_precision, pick_training_precision, set_threads
-from kotrans.pipeline.stages import Prepared, Reporter, Silent, input_digests, prepare
 from kotrans.pipeline.training import training_batches
-from kotrans.prefetch import Item, Prefetched
 from kotrans.runs import now
 from kotrans.runs_folder import prepared_folder
-from kotrans.tokenizer import Tokenizer, tokenizer_key
 
 _BEAMS = (1, 5)
 _SENTENCES = 1024

@@ -9,12 +9,12 @@ from typing import Any
 
 from kotrans import __version__
 from kotrans.config.loading import load_config
-from kotrans.corpus.corpus import CorpusManifest
-from kotrans.dataset import DatasetManifest
+from kotrans.data.dataset import DatasetManifest
+from kotrans.data.prepare_corpus import CorpusManifest
+from kotrans.data.stages import training_words
 from kotrans.errors import DataError
 from kotrans.evaluate import Bucket, Scores, by_label, by_length, check_lines, score, sentence_chrf
 from kotrans.pipeline.long_text import translate_text
-from kotrans.pipeline.stages import training_words
 from kotrans.pipeline.test_sets import TestSet, was_trained_on
 from kotrans.pipeline.translation import LoadedRuns
 from kotrans.quality.extremes import Judged, highest, judged, lowest

@@ -4,12 +4,12 @@ import logging
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from kotrans.corpus.corpus import CorpusManifest, load_split
-from kotrans.corpus.library import Library
-from kotrans.dataset import dataset_key
+from kotrans.data.corpora import Library
+from kotrans.data.dataset import dataset_key
+from kotrans.data.prepare_corpus import CorpusManifest, load_split
+from kotrans.data.stages import Reporter, clean
 from kotrans.errors import DataError
 from kotrans.evaluate import check_lines
-from kotrans.pipeline.stages import Reporter, clean
 from kotrans.pipeline.translation import LoadedRuns
 from kotrans.storage.files import read_lines
 

@@ -6,17 +6,17 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from kotrans.batching import Batches, Padding, Sampling
 from kotrans.config.loading import dump_config, load_config
 from kotrans.config.schema import Config
-from kotrans.corpus.library import Library
-from kotrans.dataset import Dataset
+from kotrans.data.batching import Batches, Padding, Sampling
+from kotrans.data.corpora import Library
+from kotrans.data.dataset import Dataset
+from kotrans.data.stages import Prepared, Reporter, Silent, prepare
 from kotrans.errors import CheckpointError, ConfigError, DataError
 from kotrans.model.build import build_model
 from kotrans.parallel.device import pick_device, pick_training_precision, set_threads
 from kotrans.parallel.distributed import ALONE, World
 from kotrans.parallel.out_of_memory import memory_errors
-from kotrans.pipeline.stages import Prepared, Reporter, Silent, prepare
 from kotrans.pipeline.validation import Validation
 from kotrans.report.metrics import MetricsFile
 from kotrans.report.tensorboard import TensorBoard

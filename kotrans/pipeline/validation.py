@@ -4,19 +4,19 @@ import math
 
 import torch
 
-from kotrans.batching import Batch, plan_in_order
 from kotrans.config.schema import Config
-from kotrans.corpus.corpus import load_split
-from kotrans.dataset import Dataset
+from kotrans.data.batching import Batch, plan_in_order
+from kotrans.data.dataset import Dataset
+from kotrans.data.prepare_corpus import load_split
+from kotrans.data.stages import Prepared
+from kotrans.data.tokenizer import PAD
 from kotrans.errors import DataError, TrainingError
 from kotrans.evaluate import bleu
 from kotrans.model.incremental.search_model import SearchModel
 from kotrans.model.loss import TrainingLoss
 from kotrans.model.seq2seq import Seq2Seq
 from kotrans.parallel.distributed import ALONE, World
-from kotrans.pipeline.stages import Prepared
 from kotrans.text.normalization import normalize
-from kotrans.tokenizer import PAD
 from kotrans.trainer.events import DevFigures, Sample
 from kotrans.translate import BatchTranslator
 

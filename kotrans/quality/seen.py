@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
-from kotrans.corpus.cleaning import is_long_enough, sentence_key
+from kotrans.data.cleaning import is_long_enough, sentence_key
 from kotrans.text.normalization import normalize
 
 

@@ -3,8 +3,8 @@
 import unicodedata
 from collections.abc import Mapping, Sequence
 
-from kotrans.corpus.corpus import CorpusManifest
-from kotrans.corpus.library import Listing
+from kotrans.data.corpora import Listing
+from kotrans.data.prepare_corpus import CorpusManifest
 from kotrans.evaluate import Bucket
 from kotrans.runs import Run
 

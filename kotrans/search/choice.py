@@ -8,8 +8,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from kotrans.data.tokenizer import BOS, EOS, PAD, UNK
 from kotrans.errors import ModelError
-from kotrans.tokenizer import BOS, EOS, PAD, UNK
 
 # Shape key: N rows, V vocabulary, k choices, R pieces of a group, C groups.
 Floats = npt.NDArray[np.float64]

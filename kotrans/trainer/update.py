@@ -11,15 +11,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import clip_grad_norm_
 
-from kotrans.batching import Batch
 from kotrans.config.schema import TrainingConfig
+from kotrans.data.batching import Batch
+from kotrans.data.tokenizer import PAD
 from kotrans.model.dropout import draw, drawing_from
 from kotrans.model.loss import TrainingLoss
 from kotrans.model.seq2seq import Seq2Seq
 from kotrans.parallel.distributed import ALONE, World
 from kotrans.parallel.out_of_memory import memory_errors
 from kotrans.parallel.shards import Shares
-from kotrans.tokenizer import PAD
 from kotrans.trainer.divergence import DivergedError
 
 Phase = Literal["forward", "backward", "gradients", "optimizer"]

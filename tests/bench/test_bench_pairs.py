@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from kotrans.bench.pairs import SyntheticPairs
-from kotrans.tokenizer import EOS, PAD, UNK
+from kotrans.data.tokenizer import EOS, PAD, UNK
 from tests.tiny_training import tiny_config
 
 

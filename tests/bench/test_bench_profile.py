@@ -20,8 +20,8 @@ from kotrans.bench.profile import (
 )
 from kotrans.bench.training import TrainingBench
 from kotrans.config.loading import check_config
+from kotrans.data.prefetch import Prefetched
 from kotrans.model.build import build_model
-from kotrans.prefetch import Prefetched
 
 CPU = torch.device("cpu")
 

@@ -5,15 +5,15 @@ from pathlib import Path
 import pytest
 import torch
 
-from kotrans.batching import pad
 from kotrans.bench.pairs import SyntheticPairs
 from kotrans.bench.search import GivenLengths, measure_search
 from kotrans.config.schema import SearchConfig
+from kotrans.data.batching import pad
+from kotrans.data.tokenizer import PAD
 from kotrans.model.build import build_model
 from kotrans.model.incremental.search_model import SearchModel
 from kotrans.model.seq2seq import Seq2Seq
 from kotrans.search.beam import search
-from kotrans.tokenizer import PAD
 from tests.processors import INT8
 from tests.tiny_training import tiny_config
 

@@ -9,15 +9,15 @@ from typing import Any
 import pytest
 import torch
 
-from kotrans.batching import Batch
 from kotrans.bench.figures import Peak
 from kotrans.bench.pairs import SyntheticPairs
 from kotrans.bench.training import TrainingBench, compare, phases
 from kotrans.config.schema import Config
+from kotrans.data.batching import Batch
+from kotrans.data.prefetch import Prefetched
+from kotrans.data.tokenizer import PAD
 from kotrans.model.build import build_model
 from kotrans.model.flops import flop_rates
-from kotrans.prefetch import Prefetched
-from kotrans.tokenizer import PAD
 from kotrans.trainer.update import run_update
 from tests.tiny_training import tiny_config
 

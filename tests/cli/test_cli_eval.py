@@ -12,8 +12,8 @@ from sacrebleu.metrics.bleu import BLEU
 from sacrebleu.metrics.chrf import CHRF
 from sacrebleu.metrics.ter import TER
 
-from kotrans.corpus.library import Library
-from kotrans.corpus.registry import load_registry
+from kotrans.data.corpora import Library
+from kotrans.data.registry import load_registry
 from kotrans.storage.files import read_lines, write_lines
 from tests.tiny_run import Result, TinyRun, kotrans
 

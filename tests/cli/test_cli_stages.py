@@ -14,10 +14,10 @@ from pathlib import Path
 import pytest
 
 from kotrans.config.loading import load_config
-from kotrans.corpus.corpus import prepare_corpus
+from kotrans.data import stages
+from kotrans.data.prepare_corpus import prepare_corpus
+from kotrans.data.stages import Silent, clean, prepare
 from kotrans.errors import DataError
-from kotrans.pipeline import stages
-from kotrans.pipeline.stages import Silent, clean, prepare
 from kotrans.storage.files import write_lines
 from tests.tiny_run import kotrans, write_config, write_pairs
 
@@ -41,7 +41,7 @@ STUCK = """
 import sys, time
 from pathlib import Path
 from kotrans.config.loading import load_config
-from kotrans.pipeline.stages import Silent, prepare
+from kotrans.data.stages import Silent, prepare
 
 class Stuck(Silent):
     def progress(self, what, done, total):

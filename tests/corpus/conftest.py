@@ -7,7 +7,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from kotrans.corpus import download
+from kotrans.data import download
 
 
 class Site:

@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kotrans.config.sections import CleaningConfig
-from kotrans.corpus import training_text
-from kotrans.corpus.cleaning import REASONS, Cleaned, Cleaner, Counts, fold, hangul_share, korean_share
-from kotrans.corpus.duplicates import Duplicates
-from kotrans.corpus.training_text import write_training_text
+from kotrans.data import training_text
+from kotrans.data.cleaning import REASONS, Cleaned, Cleaner, Counts, fold, hangul_share, korean_share
+from kotrans.data.duplicates import Duplicates
+from kotrans.data.training_text import write_training_text
 from kotrans.storage.files import read_lines
 
 GOOD = ("나는 어제 학교에 갔어요.", "I went to school yesterday.")

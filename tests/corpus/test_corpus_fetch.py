@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from kotrans.corpus.fetch import entry_folder, fetch
-from kotrans.corpus.registry import Entry, load_registry
+from kotrans.data.fetch import entry_folder, fetch
+from kotrans.data.registry import Entry, load_registry
 from kotrans.errors import FetchError
 from kotrans.storage.files import read_lines
 

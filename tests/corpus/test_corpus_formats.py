@@ -15,9 +15,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kotrans.config.sections import Fields, Format, SplitFiles
-from kotrans.corpus.formats import json_text
-from kotrans.corpus.formats.json_text import read_elements
-from kotrans.corpus.formats.reading import read_pairs, stream_pairs
+from kotrans.data.formats import json_text
+from kotrans.data.formats.json_text import read_elements
+from kotrans.data.formats.reading import read_pairs, stream_pairs
 from kotrans.errors import ConfigError, DataError
 from kotrans.storage import files
 from kotrans.storage.files import stream_text

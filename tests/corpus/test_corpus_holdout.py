@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kotrans.config.sections import CleaningConfig
-from kotrans.corpus import holdout
-from kotrans.corpus.cleaning import PairRules, sentence_key
-from kotrans.corpus.formats.pairs import Pairs
+from kotrans.data import holdout
+from kotrans.data.cleaning import PairRules, sentence_key
+from kotrans.data.formats.pairs import Pairs
 from kotrans.errors import DataError
 from kotrans.text.normalization import normalize
 

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kotrans.config.sections import Fields, Format, SplitFiles
-from kotrans.corpus.formats.key_marks import mark_styles, without_key_marks
-from kotrans.corpus.formats.reading import stream_pairs
+from kotrans.data.formats.key_marks import mark_styles, without_key_marks
+from kotrans.data.formats.reading import stream_pairs
 
 MARKED = {
     ("파일(_F)", "_File"): ("파일", "File"),

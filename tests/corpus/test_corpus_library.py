@@ -6,9 +6,9 @@ import pytest
 from pydantic import ValidationError
 
 from kotrans.config.sections import CleaningConfig, CorpusConfig
-from kotrans.corpus.fetch import cache_folder, entry_folder
-from kotrans.corpus.library import Library
-from kotrans.corpus.registry import load_registry
+from kotrans.data.corpora import Library
+from kotrans.data.fetch import cache_folder, entry_folder
+from kotrans.data.registry import load_registry
 from kotrans.errors import ConfigError, FetchError
 from kotrans.storage import resources as bundled
 

@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kotrans.config.sections import Fields, Format, SplitFiles
-from kotrans.corpus.formats.reading import NoText, stream_pairs
-from kotrans.corpus.formats.skipped import EXAMPLES, Skipped
-from kotrans.corpus.formats.text_lines import text_lines
+from kotrans.data.formats.reading import NoText, stream_pairs
+from kotrans.data.formats.skipped import EXAMPLES, Skipped
+from kotrans.data.formats.text_lines import text_lines
 from kotrans.errors import DataError, KotransError
 
 GOOD: dict[Format, tuple[str, str, str]] = {  # what stands before, for each record, and after

@@ -14,10 +14,10 @@ import pytest
 from kotrans.config.loading import check_config
 from kotrans.config.schema import Config
 from kotrans.config.sections import Fields, SplitFiles
-from kotrans.corpus import cleaning
-from kotrans.corpus.corpus import CorpusManifest, corpus_key, load_split, prepare_corpus
-from kotrans.corpus.formats.reading import read_pairs
-from kotrans.corpus.library import Library
+from kotrans.data import cleaning
+from kotrans.data.corpora import Library
+from kotrans.data.formats.reading import read_pairs
+from kotrans.data.prepare_corpus import CorpusManifest, corpus_key, load_split, prepare_corpus
 from kotrans.errors import ConfigError, DataError
 from kotrans.report.tables import files_table
 from kotrans.storage.files import read_lines

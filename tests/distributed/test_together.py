@@ -14,9 +14,9 @@ from safetensors.torch import load_file
 
 from kotrans.config.loading import dump_config
 from kotrans.config.schema import Config
+from kotrans.data.stages import Silent
 from kotrans.errors import DataError, PeerError, TrainingError
 from kotrans.parallel.distributed import World, join
-from kotrans.pipeline.stages import Silent
 from kotrans.pipeline.training import train
 from kotrans.runs import Run, RunRecord
 from kotrans.storage.files import write_lines, write_text

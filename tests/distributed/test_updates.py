@@ -8,13 +8,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from kotrans.batching import Batch
 from kotrans.config.schema import Config
+from kotrans.data.batching import Batch
+from kotrans.data.tokenizer import EOS
 from kotrans.errors import TrainingError
 from kotrans.model.build import build_model
 from kotrans.parallel.distributed import ALONE, World
 from kotrans.parallel.shards import Shares
-from kotrans.tokenizer import EOS
 from kotrans.trainer.starting import take_over_weights
 from kotrans.trainer.update import run_update
 from tests.distributed.ranks import in_ranks

@@ -10,13 +10,13 @@ from torch import nn
 
 from kotrans.checkpoint import Checkpoint
 from kotrans.config.loading import override_config
+from kotrans.data.tokenizer import PAD
 from kotrans.errors import CheckpointError
 from kotrans.export.graphs import ENCODER, STEP, State, write_graphs
 from kotrans.export.graphs import step as one_step
 from kotrans.model.build import build_model
 from kotrans.model.incremental.search_model import SearchModel
 from kotrans.search.beam import search
-from kotrans.tokenizer import PAD
 from tests.tiny_run import TinyRun, kotrans
 
 onnxruntime = pytest.importorskip("onnxruntime")

@@ -8,12 +8,12 @@ import pytest
 import torch
 
 from kotrans.assembly import Prepared as PreparedLine
-from kotrans.batching import Batch
 from kotrans.config.schema import Config
+from kotrans.data.batching import Batch
+from kotrans.data.stages import Prepared, Silent, prepare
 from kotrans.errors import DataError
 from kotrans.model.build import build_model
 from kotrans.model.seq2seq import Seq2Seq
-from kotrans.pipeline.stages import Prepared, Silent, prepare
 from kotrans.pipeline.validation import Validation
 from kotrans.runs import Run
 from kotrans.storage.files import write_lines

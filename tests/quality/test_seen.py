@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kotrans.config.sections import CleaningConfig
-from kotrans.corpus.cleaning import Cleaner
+from kotrans.data.cleaning import Cleaner
 from kotrans.quality.seen import seen_pairs
 from kotrans.text.normalization import normalize
 

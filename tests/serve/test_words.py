@@ -5,9 +5,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kotrans.data.tokenizer import Tokenizer
 from kotrans.pipeline.translation import load_runs
 from kotrans.text.subwords import owners_of, spelt, word_spans, word_text, word_weights
-from kotrans.tokenizer import Tokenizer
 from tests.tiny_run import TinyRun
 
 

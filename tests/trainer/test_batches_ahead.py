@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from kotrans.batching import Batch, Batches, Position
+from kotrans.data.batching import Batch, Batches, Position
 from kotrans.errors import DataError
 from kotrans.runs import Run
 from kotrans.trainer.events import Event, Updated

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 import torch
 
-from kotrans import encoding
 from kotrans.config.schema import Config
+from kotrans.data import build_dataset as encoding
 from kotrans.errors import CheckpointError, ConfigError
 from kotrans.model.seq2seq import Seq2Seq
 from kotrans.pipeline.training import resumed_config

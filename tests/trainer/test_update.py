@@ -7,12 +7,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from kotrans.batching import Batch
 from kotrans.config.schema import Config
+from kotrans.data.batching import Batch
+from kotrans.data.tokenizer import BOS, EOS, PAD
 from kotrans.model.build import build_model
 from kotrans.model.seq2seq import Seq2Seq
 from kotrans.parallel.shards import Shares
-from kotrans.tokenizer import BOS, EOS, PAD
 from kotrans.trainer.optimization import start_average, update_average, weights_of
 from kotrans.trainer.update import UpdateResult, mixed_inputs, run_update
 from tests.tiny_training import tiny_config

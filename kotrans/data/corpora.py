@@ -11,15 +11,15 @@ from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 from kotrans.config.sections import CleaningConfig, CorpusConfig, Fields, Format, SplitFiles
-from kotrans.corpus.cleaning import PairRules
-from kotrans.corpus.exchanged import refuse_exchanged
-from kotrans.corpus.fetch import RECORD, Progress, cache_folder, default_mirror, entry_folder, fetch
-from kotrans.corpus.formats.pairs import Pair, Pairs
-from kotrans.corpus.formats.reading import NoText, read_pairs, stream_pairs
-from kotrans.corpus.formats.skipped import Skipped
-from kotrans.corpus.holdout import hold_out
-from kotrans.corpus.registry import Entry, load_registry
-from kotrans.corpus.split_files import split_files
+from kotrans.data.cleaning import PairRules
+from kotrans.data.exchanged import refuse_exchanged
+from kotrans.data.fetch import RECORD, Progress, cache_folder, default_mirror, entry_folder, fetch
+from kotrans.data.formats.pairs import Pair, Pairs
+from kotrans.data.formats.reading import NoText, read_pairs, stream_pairs
+from kotrans.data.formats.skipped import Skipped
+from kotrans.data.holdout import hold_out
+from kotrans.data.registry import Entry, load_registry
+from kotrans.data.split_files import split_files
 from kotrans.errors import ConfigError, FetchError
 
 _SPLIT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")

@@ -9,8 +9,8 @@ from typing import Any
 import sentencepiece
 
 from kotrans.config.sections import TokenizerConfig
-from kotrans.corpus.sample import LineSample
-from kotrans.corpus.vocabulary_size import vocabulary_for
+from kotrans.data.line_sample import LineSample
+from kotrans.data.vocabulary_size import vocabulary_for
 from kotrans.errors import ConfigError, DataError
 
 Texts = Mapping[str, Sequence[LineSample]]

@@ -7,10 +7,10 @@ from pathlib import Path
 import polib
 
 from kotrans.config.sections import Fields
-from kotrans.corpus.formats.key_marks import mark_styles, without_key_marks
-from kotrans.corpus.formats.pairs import Pair, no_such_fields, one_line_each
-from kotrans.corpus.formats.skipped import Skipped
-from kotrans.corpus.formats.text_lines import text_lines
+from kotrans.data.formats.key_marks import mark_styles, without_key_marks
+from kotrans.data.formats.pairs import Pair, no_such_fields, one_line_each
+from kotrans.data.formats.skipped import Skipped
+from kotrans.data.formats.text_lines import text_lines
 from kotrans.errors import DataError
 
 # What polib would also split lines at, were it left in; a byte order mark is left where files were joined.

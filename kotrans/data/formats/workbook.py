@@ -17,9 +17,9 @@ from openpyxl.cell.read_only import EMPTY_CELL
 from openpyxl.utils.exceptions import InvalidFileException
 
 from kotrans.config.sections import Fields
-from kotrans.corpus.formats.columns import Columns, is_numbered, named_columns, names_of
-from kotrans.corpus.formats.pairs import Pair, no_such_fields, one_line_each, text_of
-from kotrans.corpus.formats.skipped import Skipped
+from kotrans.data.formats.columns import Columns, is_numbered, named_columns, names_of
+from kotrans.data.formats.pairs import Pair, no_such_fields, one_line_each, text_of
+from kotrans.data.formats.skipped import Skipped
 from kotrans.errors import DataError
 from kotrans.storage.files import read_bytes
 

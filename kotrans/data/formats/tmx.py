@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from kotrans.config.sections import Fields
-from kotrans.corpus.formats.pairs import Pair, no_such_fields, one_line_each
-from kotrans.corpus.formats.skipped import Skipped
-from kotrans.corpus.formats.tmx_units import read_units
+from kotrans.data.formats.pairs import Pair, no_such_fields, one_line_each
+from kotrans.data.formats.skipped import Skipped
+from kotrans.data.formats.tmx_units import read_units
 from kotrans.errors import DataError
 
 _THREE_LETTERS = {"kor": "ko", "eng": "en"}

@@ -11,10 +11,10 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from kotrans.corpus.cleaning import sentence_key
-from kotrans.corpus.duplicates import Flags
-from kotrans.corpus.formats.pairs import Pair, Pairs, in_parts
-from kotrans.corpus.sorting import IN_MEMORY, Records, Sorter, keys_of
+from kotrans.data.cleaning import sentence_key
+from kotrans.data.duplicates import Flags
+from kotrans.data.formats.pairs import Pair, Pairs, in_parts
+from kotrans.data.sorting import IN_MEMORY, Records, Sorter, keys_of
 from kotrans.errors import DataError
 from kotrans.parallel.process_pool import PAIRS_IN_A_PART, ordered_map
 from kotrans.storage.files import write_array

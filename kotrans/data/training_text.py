@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from kotrans.corpus.cleaning import EXAMPLES, Cleaned, Cleaner, Counts
-from kotrans.corpus.duplicates import Duplicates, Flags
-from kotrans.corpus.formats.pairs import Pair, in_parts
+from kotrans.data.cleaning import EXAMPLES, Cleaned, Cleaner, Counts
+from kotrans.data.duplicates import Duplicates, Flags
+from kotrans.data.formats.pairs import Pair, in_parts
 from kotrans.parallel.process_pool import PAIRS_IN_A_PART, ordered_map
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kotrans.config.sections import CleaningConfig
-from kotrans.corpus.sorting import keys_of
+from kotrans.data.sorting import keys_of
 from kotrans.text.normalization import has_hangul, has_invisible, is_hangul, normalize
 
 # In the order in which the rules are asked; a pair counts under the first that drops it. The last two come when every

@@ -11,12 +11,12 @@ import sentencepiece
 from pydantic import ValidationError
 
 from kotrans.config.sections import Section, TokenizerConfig
-from kotrans.corpus.sample import LineSample
+from kotrans.data.bpe_dropout import Segmenter
+from kotrans.data.familiarity import Familiarity
+from kotrans.data.line_sample import LineSample
+from kotrans.data.subword_training import escape, learn_models, unescape
 from kotrans.errors import DataError
-from kotrans.familiarity import Familiarity
-from kotrans.segmentation import Segmenter
 from kotrans.storage.files import content_key, new_directory, read_bytes, sha256, write_json
-from kotrans.subwords import escape, learn_models, unescape
 from kotrans.text.normalization import normalize
 
 PAD, BOS, EOS, UNK = range(4)

@@ -9,13 +9,13 @@ import numpy as np
 import numpy.typing as npt
 
 from kotrans.config.sections import BatchConfig
-from kotrans.corpus.corpus import CorpusManifest
-from kotrans.corpus.formats.pairs import Pair, in_parts
-from kotrans.dataset import SIDES, DatasetManifest, Ids, Integers, SplitManifest, damaged, dataset_key, load_array
+from kotrans.data.dataset import SIDES, DatasetManifest, Ids, Integers, SplitManifest, damaged, dataset_key, load_array
+from kotrans.data.formats.pairs import Pair, in_parts
+from kotrans.data.prepare_corpus import CorpusManifest
+from kotrans.data.tokenizer import EOS, Tokenizer, Vocabulary
 from kotrans.errors import DataError
 from kotrans.parallel.process_pool import PAIRS_IN_A_PART, ordered_map
 from kotrans.storage.files import new_directory, sha256, stream_lines, write_array, write_json
-from kotrans.tokenizer import EOS, Tokenizer, Vocabulary
 
 _MOST_IN_A_BLOCK = 500_000  # pairs; an epoch is planned block by block, which bounds memory and time
 _SEED = 1  # of who goes into which block; not a setting, so that one dataset serves every seed

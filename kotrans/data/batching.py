@@ -12,10 +12,10 @@ import torch
 from torch import Tensor
 
 from kotrans.config.sections import BatchConfig
-from kotrans.tokenizer import BOS, EOS, PAD, Tokenizer, Vocabulary
+from kotrans.data.tokenizer import BOS, EOS, PAD, Tokenizer, Vocabulary
 
 if TYPE_CHECKING:  # translation needs no corpus, and what reads corpora takes a while to import
-    from kotrans.dataset import Dataset, Ids
+    from kotrans.data.dataset import Dataset, Ids
 
 Integers = npt.NDArray[np.int64]
 Plan = list[Integers]

@@ -8,7 +8,7 @@ from itertools import chain, islice
 from pathlib import Path
 
 from kotrans.config.sections import Fields
-from kotrans.corpus.formats.columns import (
+from kotrans.data.formats.columns import (
     Columns,
     TextRow,
     is_numbered,
@@ -17,9 +17,9 @@ from kotrans.corpus.formats.columns import (
     numbered_columns,
     pairs_of,
 )
-from kotrans.corpus.formats.pairs import Pair, no_such_fields
-from kotrans.corpus.formats.skipped import Skipped
-from kotrans.corpus.formats.text_lines import text_lines
+from kotrans.data.formats.pairs import Pair, no_such_fields
+from kotrans.data.formats.skipped import Skipped
+from kotrans.data.formats.text_lines import text_lines
 from kotrans.errors import DataError
 
 _FIRST_ROWS = 100  # by which the number of columns and the separator of a file without a header are told

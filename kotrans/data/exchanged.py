@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Iterator
 from itertools import chain, islice
 
-from kotrans.corpus.cleaning import hangul_share
-from kotrans.corpus.formats.pairs import Pair
+from kotrans.data.cleaning import hangul_share
+from kotrans.data.formats.pairs import Pair
 from kotrans.errors import DataError
 
 _LOOKED_AT = 1000  # pairs at the beginning of each file

@@ -9,7 +9,7 @@ from typing import Self
 
 import torch
 
-from kotrans.batching import Batch, Position
+from kotrans.data.batching import Batch, Position
 
 # Enough to bridge a slow batch (a new epoch's plan, a page from disk); more would only hold memory.
 AHEAD = 3

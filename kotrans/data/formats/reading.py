@@ -6,14 +6,14 @@ from itertools import zip_longest
 from pathlib import Path
 
 from kotrans.config.sections import CleaningConfig, Fields, Format, SplitFiles
-from kotrans.corpus.formats.pairs import Pair, Pairs
-from kotrans.corpus.formats.po import read_po
-from kotrans.corpus.formats.records import read_json, read_jsonl
-from kotrans.corpus.formats.separated import read_csv, read_tsv
-from kotrans.corpus.formats.skipped import Skipped
-from kotrans.corpus.formats.text_lines import text_lines
-from kotrans.corpus.formats.tmx import read_tmx
-from kotrans.corpus.formats.workbook import read_xlsx
+from kotrans.data.formats.pairs import Pair, Pairs
+from kotrans.data.formats.po import read_po
+from kotrans.data.formats.records import read_json, read_jsonl
+from kotrans.data.formats.separated import read_csv, read_tsv
+from kotrans.data.formats.skipped import Skipped
+from kotrans.data.formats.text_lines import text_lines
+from kotrans.data.formats.tmx import read_tmx
+from kotrans.data.formats.workbook import read_xlsx
 from kotrans.errors import ConfigError, DataError
 
 logger = logging.getLogger(__name__)

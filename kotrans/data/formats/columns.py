@@ -5,8 +5,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from kotrans.config.sections import Fields
-from kotrans.corpus.formats.pairs import Pair
-from kotrans.corpus.formats.skipped import Skipped
+from kotrans.data.formats.pairs import Pair
+from kotrans.data.formats.skipped import Skipped
 
 TextRow = tuple[int, Sequence[str]]
 """Number of its line, counted from 1, and its cells."""

@@ -14,10 +14,10 @@ from typing import Any
 import platformdirs
 from filelock import FileLock
 
-from kotrans.corpus.download import Download, download
-from kotrans.corpus.formats.reading import stream_pairs
-from kotrans.corpus.registry import Entry, RemoteFile
-from kotrans.corpus.unpack import unpack
+from kotrans.data.download import Download, download
+from kotrans.data.formats.reading import stream_pairs
+from kotrans.data.registry import Entry, RemoteFile
+from kotrans.data.unpack import unpack
 from kotrans.errors import DataError, FetchError
 from kotrans.storage import resources as bundled
 from kotrans.storage.files import new_directory, sha256, write_json

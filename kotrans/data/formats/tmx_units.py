@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 from xml.parsers import expat
 
-from kotrans.corpus.formats.skipped import Malformed, Skipped
+from kotrans.data.formats.skipped import Malformed, Skipped
 from kotrans.errors import DataError
 from kotrans.storage.files import opened
 

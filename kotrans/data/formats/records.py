@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from kotrans.config.sections import Fields
-from kotrans.corpus.formats.json_text import read_elements
-from kotrans.corpus.formats.pairs import Pair, no_such_fields, one_line_each, text_of
-from kotrans.corpus.formats.skipped import Skipped
-from kotrans.corpus.formats.text_lines import beginning, text_lines
+from kotrans.data.formats.json_text import read_elements
+from kotrans.data.formats.pairs import Pair, no_such_fields, one_line_each, text_of
+from kotrans.data.formats.skipped import Skipped
+from kotrans.data.formats.text_lines import beginning, text_lines
 from kotrans.errors import DataError
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from kotrans.corpus.sorting import IN_MEMORY, Sorter
+from kotrans.data.sorting import IN_MEMORY, Sorter
 
 Flags = npt.NDArray[np.bool_]
 

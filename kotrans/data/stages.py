@@ -8,17 +8,17 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 from kotrans.config.schema import Config
-from kotrans.corpus.corpus import CorpusManifest, corpus_key, prepare_corpus
-from kotrans.corpus.library import Library
-from kotrans.dataset import DatasetManifest, dataset_key
-from kotrans.encoding import prepare_dataset
+from kotrans.data.build_dataset import prepare_dataset
+from kotrans.data.corpora import Library
+from kotrans.data.dataset import DatasetManifest, dataset_key
+from kotrans.data.prepare_corpus import CorpusManifest, corpus_key, prepare_corpus
+from kotrans.data.tokenizer import Tokenizer, TokenizerManifest, tokenizer_key, train_tokenizer
 from kotrans.errors import ConfigError, DataError
 from kotrans.quality.rarity import WORDS, word_counts
 from kotrans.runs_folder import prepared_folder
 from kotrans.storage.files import content_key, read_bytes, stream_lines, write_json, write_problem
 from kotrans.storage.hash_cache import Digests
 from kotrans.storage.scratch import remove_abandoned
-from kotrans.tokenizer import Tokenizer, TokenizerManifest, tokenizer_key, train_tokenizer
 
 
 @dataclass(frozen=True)

@@ -1,1 +1,0 @@
-"""Parallel text: listed corpora and own files, read, held out, cleaned."""
