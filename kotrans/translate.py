@@ -9,13 +9,13 @@ import torch
 from torch import Tensor
 
 from kotrans.assembly import Assembler, Part, Prepared, Translation
-from kotrans.checkpoint import Checkpoint
 from kotrans.config.schema import SearchConfig
 from kotrans.data.batching import pad
 from kotrans.data.tokenizer import EOS, PAD, Tokenizer
 from kotrans.errors import ModelError
 from kotrans.model.incremental.search_model import PRODUCTS, SearchModel
 from kotrans.parallel.shards import Shares
+from kotrans.runs.checkpoint import Checkpoint
 from kotrans.search.beam import check_n_best, search
 from kotrans.search.follow import score_targets
 from kotrans.search.stepper import EnsembleStepper, Stepper

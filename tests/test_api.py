@@ -11,7 +11,7 @@ import pytest
 import kotrans
 from kotrans import KotransError, Translation, Translator
 from kotrans.pipeline.translation import load_runs
-from kotrans.runs import Run
+from kotrans.runs.run import Run
 from tests.tiny_run import TinyRun
 from tests.tiny_run import kotrans as command
 

@@ -15,7 +15,13 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import save_file
 
-from kotrans.checkpoint import (
+from kotrans.config.loading import dump_config
+from kotrans.config.schema import Config
+from kotrans.data.stages import Silent, tokenize
+from kotrans.data.tokenizer import Tokenizer
+from kotrans.errors import CheckpointError, DamagedError
+from kotrans.model.build import build_model
+from kotrans.runs.checkpoint import (
     TrainingState,
     load_checkpoint,
     load_tensors,
@@ -25,13 +31,7 @@ from kotrans.checkpoint import (
     save_weights,
     verify,
 )
-from kotrans.config.loading import dump_config
-from kotrans.config.schema import Config
-from kotrans.data.stages import Silent, tokenize
-from kotrans.data.tokenizer import Tokenizer
-from kotrans.errors import CheckpointError, DamagedError
-from kotrans.model.build import build_model
-from kotrans.progress import Progress
+from kotrans.runs.progress import Progress
 from kotrans.storage.files import sha256, write_json
 from kotrans.storage.manifest import seal
 from kotrans.trainer.optimization import build_optimizer, start_average
@@ -275,7 +275,7 @@ def test_a_full_disk_is_known_by_the_words_of_safetensors(
     def fail(tensors: dict[str, torch.Tensor], path: Path, metadata: dict[str, str] | None) -> None:
         raise SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)")
 
-    monkeypatch.setattr("kotrans.checkpoint.save_file", fail)
+    monkeypatch.setattr("kotrans.runs.checkpoint.save_file", fail)
     with pytest.raises(CheckpointError, match="update-00000001: the disk is full; nothing of it was kept"):
         save_checkpoint(tmp_path / "update-00000001", trained_state(config, tokenizer), config, tokenizer)
 

@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 
 from kotrans.errors import CheckpointError, UsageError
-from kotrans.runs import Run, RunRecord, Status
-from kotrans.runs_folder import all_runs, find_run, new_run
+from kotrans.runs.run import Run, RunRecord, Status
+from kotrans.runs.runs_folder import all_runs, find_run, new_run
 
 CLAIM = """
 import sys
-from kotrans.runs import RunRecord
-from kotrans.runs_folder import new_run
+from kotrans.runs.run import RunRecord
+from kotrans.runs.runs_folder import new_run
 run = new_run(None, "tiny")
 print(run.name, flush=True)
 sys.stdin.readline()

@@ -3,7 +3,7 @@
 import pytest
 
 from kotrans.config.schema import TrainingConfig
-from kotrans.schedule import learning_rate
+from kotrans.runs.schedule import learning_rate
 
 RATE = 0.01
 

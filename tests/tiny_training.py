@@ -21,7 +21,7 @@ from kotrans.data.stages import Silent, prepare
 from kotrans.model.build import build_model
 from kotrans.model.seq2seq import Seq2Seq
 from kotrans.pipeline.training import train, training_batches
-from kotrans.runs import Run, RunRecord
+from kotrans.runs.run import Run, RunRecord
 from kotrans.storage.files import write_lines
 from kotrans.trainer.events import DevFigures, Event, Listener, Updated
 from kotrans.trainer.limits import Outcome

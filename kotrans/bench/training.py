@@ -15,7 +15,7 @@ from kotrans.data.tokenizer import PAD
 from kotrans.model.flops import FlopRates, flop_rates
 from kotrans.model.seq2seq import Seq2Seq
 from kotrans.parallel.shards import Shares
-from kotrans.schedule import learning_rate
+from kotrans.runs.schedule import learning_rate
 from kotrans.trainer.optimization import build_optimizer
 from kotrans.trainer.update import run_update
 

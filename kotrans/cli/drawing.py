@@ -18,7 +18,7 @@ def curves(
 ) -> None:
     """Draw how runs came on: dev BLEU and perplexity."""
     from kotrans.report.curves import draw_curves, read_curve
-    from kotrans.runs_folder import find_run
+    from kotrans.runs.runs_folder import find_run
 
     names = list(dict.fromkeys(runs)) if runs else [None]
     draw_curves(out, [read_curve(find_run(name)) for name in names], "updates" if updates else "minutes")

@@ -12,9 +12,9 @@ config = typer.Typer(no_args_is_help=True, help="Look at a config, or at everyth
 
 def runs() -> None:
     """List the runs: status, updates, best dev BLEU, size and date."""
-    from kotrans.pipeline.default_run import warning_of_better_run
     from kotrans.report.tables import runs_table
-    from kotrans.runs_folder import all_runs, find_run, runs_folder
+    from kotrans.runs.default_run import warning_of_better_run
+    from kotrans.runs.runs_folder import all_runs, find_run, runs_folder
 
     found = list(all_runs())
     typer.echo(runs_table(found) if found else f"{runs_folder()}: no runs yet; train one with `kotrans train`")

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def run_names(incomplete: str) -> list[str]:
     """Shell completion of a run's name."""
-    from kotrans.runs_folder import all_runs
+    from kotrans.runs.runs_folder import all_runs
 
     return [run.name for run in all_runs() if run.name.startswith(incomplete)]
 

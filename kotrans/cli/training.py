@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from kotrans.config.schema import Config
     from kotrans.parallel.distributed import World
     from kotrans.pipeline.training import Beginning
-    from kotrans.runs import Run
+    from kotrans.runs.run import Run
     from kotrans.trainer.limits import Outcome
 
 
@@ -80,8 +80,8 @@ def average(
     ] = None,
 ) -> None:
     """Average the weights of a run's checkpoints into a new run."""
-    from kotrans.pipeline.averaging import average
-    from kotrans.runs_folder import find_run, new_run
+    from kotrans.runs.averaging import average
+    from kotrans.runs.runs_folder import find_run, new_run
 
     source = find_run(run)
     target = new_run(name, f"{source.name}-average")
@@ -113,8 +113,8 @@ def _ignore_signals(world: "World") -> None:
 
 def _of_leader(world: "World", find: "Callable[[], tuple[Run, Config]]") -> "tuple[Run, Config]":
     """Rank 0's run and config, which other machines need not have."""
-    from kotrans.runs import Run
-    from kotrans.runs_folder import runs_folder
+    from kotrans.runs.run import Run
+    from kotrans.runs.runs_folder import runs_folder
 
     claimed: list[Run] = []
 
@@ -130,7 +130,7 @@ def _of_leader(world: "World", find: "Callable[[], tuple[Run, Config]]") -> "tup
 def _run_and_config(
     config: Path | None, settings: list[str] | None, name: str | None, *, resume: bool
 ) -> "tuple[Run, Config]":
-    from kotrans.runs_folder import new_run
+    from kotrans.runs.runs_folder import new_run
 
     if resume:
         return _resumed(config, settings, name)
@@ -142,7 +142,7 @@ def _resumed(config: Path | None, settings: list[str] | None, name: str | None) 
     """The run to go on with and its config, with what the command changes of it."""
     from kotrans.config.loading import load_config
     from kotrans.pipeline.training import resumed_config
-    from kotrans.runs_folder import find_run
+    from kotrans.runs.runs_folder import find_run
 
     wanted = find_config(config, settings).name if config and not name else None
     run = find_run(name, unfinished=True, config=wanted)

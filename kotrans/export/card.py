@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from kotrans import __version__
-from kotrans.checkpoint import Checkpoint
 from kotrans.config.schema import Config, SearchConfig
 from kotrans.config.sections import CorpusConfig
 from kotrans.data.registry import load_registry
 from kotrans.model.kernels.quantization import Precision
+from kotrans.runs.checkpoint import Checkpoint
 
 _STORED = {
     "fp32": "float32, exactly as trained",

@@ -18,7 +18,6 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from kotrans.checkpoint import Checkpoint
 from kotrans.data.batching import pad
 from kotrans.data.tokenizer import BOS, EOS, PAD
 from kotrans.errors import CheckpointError, UsageError
@@ -26,6 +25,7 @@ from kotrans.export.loops import for_any_length
 from kotrans.model.decoder import DecoderState, Source
 from kotrans.model.incremental.search_model import SearchModel
 from kotrans.model.seq2seq import Seq2Seq
+from kotrans.runs.checkpoint import Checkpoint
 from kotrans.search.beam import search
 from kotrans.search.choice import forbid_special
 from kotrans.search.trellis import length_limits

@@ -10,11 +10,11 @@ from tempfile import TemporaryDirectory
 
 import torch
 
-from kotrans.checkpoint import Checkpoint, copy_weights, write_for_use
 from kotrans.config.schema import Config, HardwareConfig
 from kotrans.config.sections import SplitConfig
 from kotrans.errors import CheckpointError, UsageError
 from kotrans.model.kernels.quantization import Precision, reduced, restored
+from kotrans.runs.checkpoint import Checkpoint, copy_weights, write_for_use
 from kotrans.storage.files import disk_errors, new_directory, new_file
 from kotrans.storage.manifest import seal
 

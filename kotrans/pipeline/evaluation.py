@@ -21,8 +21,8 @@ from kotrans.quality.extremes import Judged, highest, judged, lowest
 from kotrans.quality.faults import Faults, count_faults
 from kotrans.quality.rarity import by_rarest_word
 from kotrans.quality.seen import seen_pairs
-from kotrans.runs import Run, now
-from kotrans.runs_folder import prepared_folder
+from kotrans.runs.run import Run, now
+from kotrans.runs.runs_folder import prepared_folder
 from kotrans.storage.files import content_key, disk_errors, read_lines, sha256, stream_lines, write_json, write_lines
 from kotrans.text.normalization import normalize
 

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import torch
 
-from kotrans.checkpoint import load_checkpoint
 from kotrans.export.card import Provenance, card
 from kotrans.export.package import CARD, pack, write_model
 from kotrans.model.kernels.quantization import Precision
 from kotrans.pipeline.translation import Found
-from kotrans.runs import now
+from kotrans.runs.checkpoint import load_checkpoint
+from kotrans.runs.run import now
 from kotrans.storage.files import write_text
 
 

@@ -20,7 +20,7 @@ from kotrans.parallel.out_of_memory import memory_errors
 from kotrans.pipeline.validation import Validation
 from kotrans.report.metrics import MetricsFile
 from kotrans.report.tensorboard import TensorBoard
-from kotrans.runs import Run, RunRecord, now
+from kotrans.runs.run import Run, RunRecord, now
 from kotrans.storage.files import disk_errors, write_text
 from kotrans.storage.scratch import remove_abandoned
 from kotrans.trainer.events import Event, Listener

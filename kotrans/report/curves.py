@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 from kotrans.errors import CheckpointError, DataError, UsageError
 from kotrans.report.pictures import check_picture, drawing, save
-from kotrans.runs import Run
+from kotrans.runs.run import Run
 from kotrans.storage.files import stream_lines
 
 if TYPE_CHECKING:

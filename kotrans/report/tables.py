@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from kotrans.data.corpora import Listing
 from kotrans.data.prepare_corpus import CorpusManifest
 from kotrans.evaluate import Bucket
-from kotrans.runs import Run
+from kotrans.runs.run import Run
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]], left: int = 1) -> str:

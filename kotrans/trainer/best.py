@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from kotrans.config.schema import Config
-from kotrans.progress import Progress
+from kotrans.runs.progress import Progress
 from kotrans.storage.files import content_key
 from kotrans.trainer.events import DevFigures
 

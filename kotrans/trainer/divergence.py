@@ -7,8 +7,8 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor
 
-from kotrans.checkpoint import TrainingState
 from kotrans.errors import TrainingError
+from kotrans.runs.checkpoint import TrainingState
 
 # A model that knows nothing and says so costs log V a piece; one that costs twice that is surely wrong.
 _TIMES_A_GUESS = 2.0

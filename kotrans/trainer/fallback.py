@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-from kotrans.checkpoint_names import update_of
 from kotrans.errors import CheckpointError, TrainingError
-from kotrans.runs import Run
+from kotrans.runs.checkpoint_names import update_of
+from kotrans.runs.run import Run
 from kotrans.trainer.divergence import DivergenceCheck
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Literal, NamedTuple
 
 from kotrans.config.schema import Config, TrainingConfig
-from kotrans.progress import Progress
+from kotrans.runs.progress import Progress
 
 Reason = Literal["max_updates", "max_epochs", "max_minutes", "patience", "signal"]
 

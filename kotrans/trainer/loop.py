@@ -12,8 +12,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from kotrans.checkpoint import TrainingState, restore_training, save_checkpoint
-from kotrans.checkpoint_names import checkpoint_name
 from kotrans.config.schema import Config
 from kotrans.data.batching import Batch, Batches, Position
 from kotrans.data.prefetch import Prefetched
@@ -24,9 +22,11 @@ from kotrans.parallel.distributed import ALONE, World
 from kotrans.parallel.interrupts import STOP_SIGNALS, Stopped, StopRequest, stop_request
 from kotrans.parallel.out_of_memory import memory_errors
 from kotrans.parallel.shards import Shares
-from kotrans.progress import Progress
-from kotrans.runs import Run, Status
-from kotrans.schedule import learning_rate, plan_cooldown
+from kotrans.runs.checkpoint import TrainingState, restore_training, save_checkpoint
+from kotrans.runs.checkpoint_names import checkpoint_name
+from kotrans.runs.progress import Progress
+from kotrans.runs.run import Run, Status
+from kotrans.runs.schedule import learning_rate, plan_cooldown
 from kotrans.trainer.best import after_validation, is_outdated, with_best, without_best
 from kotrans.trainer.divergence import DivergenceCheck, check_finite
 from kotrans.trainer.events import DevFigures, Event, Listener, Saved, Updated, Validated

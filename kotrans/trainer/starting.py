@@ -6,13 +6,13 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
-from kotrans.checkpoint import read_weights, verify
 from kotrans.config.schema import Config
 from kotrans.errors import DamagedError
 from kotrans.parallel.distributed import World
-from kotrans.progress import Progress
-from kotrans.runs import Run
-from kotrans.schedule import limits_key
+from kotrans.runs.checkpoint import read_weights, verify
+from kotrans.runs.progress import Progress
+from kotrans.runs.run import Run
+from kotrans.runs.schedule import limits_key
 
 logger = logging.getLogger(__name__)
 

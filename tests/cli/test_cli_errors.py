@@ -291,7 +291,7 @@ def test_a_bug_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
     def broken() -> None:
         raise KeyError("ours")
 
-    monkeypatch.setattr("kotrans.runs_folder.all_runs", broken)
+    monkeypatch.setattr("kotrans.runs.runs_folder.all_runs", broken)
     monkeypatch.setattr("sys.argv", ["kotrans", "runs"])
     with pytest.raises(KeyError, match="ours"):
         main()

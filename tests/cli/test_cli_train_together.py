@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from kotrans.checkpoint import verify
-from kotrans.runs import Run
-from kotrans.runs_folder import all_runs
+from kotrans.runs.checkpoint import verify
+from kotrans.runs.run import Run
+from kotrans.runs.runs_folder import all_runs
 from tests.tiny_run import write_config, write_pairs
 
 ROOT = Path(__file__).parents[2]

@@ -18,7 +18,7 @@ from kotrans.data.stages import Silent
 from kotrans.errors import DataError, PeerError, TrainingError
 from kotrans.parallel.distributed import World, join
 from kotrans.pipeline.training import train
-from kotrans.runs import Run, RunRecord
+from kotrans.runs.run import Run, RunRecord
 from kotrans.storage.files import write_lines, write_text
 from kotrans.trainer.limits import Outcome
 from tests.distributed.ranks import in_processes, in_ranks

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from kotrans.checkpoint import verify
 from kotrans.config.loading import dump_config, load_config
-from kotrans.runs import Run
+from kotrans.runs.checkpoint import verify
+from kotrans.runs.run import Run
 from kotrans.storage.files import write_text
 from tests.distributed.ranks import in_ranks
 from tests.distributed.test_together import train_rank

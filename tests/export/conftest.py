@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from kotrans.checkpoint import Checkpoint, load_checkpoint
-from kotrans.runs import Run
+from kotrans.runs.checkpoint import Checkpoint, load_checkpoint
+from kotrans.runs.run import Run
 from tests.tiny_run import TinyRun
 
 

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from kotrans.checkpoint import Checkpoint
 from kotrans.config.loading import override_config
 from kotrans.export.card import Provenance, card
+from kotrans.runs.checkpoint import Checkpoint
 
 FROM = Provenance("tiny/update-00000160", None, "2026-01-02T03:04:05+00:00")
 

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from kotrans.checkpoint import load_checkpoint, load_tensors
 from kotrans.config.schema import HardwareConfig
+from kotrans.runs.checkpoint import load_checkpoint, load_tensors
 from kotrans.storage.files import read_lines
 from tests.tiny_run import TinyRun, kotrans
 from tests.tiny_training import files_of_at_most
@@ -156,7 +156,7 @@ def test_a_model_that_is_not_there_is_told(run: TinyRun, tmp_path: Path) -> None
 
 
 def test_weights_that_are_no_numbers_are_not_exported(run: TinyRun, tmp_path: Path) -> None:
-    from kotrans.checkpoint import save_weights
+    from kotrans.runs.checkpoint import save_weights
 
     checkpoint = load_checkpoint(export(run, tmp_path / "good"), CPU)
     weights = {name: weight.detach().clone() for name, weight in checkpoint.model.named_parameters()}
@@ -214,8 +214,8 @@ def test_a_run_and_its_export_make_an_ensemble_that_is_the_run(run: TinyRun, tmp
 
 @pytest.mark.parametrize("name", ["README.md", "config.yaml", "model.safetensors", "progress.json"])
 def test_a_changed_file_is_found(run: TinyRun, tmp_path: Path, name: str) -> None:
-    from kotrans.checkpoint import verify
     from kotrans.errors import CheckpointError
+    from kotrans.runs.checkpoint import verify
 
     out = export(run, tmp_path / "out", "--precision", "int8")
     data = bytearray((out / name).read_bytes())

@@ -8,7 +8,6 @@ import pytest
 import torch
 from torch import nn
 
-from kotrans.checkpoint import Checkpoint
 from kotrans.config.loading import override_config
 from kotrans.data.tokenizer import PAD
 from kotrans.errors import CheckpointError
@@ -16,6 +15,7 @@ from kotrans.export.graphs import ENCODER, STEP, State, write_graphs
 from kotrans.export.graphs import step as one_step
 from kotrans.model.build import build_model
 from kotrans.model.incremental.search_model import SearchModel
+from kotrans.runs.checkpoint import Checkpoint
 from kotrans.search.beam import search
 from tests.tiny_run import TinyRun, kotrans
 

@@ -12,7 +12,7 @@ import pytest
 from kotrans.pipeline.evaluation import evaluate_run
 from kotrans.pipeline.test_sets import files_as_test_set
 from kotrans.pipeline.translation import load_runs
-from kotrans.runs import Run
+from kotrans.runs.run import Run
 from kotrans.storage.files import write_lines
 from tests.tiny_training import tiny_config, train_tiny
 

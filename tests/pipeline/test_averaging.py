@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from kotrans.checkpoint import load_checkpoint
 from kotrans.errors import CheckpointError, UsageError
-from kotrans.pipeline.averaging import average
-from kotrans.runs import Run
-from kotrans.runs_folder import find_run, new_run
+from kotrans.runs.averaging import average
+from kotrans.runs.checkpoint import load_checkpoint
+from kotrans.runs.run import Run
+from kotrans.runs.runs_folder import find_run, new_run
 from tests.tiny_training import tiny_config, train_tiny
 
 CPU = torch.device("cpu")

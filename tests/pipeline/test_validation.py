@@ -15,7 +15,7 @@ from kotrans.errors import DataError
 from kotrans.model.build import build_model
 from kotrans.model.seq2seq import Seq2Seq
 from kotrans.pipeline.validation import Validation
-from kotrans.runs import Run
+from kotrans.runs.run import Run
 from kotrans.storage.files import write_lines
 from kotrans.trainer.events import DevFigures, Event, Updated, Validated
 from kotrans.trainer.loop import Trainer

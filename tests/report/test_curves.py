@@ -8,7 +8,7 @@ from matplotlib.image import imread
 
 from kotrans.errors import CheckpointError, UsageError
 from kotrans.report.curves import Curve, Point, _figure, draw_curves, read_curve
-from kotrans.runs import Run
+from kotrans.runs.run import Run
 from kotrans.storage.files import stream_lines
 from tests.tiny_run import TinyRun, kotrans
 

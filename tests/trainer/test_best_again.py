@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from kotrans.runs import Run
+from kotrans.runs.run import Run
 from kotrans.trainer.events import DevFigures
 from tests.tiny_training import build_trainer, final_state, scripted, tiny_config
 
@@ -52,7 +52,7 @@ def test_it_is_the_best_checkpoint_that_is_measured_and_training_goes_on_from_th
     trainer = build_trainer(config_of(text, 6, beam=3), run, validate)
     trainer.resume()
     trainer.train()
-    from kotrans.checkpoint import load_checkpoint
+    from kotrans.runs.checkpoint import load_checkpoint
 
     stored = load_checkpoint(run.checkpoints / "update-00000002", torch.device("cpu")).model
     assert torch.equal(seen[0], stored.softmax.weight)

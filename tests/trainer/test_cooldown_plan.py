@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kotrans.config.schema import TrainingConfig
-from kotrans.runs import Run
-from kotrans.schedule import learning_rate, plan_cooldown
+from kotrans.runs.run import Run
+from kotrans.runs.schedule import learning_rate, plan_cooldown
 from kotrans.trainer.events import Event, Saved, Updated
 from tests.tiny_training import assert_same_training, metrics, tiny_config, train_tiny
 

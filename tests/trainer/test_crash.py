@@ -10,8 +10,8 @@ import time
 from pathlib import Path
 
 from kotrans.config.loading import dump_config
-from kotrans.runs import Run
-from kotrans.runs_folder import find_run
+from kotrans.runs.run import Run
+from kotrans.runs.runs_folder import find_run
 from kotrans.storage.files import write_text
 from tests.tiny_training import assert_same_training, tiny_config, train_tiny
 

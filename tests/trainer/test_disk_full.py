@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from kotrans.checkpoint import verify
 from kotrans.config.loading import dump_config
 from kotrans.errors import CheckpointError
-from kotrans.runs import Run
+from kotrans.runs.checkpoint import verify
+from kotrans.runs.run import Run
 from kotrans.storage.files import write_text
 from kotrans.trainer.events import Event, Saved
 from tests.tiny_run import kotrans

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from kotrans.errors import TrainingError
-from kotrans.runs import Run
+from kotrans.runs.run import Run
 from kotrans.trainer.divergence import DivergenceCheck
 from kotrans.trainer.events import Event, Updated
 from tests.tiny_run import kotrans, write_config, write_pairs

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from kotrans import runs as runs_module
-from kotrans.checkpoint import verify
 from kotrans.cli import main
 from kotrans.config.loading import dump_config
 from kotrans.errors import CheckpointError, TrainingError
-from kotrans.runs import Run
+from kotrans.runs import run as runs_module
+from kotrans.runs.checkpoint import verify
+from kotrans.runs.run import Run
 from kotrans.storage.files import write_text
 from kotrans.trainer.events import Event, Saved
 from kotrans.trainer.loop import Trainer

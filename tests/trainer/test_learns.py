@@ -7,7 +7,7 @@ import torch
 
 from kotrans.assembly import Translation
 from kotrans.pipeline.translation import load_runs
-from kotrans.runs import Run
+from kotrans.runs.run import Run
 from tests.tiny_training import tiny_config, train_tiny, write_numbers
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from kotrans.runs import Run
+from kotrans.runs.run import Run
 from kotrans.trainer.events import Event, Saved, Updated
 from kotrans.trainer.limits import Outcome
 from tests.tiny_training import build_trainer, metrics, scripted, tiny_config, train_tiny

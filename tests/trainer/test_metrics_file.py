@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from kotrans.report.metrics import MetricsFile
-from kotrans.runs import Run
+from kotrans.runs.run import Run
 from kotrans.trainer.events import DevFigures, Saved, Updated, Validated
 from tests.tiny_training import metrics, tiny_config, train_tiny
 

@@ -15,7 +15,7 @@ from kotrans.data import build_dataset as encoding
 from kotrans.errors import CheckpointError, ConfigError
 from kotrans.model.seq2seq import Seq2Seq
 from kotrans.pipeline.training import resumed_config
-from kotrans.runs import Run
+from kotrans.runs.run import Run
 from kotrans.storage.files import write_lines
 from kotrans.trainer.events import DevFigures, Event, Saved, Updated, Validated
 from kotrans.trainer.starting import last_whole_checkpoint

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from kotrans.errors import CheckpointError
-from kotrans.runs import Run
-from kotrans.runs_folder import new_run
+from kotrans.runs.run import Run
+from kotrans.runs.runs_folder import new_run
 from kotrans.trainer.events import Event, Saved, Updated, Validated
 from tests.tiny_training import stop_at, tiny_config, train_tiny
 

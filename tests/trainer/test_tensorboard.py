@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from kotrans.errors import ConfigError
-from kotrans.runs import Run
+from kotrans.runs.run import Run
 from tests.tiny_training import metrics, stop_at, tiny_config, train_tiny
 
 installed = pytest.mark.skipif(

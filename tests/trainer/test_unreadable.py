@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from kotrans.checkpoint import verify
 from kotrans.errors import CheckpointError, DamagedError
-from kotrans.runs import Run
+from kotrans.runs.checkpoint import verify
+from kotrans.runs.run import Run
 from kotrans.trainer.starting import last_whole_checkpoint
 from tests.tiny_training import assert_same_training, stop_at, tiny_config, train_tiny
 

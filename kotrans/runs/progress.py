@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from kotrans.data.batching import Position
-from kotrans.schedule import CooldownPlan
+from kotrans.runs.schedule import CooldownPlan
 
 
 @dataclass(frozen=True)

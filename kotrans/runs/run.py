@@ -22,9 +22,9 @@ from itertools import count
 from pathlib import Path
 from typing import Any, Literal
 
-from kotrans.checkpoint_names import gives_way_to, update_of
 from kotrans.errors import CheckpointError, UsageError
-from kotrans.run_lock import RunLock
+from kotrans.runs.checkpoint_names import gives_way_to, update_of
+from kotrans.runs.run_lock import RunLock
 from kotrans.storage.files import disk_errors, new_directory, write_json, write_text
 from kotrans.storage.scratch import remove_folder
 

@@ -5,10 +5,10 @@ from dataclasses import replace
 
 import torch
 
-from kotrans.checkpoint import load_checkpoint, opened_weights, save_weights
 from kotrans.config.loading import dump_config
 from kotrans.errors import UsageError
-from kotrans.runs import Run, now
+from kotrans.runs.checkpoint import load_checkpoint, opened_weights, save_weights
+from kotrans.runs.run import Run, now
 
 
 def average(source: Run, target: Run, last: int | None = None) -> list[str]:

@@ -36,7 +36,7 @@ from kotrans.model.kernels.quantization import restored
 from kotrans.model.seq2seq import Seq2Seq
 from kotrans.parallel.distributed import ALONE, World
 from kotrans.parallel.out_of_memory import memory_errors
-from kotrans.progress import Progress
+from kotrans.runs.progress import Progress
 from kotrans.storage.files import disk_errors, new_directory, write_json
 from kotrans.storage.manifest import Sealed, damaged, seal, unreadable
 

@@ -2,8 +2,8 @@
 
 from kotrans.config.loading import read_yaml
 from kotrans.errors import KotransError
-from kotrans.runs import Run
-from kotrans.runs_folder import all_runs
+from kotrans.runs.run import Run
+from kotrans.runs.runs_folder import all_runs
 
 _FAR = 5.0  # BLEU; less may be another number of dev sentences, or chance
 

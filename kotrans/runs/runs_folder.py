@@ -9,7 +9,7 @@ from itertools import count
 from pathlib import Path
 
 from kotrans.errors import CheckpointError, UsageError
-from kotrans.runs import Run, taken
+from kotrans.runs.run import Run, taken
 from kotrans.storage.paths import user_path
 
 logger = logging.getLogger(__name__)
