@@ -9,8 +9,8 @@ from typing import NamedTuple
 from kotrans.assembly import Part, Prepared, Translation
 from kotrans.parallel.fair_queue import FairQueue
 from kotrans.search.beam import BeamSearch
-from kotrans.search.trellis import Hypothesis
-from kotrans.search_memory import SearchMemory
+from kotrans.search.hypotheses import Hypothesis
+from kotrans.search.memory_bound import SearchMemory
 from kotrans.translate import BatchTranslator
 
 _ROOM = 4  # parts that wait are started when one in so many of the rows is free

@@ -17,9 +17,9 @@ from kotrans.model.incremental.search_model import PRODUCTS, SearchModel
 from kotrans.parallel.shards import Shares
 from kotrans.runs.checkpoint import Checkpoint
 from kotrans.search.beam import check_n_best, search
-from kotrans.search.follow import score_targets
+from kotrans.search.greedy import score_targets
+from kotrans.search.hypotheses import Hypothesis
 from kotrans.search.stepper import EnsembleStepper, Stepper
-from kotrans.search.trellis import Hypothesis
 from kotrans.units import SourceReader, Unit, prepared
 
 # Batches of lines read ahead and sorted by length: some for each thread, so that none waits long at the end.

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from kotrans.assembly import Assembler, Part, Prepared, TranslatedText, Translation
 from kotrans.config.schema import SearchConfig
-from kotrans.search.trellis import Hypothesis
+from kotrans.search.hypotheses import Hypothesis
 from kotrans.translate import BatchTranslator
 from tests.search.small_models import VOCABULARY, TableStepper
 

@@ -13,7 +13,7 @@ from kotrans.config.schema import SearchConfig
 from kotrans.config.sections import TokenizerConfig
 from kotrans.copies import words_copied
 from kotrans.data.tokenizer import Tokenizer
-from kotrans.search.trellis import Hypothesis
+from kotrans.search.hypotheses import Hypothesis
 from tests.small_corpus import small_tokenizer
 
 SOURCE = "학교 Python 3.11 학교 7"

@@ -17,7 +17,7 @@ from kotrans.errors import ModelError, UsageError
 from kotrans.pipeline.translation import load_runs
 from kotrans.report.records import translation_record
 from kotrans.search.beam import search
-from kotrans.search.trellis import Hypothesis
+from kotrans.search.hypotheses import Hypothesis
 from kotrans.serve.answers import attention_of_parts
 from kotrans.storage.files import read_lines
 from kotrans.text.normalization import normalize

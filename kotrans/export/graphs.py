@@ -27,8 +27,8 @@ from kotrans.model.incremental.search_model import SearchModel
 from kotrans.model.seq2seq import Seq2Seq
 from kotrans.runs.checkpoint import Checkpoint
 from kotrans.search.beam import search
-from kotrans.search.choice import forbid_special
-from kotrans.search.trellis import length_limits
+from kotrans.search.hypotheses import length_limits
+from kotrans.search.topk import forbid_special
 
 ENCODER, STEP = "encoder.onnx", "decoder_step.onnx"
 _OPSET = 17  # the first with layer normalisation

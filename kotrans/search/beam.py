@@ -11,11 +11,11 @@ from torch import Tensor
 from kotrans.config.schema import SearchConfig
 from kotrans.data.tokenizer import BOS, EOS
 from kotrans.errors import UsageError
-from kotrans.search.choice import Floats, Ints, check_possible
-from kotrans.search.follow import greedy_search
-from kotrans.search.repetition import Repetitions
+from kotrans.search.greedy import greedy_search
+from kotrans.search.hypotheses import End, Hypothesis, Trellis, length_limits, length_penalties
+from kotrans.search.repetition_blocking import Repetitions
 from kotrans.search.stepper import State, Stepper, keep_rows
-from kotrans.search.trellis import End, Hypothesis, Trellis, length_limits, length_penalties
+from kotrans.search.topk import Floats, Ints, check_possible
 
 # Shape key: B sentences, N rows alive, M nodes (hypotheses that go on or have just ended), k pieces of a row.
 Booleans = npt.NDArray[np.bool_]

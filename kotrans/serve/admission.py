@@ -7,7 +7,7 @@ from kotrans.assembly import Prepared
 from kotrans.config.schema import SearchConfig
 from kotrans.config.serving import ServeConfig
 from kotrans.errors import ModelError
-from kotrans.search_memory import SearchMemory
+from kotrans.search.memory_bound import SearchMemory
 from kotrans.serve.questions import Question
 from kotrans.serve.refusals import Refused
 from kotrans.text.line_breaks import SplitText

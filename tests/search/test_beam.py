@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from kotrans.config.schema import SearchConfig
 from kotrans.errors import ModelError, UsageError
 from kotrans.search.beam import BeamSearch, beam_search, search
-from kotrans.search.follow import greedy_search, score_targets
+from kotrans.search.greedy import greedy_search, score_targets
+from kotrans.search.hypotheses import Hypothesis
 from kotrans.search.stepper import Stepper
-from kotrans.search.trellis import Hypothesis
 from tests.search.small_models import VOCABULARY, RecurrentStepper, TableStepper, padded
 
 EOS = 2

@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kotrans.search.beam import search
-from kotrans.search.follow import score_targets
-from kotrans.search.repetition import Repetitions
+from kotrans.search.greedy import score_targets
+from kotrans.search.repetition_blocking import Repetitions
 from tests.search.small_models import VOCABULARY, RecurrentStepper, TableStepper, padded
 from tests.search.test_beam import EOS, repeats_too_often, settings_of
 

@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from kotrans.config.schema import SearchConfig
-from kotrans.search.choice import Floats, Ints
+from kotrans.search.topk import Floats, Ints
 
 # Shape key: B sentences, N rows of a step, M nodes that it made of them, K hypotheses, T longest hypothesis, S source
 # length.

@@ -7,7 +7,7 @@ time more probable, and its fourth (Holtzman et al. 2020, arXiv 1904.09751).
 import numpy as np
 from torch import Tensor
 
-from kotrans.search.choice import Floats, Ints, most_probable
+from kotrans.search.topk import Floats, Ints, most_probable
 
 # Shape key: N rows alive, M rows of the next step, J that join, L pieces of the longest group, k pieces of a row, V
 # target vocabulary, F pieces passed over.

@@ -8,10 +8,10 @@ from torch import Tensor
 
 from kotrans.config.schema import SearchConfig
 from kotrans.data.tokenizer import BOS, EOS
-from kotrans.search.choice import Floats, Ints, check_possible
-from kotrans.search.repetition import Repetitions
+from kotrans.search.hypotheses import End, Hypothesis, Trellis, length_limits
+from kotrans.search.repetition_blocking import Repetitions
 from kotrans.search.stepper import State, Stepper, keep_rows
-from kotrans.search.trellis import End, Hypothesis, Trellis, length_limits
+from kotrans.search.topk import Floats, Ints, check_possible
 
 # Shape key: B sentences, N rows alive, S source length, V target vocabulary.
 Choose = Callable[[Tensor, Ints, int, Repetitions], tuple[Ints, Floats]]
