@@ -12,16 +12,16 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from kotrans.api import Translator
-    from kotrans.assembly import TranslatedText, Translation
     from kotrans.errors import KotransError
+    from kotrans.translation.postprocess import TranslatedText, Translation
 
 __version__ = "0.1.0"
 __all__ = ["KotransError", "TranslatedText", "Translation", "Translator", "__version__"]
 
 _HOMES = {
     "KotransError": "kotrans.errors",
-    "TranslatedText": "kotrans.assembly",
-    "Translation": "kotrans.assembly",
+    "TranslatedText": "kotrans.translation.postprocess",
+    "Translation": "kotrans.translation.postprocess",
     "Translator": "kotrans.api",
 }
 

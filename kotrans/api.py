@@ -5,9 +5,9 @@ from os import PathLike
 from pathlib import Path
 from typing import Self
 
-from kotrans.assembly import Translation
-from kotrans.pipeline.translation import LoadedRuns, load_runs
 from kotrans.text.line_breaks import split_lines
+from kotrans.translation.model_loading import LoadedRuns, load_runs
+from kotrans.translation.postprocess import Translation
 
 
 class Translator:

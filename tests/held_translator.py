@@ -7,10 +7,10 @@ from types import SimpleNamespace
 import torch
 from torch import Tensor
 
-from kotrans.assembly import Assembler, Part, Prepared, TranslatedText, Translation
 from kotrans.config.schema import SearchConfig
 from kotrans.search.hypotheses import Hypothesis
-from kotrans.translate import BatchTranslator
+from kotrans.translation.postprocess import Assembler, Part, Prepared, TranslatedText, Translation
+from kotrans.translation.translator import BatchTranslator
 from tests.search.small_models import VOCABULARY, TableStepper
 
 SECONDS = 30  # until a test gives up

@@ -10,8 +10,8 @@ import pytest
 
 import kotrans
 from kotrans import KotransError, Translation, Translator
-from kotrans.pipeline.translation import load_runs
 from kotrans.runs.run import Run
+from kotrans.translation.model_loading import load_runs
 from tests.tiny_run import TinyRun
 from tests.tiny_run import kotrans as command
 

@@ -8,12 +8,12 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kotrans.assembly import Assembler, Part, Prepared
 from kotrans.config.schema import SearchConfig
 from kotrans.config.sections import TokenizerConfig
-from kotrans.copies import words_copied
 from kotrans.data.tokenizer import Tokenizer
 from kotrans.search.hypotheses import Hypothesis
+from kotrans.translation.copies import words_copied
+from kotrans.translation.postprocess import Assembler, Part, Prepared
 from tests.small_corpus import small_tokenizer
 
 SOURCE = "학교 Python 3.11 학교 7"

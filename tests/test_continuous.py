@@ -1,7 +1,7 @@
 """A search that lines join and leave: who runs, how many, and what of them stays."""
 
-from kotrans.continuous import Asked, ContinuousTranslator
 from kotrans.search.memory_bound import SearchMemory
+from kotrans.translation.continuous_batching import Asked, ContinuousTranslator
 from tests.held_translator import STEPS, Held, prepared
 
 MEMORY = 100_000_000

@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from kotrans.config.schema import Copying
-from kotrans.copies import Copy, words_copied
-from kotrans.copying import Source, copy_over
 from kotrans.text.literals import Literals, lost
 from kotrans.text.normalization import normalize
 from kotrans.text.subwords import END, spelt, word_spans, word_text
+from kotrans.translation.copies import Copy, words_copied
+from kotrans.translation.source_copying import Source, copy_over
 
 PIECES = st.lists(
     st.sampled_from(

@@ -9,20 +9,20 @@ import pytest
 import torch
 from torch import Tensor
 
-from kotrans.assembly import Part, Prepared, Translation
 from kotrans.config.schema import SearchConfig
-from kotrans.continuous import Asked, ContinuousTranslator
-from kotrans.copies import words_copied
 from kotrans.errors import ModelError, UsageError
-from kotrans.pipeline.translation import load_runs
-from kotrans.report.records import translation_record
 from kotrans.search.beam import search
 from kotrans.search.hypotheses import Hypothesis
 from kotrans.serve.answers import attention_of_parts
 from kotrans.storage.files import read_lines
 from kotrans.text.normalization import normalize
 from kotrans.text.subwords import word_text
-from kotrans.translate import BatchTranslator
+from kotrans.translation.as_json import translation_record
+from kotrans.translation.continuous_batching import Asked, ContinuousTranslator
+from kotrans.translation.copies import words_copied
+from kotrans.translation.model_loading import load_runs
+from kotrans.translation.postprocess import Part, Prepared, Translation
+from kotrans.translation.translator import BatchTranslator
 from tests.processors import INT8
 from tests.tiny_run import TinyRun, kotrans, write_config
 
@@ -255,7 +255,7 @@ def test_the_whole_beam_is_asked_for_only_where_the_source_has_a_literal(
         asked.update(zip(mask.sum(1).tolist(), n_best, strict=True))
         return search(translator.stepper, source, mask, config, n_best)
 
-    monkeypatch.setattr("kotrans.translate.search", searched)
+    monkeypatch.setattr("kotrans.translation.translator.search", searched)
     lines = ["나무", "나무 나무 나무", "나무 7 나무 나무 나무 나무"]
     assert len(list(translator.translate(lines))) == 3
     assert [asked[length] for length in sorted(asked)] == [1, 1, 3]
@@ -303,7 +303,7 @@ def test_nothing_is_copied_when_told_or_into_a_translation_that_is_given(
     misspelling(plain, monkeypatch)
     best = next(plain.translate(["나무 zebra."])).hypotheses[0]
     assert (best.text, best.copies) == ("a zebr", ())
-    monkeypatch.setattr("kotrans.assembly.copy_over", None)
+    monkeypatch.setattr("kotrans.translation.postprocess.copy_over", None)
     (scored,) = translator_with(tiny_run).score([("나무 zebra", "a zebr")])
     assert (scored.text, scored.hypotheses[0].copies) == ("a zebr", ())
 

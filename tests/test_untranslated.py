@@ -8,15 +8,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kotrans.api import Translator
-from kotrans.assembly import Translation
-from kotrans.continuous import Asked, ContinuousTranslator
 from kotrans.data.tokenizer import Vocabulary
-from kotrans.pipeline.translation import load_runs
-from kotrans.report.records import translation_record
 from kotrans.text.elongation import shorten
 from kotrans.text.normalization import normalize
 from kotrans.text.passthrough import divide, has_korean
-from kotrans.translate import BatchTranslator
+from kotrans.translation.as_json import translation_record
+from kotrans.translation.continuous_batching import Asked, ContinuousTranslator
+from kotrans.translation.model_loading import load_runs
+from kotrans.translation.postprocess import Translation
+from kotrans.translation.translator import BatchTranslator
 from tests.tiny_run import TinyRun, kotrans, write_config
 
 SAME = [

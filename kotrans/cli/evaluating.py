@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from kotrans.evaluate import Scores
     from kotrans.pipeline.evaluation import Evaluation
     from kotrans.pipeline.test_sets import TestSet
-    from kotrans.pipeline.translation import LoadedRuns
+    from kotrans.translation.model_loading import LoadedRuns
 
 
 def evaluate(
@@ -126,7 +126,7 @@ def show_scores(scores: "Scores") -> None:
 
 def load(names: list[str | Path], settings: list[str] | None) -> "LoadedRuns":
     """A translator of these runs or models, named on standard error."""
-    from kotrans.pipeline.translation import load_runs
+    from kotrans.translation.model_loading import load_runs
 
     loaded = load_runs(names, settings or [])
     typer.echo(f"run {' + '.join(loaded.names)}", err=True)

@@ -5,9 +5,9 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
-    from kotrans.assembly import Translation
-    from kotrans.pipeline.translation import LoadedRuns
     from kotrans.storage.resumable_output import ResumableOutput
+    from kotrans.translation.model_loading import LoadedRuns
+    from kotrans.translation.postprocess import Translation
 
 Item = TypeVar("Item")
 

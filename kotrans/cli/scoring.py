@@ -13,7 +13,7 @@ from kotrans.cli.translating import checked_text, load_models, to_json, write_at
 from kotrans.errors import UsageError
 
 if TYPE_CHECKING:
-    from kotrans.assembly import Translation
+    from kotrans.translation.postprocess import Translation
 
 
 def score(
@@ -38,7 +38,7 @@ def score(
     """
     pairs = _pairs(pair, source, target)
     loaded = load_models([*(runs or []), *(models or [])], with_split_sentences(settings, split_sentences))
-    from kotrans.pipeline.translation import translation_memory
+    from kotrans.translation.model_loading import translation_memory
 
     with translation_memory(loaded.config.search):
         for translation in write_attention_on_the_way(attention, loaded.translator.score(pairs)):

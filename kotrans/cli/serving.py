@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from starlette.types import ASGIApp
 
-    from kotrans.pipeline.translation import FoundRuns
+    from kotrans.translation.model_loading import FoundRuns
 
 
 def serve(
@@ -40,8 +40,8 @@ def serve(
     """Translate over HTTP, and in a browser."""
     if missing := [name for name in ("fastapi", "uvicorn", "prometheus_client") if find_spec(name) is None]:
         raise UsageError(f"{missing[0]} is not installed; run pip install 'kotrans[serve]'")
-    from kotrans.pipeline.translation import find_runs
     from kotrans.serve.server import check_token, host_names, listen, serve, url
+    from kotrans.translation.model_loading import find_runs
 
     where = [f"serve.{key}={json.dumps(value)}" for key, value in (("host", host), ("port", port)) if value is not None]
     found = find_runs(

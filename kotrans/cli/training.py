@@ -40,7 +40,7 @@ def train(
     from kotrans.pipeline.evaluation import evaluate_run
     from kotrans.pipeline.test_sets import held_out_splits, split_of_config
     from kotrans.pipeline.training import train
-    from kotrans.pipeline.translation import load_runs
+    from kotrans.translation.model_loading import load_runs
 
     stages = StageDisplay()
     with _together() as world, TrainingDisplay() as display:

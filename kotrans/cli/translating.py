@@ -27,10 +27,10 @@ from kotrans.cli.output import made_with, say, with_progress, with_remarks, writ
 from kotrans.errors import KotransError, UsageError
 
 if TYPE_CHECKING:
-    from kotrans.assembly import Translation
-    from kotrans.pipeline.translation import LoadedRuns
     from kotrans.storage.pipe_lines import ArrivingLines
     from kotrans.storage.resumable_output import ResumableOutput
+    from kotrans.translation.model_loading import LoadedRuns
+    from kotrans.translation.postprocess import Translation
 
 
 def translate(
@@ -104,7 +104,7 @@ class _Text:
 
     def translations(self, loaded: "LoadedRuns", n_best: int, first: int) -> "Iterator[Translation]":
         """The first of the lines has the number `first` in messages."""
-        from kotrans.pipeline.long_text import translate_chunks, translate_text
+        from kotrans.translation.multiprocess import translate_chunks, translate_text
 
         if not self.is_piped:
             return translate_text(loaded, self.lines, n_best, first=first)
@@ -197,7 +197,7 @@ def load_models(names: list[str | Path], settings: list[str]) -> "LoadedRuns":
     # would take a tenth of the start.
     gc.disable()
     try:
-        from kotrans.pipeline.translation import load_runs
+        from kotrans.translation.model_loading import load_runs
 
         loaded = load_runs(names, settings)
     finally:
@@ -254,13 +254,13 @@ def _line(translation: "Translation", n_best: int) -> str:
 
 def to_json(translation: "Translation") -> str:
     """A line of JSON."""
-    from kotrans.report.records import translation_record
+    from kotrans.translation.as_json import translation_record
 
     return json.dumps(translation_record(translation), ensure_ascii=False)
 
 
 def _prompt(loaded: "LoadedRuns", n_best: int) -> None:
-    from kotrans.pipeline.long_text import translate_text
+    from kotrans.translation.multiprocess import translate_text
 
     typer.echo("Type a Korean sentence; an empty line or Ctrl-D leaves.", err=True)
     if isinstance(sys.stdin, TextIOWrapper):

@@ -10,11 +10,11 @@ from kotrans import __version__
 from kotrans.evaluate import sentence_chrf
 from kotrans.pipeline.evaluation import evaluate_run, read_hypotheses, training_corpus, written_hypotheses
 from kotrans.pipeline.test_sets import TestSet
-from kotrans.pipeline.translation import LoadedRuns
 from kotrans.quality.extremes import Judged, highest, judged
 from kotrans.quality.faults import Faults, count_faults
 from kotrans.quality.significance import Compared, paired_bootstrap
 from kotrans.text.normalization import normalize
+from kotrans.translation.model_loading import LoadedRuns
 
 logger = logging.getLogger(__name__)
 

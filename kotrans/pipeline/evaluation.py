@@ -14,9 +14,7 @@ from kotrans.data.prepare_corpus import CorpusManifest
 from kotrans.data.stages import training_words
 from kotrans.errors import DataError
 from kotrans.evaluate import Bucket, Scores, by_label, by_length, check_lines, score, sentence_chrf
-from kotrans.pipeline.long_text import translate_text
 from kotrans.pipeline.test_sets import TestSet, was_trained_on
-from kotrans.pipeline.translation import LoadedRuns
 from kotrans.quality.extremes import Judged, highest, judged, lowest
 from kotrans.quality.faults import Faults, count_faults
 from kotrans.quality.rarity import by_rarest_word
@@ -25,6 +23,8 @@ from kotrans.runs.run import Run, now
 from kotrans.runs.runs_folder import prepared_folder
 from kotrans.storage.files import content_key, disk_errors, read_lines, sha256, stream_lines, write_json, write_lines
 from kotrans.text.normalization import normalize
+from kotrans.translation.model_loading import LoadedRuns
+from kotrans.translation.multiprocess import translate_text
 
 logger = logging.getLogger(__name__)
 

@@ -8,10 +8,10 @@ import torch
 from kotrans.export.card import Provenance, card
 from kotrans.export.package import CARD, pack, write_model
 from kotrans.model.kernels.quantization import Precision
-from kotrans.pipeline.translation import Found
 from kotrans.runs.checkpoint import load_checkpoint
 from kotrans.runs.run import now
 from kotrans.storage.files import write_text
+from kotrans.translation.model_loading import Found
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ from kotrans.data.prepare_corpus import CorpusManifest, load_split
 from kotrans.data.stages import Reporter, clean
 from kotrans.errors import DataError
 from kotrans.evaluate import check_lines
-from kotrans.pipeline.translation import LoadedRuns
 from kotrans.storage.files import read_lines
+from kotrans.translation.model_loading import LoadedRuns
 
 logger = logging.getLogger(__name__)
 

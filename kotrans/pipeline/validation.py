@@ -18,7 +18,7 @@ from kotrans.model.seq2seq import Seq2Seq
 from kotrans.parallel.distributed import ALONE, World
 from kotrans.text.normalization import normalize
 from kotrans.trainer.events import DevFigures, Sample
-from kotrans.translate import BatchTranslator
+from kotrans.translation.translator import BatchTranslator
 
 
 class Validation:

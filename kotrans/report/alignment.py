@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from kotrans.assembly import Translation
 from kotrans.text.subwords import END, word_spans, word_weights
+from kotrans.translation.postprocess import Translation
 
 
 def word_alignment(

@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike
 
-from kotrans.assembly import Translation
 from kotrans.errors import ModelError, UsageError
 from kotrans.report.alignment import pharaoh
 from kotrans.report.heatmap import attention_record, draw, numbered
 from kotrans.storage.files import new_file
+from kotrans.translation.postprocess import Translation
 
 _MOST_PICTURES = 20
 

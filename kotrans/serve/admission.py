@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from kotrans.assembly import Prepared
 from kotrans.config.schema import SearchConfig
 from kotrans.config.serving import ServeConfig
 from kotrans.errors import ModelError
@@ -11,7 +10,8 @@ from kotrans.search.memory_bound import SearchMemory
 from kotrans.serve.questions import Question
 from kotrans.serve.refusals import Refused
 from kotrans.text.line_breaks import SplitText
-from kotrans.translate import BatchTranslator
+from kotrans.translation.postprocess import Prepared
+from kotrans.translation.translator import BatchTranslator
 
 
 class Admitted(NamedTuple):

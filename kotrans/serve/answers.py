@@ -4,11 +4,11 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
-from kotrans.assembly import TranslatedText, Translation
-from kotrans.copies import words_copied
 from kotrans.serve.messages import Attention
 from kotrans.text.line_breaks import SplitText
 from kotrans.text.subwords import word_spans, word_text, word_weights
+from kotrans.translation.copies import words_copied
+from kotrans.translation.postprocess import TranslatedText, Translation
 
 _DIGITS = 5  # of a weight
 

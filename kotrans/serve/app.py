@@ -26,7 +26,7 @@ from kotrans.serve.questions import libre_request
 from kotrans.serve.refusals import Refused, shortened
 from kotrans.serve.translating import Translating
 from kotrans.serve.translation_route import TranslationRoute
-from kotrans.translate import BatchTranslator
+from kotrans.translation.translator import BatchTranslator
 
 _PROMETHEUS = "text/plain; version=0.0.4; charset=utf-8"
 

@@ -7,12 +7,12 @@ from concurrent.futures import Future
 from types import TracebackType
 from typing import Self
 
-from kotrans.assembly import Prepared
 from kotrans.parallel.fair_queue import FairQueue
 from kotrans.serve.answers import FoundLine
 from kotrans.serve.jobs import Job, Line
 from kotrans.serve.running import Running
 from kotrans.serve.translating import Translating
+from kotrans.translation.postprocess import Prepared
 
 _MOST_LINES = 2  # times the size of a batch, in a thread that is full, for requests that have nothing running yet
 _SECONDS_TO_RETRY = 1.0  # to load the model, while nobody asks

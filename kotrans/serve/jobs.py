@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import NamedTuple
 
-from kotrans.assembly import Prepared
 from kotrans.serve.answers import FoundLine
+from kotrans.translation.postprocess import Prepared
 
 
 @dataclass(eq=False)

@@ -5,10 +5,10 @@ from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from itertools import count
 
-from kotrans.continuous import Asked
 from kotrans.errors import DataError
 from kotrans.serve.jobs import Job, Line
 from kotrans.serve.translating import Translating, Wanted, is_out_of_memory
+from kotrans.translation.continuous_batching import Asked
 
 
 class Running:

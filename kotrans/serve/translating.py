@@ -9,10 +9,10 @@ from typing import NamedTuple, Protocol
 
 import torch
 
-from kotrans.continuous import Asked, ContinuousTranslator
 from kotrans.parallel.process_pool import Worker
 from kotrans.serve.answers import FoundLine, found_line
-from kotrans.translate import BatchTranslator
+from kotrans.translation.continuous_batching import Asked, ContinuousTranslator
+from kotrans.translation.translator import BatchTranslator
 
 _STEPS = 8  # of a search, until lines that came meanwhile join it
 

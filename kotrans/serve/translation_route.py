@@ -21,7 +21,7 @@ from kotrans.serve.libretranslate import escaped, libre_response, split_html
 from kotrans.serve.questions import Question, read_question
 from kotrans.serve.refusals import Refused
 from kotrans.text.line_breaks import split_lines
-from kotrans.translate import BatchTranslator
+from kotrans.translation.translator import BatchTranslator
 
 _ANSWERS_HELD = 8  # answers with as many attention weights as are allowed, at the same time
 _STREAMED = 64_000  # bytes of an answer that are sent at a time

@@ -273,8 +273,8 @@ def test_memory_that_runs_out_is_told_in_one_line_with_what_to_set(
     def too_large(*_: object, **__: object) -> object:
         return torch.empty(2**60)  # what torch itself says of it
 
-    monkeypatch.setattr("kotrans.translate.search", too_large)
-    monkeypatch.setattr("kotrans.translate.score_targets", too_large)
+    monkeypatch.setattr("kotrans.translation.translator.search", too_large)
+    monkeypatch.setattr("kotrans.translation.translator.score_targets", too_large)
     commands: dict[str, Arguments] = {
         "arguments": ["translate", "나무"], "pipe": ["translate"], "eval": ["eval"], "score": ["score", "나무", "tree"],
     }  # fmt: skip

@@ -17,10 +17,10 @@ if sys.platform != "win32":
     import pty
     import termios
 
-from kotrans.pipeline.translation import load_runs
 from kotrans.storage.files import read_lines
 from kotrans.text.normalization import normalize
 from kotrans.text.passthrough import has_korean
+from kotrans.translation.model_loading import load_runs
 from tests.tiny_run import TinyRun, kotrans
 
 KOREAN = "저는 새 나무를 봅니다."

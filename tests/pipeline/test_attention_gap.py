@@ -11,9 +11,9 @@ import pytest
 
 from kotrans.pipeline.evaluation import evaluate_run
 from kotrans.pipeline.test_sets import files_as_test_set
-from kotrans.pipeline.translation import load_runs
 from kotrans.runs.run import Run
 from kotrans.storage.files import write_lines
+from kotrans.translation.model_loading import load_runs
 from tests.tiny_training import tiny_config, train_tiny
 
 WHO = {"저는": "I", "우리는": "We", "너는": "You", "그들은": "They"}

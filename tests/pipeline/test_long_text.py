@@ -7,10 +7,10 @@ import pytest
 import torch
 
 from kotrans.errors import DataError
-from kotrans.pipeline.long_text import translate_text
-from kotrans.pipeline.translation import LoadedRuns, load_runs
 from kotrans.storage.files import read_lines
-from kotrans.translate import BatchTranslator
+from kotrans.translation.model_loading import LoadedRuns, load_runs
+from kotrans.translation.multiprocess import translate_text
+from kotrans.translation.translator import BatchTranslator
 from tests.tiny_run import TinyRun
 
 

@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 import torch
 
-from kotrans.assembly import Prepared as PreparedLine
 from kotrans.config.schema import Config
 from kotrans.data.batching import Batch
 from kotrans.data.stages import Prepared, Silent, prepare
@@ -19,7 +18,8 @@ from kotrans.runs.run import Run
 from kotrans.storage.files import write_lines
 from kotrans.trainer.events import DevFigures, Event, Updated, Validated
 from kotrans.trainer.loop import Trainer
-from kotrans.translate import BatchTranslator
+from kotrans.translation.postprocess import Prepared as PreparedLine
+from kotrans.translation.translator import BatchTranslator
 from tests.tiny_training import build_trainer, final_state, tiny_config, train_tiny, write_numbers
 
 CPU = torch.device("cpu")

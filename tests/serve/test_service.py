@@ -10,10 +10,10 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from kotrans.pipeline.translation import load_runs
 from kotrans.serve.messages import Problem, TranslateResponse
 from kotrans.storage.files import read_lines
-from kotrans.translate import BatchTranslator
+from kotrans.translation.model_loading import load_runs
+from kotrans.translation.translator import BatchTranslator
 from tests.serve.conftest import Service
 from tests.tiny_run import TinyRun
 

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from kotrans.assembly import Translation
-from kotrans.pipeline.translation import load_runs
 from kotrans.runs.run import Run
+from kotrans.translation.model_loading import load_runs
+from kotrans.translation.postprocess import Translation
 from tests.tiny_training import tiny_config, train_tiny, write_numbers
 
 

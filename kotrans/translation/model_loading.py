@@ -18,7 +18,7 @@ from kotrans.runs.runs_folder import find_run, named_run
 from kotrans.storage.files import content_key
 from kotrans.storage.manifest import Sealed
 from kotrans.storage.paths import user_path
-from kotrans.translate import BatchTranslator, translator_of
+from kotrans.translation.translator import BatchTranslator, translator_of
 
 logger = logging.getLogger(__name__)
 

@@ -6,10 +6,10 @@ Threads of one process take turns at what is not in its libraries; processes do 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain, count, islice
 
-from kotrans.assembly import Translation, packed, unpacked
 from kotrans.parallel.process_pool import MOST_PROCESSES, ordered_map
-from kotrans.pipeline.translation import LoadedRuns, translation_memory
-from kotrans.translate import BatchTranslator
+from kotrans.translation.model_loading import LoadedRuns, translation_memory
+from kotrans.translation.postprocess import Translation, packed, unpacked
+from kotrans.translation.translator import BatchTranslator
 
 _FEWEST_CHUNKS = 5  # of fewer, threads are done before processes have started and made up for it
 

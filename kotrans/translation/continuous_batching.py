@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from typing import NamedTuple
 
-from kotrans.assembly import Part, Prepared, Translation
 from kotrans.parallel.fair_queue import FairQueue
 from kotrans.search.beam import BeamSearch
 from kotrans.search.hypotheses import Hypothesis
 from kotrans.search.memory_bound import SearchMemory
-from kotrans.translate import BatchTranslator
+from kotrans.translation.postprocess import Part, Prepared, Translation
+from kotrans.translation.translator import BatchTranslator
 
 _ROOM = 4  # parts that wait are started when one in so many of the rows is free
 _MOST_ROWS = 2  # times the shared rows, if groups that have nothing running need them

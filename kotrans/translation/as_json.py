@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from kotrans.assembly import TranslatedText, Translation
+from kotrans.translation.postprocess import TranslatedText, Translation
 
 
 def translation_record(translation: Translation) -> dict[str, Any]:

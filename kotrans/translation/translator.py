@@ -8,7 +8,6 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 
-from kotrans.assembly import Assembler, Part, Prepared, Translation
 from kotrans.config.schema import SearchConfig
 from kotrans.data.batching import pad
 from kotrans.data.tokenizer import EOS, PAD, Tokenizer
@@ -20,7 +19,8 @@ from kotrans.search.beam import check_n_best, search
 from kotrans.search.greedy import score_targets
 from kotrans.search.hypotheses import Hypothesis
 from kotrans.search.stepper import EnsembleStepper, Stepper
-from kotrans.units import SourceReader, Unit, prepared
+from kotrans.translation.postprocess import Assembler, Part, Prepared, Translation
+from kotrans.translation.units import SourceReader, Unit, prepared
 
 # Batches of lines read ahead and sorted by length: some for each thread, so that none waits long at the end.
 _BATCHES_SORTED = 16

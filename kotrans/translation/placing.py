@@ -7,9 +7,9 @@ from typing import NamedTuple
 
 from torch import Tensor
 
-from kotrans.copies import Edit
 from kotrans.text.literals import Literals, Token
 from kotrans.text.opaque_spans import opaque_spans
+from kotrans.translation.copies import Edit
 
 # Shape key: T target pieces, S source pieces.
 _LIKE = 0.6

@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from kotrans.assembly import Part, Prepared
 from kotrans.data.tokenizer import Vocabulary
 from kotrans.text.elongation import shorten
 from kotrans.text.normalization import legible, normalize
 from kotrans.text.passthrough import divide, has_korean
 from kotrans.text.sentence_splitter import split_sentences
+from kotrans.translation.postprocess import Part, Prepared
 
 
 class Unit(NamedTuple):

@@ -9,13 +9,13 @@ import torch
 from torch import Tensor
 
 from kotrans.config.schema import Copying, SearchConfig
-from kotrans.copies import Copy, with_symbols
-from kotrans.copying import KINDS, Source, copy_over
 from kotrans.data.tokenizer import Tokenizer
 from kotrans.search.hypotheses import Hypothesis
 from kotrans.text.literals import Literals, lost
 from kotrans.text.normalization import normalize
 from kotrans.text.passthrough import wrong_symbols
+from kotrans.translation.copies import Copy, with_symbols
+from kotrans.translation.source_copying import KINDS, Source, copy_over
 
 
 @dataclass(frozen=True)

@@ -12,11 +12,11 @@ from collections.abc import Iterator, Sequence
 from torch import Tensor
 
 from kotrans.config.schema import Copying
-from kotrans.copies import Copy, Edit, edited
-from kotrans.placing import Placed, insertion, likeness, places, surplus
 from kotrans.text.literals import Kind, Literals, Token, lost, times
 from kotrans.text.quantities import written
 from kotrans.text.subwords import owners_of, spelt, word_weights
+from kotrans.translation.copies import Copy, Edit, edited
+from kotrans.translation.placing import Placed, insertion, likeness, places, surplus
 
 KINDS: dict[Copying, frozenset[Kind]] = {
     "none": frozenset(),
