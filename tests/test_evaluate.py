@@ -9,7 +9,7 @@ import pytest
 import sacrebleu
 
 from kotrans.errors import DataError
-from kotrans.evaluate import Bucket, bleu, by_label, by_length, by_number, score, sentence_chrf
+from kotrans.evaluation.metrics import Bucket, bleu, by_label, by_length, by_number, score, sentence_chrf
 
 REFERENCES = [
     "I met my friend at the library yesterday.",
@@ -105,5 +105,5 @@ def test_a_line_that_makes_ter_slow_is_named(caplog: pytest.LogCaptureFixture) -
 
 
 def test_evaluation_needs_no_torch() -> None:
-    code = "import sys, kotrans.evaluate as e; e.score(['a'], ['a']); print('torch' in sys.modules)"
+    code = "import sys, kotrans.evaluation.metrics as e; e.score(['a'], ['a']); print('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\n"

@@ -21,7 +21,7 @@ from kotrans.cli.options import (
 from kotrans.errors import UsageError
 
 if TYPE_CHECKING:
-    from kotrans.pipeline.comparison import Comparison
+    from kotrans.evaluation.compare import Comparison
 
 
 def compare(
@@ -65,8 +65,8 @@ def compare(
 
 
 def _of_files(hypotheses: list[Path], source: Path | None, reference: Path) -> "Comparison":
-    from kotrans.pipeline.comparison import compare_files
-    from kotrans.pipeline.test_sets import files_as_test_set
+    from kotrans.evaluation.compare import compare_files
+    from kotrans.evaluation.test_sets import files_as_test_set
 
     if len(hypotheses) != 2:
         raise UsageError(f"give --hypothesis twice, not {len(hypotheses)} times")
@@ -82,7 +82,7 @@ def _of_runs(
     settings: list[str] | None,
     mirror: str | None,
 ) -> "Comparison":
-    from kotrans.pipeline.comparison import compare_runs
+    from kotrans.evaluation.compare import compare_runs
 
     if len(systems) != 2:
         raise UsageError(f"give two runs, or --hypothesis twice, not {len(systems)} runs; `kotrans runs` lists them")

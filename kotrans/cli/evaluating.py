@@ -23,9 +23,9 @@ from kotrans.cli.options import (
 from kotrans.errors import UsageError
 
 if TYPE_CHECKING:
-    from kotrans.evaluate import Scores
-    from kotrans.pipeline.evaluation import Evaluation
-    from kotrans.pipeline.test_sets import TestSet
+    from kotrans.evaluation.evaluate import Evaluation
+    from kotrans.evaluation.metrics import Scores
+    from kotrans.evaluation.test_sets import TestSet
     from kotrans.translation.model_loading import LoadedRuns
 
 
@@ -54,8 +54,8 @@ def evaluate(
     Scores by length, origin and rare words follow, and what is wrong: lost numbers and Latin words, loops, empty lines.
     The figures and the translations are also written into the run, if it is one and no exported model.
     """
-    from kotrans.pipeline.evaluation import evaluate_file, evaluate_run
-    from kotrans.pipeline.test_sets import files_as_test_set
+    from kotrans.evaluation.evaluate import evaluate_file, evaluate_run
+    from kotrans.evaluation.test_sets import files_as_test_set
 
     _check(reference, source or hypothesis, split or corpus)
     settings = with_split_sentences(settings, split_sentences)
@@ -80,7 +80,7 @@ def _check(reference: Path | None, other: Path | None, test_set: str | None) -> 
 
 
 def _with_origins(test_set: "TestSet", origin: Path | None) -> "TestSet":
-    from kotrans.pipeline.test_sets import with_origins
+    from kotrans.evaluation.test_sets import with_origins
 
     return with_origins(test_set, origin) if origin else test_set
 
@@ -138,7 +138,7 @@ def find_test_set(
 ) -> "TestSet":
     """Files if there are some, else a split of a corpus, else one of the run's own corpora."""
     from kotrans.cli.display import StageDisplay
-    from kotrans.pipeline.test_sets import files_as_test_set, split_of_config, split_of_corpus
+    from kotrans.evaluation.test_sets import files_as_test_set, split_of_config, split_of_corpus
 
     if files:
         return files_as_test_set(*files)

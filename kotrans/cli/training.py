@@ -37,8 +37,8 @@ def train(
     from kotrans.cli.display import StageDisplay, TrainingDisplay
     from kotrans.cli.evaluating import show
     from kotrans.data.stages import Silent
-    from kotrans.pipeline.evaluation import evaluate_run
-    from kotrans.pipeline.test_sets import held_out_splits, split_of_config
+    from kotrans.evaluation.evaluate import evaluate_run
+    from kotrans.evaluation.test_sets import held_out_splits, split_of_config
     from kotrans.pipeline.training import train
     from kotrans.translation.model_loading import load_runs
 

@@ -14,7 +14,7 @@ from kotrans.data.dataset import DatasetManifest, dataset_key
 from kotrans.data.prepare_corpus import CorpusManifest, corpus_key, prepare_corpus
 from kotrans.data.tokenizer import Tokenizer, TokenizerManifest, tokenizer_key, train_tokenizer
 from kotrans.errors import ConfigError, DataError
-from kotrans.quality.rarity import WORDS, word_counts
+from kotrans.evaluation.rarity import WORDS, word_counts
 from kotrans.runs.runs_folder import prepared_folder
 from kotrans.storage.files import content_key, read_bytes, stream_lines, write_json, write_problem
 from kotrans.storage.hash_cache import Digests

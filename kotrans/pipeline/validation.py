@@ -11,7 +11,7 @@ from kotrans.data.prepare_corpus import load_split
 from kotrans.data.stages import Prepared
 from kotrans.data.tokenizer import PAD
 from kotrans.errors import DataError, TrainingError
-from kotrans.evaluate import bleu
+from kotrans.evaluation.metrics import bleu
 from kotrans.model.incremental.search_model import SearchModel
 from kotrans.model.loss import TrainingLoss
 from kotrans.model.seq2seq import Seq2Seq

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator, Sequence
 
-from kotrans.quality.extremes import Judged
-from kotrans.quality.faults import Faults, Survival
-from kotrans.quality.significance import Compared, Interval
+from kotrans.evaluation.extremes import Judged
+from kotrans.evaluation.faults import Faults, Survival
+from kotrans.evaluation.significance import Compared, Interval
 from kotrans.report.tables import table
 
 _SURE = 0.05  # a difference with a lower p-value is marked

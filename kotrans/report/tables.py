@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 from kotrans.data.corpora import Listing
 from kotrans.data.prepare_corpus import CorpusManifest
-from kotrans.evaluate import Bucket
+from kotrans.evaluation.metrics import Bucket
 from kotrans.runs.run import Run
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from kotrans.quality.significance import paired_bootstrap
+from kotrans.evaluation.significance import paired_bootstrap
 from kotrans.storage.files import read_lines, write_lines
 from tests.tiny_run import TinyRun, kotrans
 

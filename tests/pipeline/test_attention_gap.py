@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from kotrans.pipeline.evaluation import evaluate_run
-from kotrans.pipeline.test_sets import files_as_test_set
+from kotrans.evaluation.evaluate import evaluate_run
+from kotrans.evaluation.test_sets import files_as_test_set
 from kotrans.runs.run import Run
 from kotrans.storage.files import write_lines
 from kotrans.translation.model_loading import load_runs

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kotrans.quality.faults import Faults, count_faults, is_loop, repeats
+from kotrans.evaluation.faults import Faults, count_faults, is_loop, repeats
 
 TEXT = st.text(alphabet="ab1,. -+_가나３Ａ", max_size=30)
 LINES = st.lists(st.tuples(TEXT, TEXT, TEXT), min_size=1, max_size=5)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from kotrans.errors import DataError
-from kotrans.quality.significance import paired_bootstrap
+from kotrans.evaluation.significance import paired_bootstrap
 from kotrans.storage.files import write_lines
 
 _WORDS = [

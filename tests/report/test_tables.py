@@ -3,7 +3,7 @@
 from typing import Any
 
 from kotrans.data.prepare_corpus import CorpusManifest, CorpusReport
-from kotrans.evaluate import Bucket
+from kotrans.evaluation.metrics import Bucket
 from kotrans.report.tables import buckets_table, cleaning_examples, cleaning_table, shown_width, table
 
 

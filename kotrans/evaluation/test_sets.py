@@ -9,7 +9,7 @@ from kotrans.data.dataset import dataset_key
 from kotrans.data.prepare_corpus import CorpusManifest, load_split
 from kotrans.data.stages import Reporter, clean
 from kotrans.errors import DataError
-from kotrans.evaluate import check_lines
+from kotrans.evaluation.metrics import check_lines
 from kotrans.storage.files import read_lines
 from kotrans.translation.model_loading import LoadedRuns
 

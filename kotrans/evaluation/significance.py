@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from kotrans.evaluate import check_lines
+from kotrans.evaluation.metrics import check_lines
 
 
 @dataclass(frozen=True)

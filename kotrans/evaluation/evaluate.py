@@ -13,12 +13,12 @@ from kotrans.data.dataset import DatasetManifest
 from kotrans.data.prepare_corpus import CorpusManifest
 from kotrans.data.stages import training_words
 from kotrans.errors import DataError
-from kotrans.evaluate import Bucket, Scores, by_label, by_length, check_lines, score, sentence_chrf
-from kotrans.pipeline.test_sets import TestSet, was_trained_on
-from kotrans.quality.extremes import Judged, highest, judged, lowest
-from kotrans.quality.faults import Faults, count_faults
-from kotrans.quality.rarity import by_rarest_word
-from kotrans.quality.seen import seen_pairs
+from kotrans.evaluation.extremes import Judged, highest, judged, lowest
+from kotrans.evaluation.faults import Faults, count_faults
+from kotrans.evaluation.metrics import Bucket, Scores, by_label, by_length, check_lines, score, sentence_chrf
+from kotrans.evaluation.rarity import by_rarest_word
+from kotrans.evaluation.seen import seen_pairs
+from kotrans.evaluation.test_sets import TestSet, was_trained_on
 from kotrans.runs.run import Run, now
 from kotrans.runs.runs_folder import prepared_folder
 from kotrans.storage.files import content_key, disk_errors, read_lines, sha256, stream_lines, write_json, write_lines

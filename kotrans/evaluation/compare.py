@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from kotrans import __version__
-from kotrans.evaluate import sentence_chrf
-from kotrans.pipeline.evaluation import evaluate_run, read_hypotheses, training_corpus, written_hypotheses
-from kotrans.pipeline.test_sets import TestSet
-from kotrans.quality.extremes import Judged, highest, judged
-from kotrans.quality.faults import Faults, count_faults
-from kotrans.quality.significance import Compared, paired_bootstrap
+from kotrans.evaluation.evaluate import evaluate_run, read_hypotheses, training_corpus, written_hypotheses
+from kotrans.evaluation.extremes import Judged, highest, judged
+from kotrans.evaluation.faults import Faults, count_faults
+from kotrans.evaluation.metrics import sentence_chrf
+from kotrans.evaluation.significance import Compared, paired_bootstrap
+from kotrans.evaluation.test_sets import TestSet
 from kotrans.text.normalization import normalize
 from kotrans.translation.model_loading import LoadedRuns
 

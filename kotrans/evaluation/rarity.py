@@ -4,7 +4,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
-from kotrans.evaluate import Bucket, by_number
+from kotrans.evaluation.metrics import Bucket, by_number
 
 _WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")  # letters, and apostrophes between them
 WORDS = 1  # what a word is: raise it when that changes, so that words are counted again

@@ -1,1 +1,0 @@
-"""What is good and bad in translations, beyond the three scores."""
