@@ -12,7 +12,7 @@ config = typer.Typer(no_args_is_help=True, help="Look at a config, or at everyth
 
 def runs() -> None:
     """List the runs: status, updates, best dev BLEU, size and date."""
-    from kotrans.report.tables import runs_table
+    from kotrans.report.text_table import runs_table
     from kotrans.runs.default_run import warning_of_better_run
     from kotrans.runs.runs_folder import all_runs, find_run, runs_folder
 
@@ -26,7 +26,7 @@ def runs() -> None:
 def corpora() -> None:
     """List the public corpora: name, pairs, licence, present or not."""
     from kotrans.data.corpora import Library
-    from kotrans.report.tables import corpora_table
+    from kotrans.report.text_table import corpora_table
 
     typer.echo(corpora_table(Library().listings()))
 

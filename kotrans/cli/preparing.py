@@ -39,7 +39,7 @@ def clean(config: ConfigPath = None, settings: Settings = None, mirror: Mirror =
     """Stage 2: clean and split the corpora, counting what is dropped."""
     from kotrans.cli.display import StageDisplay
     from kotrans.data.stages import clean
-    from kotrans.report.tables import cleaning_examples, cleaning_table, files_table
+    from kotrans.report.text_table import cleaning_examples, cleaning_table, files_table
 
     _, manifest = clean(find_config(config, settings), StageDisplay(), find_library(mirror))
     typer.echo(cleaning_table(manifest))

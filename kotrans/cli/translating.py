@@ -211,7 +211,7 @@ def write_attention_on_the_way(path: Path | None, translations: "Iterator[Transl
     """Passes the translations on, writing their attention if a path is given."""
     if path is None:
         return translations
-    from kotrans.report.attention import write_attention
+    from kotrans.report.attention_text import write_attention
 
     return write_attention(path, translations)
 

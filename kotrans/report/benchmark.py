@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from kotrans.bench.figures import Benchmark, Memory, Search
-from kotrans.report.tables import table
+from kotrans.report.text_table import table
 
 
 def benchmark_table(benchmark: Benchmark) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from kotrans.errors import CheckpointError, DataError, UsageError
-from kotrans.report.pictures import check_picture, drawing, save
+from kotrans.report.style import check_picture, drawing, save
 from kotrans.runs.run import Run
 from kotrans.storage.files import stream_lines
 

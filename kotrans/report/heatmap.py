@@ -50,7 +50,7 @@ def draw(
     their mean. Raises UsageError for another file type, KotransError if there is no font with Korean.
     """
     from kotrans.report.fonts import drawable
-    from kotrans.report.pictures import check_picture, drawing, save
+    from kotrans.report.style import check_picture, drawing, save
 
     check_picture(path)
     values = _checked(source_pieces, target_pieces, weights)

@@ -19,7 +19,7 @@ from kotrans.data.corpora import Library
 from kotrans.data.formats.reading import read_pairs
 from kotrans.data.prepare_corpus import CorpusManifest, corpus_key, load_split, prepare_corpus
 from kotrans.errors import ConfigError, DataError
-from kotrans.report.tables import files_table
+from kotrans.report.text_table import files_table
 from kotrans.storage.files import read_lines
 
 if sys.version_info >= (3, 14):

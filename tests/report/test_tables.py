@@ -4,7 +4,7 @@ from typing import Any
 
 from kotrans.data.prepare_corpus import CorpusManifest, CorpusReport
 from kotrans.evaluation.metrics import Bucket
-from kotrans.report.tables import buckets_table, cleaning_examples, cleaning_table, shown_width, table
+from kotrans.report.text_table import buckets_table, cleaning_examples, cleaning_table, shown_width, table
 
 
 def test_columns_stand_under_each_other_in_korean_too() -> None:

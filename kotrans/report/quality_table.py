@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from kotrans.evaluation.extremes import Judged
 from kotrans.evaluation.faults import Faults, Survival
 from kotrans.evaluation.significance import Compared, Interval
-from kotrans.report.tables import table
+from kotrans.report.text_table import table
 
 _SURE = 0.05  # a difference with a lower p-value is marked
 

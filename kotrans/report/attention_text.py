@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from kotrans.errors import ModelError, UsageError
-from kotrans.report.alignment import pharaoh
 from kotrans.report.heatmap import attention_record, draw, numbered
+from kotrans.report.word_alignment import pharaoh
 from kotrans.storage.files import new_file
 from kotrans.translation.postprocess import Translation
 
