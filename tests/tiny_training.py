@@ -20,12 +20,12 @@ from kotrans.config.schema import Config
 from kotrans.data.stages import Silent, prepare
 from kotrans.model.build import build_model
 from kotrans.model.seq2seq import Seq2Seq
-from kotrans.pipeline.training import train, training_batches
 from kotrans.runs.run import Run, RunRecord
 from kotrans.storage.files import write_lines
-from kotrans.trainer.events import DevFigures, Event, Listener, Updated
-from kotrans.trainer.limits import Outcome
-from kotrans.trainer.loop import Trainer
+from kotrans.training.events import DevFigures, Event, Listener, Updated
+from kotrans.training.limits import Outcome
+from kotrans.training.loop import Trainer
+from kotrans.training.train import train, training_batches
 
 if sys.platform != "win32":
     import resource

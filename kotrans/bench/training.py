@@ -16,8 +16,8 @@ from kotrans.model.flops import FlopRates, flop_rates
 from kotrans.model.seq2seq import Seq2Seq
 from kotrans.parallel.shards import Shares
 from kotrans.runs.schedule import learning_rate
-from kotrans.trainer.optimization import build_optimizer
-from kotrans.trainer.update import run_update
+from kotrans.training.optimizer import build_optimizer
+from kotrans.training.update import run_update
 
 _WARM_UP = 2  # updates that are not counted: the libraries choose and make their kernels in them
 

@@ -9,7 +9,7 @@ import typer
 from tqdm import tqdm
 
 from kotrans.data.stages import Stage
-from kotrans.trainer.events import Event, Updated, Validated
+from kotrans.training.events import Event, Updated, Validated
 
 _LINE_EVERY = 10.0  # seconds between plain lines of training
 _DRAWN_EVERY = 0.2  # seconds between states of the bar

@@ -14,9 +14,9 @@ from kotrans.errors import KotransError
 if TYPE_CHECKING:
     from kotrans.config.schema import Config
     from kotrans.parallel.distributed import World
-    from kotrans.pipeline.training import Beginning
     from kotrans.runs.run import Run
-    from kotrans.trainer.limits import Outcome
+    from kotrans.training.limits import Outcome
+    from kotrans.training.train import Beginning
 
 
 def train(
@@ -39,7 +39,7 @@ def train(
     from kotrans.data.stages import Silent
     from kotrans.evaluation.evaluate import evaluate_run
     from kotrans.evaluation.test_sets import held_out_splits, split_of_config
-    from kotrans.pipeline.training import train
+    from kotrans.training.train import train
     from kotrans.translation.model_loading import load_runs
 
     stages = StageDisplay()
@@ -141,8 +141,8 @@ def _run_and_config(
 def _resumed(config: Path | None, settings: list[str] | None, name: str | None) -> "tuple[Run, Config]":
     """The run to go on with and its config, with what the command changes of it."""
     from kotrans.config.loading import load_config
-    from kotrans.pipeline.training import resumed_config
     from kotrans.runs.runs_folder import find_run
+    from kotrans.training.train import resumed_config
 
     wanted = find_config(config, settings).name if config and not name else None
     run = find_run(name, unfinished=True, config=wanted)

@@ -28,9 +28,9 @@ from kotrans.model.build import build_model
 from kotrans.model.kernels.products import multiplies_int8
 from kotrans.model.seq2seq import Seq2Seq
 from kotrans.parallel.device import pick_device, pick_precision, pick_training_precision, set_threads
-from kotrans.pipeline.training import training_batches
 from kotrans.runs.run import now
 from kotrans.runs.runs_folder import prepared_folder
+from kotrans.training.train import training_batches
 
 _BEAMS = (1, 5)
 _SENTENCES = 1024

@@ -18,7 +18,7 @@ from kotrans.data.prefetch import Prefetched
 from kotrans.data.tokenizer import PAD
 from kotrans.model.build import build_model
 from kotrans.model.flops import flop_rates
-from kotrans.trainer.update import run_update
+from kotrans.training.update import run_update
 from tests.tiny_training import tiny_config
 
 CPU = torch.device("cpu")

@@ -6,7 +6,7 @@ import re
 import pytest
 
 from kotrans.cli.display import StageDisplay, TrainingDisplay
-from kotrans.trainer.events import DevFigures, Sample, Updated, Validated
+from kotrans.training.events import DevFigures, Sample, Updated, Validated
 from tests.tiny_run import TinyRun
 
 

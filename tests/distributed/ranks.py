@@ -14,7 +14,7 @@ from kotrans.parallel.distributed import World, join
 
 # Every rank is forked from a process that has imported what takes seconds.
 _PROCESSES = multiprocessing.get_context("forkserver")
-_PROCESSES.set_forkserver_preload(["kotrans.pipeline.training", "tests.tiny_training", __name__])
+_PROCESSES.set_forkserver_preload(["kotrans.training.train", "tests.tiny_training", __name__])
 
 
 def in_ranks(size: int, act: Callable[..., Any], *arguments: Any, local_size: int | None = None) -> list[Any]:

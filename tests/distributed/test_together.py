@@ -17,10 +17,10 @@ from kotrans.config.schema import Config
 from kotrans.data.stages import Silent
 from kotrans.errors import DataError, PeerError, TrainingError
 from kotrans.parallel.distributed import World, join
-from kotrans.pipeline.training import train
 from kotrans.runs.run import Run, RunRecord
 from kotrans.storage.files import write_lines, write_text
-from kotrans.trainer.limits import Outcome
+from kotrans.training.limits import Outcome
+from kotrans.training.train import train
 from tests.distributed.ranks import in_processes, in_ranks
 from tests.tiny_run import Result, kotrans
 from tests.tiny_training import (

@@ -15,8 +15,8 @@ from kotrans.errors import TrainingError
 from kotrans.model.build import build_model
 from kotrans.parallel.distributed import ALONE, World
 from kotrans.parallel.shards import Shares
-from kotrans.trainer.starting import take_over_weights
-from kotrans.trainer.update import run_update
+from kotrans.training.resume import take_over_weights
+from kotrans.training.update import run_update
 from tests.distributed.ranks import in_ranks
 from tests.tiny_training import tiny_config
 

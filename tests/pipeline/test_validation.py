@@ -13,11 +13,11 @@ from kotrans.data.stages import Prepared, Silent, prepare
 from kotrans.errors import DataError
 from kotrans.model.build import build_model
 from kotrans.model.seq2seq import Seq2Seq
-from kotrans.pipeline.validation import Validation
 from kotrans.runs.run import Run
 from kotrans.storage.files import write_lines
-from kotrans.trainer.events import DevFigures, Event, Updated, Validated
-from kotrans.trainer.loop import Trainer
+from kotrans.training.events import DevFigures, Event, Updated, Validated
+from kotrans.training.loop import Trainer
+from kotrans.training.validation import Validation
 from kotrans.translation.postprocess import Prepared as PreparedLine
 from kotrans.translation.translator import BatchTranslator
 from tests.tiny_training import build_trainer, final_state, tiny_config, train_tiny, write_numbers

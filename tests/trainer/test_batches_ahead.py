@@ -10,7 +10,7 @@ import pytest
 from kotrans.data.batching import Batch, Batches, Position
 from kotrans.errors import DataError
 from kotrans.runs.run import Run
-from kotrans.trainer.events import Event, Updated
+from kotrans.training.events import Event, Updated
 from tests.tiny_training import build_trainer, scripted, stop_at, tiny_config
 
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from kotrans.runs.run import Run
-from kotrans.trainer.events import DevFigures
+from kotrans.training.events import DevFigures
 from tests.tiny_training import build_trainer, final_state, scripted, tiny_config
 
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from kotrans.config.schema import TrainingConfig
 from kotrans.runs.run import Run
 from kotrans.runs.schedule import learning_rate, plan_cooldown
-from kotrans.trainer.events import Event, Saved, Updated
+from kotrans.training.events import Event, Saved, Updated
 from tests.tiny_training import assert_same_training, metrics, tiny_config, train_tiny
 
 TRAINING: dict[str, Any] = {
@@ -29,7 +29,7 @@ class Clock:
         self.seconds = seconds
         self.stop_at: int | None = None
         fake = SimpleNamespace(monotonic=lambda: self.now, perf_counter=time.perf_counter)
-        patch.setattr("kotrans.trainer.loop.time", fake)
+        patch.setattr("kotrans.training.loop.time", fake)
 
     def __call__(self, event: Event) -> None:
         if isinstance(event, Updated):

@@ -12,7 +12,7 @@ from kotrans.errors import CheckpointError
 from kotrans.runs.checkpoint import verify
 from kotrans.runs.run import Run
 from kotrans.storage.files import write_text
-from kotrans.trainer.events import Event, Saved
+from kotrans.training.events import Event, Saved
 from tests.tiny_run import kotrans
 from tests.tiny_training import files_of_at_most, silent, tiny_config, train_tiny
 

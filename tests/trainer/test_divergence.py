@@ -8,8 +8,8 @@ import torch
 
 from kotrans.errors import TrainingError
 from kotrans.runs.run import Run
-from kotrans.trainer.divergence import DivergenceCheck
-from kotrans.trainer.events import Event, Updated
+from kotrans.training.divergence import DivergenceCheck
+from kotrans.training.events import Event, Updated
 from tests.tiny_run import kotrans, write_config, write_pairs
 from tests.tiny_training import build_trainer, scripted, tiny_config, train_tiny
 

@@ -15,8 +15,8 @@ from kotrans.runs import run as runs_module
 from kotrans.runs.checkpoint import verify
 from kotrans.runs.run import Run
 from kotrans.storage.files import write_text
-from kotrans.trainer.events import Event, Saved
-from kotrans.trainer.loop import Trainer
+from kotrans.training.events import Event, Saved
+from kotrans.training.loop import Trainer
 from tests.tiny_training import (
     assert_same_training,
     build_trainer,

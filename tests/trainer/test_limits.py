@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from kotrans.runs.run import Run
-from kotrans.trainer.events import Event, Saved, Updated
-from kotrans.trainer.limits import Outcome
+from kotrans.training.events import Event, Saved, Updated
+from kotrans.training.limits import Outcome
 from tests.tiny_training import build_trainer, metrics, scripted, tiny_config, train_tiny
 
 
@@ -117,7 +117,7 @@ def test_minutes_end_training_and_count_from_the_start_of_the_run(
             signal.raise_signal(signal.SIGTERM)
 
     fake = SimpleNamespace(monotonic=lambda: clock, perf_counter=time.perf_counter)
-    monkeypatch.setattr("kotrans.trainer.loop.time", fake)
+    monkeypatch.setattr("kotrans.training.loop.time", fake)
     config = tiny_config(text, training={"max_updates": 1000, "max_minutes": 1}, validation={"every": 100})
     whole, stopped = Run(runs / "whole"), Run(runs / "stopped")
     outcome = train_tiny(config, whole, listen)
@@ -133,7 +133,7 @@ def test_time_that_runs_out_while_a_checkpoint_is_written_leaves_no_update_witho
 ) -> None:
     clock = 0.0
     monkeypatch.setattr(
-        "kotrans.trainer.loop.time", SimpleNamespace(monotonic=lambda: clock, perf_counter=time.perf_counter)
+        "kotrans.training.loop.time", SimpleNamespace(monotonic=lambda: clock, perf_counter=time.perf_counter)
     )
 
     def listen(event: Event) -> None:

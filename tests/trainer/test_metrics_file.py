@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from kotrans.report.metrics import MetricsFile
 from kotrans.runs.run import Run
-from kotrans.trainer.events import DevFigures, Saved, Updated, Validated
+from kotrans.training.events import DevFigures, Saved, Updated, Validated
+from kotrans.training.metrics_log import MetricsFile
 from tests.tiny_training import metrics, tiny_config, train_tiny
 
 UPDATED = Updated(3, 1, 2.5, 9.0, 100, 0.5, 0.001, 1.5, 0.25)

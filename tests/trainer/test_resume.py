@@ -14,11 +14,11 @@ from kotrans.config.schema import Config
 from kotrans.data import build_dataset as encoding
 from kotrans.errors import CheckpointError, ConfigError
 from kotrans.model.seq2seq import Seq2Seq
-from kotrans.pipeline.training import resumed_config
 from kotrans.runs.run import Run
 from kotrans.storage.files import write_lines
-from kotrans.trainer.events import DevFigures, Event, Saved, Updated, Validated
-from kotrans.trainer.starting import last_whole_checkpoint
+from kotrans.training.events import DevFigures, Event, Saved, Updated, Validated
+from kotrans.training.resume import last_whole_checkpoint
+from kotrans.training.train import resumed_config
 from tests.tiny_training import (
     assert_same_training,
     build_trainer,

@@ -8,7 +8,7 @@ import pytest
 from kotrans.errors import CheckpointError
 from kotrans.runs.run import Run
 from kotrans.runs.runs_folder import new_run
-from kotrans.trainer.events import Event, Saved, Updated, Validated
+from kotrans.training.events import Event, Saved, Updated, Validated
 from tests.tiny_training import stop_at, tiny_config, train_tiny
 
 

@@ -11,7 +11,7 @@ import pytest
 from kotrans.errors import CheckpointError, DamagedError
 from kotrans.runs.checkpoint import verify
 from kotrans.runs.run import Run
-from kotrans.trainer.starting import last_whole_checkpoint
+from kotrans.training.resume import last_whole_checkpoint
 from tests.tiny_training import assert_same_training, stop_at, tiny_config, train_tiny
 
 

@@ -27,14 +27,14 @@ from kotrans.runs.checkpoint_names import checkpoint_name
 from kotrans.runs.progress import Progress
 from kotrans.runs.run import Run, Status
 from kotrans.runs.schedule import learning_rate, plan_cooldown
-from kotrans.trainer.best import after_validation, is_outdated, with_best, without_best
-from kotrans.trainer.divergence import DivergenceCheck, check_finite
-from kotrans.trainer.events import DevFigures, Event, Listener, Saved, Updated, Validated
-from kotrans.trainer.fallback import Fallback
-from kotrans.trainer.limits import Outcome, reached_limit, share_done
-from kotrans.trainer.optimization import build_optimizer, start_average, update_average, weights_of
-from kotrans.trainer.starting import continued, last_whole_checkpoint, weights_of_best
-from kotrans.trainer.update import UpdateResult, run_update
+from kotrans.training.best import after_validation, is_outdated, with_best, without_best
+from kotrans.training.divergence import DivergenceCheck, check_finite
+from kotrans.training.events import DevFigures, Event, Listener, Saved, Updated, Validated
+from kotrans.training.fallback import Fallback
+from kotrans.training.limits import Outcome, reached_limit, share_done
+from kotrans.training.optimizer import build_optimizer, start_average, update_average, weights_of
+from kotrans.training.resume import continued, last_whole_checkpoint, weights_of_best
+from kotrans.training.update import UpdateResult, run_update
 
 logger = logging.getLogger(__name__)
 

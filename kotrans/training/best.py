@@ -5,7 +5,7 @@ from dataclasses import replace
 from kotrans.config.schema import Config
 from kotrans.runs.progress import Progress
 from kotrans.storage.files import content_key
-from kotrans.trainer.events import DevFigures
+from kotrans.training.events import DevFigures
 
 
 def measured_with(config: Config) -> str:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Self
 
 from kotrans.errors import ConfigError
 from kotrans.storage.files import disk_errors
-from kotrans.trainer.events import Event, Updated, Validated
+from kotrans.training.events import Event, Updated, Validated
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter

@@ -17,7 +17,7 @@ from kotrans.model.loss import TrainingLoss
 from kotrans.model.seq2seq import Seq2Seq
 from kotrans.parallel.distributed import ALONE, World
 from kotrans.text.normalization import normalize
-from kotrans.trainer.events import DevFigures, Sample
+from kotrans.training.events import DevFigures, Sample
 from kotrans.translation.translator import BatchTranslator
 
 

@@ -20,7 +20,7 @@ from kotrans.model.seq2seq import Seq2Seq
 from kotrans.parallel.distributed import ALONE, World
 from kotrans.parallel.out_of_memory import memory_errors
 from kotrans.parallel.shards import Shares
-from kotrans.trainer.divergence import DivergedError
+from kotrans.training.divergence import DivergedError
 
 Phase = Literal["forward", "backward", "gradients", "optimizer"]
 

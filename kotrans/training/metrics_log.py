@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from kotrans.storage.files import disk_errors, write_lines
-from kotrans.trainer.events import Event, Saved, Updated
+from kotrans.training.events import Event, Saved, Updated
 
 _UNHARMED = "make room and go on with --resume"
 

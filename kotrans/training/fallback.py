@@ -6,7 +6,7 @@ from contextlib import contextmanager, suppress
 from kotrans.errors import CheckpointError, TrainingError
 from kotrans.runs.checkpoint_names import update_of
 from kotrans.runs.run import Run
-from kotrans.trainer.divergence import DivergenceCheck
+from kotrans.training.divergence import DivergenceCheck
 
 
 class Fallback:

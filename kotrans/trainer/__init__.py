@@ -1,1 +1,0 @@
-"""The training loop: update, validate, save, stop. It reports by events; how to validate comes in as a function."""
