@@ -42,7 +42,7 @@ def export(
     """
     if len(names) > 2:
         raise UsageError(f"export takes [RUN] OUT, but there are {len(names)} names; quote those with blanks")
-    from kotrans.pipeline.exporting import export
+    from kotrans.export.export import export
     from kotrans.translation.model_loading import find_model
 
     found = find_model(names[0] if len(names) == 2 else "")
