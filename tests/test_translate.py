@@ -13,7 +13,7 @@ from kotrans.config.schema import SearchConfig
 from kotrans.errors import ModelError, UsageError
 from kotrans.search.beam import search
 from kotrans.search.hypotheses import Hypothesis
-from kotrans.serve.answers import attention_of_parts
+from kotrans.serve.responses import attention_of_parts
 from kotrans.storage.files import read_lines
 from kotrans.text.normalization import normalize
 from kotrans.text.subwords import word_text

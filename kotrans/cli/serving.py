@@ -64,8 +64,8 @@ def _builder(found: "FoundRuns", token: str | None) -> "Callable[[frozenset[str]
 
     A model that processes load for themselves is let go here.
     """
-    from kotrans.serve.app import build_app
-    from kotrans.serve.translating import start_of, without_model
+    from kotrans.serve.application import build_app
+    from kotrans.serve.worker import start_of, without_model
 
     loaded, serving = found.load(), found.config.serve
     model, translator = " + ".join(loaded.names), loaded.translator

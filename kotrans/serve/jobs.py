@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import NamedTuple
 
-from kotrans.serve.answers import FoundLine
+from kotrans.serve.responses import FoundLine
 from kotrans.translation.postprocess import Prepared
 
 

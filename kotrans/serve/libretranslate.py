@@ -4,8 +4,8 @@ import html
 import re
 from collections.abc import Iterator, Sequence
 
-from kotrans.serve.answers import FoundLine
-from kotrans.serve.messages import Detected, Language, LibreRequest, LibreResponse
+from kotrans.serve.responses import FoundLine
+from kotrans.serve.schemas import Detected, Language, LibreRequest, LibreResponse
 from kotrans.text.line_breaks import SplitText
 from kotrans.text.normalization import is_hangul
 

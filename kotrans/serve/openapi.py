@@ -6,7 +6,7 @@ from fastapi import FastAPI, Security
 from fastapi.security import HTTPBearer
 
 from kotrans.config.serving import ServeConfig
-from kotrans.serve.messages import LibreRequest, Problem, TranslateRequest
+from kotrans.serve.schemas import LibreRequest, Problem, TranslateRequest
 
 _STATUSES = {
     400: "The body cannot be read, or a language is not supported.",

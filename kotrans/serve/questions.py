@@ -8,8 +8,8 @@ from typing import Any, Literal, TypeVar
 from pydantic import ValidationError
 
 from kotrans.serve.bodies import FormFields
-from kotrans.serve.messages import LibreRequest, Message, TranslateRequest
 from kotrans.serve.refusals import Refused, shortened
+from kotrans.serve.schemas import LibreRequest, Message, TranslateRequest
 
 Asked = TypeVar("Asked", bound=Message)
 _PROBLEMS_TOLD = 3  # of a body that may have as many as it has bytes

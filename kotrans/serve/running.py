@@ -7,7 +7,7 @@ from itertools import count
 
 from kotrans.errors import DataError
 from kotrans.serve.jobs import Job, Line
-from kotrans.serve.translating import Translating, Wanted, is_out_of_memory
+from kotrans.serve.worker import Translating, Wanted, is_out_of_memory
 from kotrans.translation.continuous_batching import Asked
 
 

@@ -13,13 +13,13 @@ from starlette.types import Receive, Scope, Send
 from kotrans.config.serving import ServeConfig
 from kotrans.errors import DataError, ModelError
 from kotrans.serve.admission import Admission, Admitted
-from kotrans.serve.answers import FoundLine, join_lines, response_json
-from kotrans.serve.batcher import Batcher, Full
 from kotrans.serve.bodies import read_body
 from kotrans.serve.jobs import Job
 from kotrans.serve.libretranslate import escaped, libre_response, split_html
 from kotrans.serve.questions import Question, read_question
+from kotrans.serve.queue import Batcher, Full
 from kotrans.serve.refusals import Refused
+from kotrans.serve.responses import FoundLine, join_lines, response_json
 from kotrans.text.line_breaks import split_lines
 from kotrans.translation.translator import BatchTranslator
 

@@ -8,9 +8,9 @@ from functools import partial
 import httpx
 
 from kotrans.config.serving import ServeConfig
-from kotrans.serve.app import build_app
+from kotrans.serve.application import build_app
 from kotrans.serve.server import host_names, listen, server_of, url
-from kotrans.serve.translating import Here, Translating
+from kotrans.serve.worker import Here, Translating
 from tests.held_translator import SECONDS, Held
 
 MEMORY = 100_000_000

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from kotrans.serve.messages import Problem
+from kotrans.serve.schemas import Problem
 from tests.serve.conftest import Service, serving
 from tests.tiny_run import TinyRun
 

@@ -9,9 +9,9 @@ from functools import partial
 import pytest
 
 from kotrans.errors import DataError
-from kotrans.serve.batcher import Batcher, Full
 from kotrans.serve.jobs import Job
-from kotrans.serve.translating import Here
+from kotrans.serve.queue import Batcher, Full
+from kotrans.serve.worker import Here
 from tests.held_translator import SECONDS, STEPS, Held, prepared
 
 MEMORY = 100_000_000

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kotrans.serve.messages import Problem, TranslateResponse
+from kotrans.serve.schemas import Problem, TranslateResponse
 from tests.serve.conftest import Service
 
 MANY = json.dumps({"text": ["저는 새 나무를 봅니다."] * 100, "attention": "all", "beam": 4, "n_best": 4}).encode()

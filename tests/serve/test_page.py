@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from kotrans.serve.messages import Attention, TranslateResponse
+from kotrans.serve.schemas import Attention, TranslateResponse
 from tests.serve.conftest import Service
 
 if TYPE_CHECKING:

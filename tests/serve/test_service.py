@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from kotrans.serve.messages import Problem, TranslateResponse
+from kotrans.serve.schemas import Problem, TranslateResponse
 from kotrans.storage.files import read_lines
 from kotrans.translation.model_loading import load_runs
 from kotrans.translation.translator import BatchTranslator

@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 
 from kotrans.errors import DataError
 from kotrans.serve.bodies import read_body
-from kotrans.serve.messages import Problem
 from kotrans.serve.refusals import Refused
+from kotrans.serve.schemas import Problem
 from kotrans.serve.server import is_loopback
-from kotrans.serve.translating import Found, Here, Wanted, is_out_of_memory
+from kotrans.serve.worker import Found, Here, Wanted, is_out_of_memory
 from tests.held_translator import SECONDS, Held
 from tests.serve.light import MEMORY, client, light_service
 

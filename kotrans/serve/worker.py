@@ -10,7 +10,7 @@ from typing import NamedTuple, Protocol
 import torch
 
 from kotrans.parallel.process_pool import Worker
-from kotrans.serve.answers import FoundLine, found_line
+from kotrans.serve.responses import FoundLine, found_line
 from kotrans.translation.continuous_batching import Asked, ContinuousTranslator
 from kotrans.translation.translator import BatchTranslator
 

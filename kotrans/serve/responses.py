@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
-from kotrans.serve.messages import Attention
+from kotrans.serve.schemas import Attention
 from kotrans.text.line_breaks import SplitText
 from kotrans.text.subwords import word_spans, word_text, word_weights
 from kotrans.translation.copies import words_copied

@@ -8,10 +8,10 @@ from types import TracebackType
 from typing import Self
 
 from kotrans.parallel.fair_queue import FairQueue
-from kotrans.serve.answers import FoundLine
 from kotrans.serve.jobs import Job, Line
+from kotrans.serve.responses import FoundLine
 from kotrans.serve.running import Running
-from kotrans.serve.translating import Translating
+from kotrans.serve.worker import Translating
 from kotrans.translation.postprocess import Prepared
 
 _MOST_LINES = 2  # times the size of a batch, in a thread that is full, for requests that have nothing running yet

@@ -13,19 +13,19 @@ from starlette.types import ASGIApp
 import kotrans
 from kotrans.config.schema import SearchConfig
 from kotrans.config.serving import ServeConfig
-from kotrans.serve.batcher import Batcher
 from kotrans.serve.bodies import read_body
-from kotrans.serve.counters import Counted, Counters
-from kotrans.serve.guard import Guard
 from kotrans.serve.libretranslate import LANGUAGES, detect
 from kotrans.serve.loop_errors import tell_once
-from kotrans.serve.messages import Detected, Health, Language, LibreResponse, TranslateResponse
+from kotrans.serve.middleware import Guard
 from kotrans.serve.openapi import body_of, described, limits_of, problems, secured
 from kotrans.serve.page import load_page
+from kotrans.serve.prometheus import Counted, Counters
 from kotrans.serve.questions import libre_request
+from kotrans.serve.queue import Batcher
 from kotrans.serve.refusals import Refused, shortened
-from kotrans.serve.translating import Translating
+from kotrans.serve.schemas import Detected, Health, Language, LibreResponse, TranslateResponse
 from kotrans.serve.translation_route import TranslationRoute
+from kotrans.serve.worker import Translating
 from kotrans.translation.translator import BatchTranslator
 
 _PROMETHEUS = "text/plain; version=0.0.4; charset=utf-8"
