@@ -7,7 +7,7 @@ from torch.profiler import ProfilerActivity, profile
 
 from kotrans.bench.clock import rounds
 from kotrans.bench.figures import Part, Peak, Profile
-from kotrans.bench.training import TrainingBench
+from kotrans.bench.training_speed import TrainingBench
 
 PRODUCTS = "matrix products"
 KERNELS = "recurrent kernels"

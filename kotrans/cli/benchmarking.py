@@ -51,9 +51,9 @@ def bench(
     """
     import json
 
+    from kotrans.bench.benchmark import bench
+    from kotrans.bench.report import benchmark_table, load_warning
     from kotrans.cli.display import StageDisplay
-    from kotrans.pipeline.benchmark import bench
-    from kotrans.report.benchmark import benchmark_table, load_warning
 
     found = bench(
         find_config(config, settings),

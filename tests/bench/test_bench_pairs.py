@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from kotrans.bench.pairs import SyntheticPairs
+from kotrans.bench.random_pairs import SyntheticPairs
 from kotrans.data.tokenizer import EOS, PAD, UNK
 from tests.tiny_training import tiny_config
 

@@ -6,7 +6,6 @@ import pytest
 import torch
 
 from kotrans.bench.figures import Peak
-from kotrans.bench.pairs import SyntheticPairs
 from kotrans.bench.profile import (
     COPIES,
     KERNELS,
@@ -18,7 +17,8 @@ from kotrans.bench.profile import (
     measure_profile,
     profile_of,
 )
-from kotrans.bench.training import TrainingBench
+from kotrans.bench.random_pairs import SyntheticPairs
+from kotrans.bench.training_speed import TrainingBench
 from kotrans.config.loading import check_config
 from kotrans.data.prefetch import Prefetched
 from kotrans.model.build import build_model

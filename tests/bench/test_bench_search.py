@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from kotrans.bench.pairs import SyntheticPairs
-from kotrans.bench.search import GivenLengths, measure_search
+from kotrans.bench.random_pairs import SyntheticPairs
+from kotrans.bench.translation_speed import GivenLengths, measure_search
 from kotrans.config.schema import SearchConfig
 from kotrans.data.batching import pad
 from kotrans.data.tokenizer import PAD

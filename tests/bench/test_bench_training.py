@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from kotrans.bench.figures import Peak
-from kotrans.bench.pairs import SyntheticPairs
-from kotrans.bench.training import TrainingBench, compare, phases
+from kotrans.bench.random_pairs import SyntheticPairs
+from kotrans.bench.training_speed import TrainingBench, compare, phases
 from kotrans.config.schema import Config
 from kotrans.data.batching import Batch
 from kotrans.data.prefetch import Prefetched
@@ -38,7 +38,7 @@ class Seen:
 @pytest.fixture
 def seen(monkeypatch: pytest.MonkeyPatch) -> Seen:
     seen = Seen()
-    monkeypatch.setattr("kotrans.bench.training.run_update", seen)
+    monkeypatch.setattr("kotrans.bench.training_speed.run_update", seen)
     return seen
 
 
@@ -101,7 +101,7 @@ def test_forward_and_backward_divide_the_time_of_the_passes_as_the_threads_divid
 def test_both_paths_train_on_the_same_batches_and_take_turns_in_going_first(
     bench: TrainingBench, seen: Seen, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("kotrans.bench.training.rounds", lambda *_: range(4))
+    monkeypatch.setattr("kotrans.bench.training_speed.rounds", lambda *_: range(4))
     assert bench.against_plain(0, silent).pairs == 4
     paths = [plain for plain, _ in seen.calls[2:]]
     assert paths == [True, False, False, True, True, False, False, True]

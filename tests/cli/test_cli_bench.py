@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
+from kotrans.bench.benchmark import find_prepared
 from kotrans.config.loading import load_config
 from kotrans.model.kernels.products import multiplies_int8
-from kotrans.pipeline.benchmark import find_prepared
 from tests.tiny_run import TinyRun, kotrans, write_config
 
 FP32 = ["--set", "hardware.precision=fp32", "--seconds", "1"]

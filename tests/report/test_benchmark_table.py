@@ -14,7 +14,7 @@ from kotrans.bench.figures import (
     Search,
     Training,
 )
-from kotrans.report.benchmark import benchmark_table, load_warning
+from kotrans.bench.report import benchmark_table, load_warning
 
 PHASES = {"data": 0.01, "forward": 4.0, "backward": 5.0, "optimizer": 0.99}
 FOUND = Benchmark(

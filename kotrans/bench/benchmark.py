@@ -10,11 +10,11 @@ import torch
 from kotrans import __version__
 from kotrans.bench.figures import Benchmark, Comparison, Data, Profile, Search
 from kotrans.bench.machine import describe_machine, peak_memory
-from kotrans.bench.pairs import Sentence, SyntheticPairs
 from kotrans.bench.peak import matrix_peak
 from kotrans.bench.profile import measure_profile
-from kotrans.bench.search import measure_search
-from kotrans.bench.training import TrainingBench
+from kotrans.bench.random_pairs import Sentence, SyntheticPairs
+from kotrans.bench.training_speed import TrainingBench
+from kotrans.bench.translation_speed import measure_search
 from kotrans.config.schema import Config, HardwareConfig
 from kotrans.data.batching import Position
 from kotrans.data.corpora import Library

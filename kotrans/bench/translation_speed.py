@@ -12,7 +12,7 @@ from torch import Tensor
 
 from kotrans.bench.clock import Stopwatch, rounds
 from kotrans.bench.figures import Search
-from kotrans.bench.pairs import Sentence
+from kotrans.bench.random_pairs import Sentence
 from kotrans.config.schema import SearchConfig
 from kotrans.data.batching import pad
 from kotrans.data.tokenizer import EOS, PAD
