@@ -6,19 +6,17 @@ from io import TextIOWrapper
 
 import typer
 
-from kotrans.cli import (
-    benchmarking,
-    comparing,
-    drawing,
-    evaluating,
-    exporting,
-    listing,
-    preparing,
-    scoring,
-    serving,
-    training,
-    translating,
-)
+from kotrans.cli import bench_command as benchmarking
+from kotrans.cli import compare_command as comparing
+from kotrans.cli import curves_command as drawing
+from kotrans.cli import eval_command as evaluating
+from kotrans.cli import export_command as exporting
+from kotrans.cli import list_commands as listing
+from kotrans.cli import preparation_commands as preparing
+from kotrans.cli import score_command as scoring
+from kotrans.cli import serve_command as serving
+from kotrans.cli import train_command as training
+from kotrans.cli import translate_command as translating
 from kotrans.cli.options import with_korean
 from kotrans.errors import KotransError, UsageError
 

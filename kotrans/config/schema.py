@@ -17,7 +17,7 @@ from kotrans.config.sections import (
     Share,
     TokenizerConfig,
 )
-from kotrans.config.serving import ServeConfig
+from kotrans.config.serve_section import ServeConfig
 
 Copying = Annotated[
     Literal["all", "words", "opaque", "none"],

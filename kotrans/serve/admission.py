@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from kotrans.config.schema import SearchConfig
-from kotrans.config.serving import ServeConfig
+from kotrans.config.serve_section import ServeConfig
 from kotrans.errors import ModelError
 from kotrans.search.memory_bound import SearchMemory
 from kotrans.serve.questions import Question

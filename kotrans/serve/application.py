@@ -12,7 +12,7 @@ from starlette.types import ASGIApp
 
 import kotrans
 from kotrans.config.schema import SearchConfig
-from kotrans.config.serving import ServeConfig
+from kotrans.config.serve_section import ServeConfig
 from kotrans.serve.bodies import read_body
 from kotrans.serve.libretranslate import LANGUAGES, detect
 from kotrans.serve.loop_errors import tell_once

@@ -7,7 +7,7 @@ from contextlib import suppress
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from kotrans.config.serving import ServeConfig
+from kotrans.config.serve_section import ServeConfig
 from kotrans.serve.origins import Origins, check_host
 from kotrans.serve.refusals import Refused
 from kotrans.serve.tokens import TokenCheck

@@ -5,7 +5,7 @@ from typing import Any
 from fastapi import FastAPI, Security
 from fastapi.security import HTTPBearer
 
-from kotrans.config.serving import ServeConfig
+from kotrans.config.serve_section import ServeConfig
 from kotrans.serve.schemas import LibreRequest, Problem, TranslateRequest
 
 _STATUSES = {

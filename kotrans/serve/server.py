@@ -8,7 +8,7 @@ from functools import partial
 import uvicorn
 from starlette.types import ASGIApp
 
-from kotrans.config.serving import ServeConfig
+from kotrans.config.serve_section import ServeConfig
 from kotrans.errors import UsageError
 from kotrans.parallel.interrupts import stop_request
 from kotrans.serve.connections import BoundedProtocol, Connections, connections_possible

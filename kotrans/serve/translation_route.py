@@ -10,7 +10,7 @@ from fastapi import Request, Response
 from fastapi.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from kotrans.config.serving import ServeConfig
+from kotrans.config.serve_section import ServeConfig
 from kotrans.errors import DataError, ModelError
 from kotrans.serve.admission import Admission, Admitted
 from kotrans.serve.bodies import read_body

@@ -144,7 +144,7 @@ def test_a_listed_corpus_is_fetched_and_scored(run: TinyRun, tmp_path: Path, mon
     (tmp_path / "registry.yaml").write_text(REGISTRY)
     entries = load_registry(tmp_path / "registry.yaml")
     monkeypatch.setattr(
-        "kotrans.cli.evaluating.find_library", lambda mirror: Library(tmp_path / "cache", mirror, registry=entries)
+        "kotrans.cli.eval_command.find_library", lambda mirror: Library(tmp_path / "cache", mirror, registry=entries)
     )
     for side in ("ko", "en"):
         shutil.copy(run.folder / f"test.{side}", tmp_path / f"toy.{side}")

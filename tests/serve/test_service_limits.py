@@ -190,6 +190,6 @@ def test_a_port_that_is_taken_is_said(tiny_run: TinyRun, monkeypatch: pytest.Mon
 
 
 def test_without_its_extra_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("kotrans.cli.serving.find_spec", lambda name: None if name == "uvicorn" else object())
+    monkeypatch.setattr("kotrans.cli.serve_command.find_spec", lambda name: None if name == "uvicorn" else object())
     result = kotrans("serve")
     assert (result.code, result.err) == (2, "error: uvicorn is not installed; run pip install 'kotrans[serve]'\n")

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kotrans.cli.evaluating import find_test_set, load, show_json
+from kotrans.cli.eval_command import find_test_set, load, show_json
 from kotrans.cli.options import (
     Mirror,
     Reference,

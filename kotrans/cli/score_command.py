@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from kotrans.cli.options import Models, RunNames, Settings, SplitSentences, file_option, with_split_sentences
-from kotrans.cli.translating import checked_text, load_models, to_json, write_attention_on_the_way
+from kotrans.cli.translate_command import checked_text, load_models, to_json, write_attention_on_the_way
 from kotrans.errors import UsageError
 
 if TYPE_CHECKING:

@@ -35,7 +35,7 @@ def train(
     """
     # What scores the run at its end is imported now: an upgrade while it trains must not keep the old one from it.
     from kotrans.cli.display import StageDisplay, TrainingDisplay
-    from kotrans.cli.evaluating import show
+    from kotrans.cli.eval_command import show
     from kotrans.data.stages import Silent
     from kotrans.evaluation.evaluate import evaluate_run
     from kotrans.evaluation.test_sets import held_out_splits, split_of_config
