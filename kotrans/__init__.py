@@ -10,12 +10,13 @@ What is named here is imported when it is first asked for: `import kotrans` alon
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from kotrans.storage.version import VERSION as __version__
+
 if TYPE_CHECKING:
     from kotrans.api import Translator
     from kotrans.errors import KotransError
     from kotrans.translation.postprocess import TranslatedText, Translation
 
-__version__ = "0.1.0"
 __all__ = ["KotransError", "TranslatedText", "Translation", "Translator", "__version__"]
 
 _HOMES = {

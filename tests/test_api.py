@@ -141,7 +141,8 @@ try:
 except SystemExit:
     pass
 heavy = {"openpyxl", "httpx", "polib", "lxml", "sacrebleu", "matplotlib", "rich", "torch._dynamo",
-         "kotrans.data.prepare_corpus", "kotrans.data.dataset", "kotrans.evaluation.metrics", "kotrans.trainer", "onnx", "onnxruntime"}
+         "kotrans.data.prepare_corpus", "kotrans.data.dataset", "kotrans.evaluation.metrics", "kotrans.training",
+         "onnx", "onnxruntime"}
 print(sorted(heavy & set(sys.modules)), gc.isenabled())
 """
     found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)

@@ -3,6 +3,7 @@
 import ast
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from graphlib import TopologicalSorter
 from pathlib import Path
@@ -13,6 +14,32 @@ import kotrans
 
 PACKAGE = Path(kotrans.__file__).parent
 FILES = sorted(PACKAGE.rglob("*.py"))
+
+
+ROOMS = (
+    "errors",
+    "text",
+    "storage",
+    "config",
+    "parallel",
+    "model",
+    "data",
+    "runs",
+    "search",
+    "translation",
+    "evaluation",
+    "report",
+    "training",
+    "export",
+    "serve",
+    "bench",
+    "api",
+    "cli",
+    "__main__",
+)
+RANK = {name: rank for rank, name in enumerate(ROOMS)}
+LEAVES = ("bench", "serve", "export")
+WITHOUT_TORCH = ("errors", "text", "storage", "config", "evaluation")
 
 
 def own_name(path: Path) -> str:
@@ -44,19 +71,66 @@ def run_python(program: str) -> str:
     return subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
 
 
+def test_nothing_lies_loose_beside_the_packages() -> None:
+    assert {path.stem for path in PACKAGE.glob("*.py")} == {"__init__", "__main__", "api", "errors"}
+    assert {own_name(path) for path in FILES} - {"__init__"} == set(ROOMS)
+
+
+@pytest.mark.parametrize("path", FILES, ids=ids)
+def test_imports_go_down_the_list_of_rooms_only(path: Path) -> None:
+    own = own_name(path)
+    for name in imported(path):
+        root, *rest = name.split(".")
+        if root == "kotrans" and path != PACKAGE / "__init__.py":
+            assert rest, f"{name}: import from the module that defines it"
+            assert rest[0] in RANK, f"{name}: import from the module that defines it"
+            assert rest[0] == own or RANK[rest[0]] < RANK[own], f"{own} must not import {name}"
+            assert rest[0] not in LEAVES or own in (rest[0], "cli"), f"only cli may import {name}"
+
+
 def test_no_module_imports_itself_by_way_of_others() -> None:
-    """The order of the packages is checked once every module has its room; until then, that there is an order."""
     modules = {".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts): path for path in FILES}
-    used = {name: {each for each in imported(path)} for name, path in modules.items()}
     below = {
-        name: {part for each in names for part in (each, each.rpartition(".")[0]) if part in modules and part != name}
-        for name, names in used.items()
+        name: {part for each in imported(path) for part in (each, each.rpartition(".")[0]) if part in modules} - {name}
+        for name, path in modules.items()
     }
-    TopologicalSorter(below).prepare()
+    TopologicalSorter(below).prepare()  # raises CycleError
+
+
+def test_no_file_name_occurs_twice() -> None:
+    counts = Counter(path.name for path in FILES if path.name != "__init__.py")
+    assert [name for name, number in counts.items() if number > 1] == []
+
+
+@pytest.mark.parametrize("package", sorted(path.parent for path in PACKAGE.rglob("*/__init__.py")), ids=ids)
+def test_a_package_says_what_lives_there_and_exports_nothing_again(package: Path) -> None:
+    tree = ast.parse((package / "__init__.py").read_text("utf-8"))
+    assert len((ast.get_docstring(tree) or "").split()) >= 10
+    assert package.name == "cli" or not list(imported(package / "__init__.py")), "import from the module itself"
+
+
+@pytest.mark.parametrize("path", [path for path in FILES if own_name(path) in WITHOUT_TORCH], ids=ids)
+def test_what_needs_no_torch_imports_none(path: Path) -> None:
+    assert not [name for name in imported(path) if name.split(".")[0] in ("torch", "safetensors")]
+
+
+@pytest.mark.parametrize(
+    ("room", "never", "because"),
+    [
+        ("search", "kotrans.model", "it is tested with lookup tables over the Stepper protocol"),
+        ("text", "kotrans.config", "it has functions of strings only"),
+        ("training/loop.py", "kotrans.search", "validation comes to it as a function"),
+    ],
+)
+def test_some_rooms_do_not_know_of_a_lower_one(room: str, never: str, because: str) -> None:
+    files = [path for path in FILES if ids(path).startswith(room)]
+    assert files
+    for path in files:
+        assert not [name for name in imported(path) if name.startswith(never)], because
 
 
 def test_networks_take_plain_numbers_and_no_config() -> None:
-    for path in (PACKAGE / "model").glob("*.py"):
+    for path in (PACKAGE / "model").rglob("*.py"):
         assert path.name == "build.py" or not [name for name in imported(path) if name.startswith("kotrans.config")]
 
 
@@ -89,9 +163,9 @@ def test_the_console_script_is_the_function_that_the_tests_call() -> None:
 
 @pytest.mark.parametrize("path", FILES, ids=ids)
 def test_files_and_functions_fit_on_a_page(path: Path) -> None:
-    assert len(path.read_text("utf-8").split("\n")) - 1 <= 300
+    assert len(path.read_text("utf-8").split("\n")) - 1 <= 400
     for function in functions(path):
-        assert (function.end_lineno or 0) - function.lineno + 1 <= 50, f"{function.name} is too long"
+        assert (function.end_lineno or 0) - function.lineno + 1 <= 60, f"{function.name} is too long"
 
 
 @pytest.mark.parametrize("path", FILES, ids=ids)
@@ -127,14 +201,3 @@ def test_only_the_command_line_prints_and_nothing_reads_code_from_files(path: Pa
             assert "allow_pickle=False" in ast.unparse(node)
     if own_name(path) not in ("cli", "__main__"):
         assert not [name for name in names if name.split(".")[0] == "typer"]
-
-
-def test_no_module_is_a_drawer_for_what_has_no_place() -> None:
-    drawers = {"utils", "util", "helpers", "helper", "common", "misc", "constants", "types", "base", "core"}
-    assert not drawers & {path.stem for path in FILES}
-
-
-def test_packages_export_nothing_again() -> None:
-    for path in FILES:
-        if path.name == "__init__.py" and path.parent not in (PACKAGE, PACKAGE / "cli"):
-            assert not list(imported(path)), f"{path}: import from the module itself"

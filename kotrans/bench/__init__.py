@@ -1,1 +1,1 @@
-"""Measuring a config on the machine at hand: training by phase, search, the machine's own peak, memory."""
+"""Measurements of speed: clocks, profiles, paired runs and their tables. Only `cli` imports it."""

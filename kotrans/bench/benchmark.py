@@ -7,7 +7,6 @@ from itertools import product
 
 import torch
 
-from kotrans import __version__
 from kotrans.bench.figures import Benchmark, Comparison, Data, Profile, Search
 from kotrans.bench.machine import describe_machine, peak_memory
 from kotrans.bench.peak import matrix_peak
@@ -21,7 +20,7 @@ from kotrans.data.corpora import Library
 from kotrans.data.dataset import Dataset, dataset_key
 from kotrans.data.prefetch import Item, Prefetched
 from kotrans.data.prepare_corpus import CorpusManifest, corpus_key
-from kotrans.data.stages import Prepared, Reporter, Silent, input_digests, prepare
+from kotrans.data.stages import Prepared, Reporter, Silent, input_digests, prepare, prepared_folder
 from kotrans.data.tokenizer import Tokenizer, tokenizer_key
 from kotrans.errors import DataError
 from kotrans.model.build import build_model
@@ -29,7 +28,7 @@ from kotrans.model.kernels.products import multiplies_int8
 from kotrans.model.seq2seq import Seq2Seq
 from kotrans.parallel.device import pick_device, pick_precision, pick_training_precision, set_threads
 from kotrans.runs.run import now
-from kotrans.runs.runs_folder import prepared_folder
+from kotrans.storage.version import VERSION
 from kotrans.training.train import training_batches
 
 _BEAMS = (1, 5)
@@ -75,7 +74,7 @@ def bench(
     peak_time = seconds * _PEAK
     peak = matrix_peak(device, precision, peak_time, _told(reporter, "matrix product", peak_time))
     return Benchmark(
-        kotrans=__version__, date=now(), config=config.name, machine=machine, device=str(device), precision=precision,
+        kotrans=VERSION, date=now(), config=config.name, machine=machine, device=str(device), precision=precision,
         parameters=sum(parameter.numel() for parameter in model.parameters()), data=material.data,
         training=measured.figures(peak), memory=memory, peak=peak,
         search=_searches(model, material, config, device, seconds * _SEARCH, reporter), against_plain=comparison,

@@ -9,9 +9,9 @@ import os
 # there and all but some hundredths of the speed on an idle machine.
 if "OMP_WAIT_POLICY" not in os.environ:
     os.environ.setdefault("GOMP_SPINCOUNT", "10000")
-# oneDNN keeps the code it made for each shape of a product, megabytes each in bf16. kotrans/model/kernels/products.py gives the
-# large products few shapes, but batches have hundreds of others, so that the default of 1,024 grows to gigabytes; 128
-# make the same code over and over again.
+# oneDNN caches the code that it generates for each shape of a product, megabytes each in bf16. The large products have
+# few shapes (model/kernels/products.py), batches have hundreds: the default of 1,024 entries grows to gigabytes, and
+# 128 are generated again and again.
 os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "256")
 os.environ.setdefault("LRU_CACHE_CAPACITY", "256")
 

@@ -59,9 +59,9 @@ app.add_typer(listing.config, name="config")
 def version(shown: bool) -> None:
     """Prints the version and leaves."""
     if shown:
-        from kotrans import __version__
+        from kotrans.storage.version import VERSION
 
-        typer.echo(f"kotrans {__version__}")
+        typer.echo(f"kotrans {VERSION}")
         raise typer.Exit
 
 

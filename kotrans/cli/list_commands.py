@@ -14,7 +14,8 @@ def runs() -> None:
     """List the runs: status, updates, best dev BLEU, size and date."""
     from kotrans.report.text_table import runs_table
     from kotrans.runs.default_run import warning_of_better_run
-    from kotrans.runs.runs_folder import all_runs, find_run, runs_folder
+    from kotrans.runs.runs_folder import all_runs, find_run
+    from kotrans.storage.paths import runs_folder
 
     found = list(all_runs())
     typer.echo(runs_table(found) if found else f"{runs_folder()}: no runs yet; train one with `kotrans train`")

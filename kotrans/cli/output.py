@@ -67,12 +67,12 @@ def made_with(loaded: "LoadedRuns", n_best: int, *, as_json: bool) -> dict[str, 
 
     How many sentences are translated together has no part in it.
     """
-    from kotrans import __version__
+    from kotrans.storage.version import VERSION
 
     models = zip(loaded.names, loaded.seals, strict=True)
     search = loaded.config.search.model_dump(mode="json", exclude={"batch"})
     return {
-        "kotrans": __version__,
+        "kotrans": VERSION,
         "model": ", ".join(f"{name} ({seal})" for name, seal in models),
         "precision": loaded.precision,
         "--json": as_json,

@@ -114,7 +114,7 @@ def _ignore_signals(world: "World") -> None:
 def _of_leader(world: "World", find: "Callable[[], tuple[Run, Config]]") -> "tuple[Run, Config]":
     """Rank 0's run and config, which other machines need not have."""
     from kotrans.runs.run import Run
-    from kotrans.runs.runs_folder import runs_folder
+    from kotrans.storage.paths import runs_folder
 
     claimed: list[Run] = []
 

@@ -1,1 +1,4 @@
-"""What can be set, with every default written once, and how it is read from YAML."""
+"""The typed config: sections with every default, loading from YAML, and the generated reference.
+
+The only place where a default is written. Nothing here imports torch.
+"""

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import httpx
 
-import kotrans
 from kotrans.errors import FetchError
+from kotrans.storage.version import VERSION
 
 PAUSES = (0.5, 1.0, 2.0)  # seconds before each further try
 
 _HEADERS = {
     # Some hosts turn away clients that do not name themselves like a browser.
-    "User-Agent": f"Mozilla/5.0 (compatible; kotrans/{kotrans.__version__})",
+    "User-Agent": f"Mozilla/5.0 (compatible; kotrans/{VERSION})",
     # Ranges count bytes as they are sent, so nothing may be compressed on the way.
     "Accept-Encoding": "identity",
 }

@@ -14,11 +14,16 @@ from kotrans.data.dataset import DatasetManifest, dataset_key
 from kotrans.data.prepare_corpus import CorpusManifest, corpus_key, prepare_corpus
 from kotrans.data.tokenizer import Tokenizer, TokenizerManifest, tokenizer_key, train_tokenizer
 from kotrans.errors import ConfigError, DataError
-from kotrans.evaluation.rarity import WORDS, word_counts
-from kotrans.runs.runs_folder import prepared_folder
 from kotrans.storage.files import content_key, read_bytes, stream_lines, write_json, write_problem
 from kotrans.storage.hash_cache import Digests
+from kotrans.storage.paths import runs_folder
 from kotrans.storage.scratch import remove_abandoned
+from kotrans.text.word_counts import DEFINITION, word_counts
+
+
+def prepared_folder() -> Path:
+    """Where the stages before training keep their results, shared by all runs."""
+    return runs_folder() / "prepared"
 
 
 @dataclass(frozen=True)
@@ -87,7 +92,7 @@ def tokenize(config: Config, reporter: Reporter, library: Library | None = None)
 def training_words(corpus: Path) -> Mapping[str, int]:
     """How often each word occurs in the English training text of a prepared corpus; counted once for the same text."""
     digest = CorpusManifest.read(corpus).text["target"]
-    path = prepared_folder() / f"words-{content_key([WORDS, digest])}.json"
+    path = prepared_folder() / f"words-{content_key([DEFINITION, digest])}.json"
     _make(path, lambda: write_json(path, word_counts(stream_lines(corpus / "train.en"))))
     try:
         return {str(word): int(count) for word, count in json.loads(read_bytes(path)).items()}

@@ -6,13 +6,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from kotrans import __version__
 from kotrans.evaluation.evaluate import evaluate_run, read_hypotheses, training_corpus, written_hypotheses
 from kotrans.evaluation.extremes import Judged, highest, judged
 from kotrans.evaluation.faults import Faults, count_faults
 from kotrans.evaluation.metrics import sentence_chrf
 from kotrans.evaluation.significance import Compared, paired_bootstrap
 from kotrans.evaluation.test_sets import TestSet
+from kotrans.storage.version import VERSION
 from kotrans.text.normalization import normalize
 from kotrans.translation.model_loading import LoadedRuns
 
@@ -40,7 +40,7 @@ class Comparison:
     def figures(self, sentences: int) -> dict[str, Any]:
         """All of it ready for JSON, with so many of the sentences that each translates better."""
         return {
-            "kotrans": __version__,
+            "kotrans": VERSION,
             "test_set": self.test_set.name,
             "pairs": len(self.test_set.reference),
             "systems": list(self.names),

@@ -7,11 +7,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from kotrans import __version__
 from kotrans.config.loading import load_config
 from kotrans.data.dataset import DatasetManifest
 from kotrans.data.prepare_corpus import CorpusManifest
-from kotrans.data.stages import training_words
+from kotrans.data.stages import prepared_folder, training_words
 from kotrans.errors import DataError
 from kotrans.evaluation.extremes import Judged, highest, judged, lowest
 from kotrans.evaluation.faults import Faults, count_faults
@@ -20,8 +19,8 @@ from kotrans.evaluation.rarity import by_rarest_word
 from kotrans.evaluation.seen import seen_pairs
 from kotrans.evaluation.test_sets import TestSet, was_trained_on
 from kotrans.runs.run import Run, now
-from kotrans.runs.runs_folder import prepared_folder
 from kotrans.storage.files import content_key, disk_errors, read_lines, sha256, stream_lines, write_json, write_lines
+from kotrans.storage.version import VERSION
 from kotrans.text.normalization import normalize
 from kotrans.translation.model_loading import LoadedRuns
 from kotrans.translation.multiprocess import translate_text
@@ -67,7 +66,7 @@ class Evaluation:
             "best": [each.as_dict() for each in self.best(sentences)],
         }
         return {
-            "kotrans": __version__,
+            "kotrans": VERSION,
             "test_set": self.test_set.name,
             **self.scores.as_dict(),
             **{name: [bucket.as_dict() for bucket in values] for name, values in buckets.items()},
@@ -148,7 +147,7 @@ def written_hypotheses(loaded: LoadedRuns, test_set: TestSet) -> list[str] | Non
         if file is None or not file.is_file():
             return None
         figures = json.loads(file.read_bytes())
-        expected = {"kotrans": __version__, **_provenance(loaded, test_set)}
+        expected = {"kotrans": VERSION, **_provenance(loaded, test_set)}
         if {key: figures.get(key) for key in expected} != expected:
             return None
         if figures.get("hypotheses") != sha256(_hypotheses_file(file)):

@@ -1,1 +1,1 @@
-"""A trained model as one folder or zip that needs nothing else, and as ONNX graphs."""
+"""A model as one folder or zip file, with a card and optional ONNX graphs. Only `cli` imports it."""

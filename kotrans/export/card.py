@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kotrans import __version__
 from kotrans.config.schema import Config, SearchConfig
 from kotrans.config.sections import CorpusConfig
 from kotrans.data.registry import load_registry
 from kotrans.model.kernels.quantization import Precision
 from kotrans.runs.checkpoint import Checkpoint
+from kotrans.storage.version import VERSION
 
 _STORED = {
     "fp32": "float32, exactly as trained",
@@ -35,7 +35,7 @@ def card(checkpoint: Checkpoint, provenance: Provenance, precision: Precision, s
     return "\n".join(
         [
             f"# {config.name}", "",
-            f"A Korean→English translation model: {_architecture(config)}. It runs with kotrans {__version__}.", "",
+            f"A Korean→English translation model: {_architecture(config)}. It runs with kotrans {VERSION}.", "",
             *_rows("", "", (
                 ("exported", provenance.date[:10]),
                 ("from", f"`{provenance.name}`, {checkpoint.progress.update:,} updates"),

@@ -1,4 +1,5 @@
-"""The network: attention, cells, encoder, decoder, and all of them together.
+"""The equations of docs/model.md as PyTorch modules: embeddings, encoder, attention, decoder, output and loss.
 
-Data flows attention, cells -> recurrence -> encoder, decoder -> seq2seq -> build; plain numbers in, tensors out.
+Modules take plain numbers; only `build` reads the config. Faster ways to the same numbers are in `kernels`, single
+steps for search in `incremental`.
 """

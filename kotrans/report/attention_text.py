@@ -9,9 +9,9 @@ from numpy.typing import ArrayLike
 
 from kotrans.errors import ModelError, UsageError
 from kotrans.report.heatmap import attention_record, draw, numbered
-from kotrans.report.word_alignment import pharaoh
 from kotrans.storage.files import new_file
 from kotrans.translation.postprocess import Translation
+from kotrans.translation.word_alignment import word_alignment
 
 _MOST_PICTURES = 20
 
@@ -71,3 +71,13 @@ def _draw_all(path: Path, translations: Iterator[Translation]) -> Iterator[Trans
 def _check(translation: Translation) -> None:
     if translation.source_pieces and not translation.hypotheses[0].weights_of_parts:
         raise ModelError("this run has no attention weights to write: it was trained with attention.score `none`")
+
+
+def pharaoh(translation: Translation) -> str:
+    """The word alignment of the best hypothesis as `0-0 1-2`: source word, target word; empty if there is none."""
+    best = translation.hypotheses[0]
+    weights = best.weights
+    if weights is None:
+        return ""
+    pairs = word_alignment(translation.source_pieces, best.pieces, weights)
+    return " ".join(f"{source}-{target}" for source, target in pairs)

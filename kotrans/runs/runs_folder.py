@@ -1,29 +1,18 @@
 """The folder of all runs: which run is meant by a name, and new ones."""
 
 import logging
-import os
 import re
 from collections.abc import Iterator
 from difflib import get_close_matches
 from itertools import count
-from pathlib import Path
 
+from kotrans.data.stages import prepared_folder
 from kotrans.errors import CheckpointError, UsageError
 from kotrans.runs.run import Run, taken
-from kotrans.storage.paths import user_path
+from kotrans.storage.paths import runs_folder, user_path
 
 logger = logging.getLogger(__name__)
 _NAME = re.compile(r"\w[\w.-]{0,79}")  # letters of any script
-
-
-def runs_folder() -> Path:
-    """Where runs and prepared data lie: KOTRANS_RUNS, or runs/ in the current folder."""
-    return user_path(os.environ.get("KOTRANS_RUNS") or "runs")
-
-
-def prepared_folder() -> Path:
-    """Where the stages before training keep their results, shared by all runs."""
-    return runs_folder() / "prepared"
 
 
 def all_runs() -> Iterator[Run]:

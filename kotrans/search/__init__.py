@@ -1,1 +1,4 @@
-"""Looking for translations: greedy and beam search over any stepper, and scoring translations that are given."""
+"""Beam search and greedy search over the `Stepper` protocol.
+
+Nothing here imports the model: the tests search in lookup tables.
+"""

@@ -1,1 +1,1 @@
-"""The HTTP service and its page."""
+"""The HTTP service: application, admission, queue, workers and the page. Only `cli` imports it."""

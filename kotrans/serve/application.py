@@ -10,7 +10,6 @@ from fastapi.responses import HTMLResponse, JSONResponse
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp
 
-import kotrans
 from kotrans.config.schema import SearchConfig
 from kotrans.config.serve_section import ServeConfig
 from kotrans.serve.bodies import read_body
@@ -26,6 +25,7 @@ from kotrans.serve.refusals import Refused, shortened
 from kotrans.serve.schemas import Detected, Health, Language, LibreResponse, TranslateResponse
 from kotrans.serve.translation_route import TranslationRoute
 from kotrans.serve.worker import Translating
+from kotrans.storage.version import VERSION
 from kotrans.translation.translator import BatchTranslator
 
 _PROMETHEUS = "text/plain; version=0.0.4; charset=utf-8"
@@ -54,12 +54,12 @@ def build_app(
             yield
 
     app = FastAPI(
-        title="kotrans", version=kotrans.__version__, lifespan=running, docs_url=None, redoc_url=None,
+        title="kotrans", version=VERSION, lifespan=running, docs_url=None, redoc_url=None,
         description=f"Korean to English. {limits_of(config)}",
     )  # fmt: skip
     _answer_in_json(app)
     _add_pages(app, counters, batcher, {
-        "model": model, "version": kotrans.__version__, "beam": search.beam, "max_beam": config.max_beam
+        "model": model, "version": VERSION, "beam": search.beam, "max_beam": config.max_beam
     }, needs_token=token is not None)  # fmt: skip
     _add_languages(app, config, needs_token=token is not None)
     route = TranslationRoute(batcher, preparing, model, config)

@@ -6,9 +6,10 @@ from typing import NamedTuple
 
 from kotrans.serve.schemas import Attention
 from kotrans.text.line_breaks import SplitText
-from kotrans.text.subwords import word_spans, word_text, word_weights
+from kotrans.text.subwords import word_spans, word_text
 from kotrans.translation.copies import words_copied
 from kotrans.translation.postprocess import TranslatedText, Translation
+from kotrans.translation.word_alignment import word_weights
 
 _DIGITS = 5  # of a weight
 

@@ -90,3 +90,8 @@ def near_names(path: Path, most: int = 3) -> list[str]:
         folder, name = folder.parent, folder.name
     names = [each for each in _names(folder) if not each.startswith(".")]
     return [str(folder / near) for near in get_close_matches(name, names, n=most, cutoff=0.5)]
+
+
+def runs_folder() -> Path:
+    """Where runs and prepared data lie: KOTRANS_RUNS, or runs/ in the current folder."""
+    return user_path(os.environ.get("KOTRANS_RUNS") or "runs")

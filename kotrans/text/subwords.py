@@ -1,15 +1,11 @@
-"""Words from pieces, and their weights from those of the pieces."""
+"""Words and characters from the subword pieces that spell them."""
 
 import re
 from collections.abc import Sequence
 from itertools import accumulate, groupby, pairwise
 
-import torch
-from torch import Tensor
-
 from kotrans.text.normalization import normalize
 
-# Shape key: T target pieces, S source pieces, U target words, R source words.
 _BYTE = re.compile(r"<0x([0-9A-F]{2})>")
 END = "</s>"
 
@@ -39,12 +35,6 @@ def word_text(pieces: Sequence[str]) -> str:
         piece.replace("▁", " ").encode() if (byte := byte_of(piece)) is None else bytes([byte]) for piece in pieces
     )
     return normalize(data.decode(errors="replace"))
-
-
-def word_weights(weights: Tensor, target: Sequence[range], source: Sequence[range]) -> Tensor:
-    """(U, R) of weights (T, S): each word's row sums to what its pieces' rows sum to on average."""
-    columns = torch.stack([weights[:, span.start : span.stop].sum(1) for span in source], 1)  # (T, R)
-    return torch.stack([columns[span.start : span.stop].mean(0) for span in target])  # (U, R)
 
 
 def spelt(pieces: Sequence[str]) -> tuple[str, list[int]]:

@@ -4,7 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kotrans.evaluation.metrics import bleu
-from kotrans.evaluation.rarity import by_rarest_word, word_counts
+from kotrans.evaluation.rarity import by_rarest_word
+from kotrans.text.word_counts import word_counts
 
 LINES = st.lists(st.text(alphabet="aAb' 1é-", max_size=12), max_size=5)
 

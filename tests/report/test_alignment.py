@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kotrans.report.word_alignment import word_alignment
+from kotrans.translation.word_alignment import word_alignment
 
 
 def test_a_word_has_the_weights_of_all_its_pieces() -> None:

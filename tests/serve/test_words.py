@@ -6,8 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kotrans.data.tokenizer import Tokenizer
-from kotrans.text.subwords import owners_of, spelt, word_spans, word_text, word_weights
+from kotrans.text.subwords import owners_of, spelt, word_spans, word_text
 from kotrans.translation.model_loading import load_runs
+from kotrans.translation.word_alignment import word_weights
 from tests.tiny_run import TinyRun
 
 

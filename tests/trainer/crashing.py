@@ -19,7 +19,7 @@ from kotrans.config.loading import load_config
 from kotrans.config.schema import Config
 from kotrans.runs.checkpoint import verify
 from kotrans.runs.run import Run
-from kotrans.runs.runs_folder import runs_folder
+from kotrans.storage.paths import runs_folder
 from tests.tiny_training import train_tiny
 
 _TOUCHES = {"open", "os.chmod", "os.mkdir", "os.remove", "os.rename", "os.rmdir"}

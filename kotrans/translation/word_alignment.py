@@ -1,0 +1,33 @@
+"""Attention weights and alignments of words, from those of pieces.
+
+Shape key: T target pieces, S source pieces, U target words, R source words.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from kotrans.text.subwords import END, word_spans
+
+
+def word_weights(weights: Tensor, target: Sequence[range], source: Sequence[range]) -> Tensor:
+    """(U, R) of weights (T, S): each word's row sums to what its pieces' rows sum to on average."""
+    columns = torch.stack([weights[:, span.start : span.stop].sum(1) for span in source], 1)  # (T, R)
+    return torch.stack([columns[span.start : span.stop].mean(0) for span in target])  # (U, R)
+
+
+def word_alignment(
+    source_pieces: Sequence[str], target_pieces: Sequence[str], weights: Sequence[Sequence[float]] | Tensor
+) -> list[tuple[int, int]]:
+    """For each target word the source word with the largest attention weight, as (source, target) from 0.
+
+    weights (T, S). "</s>" is not a word; a target word with all of its weight there is not aligned.
+    """
+    source, target = (
+        [span for span in word_spans(pieces) if pieces[span.start] != END] for pieces in (source_pieces, target_pieces)
+    )
+    if not source or not target:
+        return []
+    by_words = word_weights(torch.as_tensor(weights, dtype=torch.float32), target, source)
+    return [(int(row.argmax()), number) for number, row in enumerate(by_words) if row.max() > 0]
