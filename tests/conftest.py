@@ -1,12 +1,14 @@
 """What tests of several folders share."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import torch
 from hypothesis import settings
 
 from tests.tiny_run import TinyRun, train_tiny_run
+from tests.tiny_training import share_prepared, write_numbers
 
 # A test gives the same result every time; `pytest --hypothesis-profile explore` looks further, with other examples
 # each time. A busy machine breaks no law, so no example has a deadline.
@@ -28,3 +30,20 @@ def one_thread() -> Iterator[None]:
 def tiny_run(tmp_path_factory: pytest.TempPathFactory) -> TinyRun:
     """A run called `tiny`, trained once for the session; nobody may change it."""
     return train_tiny_run(tmp_path_factory.mktemp("tiny-run"))
+
+
+@pytest.fixture(scope="session")
+def text(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_numbers(tmp_path_factory.mktemp("numbers"))
+
+
+@pytest.fixture(scope="session")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("prepared")
+
+
+@pytest.fixture
+def runs(tmp_path: Path, prepared: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    folder = share_prepared(tmp_path / "runs", prepared)
+    monkeypatch.setenv("KOTRANS_RUNS", str(folder))
+    return folder

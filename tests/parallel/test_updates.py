@@ -17,7 +17,7 @@ from kotrans.parallel.distributed import ALONE, World
 from kotrans.parallel.shards import Shares
 from kotrans.training.resume import take_over_weights
 from kotrans.training.update import run_update
-from tests.distributed.ranks import in_ranks
+from tests.parallel.ranks import in_ranks
 from tests.tiny_training import tiny_config
 
 PIECES = 20

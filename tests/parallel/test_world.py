@@ -12,7 +12,7 @@ from kotrans.config.schema import HardwareConfig
 from kotrans.errors import ConfigError, KotransError, PeerError, TrainingError, UsageError
 from kotrans.parallel.device import set_threads
 from kotrans.parallel.distributed import ALONE, World, join
-from tests.distributed.ranks import in_ranks, world_of
+from tests.parallel.ranks import in_ranks, world_of
 
 LENGTHS = range(8)
 

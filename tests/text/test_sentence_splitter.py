@@ -138,7 +138,7 @@ def test_a_very_long_line_is_cut_in_one_pass(piece: str, length: int) -> None:
     assert "".join(sentence + space for sentence, space in split_sentences(line)) == line
 
 
-SHARED = Path(__file__).parents[2] / "shared" / "corpora"
+SHARED = Path(__file__).parents[3] / "shared" / "corpora"
 
 
 @pytest.mark.parametrize(

@@ -15,8 +15,8 @@ from kotrans.config.loading import dump_config, load_config
 from kotrans.runs.checkpoint import verify
 from kotrans.runs.run import Run
 from kotrans.storage.files import write_text
-from tests.distributed.ranks import in_ranks
-from tests.distributed.test_together import train_rank
+from tests.parallel.ranks import in_ranks
+from tests.parallel.test_together import train_rank
 from tests.tiny_training import assert_same_training, tiny_config
 
 ROOT = Path(__file__).parents[2]

@@ -20,7 +20,7 @@ from kotrans.errors import FetchError
 from kotrans.storage.files import read_lines
 
 if TYPE_CHECKING:
-    from tests.corpus.conftest import Site
+    from tests.data.conftest import Site
 
 PARK = Path(__file__).parents[3] / "shared" / "corpora" / "korean-english-park"
 

@@ -21,7 +21,7 @@ from kotrans.runs.run import Run, RunRecord
 from kotrans.storage.files import write_lines, write_text
 from kotrans.training.limits import Outcome
 from kotrans.training.train import train
-from tests.distributed.ranks import in_processes, in_ranks
+from tests.parallel.ranks import in_processes, in_ranks
 from tests.tiny_run import Result, kotrans
 from tests.tiny_training import (
     assert_same_training,

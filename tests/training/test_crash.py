@@ -47,7 +47,7 @@ def files_of(run: Run) -> list[str]:
 def test_a_crash_at_any_touch_of_the_disk_or_any_moment_loses_nothing(runs: Path, text: Path, tmp_path: Path) -> None:
     config = tiny_config(text, training={"max_updates": 4, "ema": 0.9}, checkpoints={"keep": 1})
     write_text(tmp_path / "tiny.yaml", dump_config(config))
-    process = start("-m", "tests.trainer.crashing", str(tmp_path / "tiny.yaml"), "11", "6")
+    process = start("-m", "tests.training.crashing", str(tmp_path / "tiny.yaml"), "11", "6")
     _, errors = process.communicate()
     assert process.returncode == 0, errors
     straight = Run(runs / "straight")

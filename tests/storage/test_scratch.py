@@ -12,7 +12,7 @@ import pytest
 from kotrans.storage.files import new_directory, new_file
 from kotrans.storage.scratch import ABANDONED_AFTER, held_scratch, is_scratch, release, remove_abandoned, scratch_path
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 HOLDER = """
 import sys, time
 from pathlib import Path

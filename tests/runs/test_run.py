@@ -58,7 +58,7 @@ def test_a_name_that_a_living_process_holds_is_taken_and_free_again_after_it() -
 def test_processes_that_start_together_get_folders_of_their_own(runs: Path) -> None:
     processes = [
         subprocess.Popen(
-            [sys.executable, "-c", CLAIM], cwd=Path(__file__).parents[1], text=True, stdin=subprocess.PIPE,
+            [sys.executable, "-c", CLAIM], cwd=Path(__file__).parents[2], text=True, stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
         )
         for _ in range(4)
@@ -74,7 +74,7 @@ def test_processes_that_start_together_get_folders_of_their_own(runs: Path) -> N
 
 def test_a_killed_process_holds_nothing(runs: Path) -> None:
     process = subprocess.Popen(
-        [sys.executable, "-c", CLAIM], cwd=Path(__file__).parents[1], text=True, stdin=subprocess.PIPE,
+        [sys.executable, "-c", CLAIM], cwd=Path(__file__).parents[2], text=True, stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
     )  # fmt: skip
     assert process.stdout
