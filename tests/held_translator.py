@@ -9,7 +9,7 @@ from torch import Tensor
 
 from kotrans.config.schema import SearchConfig
 from kotrans.search.hypotheses import Hypothesis
-from kotrans.translation.postprocess import Assembler, Part, Prepared, TranslatedText, Translation
+from kotrans.translation.postprocess import LinePart, Postprocessor, PreparedLine, TranslatedText, Translation
 from kotrans.translation.translator import BatchTranslator
 from tests.search.small_models import VOCABULARY, TableStepper
 
@@ -62,22 +62,24 @@ class Held(BatchTranslator):
         self.assembler = Unspelt()
         self.tokenizer = SimpleNamespace(target=SimpleNamespace(size=VOCABULARY))  # type: ignore[assignment]
 
-    def prepare(self, lines: Sequence[str], first: int = 1, *, split_sentences: bool | None = None) -> list[Prepared]:
+    def prepare(
+        self, lines: Sequence[str], first: int = 1, *, split_sentences: bool | None = None
+    ) -> list[PreparedLine]:
         return [prepared(line) for line in lines]
 
 
-class Unspelt(Assembler):
+class Unspelt(Postprocessor):
     """Makes a translation of the line itself."""
 
     def __init__(self) -> None:
         self._config = SearchConfig(verbatim_penalty=0)
 
-    def assemble(self, prepared: Prepared, found: Sequence[Sequence[Hypothesis]], n_best: int) -> Translation:
+    def assemble(self, prepared: PreparedLine, found: Sequence[Sequence[Hypothesis]], n_best: int) -> Translation:
         assert all(len(hypothesis.ids) == STEPS for hypotheses in found for hypothesis in hypotheses)
         text = TranslatedText(prepared.line, 0.0, 0.0, (), (), (), finished=True, copies=())
         return Translation(prepared.line, (), (text,), len(found))
 
 
-def prepared(line: str) -> Prepared:
+def prepared(line: str) -> PreparedLine:
     """A line with a part for each of its words."""
-    return Prepared(line, [Part([ord(letter) for letter in word], " ") for word in line.split()], cut=False)
+    return PreparedLine(line, [LinePart([ord(letter) for letter in word], " ") for word in line.split()], cut=False)

@@ -17,7 +17,7 @@ from safetensors.torch import load_file
 
 from kotrans.config.loading import check_config, dump_config
 from kotrans.config.schema import Config
-from kotrans.data.stages import Silent, prepare
+from kotrans.data.stages import SilentReporter, prepare
 from kotrans.model.build import build_model
 from kotrans.model.seq2seq import Seq2Seq
 from kotrans.runs.run import Run, RunRecord
@@ -98,7 +98,7 @@ def stop_at(update: int) -> Listener:
 
 def train_tiny(config: Config, run: Run, listener: Listener = silent, *, resume: bool = False) -> Outcome:
     """Trains without a word."""
-    return train(config, run, Silent(), listener, resume=resume)
+    return train(config, run, SilentReporter(), listener, resume=resume)
 
 
 def final_state(run: Run) -> dict[str, Any]:
@@ -131,7 +131,7 @@ def build_trainer(
     config: Config, run: Run, validate: Callable[[Seq2Seq], DevFigures], listener: Listener = silent
 ) -> Trainer:
     """The loop alone, in a new run's folder, with a validation of the test's own."""
-    prepared = prepare(config, Silent())
+    prepared = prepare(config, SilentReporter())
     if not run.folder.exists():
         with run.created(RunRecord(config.name), dump_config(config)):
             pass

@@ -7,7 +7,7 @@ from itertools import product
 
 import torch
 
-from kotrans.bench.figures import Benchmark, Comparison, Data, Profile, Search
+from kotrans.bench.figures import Benchmark, Data, Profile, SearchFigures, SpeedComparison
 from kotrans.bench.machine import describe_machine, peak_memory
 from kotrans.bench.peak import matrix_peak
 from kotrans.bench.profile import measure_profile
@@ -20,7 +20,7 @@ from kotrans.data.corpora import Library
 from kotrans.data.dataset import Dataset, dataset_key
 from kotrans.data.prefetch import Item, Prefetched
 from kotrans.data.prepare_corpus import CorpusManifest, corpus_key
-from kotrans.data.stages import Prepared, Reporter, Silent, input_digests, prepare, prepared_folder
+from kotrans.data.stages import PreparedData, Reporter, SilentReporter, input_hashes, prepare, prepared_folder
 from kotrans.data.tokenizer import Tokenizer, tokenizer_key
 from kotrans.errors import DataError
 from kotrans.model.build import build_model
@@ -39,7 +39,7 @@ _SEARCH = 1 - _TRAINING - _PEAK
 
 
 @dataclass(frozen=True)
-class Material:
+class BenchmarkInput:
     """What is trained on and translated."""
 
     data: Data
@@ -61,7 +61,7 @@ def bench(
     material = _material(config, synthetic=synthetic)
     model = build_model(config, material.data.source_vocabulary, material.data.target_vocabulary).to(device)
     training_time = seconds * _TRAINING / (1 + against_plain + profile)
-    comparison: Comparison | None = None
+    comparison: SpeedComparison | None = None
     profiled: Profile | None = None
     with closing(Prefetched(material.stream, device)) as stream:
         training = TrainingBench(model, stream, config, device=device, precision=precision, threads=threads)
@@ -97,8 +97,8 @@ def _profile(whole: TrainingBench, stream: Iterator[Item], threads: int, seconds
 
 
 def _searches(
-    model: Seq2Seq, material: Material, config: Config, device: torch.device, seconds: float, reporter: Reporter
-) -> tuple[Search, ...]:
+    model: Seq2Seq, material: BenchmarkInput, config: Config, device: torch.device, seconds: float, reporter: Reporter
+) -> tuple[SearchFigures, ...]:
     precisions = dict.fromkeys(["fp32", pick_precision(HardwareConfig(), device)])
     if device.type == "cpu" and multiplies_int8():
         precisions["int8"] = None
@@ -117,34 +117,34 @@ def _told(reporter: Reporter, what: str, seconds: float) -> Callable[[float], No
     return lambda spent: reporter.progress(what, int(10 * spent), int(10 * seconds))
 
 
-def _material(config: Config, *, synthetic: bool) -> Material:
+def _material(config: Config, *, synthetic: bool) -> BenchmarkInput:
     prepared = None if synthetic else find_prepared(config)
     if prepared is None:
         pairs = SyntheticPairs(config)
-        return Material(pairs.describe(), pairs.stream(), pairs.sentences(_SENTENCES))
+        return BenchmarkInput(pairs.describe(), pairs.stream(), pairs.sentences(_SENTENCES))
     manifest = prepared.manifest
     data = Data(
         "prepared", prepared.dataset.name, manifest.splits["train"].pairs, manifest.source_vocabulary,
         manifest.target_vocabulary,
     )  # fmt: skip
-    return Material(data, training_batches(config, prepared).start_at(Position()), _dev_sentences(prepared))
+    return BenchmarkInput(data, training_batches(config, prepared).start_at(Position()), _dev_sentences(prepared))
 
 
-def _dev_sentences(prepared: Prepared) -> list[Sentence]:
+def _dev_sentences(prepared: PreparedData) -> list[Sentence]:
     """Of dev; of train where dev has none."""
     has_dev = "dev" in prepared.manifest.splits and prepared.manifest.splits["dev"].pairs
     dataset = Dataset.open(prepared.dataset, "dev" if has_dev else "train")
     return [Sentence(dataset.source(i), len(dataset.target(i))) for i in range(min(len(dataset), _SENTENCES))]
 
 
-def find_prepared(config: Config) -> Prepared | None:
+def find_prepared(config: Config) -> PreparedData | None:
     """What training would read, if every stage of it is up to date. Fetches and makes nothing."""
     library = Library()
     absent = {listing.entry.name for listing in library.listings() if not listing.present}
     if any(not corpus.splits and corpus.name in absent for corpus in config.corpora):
         return None
     try:
-        corpus = prepared_folder() / f"corpus-{corpus_key(config, library, input_digests())}"
+        corpus = prepared_folder() / f"corpus-{corpus_key(config, library, input_hashes())}"
     except DataError:  # files of one's own that are not there
         return None
     if not corpus.exists():
@@ -155,4 +155,4 @@ def find_prepared(config: Config) -> Prepared | None:
         return None
     fingerprint = Tokenizer.load(tokenizer).fingerprint
     key = dataset_key(manifest.key, fingerprint, config.batches)
-    return prepare(config, Silent(), library) if (prepared_folder() / f"dataset-{key}").exists() else None
+    return prepare(config, SilentReporter(), library) if (prepared_folder() / f"dataset-{key}").exists() else None

@@ -39,7 +39,7 @@ class Data:
 
 
 @dataclass(frozen=True)
-class Training:
+class TrainingFigures:
     """Updates as training makes them, after a few that were not counted."""
 
     updates: int
@@ -64,7 +64,7 @@ class Training:
 
 
 @dataclass(frozen=True)
-class Memory:
+class MemoryFigures:
     """The most memory that the process had at a time, from its start to the end of training."""
 
     resident: int | None
@@ -83,7 +83,7 @@ class Peak:
 
 
 @dataclass(frozen=True)
-class Part:
+class ProfilePart:
     """Operations of a kind."""
 
     kind: str
@@ -98,7 +98,7 @@ class Profile:
     Counted is what the profiler sees: the library's operations, and our own passes around them; no Python elsewhere.
     """
 
-    parts: tuple[Part, ...]
+    parts: tuple[ProfilePart, ...]
     """Of that time, the longest first."""
     share_of_peak: float
     """Of `peak` that training reached."""
@@ -109,7 +109,7 @@ class Profile:
 
 
 @dataclass(frozen=True)
-class Search:
+class SearchFigures:
     """Translating, tokenizing left out, as `kotrans translate` searches."""
 
     beam: int
@@ -126,7 +126,7 @@ class Search:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class SpeedComparison:
     """The same batches once by the fast path and once by the plain one, one after the other, in changing order."""
 
     pairs: int
@@ -156,11 +156,11 @@ class Benchmark:
     """Of training."""
     parameters: int
     data: Data
-    training: Training
-    memory: Memory
+    training: TrainingFigures
+    memory: MemoryFigures
     peak: Peak
-    search: tuple[Search, ...]
-    against_plain: Comparison | None
+    search: tuple[SearchFigures, ...]
+    against_plain: SpeedComparison | None
     profile: Profile | None
 
     def as_dict(self) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from kotrans.bench.figures import Machine, Memory
+from kotrans.bench.figures import Machine, MemoryFigures
 from kotrans.parallel.cores import available_cores
 
 
@@ -33,9 +33,9 @@ def _cpu_name() -> str:
     return next(named, platform.processor() or platform.machine())
 
 
-def peak_memory(device: torch.device) -> Memory:
+def peak_memory(device: torch.device) -> MemoryFigures:
     """The most since the process began."""
-    return Memory(_resident(), torch.cuda.max_memory_allocated(device) if device.type == "cuda" else None)
+    return MemoryFigures(_resident(), torch.cuda.max_memory_allocated(device) if device.type == "cuda" else None)
 
 
 def _resident() -> int | None:

@@ -6,7 +6,7 @@ import torch
 from torch.profiler import ProfilerActivity, profile
 
 from kotrans.bench.clock import rounds
-from kotrans.bench.figures import Part, Peak, Profile
+from kotrans.bench.figures import Peak, Profile, ProfilePart
 from kotrans.bench.training_speed import TrainingBench
 
 PRODUCTS = "matrix products"
@@ -59,7 +59,7 @@ def profile_of(times: dict[str, float], flops: int, peak: Peak) -> Profile:
     multiplying = times.get(PRODUCTS, 0.0) + times.get(KERNELS, 0.0)
     parts = sorted(times.items(), key=lambda part: -part[1])
     return Profile(
-        parts=tuple(Part(kind, spent, spent / total) for kind, spent in parts),
+        parts=tuple(ProfilePart(kind, spent, spent / total) for kind, spent in parts),
         share_of_peak=flops / total / peak.flops_per_second,
         bound=flops / multiplying / peak.flops_per_second,
         peak=peak,

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from kotrans.bench.figures import Benchmark, Memory, Search
+from kotrans.bench.figures import Benchmark, MemoryFigures, SearchFigures
 from kotrans.report.text_table import table
 
 
@@ -79,7 +79,7 @@ def _profile(benchmark: Benchmark) -> Iterator[str]:
     yield ""
 
 
-def _memory(memory: Memory) -> str:
+def _memory(memory: MemoryFigures) -> str:
     parts = {"resident": memory.resident, "on the card": memory.cuda}
     return ", ".join(f"{size / 1e6:,.0f} MB {where}" for where, size in parts.items() if size is not None) or "unknown"
 
@@ -88,6 +88,6 @@ def _rate(flops: float) -> str:
     return f"{flops / 1e9:,.1f} GFLOP/s"
 
 
-def _search(search: Search) -> str:
+def _search(search: SearchFigures) -> str:
     name = "greedy" if search.beam == 1 else f"beam {search.beam}"
     return f"{name}, {'one by one' if search.batch == 1 else f'{search.batch} at a time'}"

@@ -7,14 +7,14 @@ from itertools import islice
 import torch
 
 from kotrans.bench.clock import Stopwatch, rounds
-from kotrans.bench.figures import Comparison, Peak, Training
+from kotrans.bench.figures import Peak, SpeedComparison, TrainingFigures
 from kotrans.config.schema import Config
 from kotrans.data.batching import Batch
 from kotrans.data.prefetch import Item
 from kotrans.data.tokenizer import PAD
 from kotrans.model.flops import FlopRates, flop_rates
 from kotrans.model.seq2seq import Seq2Seq
-from kotrans.parallel.shards import Shares
+from kotrans.parallel.shards import ShardPool
 from kotrans.runs.schedule import learning_rate
 from kotrans.training.optimizer import build_optimizer
 from kotrans.training.update import run_update
@@ -43,10 +43,10 @@ class TrainingBench:
         self.precision = precision
         self.watch = Stopwatch(device)
         self._optimizer = build_optimizer(model, config.training)
-        self._shares = Shares.of_batches(threads if device.type == "cpu" else 1, config.batches.tokens)
+        self._shares = ShardPool.of_batches(threads if device.type == "cpu" else 1, config.batches.tokens)
         self._updates = 0
 
-    def measure(self, seconds: float, tell: Callable[[float], None]) -> "Measured":
+    def measure(self, seconds: float, tell: Callable[[float], None]) -> "MeasuredTraining":
         """Trains for so many seconds, at least three updates; `tell` hears the seconds spent."""
         measured, waited, spent = self.measured(), 0.0, 0.0
         self.watch = Stopwatch(self.device)
@@ -66,11 +66,11 @@ class TrainingBench:
         """In how many shares a batch is dealt to the threads."""
         return self._shares.count
 
-    def measured(self) -> "Measured":
+    def measured(self) -> "MeasuredTraining":
         """No updates yet, after those that are not counted."""
         for _ in range(_WARM_UP):
             self.update()
-        return Measured(flop_rates(self.model))
+        return MeasuredTraining(flop_rates(self.model))
 
     def update(self) -> list[Batch]:
         """Makes an update, and gives its batches."""
@@ -78,7 +78,7 @@ class TrainingBench:
         self._update(group)
         return group
 
-    def against_plain(self, seconds: float, tell: Callable[[float], None]) -> Comparison:
+    def against_plain(self, seconds: float, tell: Callable[[float], None]) -> SpeedComparison:
         """Trains on each batch by both paths, the first one changing, for so many seconds, at least three batches."""
         times: dict[bool, list[float]] = {False: [], True: []}
         tokens = 0
@@ -111,7 +111,7 @@ class TrainingBench:
         )  # fmt: skip
 
 
-class Measured:
+class MeasuredTraining:
     """Sums over updates."""
 
     def __init__(self, rates: FlopRates) -> None:
@@ -128,10 +128,10 @@ class Measured:
             source, target = batch.source_mask.sum(1), (batch.labels != PAD).sum(1)  # (B,) each
             self.flops += self._rates.training(source.numpy(), target.numpy())
 
-    def figures(self, peak: Peak) -> Training:
+    def figures(self, peak: Peak) -> TrainingFigures:
         """What it comes to on a machine with this peak."""
         seconds = sum(self.phases.values())
-        return Training(
+        return TrainingFigures(
             updates=self.updates,
             pairs=self.pairs,
             target_tokens=self.target_tokens,
@@ -156,11 +156,11 @@ def phases(waited: float, spent: float, marked: Mapping[str, float]) -> dict[str
     return {"data": waited, "forward": forward, "backward": passes - forward, "optimizer": marked["optimizer"]}
 
 
-def compare(fast: Sequence[float], plain: Sequence[float], tokens: int) -> Comparison:
+def compare(fast: Sequence[float], plain: Sequence[float], tokens: int) -> SpeedComparison:
     """From the seconds of both paths on the same batches, of `tokens` target tokens together."""
     ratios = [slow / quick for quick, slow in zip(fast, plain, strict=True)]
     lower, _, upper = statistics.quantiles(ratios, n=4, method="inclusive")
-    return Comparison(
+    return SpeedComparison(
         pairs=len(ratios),
         ratio=statistics.median(plain) / statistics.median(fast),
         lower=lower,

@@ -11,14 +11,14 @@ import torch
 from torch import Tensor
 
 from kotrans.bench.clock import Stopwatch, rounds
-from kotrans.bench.figures import Search
+from kotrans.bench.figures import SearchFigures
 from kotrans.bench.random_pairs import Sentence
 from kotrans.config.schema import SearchConfig
 from kotrans.data.batching import pad
 from kotrans.data.tokenizer import EOS, PAD
-from kotrans.model.incremental.search_model import PRODUCTS, SearchModel, SearchState
+from kotrans.model.incremental.incremental_decoder import PRODUCTS, IncrementalDecoder, SearchState
 from kotrans.model.seq2seq import Seq2Seq
-from kotrans.parallel.shards import Shares
+from kotrans.parallel.shards import ShardPool
 from kotrans.search.beam import search
 
 _SORTED = 16  # batches of like lengths are made of so many sentences at a time, as in translation
@@ -34,7 +34,7 @@ class _Rows(NamedTuple):
 class GivenLengths:
     """A model whose translations have given lengths: one that was never trained would not know where to end."""
 
-    def __init__(self, model: SearchModel, lengths: Tensor) -> None:
+    def __init__(self, model: IncrementalDecoder, lengths: Tensor) -> None:
         """lengths (B,) in pieces, EOS counted."""
         self._model = model
         self._lengths = lengths
@@ -62,7 +62,7 @@ class GivenLengths:
 def measure_search(
     model: Seq2Seq, sentences: Sequence[Sentence], config: SearchConfig, device: torch.device,
     *, beam: int, batch: int, precision: str, seconds: float, tell: Callable[[float], None],
-) -> Search:  # fmt: skip
+) -> SearchFigures:  # fmt: skip
     """Translates batches for so many seconds, three rounds at least; `tell` hears the seconds spent.
 
     A round is one batch for each thread, as in translation; sentences one by one are translated by all threads.
@@ -73,9 +73,9 @@ def measure_search(
     config = config.model_copy(update={"beam": beam, "max_length_ratio": 0.0, "max_length_extra": longest})
     batches = _batches(sentences, batch)
     translated, pieces, spent = 0, 0, 0.0
-    stepper = SearchModel(model, PRODUCTS[precision])
+    stepper = IncrementalDecoder(model, PRODUCTS[precision])
     watch = Stopwatch(device)
-    shares = Shares(torch.get_num_threads() if device.type == "cpu" and batch > 1 else 1)
+    shares = ShardPool(torch.get_num_threads() if device.type == "cpu" and batch > 1 else 1)
 
     def translate(rows: list[Sentence]) -> None:
         source = pad([sentence.source for sentence in rows]).to(device)  # (B, S)
@@ -90,7 +90,7 @@ def measure_search(
         spent += watch.passed()
         translated += sum(map(len, together))
         pieces += sum(sentence.target_length for rows in together for sentence in rows)
-    return Search(beam, batch, precision, translated, pieces, spent, translated / spent, pieces / spent)
+    return SearchFigures(beam, batch, precision, translated, pieces, spent, translated / spent, pieces / spent)
 
 
 def _batches(sentences: Sequence[Sentence], size: int) -> list[list[Sentence]]:

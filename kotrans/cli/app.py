@@ -6,17 +6,19 @@ from io import TextIOWrapper
 
 import typer
 
-from kotrans.cli import bench_command as benchmarking
-from kotrans.cli import compare_command as comparing
-from kotrans.cli import curves_command as drawing
-from kotrans.cli import eval_command as evaluating
-from kotrans.cli import export_command as exporting
-from kotrans.cli import list_commands as listing
-from kotrans.cli import preparation_commands as preparing
-from kotrans.cli import score_command as scoring
-from kotrans.cli import serve_command as serving
-from kotrans.cli import train_command as training
-from kotrans.cli import translate_command as translating
+from kotrans.cli import (
+    bench_command,
+    compare_command,
+    curves_command,
+    eval_command,
+    export_command,
+    list_commands,
+    preparation_commands,
+    score_command,
+    serve_command,
+    train_command,
+    translate_command,
+)
 from kotrans.cli.options import with_korean
 from kotrans.errors import KotransError, UsageError
 
@@ -37,23 +39,23 @@ app = typer.Typer(
         "`kotrans train` runs whatever of it is missing."
     ),
 )
-app.command()(training.train)
-app.command()(translating.translate)
-app.command()(serving.serve)
-app.command(name="eval")(evaluating.evaluate)
-app.command()(comparing.compare)
-app.command()(scoring.score)
-app.command()(preparing.fetch)
-app.command()(preparing.clean)
-app.command()(preparing.tokenize)
-app.command()(preparing.prepare)
-app.command()(training.average)
-app.command()(exporting.export)
-app.command()(benchmarking.bench)
-app.command()(listing.runs)
-app.command()(drawing.curves)
-app.command()(listing.corpora)
-app.add_typer(listing.config, name="config")
+app.command()(train_command.train)
+app.command()(translate_command.translate)
+app.command()(serve_command.serve)
+app.command(name="eval")(eval_command.evaluate)
+app.command()(compare_command.compare)
+app.command()(score_command.score)
+app.command()(preparation_commands.fetch)
+app.command()(preparation_commands.clean)
+app.command()(preparation_commands.tokenize)
+app.command()(preparation_commands.prepare)
+app.command()(train_command.average)
+app.command()(export_command.export)
+app.command()(bench_command.bench)
+app.command()(list_commands.runs)
+app.command()(curves_command.curves)
+app.command()(list_commands.corpora)
+app.add_typer(list_commands.config, name="config")
 
 
 def version(shown: bool) -> None:

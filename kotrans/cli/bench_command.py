@@ -14,7 +14,7 @@ class DataChoice(StrEnum):
     SYNTHETIC = "synthetic"
 
 
-class Opponent(StrEnum):
+class ComparedWith(StrEnum):
     """What `--against` may ask for."""
 
     PLAIN = "plain"
@@ -32,7 +32,7 @@ def bench(
         ),
     ] = None,
     against: Annotated[
-        Opponent | None,
+        ComparedWith | None,
         typer.Option(
             metavar="plain",
             help="Train by the plain path, too, on the same batches in turn.",

@@ -21,7 +21,7 @@ from kotrans.cli.options import (
 from kotrans.errors import UsageError
 
 if TYPE_CHECKING:
-    from kotrans.evaluation.compare import Comparison
+    from kotrans.evaluation.compare import SystemComparison
 
 
 def compare(
@@ -64,7 +64,7 @@ def compare(
     show_json(comparison.figures(sentences)) if as_json else _show(comparison, sentences)
 
 
-def _of_files(hypotheses: list[Path], source: Path | None, reference: Path) -> "Comparison":
+def _of_files(hypotheses: list[Path], source: Path | None, reference: Path) -> "SystemComparison":
     from kotrans.evaluation.compare import compare_files
     from kotrans.evaluation.test_sets import files_as_test_set
 
@@ -81,7 +81,7 @@ def _of_runs(
     reference: Path | None,
     settings: list[str] | None,
     mirror: str | None,
-) -> "Comparison":
+) -> "SystemComparison":
     from kotrans.evaluation.compare import compare_runs
 
     if len(systems) != 2:
@@ -99,7 +99,7 @@ def _of_runs(
     return comparison
 
 
-def _show(comparison: "Comparison", sentences: int) -> None:
+def _show(comparison: "SystemComparison", sentences: int) -> None:
     from kotrans.report.quality_table import comparison_table, faults_table, sentences_text
 
     names = comparison.names

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from kotrans.parallel.distributed import World
     from kotrans.runs.run import Run
     from kotrans.training.limits import Outcome
-    from kotrans.training.train import Beginning
+    from kotrans.training.train import StartingPoint
 
 
 def train(
@@ -36,7 +36,7 @@ def train(
     # What scores the run at its end is imported now: an upgrade while it trains must not keep the old one from it.
     from kotrans.cli.display import StageDisplay, TrainingDisplay
     from kotrans.cli.eval_command import show
-    from kotrans.data.stages import Silent
+    from kotrans.data.stages import SilentReporter
     from kotrans.evaluation.evaluate import evaluate_run
     from kotrans.evaluation.test_sets import held_out_splits, split_of_config
     from kotrans.training.train import train
@@ -57,8 +57,8 @@ def train(
     if not world.leads:
         return
     loaded = load_runs([run.name])
-    for split in held_out_splits(loaded, Silent()):
-        show(evaluate_run(loaded, split_of_config(loaded, split, Silent())), samples=5)
+    for split in held_out_splits(loaded, SilentReporter()):
+        show(evaluate_run(loaded, split_of_config(loaded, split, SilentReporter())), samples=5)
 
 
 def average(
@@ -152,7 +152,7 @@ def _resumed(config: Path | None, settings: list[str] | None, name: str | None) 
     return run, resolved
 
 
-def _begin(beginning: "Beginning") -> None:
+def _begin(beginning: "StartingPoint") -> None:
     resumed = f", resumed at update {beginning.resumed_at:,}" if beginning.resumed_at else ""
     ranks = f" in each of {beginning.ranks} processes" if beginning.ranks > 1 else ""
     typer.echo(

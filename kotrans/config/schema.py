@@ -13,8 +13,8 @@ from kotrans.config.sections import (
     DropoutConfig,
     EmbeddingConfig,
     EncoderConfig,
+    Proportion,
     Section,
-    Share,
     TokenizerConfig,
 )
 from kotrans.config.serve_section import ServeConfig
@@ -39,7 +39,7 @@ class TrainingConfig(Section):
     """Adam (Kingma and Ba 2015), or with decoupled weight decay (Loshchilov and Hutter 2019)."""
     learning_rate: float = Field(0.001, gt=0)
     """The rate, or the highest one where the schedule changes it."""
-    betas: tuple[Share, Share] = (0.9, 0.999)
+    betas: tuple[Proportion, Proportion] = (0.9, 0.999)
     """Adam's decay rates of the two moments."""
     epsilon: float = Field(1e-8, gt=0)
     """Adam's epsilon."""
@@ -53,17 +53,17 @@ class TrainingConfig(Section):
     """What `plateau` multiplies the rate by."""
     plateau_patience: int = Field(2, ge=0)
     """Validations without improvement that `plateau` waits for."""
-    cooldown: Share = 0.0
+    cooldown: Proportion = 0.0
     """Last share of the training, by the limit that comes first, in which the rate falls to 0; 0 is none."""
     clip_norm: float = Field(1.0, gt=0)
     """Largest norm of the gradient; a larger one is scaled down (Pascanu et al. 2013)."""
     accumulate: int = Field(1, ge=1)
     """Batches whose gradients are summed into one update."""
-    label_smoothing: Share = 0.1
+    label_smoothing: Proportion = 0.1
     """Probability spread evenly over the target vocabulary (Szegedy et al. 2016)."""
-    scheduled_sampling: Share = 0.0
+    scheduled_sampling: Proportion = 0.0
     """Chance that the decoder is fed its own best piece instead of the reference's (Bengio et al. 2015)."""
-    ema: Share = 0.0
+    ema: Proportion = 0.0
     """Decay of an exponential moving average of the weights, used for validation and translation; 0 is off."""
     tensorboard: bool = False
     """Write the figures for TensorBoard, too, into the run (`pip install 'kotrans[tensorboard]'`)."""

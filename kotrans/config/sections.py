@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 Cell = Literal["lstm", "gru", "rnn"]
 Score = Literal["additive", "cosine", "location", "general", "dot", "none"]
 Format = Literal["lines", "tsv", "csv", "jsonl", "tmx", "po", "xlsx", "json"]
-Share = Annotated[float, Field(ge=0, lt=1)]
+Proportion = Annotated[float, Field(ge=0, lt=1)]
 
 
 class Section(BaseModel):
@@ -121,7 +121,7 @@ class CleaningConfig(Section):
     """Drop a pair with a longer side."""
     max_length_ratio: float = Field(9.0, gt=1)
     """Drop a pair whose sides differ more than this many times in characters, English counted half."""
-    min_hangul: Share = 0.1
+    min_hangul: Proportion = 0.1
     """Drop a pair whose Korean side has a smaller share of words with Hangul among its words; 0 drops none."""
     max_hangul_target: float = Field(0.1, ge=0, le=1)
     """Drop a pair whose English side has a larger share of Hangul among its letters; 1 drops none."""
@@ -144,7 +144,7 @@ class TokenizerConfig(Section):
     """Make every digit a piece of its own, so that a model learns to copy any number."""
     normalization: Literal["nfkc", "identity"] = "identity"
     """Sentencepiece's own normalisation, after ours."""
-    sampling: Share = 0.0
+    sampling: Proportion = 0.0
     """BPE-dropout: probability of leaving a merge out, other ones in every epoch (Provilkov et al. 2020); 0 is off."""
 
     @model_validator(mode="after")
@@ -226,15 +226,15 @@ class DecoderConfig(Section):
 class DropoutConfig(Section):
     """Regularisation by leaving things out, in training only."""
 
-    embedding: Share = 0.2
+    embedding: Proportion = 0.2
     """Elements of the embedded pieces."""
-    layers: Share = 0.2
+    layers: Proportion = 0.2
     """Elements between encoder layers, between decoder layers, and of the memory."""
-    recurrent: Share = 0.0
+    recurrent: Proportion = 0.0
     """Elements of the recurrent state, one mask a sentence (Gal and Ghahramani 2016)."""
-    output: Share = 0.2
+    output: Proportion = 0.2
     """Elements of the deep output layer."""
-    source_word: Share = 0.0
+    source_word: Proportion = 0.0
     """Whole source pieces, their embedding zeroed (Sennrich et al. 2016)."""
-    target_word: Share = 0.0
+    target_word: Proportion = 0.0
     """Whole target pieces fed to the decoder."""

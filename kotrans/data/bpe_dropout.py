@@ -10,7 +10,7 @@ from random import Random
 _SPACE = "▁"  # begins a word; no piece reaches into another
 
 
-class Segmenter:
+class BpeDropout:
     """Merges the characters of words into pieces, leaving some merges out."""
 
     def __init__(self, scores: dict[str, float]) -> None:

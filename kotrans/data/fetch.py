@@ -19,7 +19,7 @@ from kotrans.data.formats.reading import stream_pairs
 from kotrans.data.registry import Entry, RemoteFile
 from kotrans.data.unpack import unpack
 from kotrans.errors import DataError, FetchError
-from kotrans.storage import resources as bundled
+from kotrans.storage import resources
 from kotrans.storage.files import new_directory, sha256, write_json
 
 Progress = Callable[[str, int, int | None], None]
@@ -43,7 +43,7 @@ def default_mirror() -> str | None:
 
 def entry_folder(entry: Entry, cache: Path) -> Path:
     """Where the entry's files lie, once they are there."""
-    return bundled.starter() if entry.bundled else cache / f"{entry.name}-{entry.key}"
+    return resources.starter() if entry.bundled else cache / f"{entry.name}-{entry.key}"
 
 
 def fetch(entry: Entry, *, cache: Path, mirror: str | None = None, progress: Progress | None = None) -> Path:

@@ -63,7 +63,7 @@ def hold_out(
     Raises TooFewPairs if there are too few.
     """
     scratch.mkdir(parents=True)
-    copy = _Copy(scratch)
+    copy = _HeldOutCopy(scratch)
     index = _Index(scratch, sorted(wanted), in_memory)
     for hashed in ordered_map(_Hasher(tuple(sorted(wanted)), rules), copy.written(pairs), processes):
         index.add(hashed)
@@ -113,7 +113,7 @@ def _in_order(split: str, groups: list[list[Pair]]) -> Pairs:
     return Pairs.of(pair for group in groups for pair in sorted(group, key=lambda pair: (_rank(split, pair[1]), *pair)))
 
 
-class _Copy:
+class _HeldOutCopy:
     """The corpus once more, in two files of lines, which are quick to read in any part."""
 
     def __init__(self, folder: Path) -> None:

@@ -19,7 +19,7 @@ from kotrans.data.training_text import write_training_text
 from kotrans.data.vocabulary_size import vocabulary_for
 from kotrans.errors import DataError
 from kotrans.storage.files import content_key, new_directory, read_bytes, read_lines, sha256, write_json, write_lines
-from kotrans.storage.hash_cache import Digests
+from kotrans.storage.hash_cache import HashCache
 
 _FORMAT_VERSION = 3  # of the prepared folder and of the rules that fill it
 _MANIFEST = "manifest.json"
@@ -83,17 +83,17 @@ class Split(NamedTuple):
     origin: list[str]
 
 
-def corpus_key(config: Config, library: Library | None = None, digests: Digests | None = None) -> str:
+def corpus_key(config: Config, library: Library | None = None, digests: HashCache | None = None) -> str:
     """Names what `prepare_corpus` would make now; fetches what is missing, and reads every input it has no hash of."""
     corpora = (library or Library()).corpora(config.corpora)
-    return _key(config, corpora, _hashes(corpora, digests or Digests()))
+    return _key(config, corpora, _hashes(corpora, digests or HashCache()))
 
 
 def prepare_corpus(
     config: Config,
     folder: Path,
     library: Library | None = None,
-    digests: Digests | None = None,
+    digests: HashCache | None = None,
     progress: Progress = lambda what, done, total: None,
 ) -> CorpusManifest:
     """Makes `folder`, which must not be there, wholly or not at all, fetching what is missing.
@@ -104,7 +104,7 @@ def prepare_corpus(
     Raises ConfigError, FetchError or DataError.
     """
     corpora = (library or Library()).corpora(config.corpora)
-    inputs = _hashes(corpora, digests or Digests())
+    inputs = _hashes(corpora, digests or HashCache())
     processes = config.hardware.threads
     with new_directory(folder) as scratch, TemporaryDirectory(dir=scratch) as aside:
         texts = _texts(config, corpora, Path(aside))
@@ -139,7 +139,7 @@ def load_split(folder: Path, name: str) -> Split:
     return Split(*(read_lines(folder / f"{name}.{part}") for part in ("ko", "en", "origin")))
 
 
-def _hashes(corpora: Sequence[Corpus], digests: Digests) -> dict[str, str]:
+def _hashes(corpora: Sequence[Corpus], digests: HashCache) -> dict[str, str]:
     for path in (path for corpus in corpora for path in corpus.files):
         if not path.is_file():
             read_bytes(path)  # raises the error that says so

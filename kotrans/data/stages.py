@@ -15,7 +15,7 @@ from kotrans.data.prepare_corpus import CorpusManifest, corpus_key, prepare_corp
 from kotrans.data.tokenizer import Tokenizer, TokenizerManifest, tokenizer_key, train_tokenizer
 from kotrans.errors import ConfigError, DataError
 from kotrans.storage.files import content_key, read_bytes, stream_lines, write_json, write_problem
-from kotrans.storage.hash_cache import Digests
+from kotrans.storage.hash_cache import HashCache
 from kotrans.storage.paths import runs_folder
 from kotrans.storage.scratch import remove_abandoned
 from kotrans.text.word_counts import DEFINITION, word_counts
@@ -48,7 +48,7 @@ class Reporter(Protocol):
         ...
 
 
-class Silent:
+class SilentReporter:
     """A reporter that says nothing."""
 
     def progress(self, what: str, done: int, total: int | None) -> None: ...
@@ -56,16 +56,16 @@ class Silent:
     def stage(self, stage: Stage) -> None: ...
 
 
-def input_digests() -> Digests:
+def input_hashes() -> HashCache:
     """Hashes of input files, remembered beside what was made of them."""
-    return Digests(prepared_folder() / ".digests.json")
+    return HashCache(prepared_folder() / ".digests.json")
 
 
 def clean(config: Config, reporter: Reporter, library: Library | None = None) -> tuple[Stage, CorpusManifest]:
     """The config's corpora, fetched where missing, cleaned and split into a prepared corpus."""
     remove_abandoned(prepared_folder())
     library = replace(library or Library(), progress=reporter.progress)
-    digests = input_digests()
+    digests = input_hashes()
     folder = prepared_folder() / f"corpus-{corpus_key(config, library, digests)}"
     made = _make(folder, lambda: prepare_corpus(config, folder, library, digests, reporter.progress))
     manifest = CorpusManifest.read(folder)
@@ -101,7 +101,7 @@ def training_words(corpus: Path) -> Mapping[str, int]:
 
 
 @dataclass(frozen=True)
-class Prepared:
+class PreparedData:
     """All that training reads."""
 
     corpus: Path
@@ -110,7 +110,7 @@ class Prepared:
     manifest: DatasetManifest
 
 
-def prepare(config: Config, reporter: Reporter, library: Library | None = None) -> Prepared:
+def prepare(config: Config, reporter: Reporter, library: Library | None = None) -> PreparedData:
     """Every stage before training.
 
     Raises ConfigError if a source is longer than what `attention.score: location` is to be built for.
@@ -133,7 +133,7 @@ def prepare(config: Config, reporter: Reporter, library: Library | None = None) 
     manifest = DatasetManifest.read(folder)
     _check_location(config, manifest)
     reporter.stage(Stage("dataset", folder, made, _summary(manifest)))
-    return Prepared(corpus.folder, folder, tokenizer, manifest)
+    return PreparedData(corpus.folder, folder, tokenizer, manifest)
 
 
 def _make(folder: Path, make: Callable[[], object]) -> bool:

@@ -11,7 +11,7 @@ import sentencepiece
 from pydantic import ValidationError
 
 from kotrans.config.sections import Section, TokenizerConfig
-from kotrans.data.bpe_dropout import Segmenter
+from kotrans.data.bpe_dropout import BpeDropout
 from kotrans.data.familiarity import Familiarity
 from kotrans.data.line_sample import LineSample
 from kotrans.data.subword_training import escape, learn_models, unescape
@@ -165,7 +165,7 @@ class Vocabulary:
         return [self._processor.id_to_piece(int(i)) for i in ids]
 
     def sample(self, ids: Sequence[Sequence[int]], strength: float, seed: int) -> list[list[int]]:
-        """The same lines in other pieces of a bpe model, a pure function of the arguments; see `Segmenter`.
+        """The same lines in other pieces of a bpe model, a pure function of the arguments; see `BpeDropout`.
 
         A line with an unknown piece stays as it is.
         """
@@ -185,9 +185,9 @@ class Vocabulary:
         return {piece: i for i, piece in enumerate(self._pieces)}
 
     @cached_property
-    def _segmenter(self) -> Segmenter:
+    def _segmenter(self) -> BpeDropout:
         learned = (i for i in range(UNK + 1, self.size) if not self.is_byte[i])
-        return Segmenter({self._pieces[i]: self._processor.get_score(i) for i in learned})
+        return BpeDropout({self._pieces[i]: self._processor.get_score(i) for i in learned})
 
 
 class Tokenizer:

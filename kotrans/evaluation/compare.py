@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from kotrans.evaluation.evaluate import evaluate_run, read_hypotheses, training_corpus, written_hypotheses
-from kotrans.evaluation.extremes import Judged, highest, judged
+from kotrans.evaluation.extremes import ScoredPair, highest, judged
 from kotrans.evaluation.faults import Faults, count_faults
 from kotrans.evaluation.metrics import sentence_chrf
-from kotrans.evaluation.significance import Compared, paired_bootstrap
+from kotrans.evaluation.significance import PairedTest, paired_bootstrap
 from kotrans.evaluation.test_sets import TestSet
 from kotrans.storage.version import VERSION
 from kotrans.text.normalization import normalize
@@ -20,18 +20,18 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Comparison:
+class SystemComparison:
     """Two systems, in the order in which they were given."""
 
     test_set: TestSet
     names: tuple[str, str]
     hypotheses: tuple[list[str], list[str]]
-    metrics: list[Compared]
+    metrics: list[PairedTest]
     chrf: tuple[list[float], list[float]]  # of each sentence
     faults: tuple[Faults, Faults] | None  # None without sources
     written_before: tuple[bool, ...] = ()  # for each run, whether `kotrans eval` had written its translations
 
-    def better(self, system: int, most: int) -> list[Judged]:
+    def better(self, system: int, most: int) -> list[ScoredPair]:
         """The sentences that this system (0 or 1) translates better than the other, by chrF, the clearest first."""
         gains = [ours - other for ours, other in zip(self.chrf[system], self.chrf[1 - system], strict=True)]
         lines = [i for i in highest(gains, most) if gains[i] > 0]
@@ -51,7 +51,7 @@ class Comparison:
         }
 
 
-def compare_runs(first: LoadedRuns, second: LoadedRuns, test_set: TestSet) -> Comparison:
+def compare_runs(first: LoadedRuns, second: LoadedRuns, test_set: TestSet) -> SystemComparison:
     """Compares what two runs make of a test set, of which translations are taken where they are written already."""
     _warn_of_other_text(first, second)
     written = [written_hypotheses(loaded, test_set) for loaded in (first, second)]
@@ -64,7 +64,7 @@ def compare_runs(first: LoadedRuns, second: LoadedRuns, test_set: TestSet) -> Co
     return replace(comparison, written_before=tuple(lines is not None for lines in written))
 
 
-def compare_files(first: Path, second: Path, test_set: TestSet, reference: Path) -> Comparison:
+def compare_files(first: Path, second: Path, test_set: TestSet, reference: Path) -> SystemComparison:
     """Compares any two systems' outputs, as they are. Raises DataError if the line counts differ."""
     hypotheses = read_hypotheses(first, test_set, reference), read_hypotheses(second, test_set, reference)
     return _compared(test_set, (str(first), str(second)), hypotheses, test_set.reference)
@@ -72,10 +72,10 @@ def compare_files(first: Path, second: Path, test_set: TestSet, reference: Path)
 
 def _compared(
     test_set: TestSet, names: tuple[str, str], hypotheses: tuple[list[str], list[str]], references: Sequence[str]
-) -> Comparison:
+) -> SystemComparison:
     first, second = hypotheses
     source = test_set.source
-    return Comparison(
+    return SystemComparison(
         test_set, names, hypotheses,
         metrics=paired_bootstrap(first, second, references),
         chrf=(sentence_chrf(first, references), sentence_chrf(second, references)),

@@ -12,7 +12,7 @@ from kotrans.data.dataset import DatasetManifest
 from kotrans.data.prepare_corpus import CorpusManifest
 from kotrans.data.stages import prepared_folder, training_words
 from kotrans.errors import DataError
-from kotrans.evaluation.extremes import Judged, highest, judged, lowest
+from kotrans.evaluation.extremes import ScoredPair, highest, judged, lowest
 from kotrans.evaluation.faults import Faults, count_faults
 from kotrans.evaluation.metrics import Bucket, Scores, by_label, by_length, check_lines, score, sentence_chrf
 from kotrans.evaluation.rarity import by_rarest_word
@@ -45,15 +45,15 @@ class Evaluation:
     made: dict[str, Any] = field(default_factory=dict)  # by what, when and how; empty for a file
     file: Path | None = None  # of the figures, the hypotheses beside it; only a run has a place for them
 
-    def worst(self, most: int) -> list[Judged]:
+    def worst(self, most: int) -> list[ScoredPair]:
         """The sentences of the least chrF, the least first."""
         return self._judged(lowest(self.chrf, most))
 
-    def best(self, most: int) -> list[Judged]:
+    def best(self, most: int) -> list[ScoredPair]:
         """The sentences of the greatest chrF, the greatest first."""
         return self._judged(highest(self.chrf, most))
 
-    def _judged(self, lines: list[int]) -> list[Judged]:
+    def _judged(self, lines: list[int]) -> list[ScoredPair]:
         return judged(lines, [self.chrf], self.test_set.source, [self.hypotheses], self.test_set.reference)
 
     def figures(self, sentences: int = 0) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from typing import Any
 
 
 @dataclass(frozen=True)
-class Judged:
+class ScoredPair:
     """A sentence with its translations, one of each system, and the chrF of each."""
 
     line: int
@@ -27,10 +27,10 @@ def judged(
     sources: Sequence[str] | None,
     systems: Sequence[Sequence[str]],
     references: Sequence[str],
-) -> list[Judged]:
+) -> list[ScoredPair]:
     """The sentences of these indices; `chrf` and `systems` have a list of all sentences for each system."""
     return [
-        Judged(
+        ScoredPair(
             i + 1, [of_system[i] for of_system in chrf], sources[i] if sources is not None else None,
             [hypotheses[i] for hypotheses in systems], references[i],
         )

@@ -21,7 +21,7 @@ _EXAMPLES = 50  # in JSON
 
 
 @dataclass(frozen=True)
-class Lost:
+class LostLiterals:
     """What a line was expected to have, and has not."""
 
     line: int
@@ -30,12 +30,12 @@ class Lost:
 
 
 @dataclass(frozen=True)
-class Survival:
+class LiteralSurvival:
     """How many of the expected tokens are there."""
 
     expected: int
     found: int
-    lost: list[Lost]
+    lost: list[LostLiterals]
 
     @property
     def recall(self) -> float | None:
@@ -53,9 +53,9 @@ class Faults:
     """The faults of a test set's translations; lines are counted from 1."""
 
     pairs: int
-    numbers: Survival
-    latin: Survival
-    opaque: Survival
+    numbers: LiteralSurvival
+    latin: LiteralSurvival
+    opaque: LiteralSurvival
     """Placeholders, URLs, e-mail addresses, telephone numbers, ids and code."""
     loops: list[int]
     """Lines that say a group of words three times in a row, or run on much longer than any translation does."""
@@ -121,7 +121,7 @@ def repeats(line: str) -> bool:
     return False
 
 
-def _survival(lines: Sequence[tuple[int, Literals, Literals, Literals]], kind: Kind) -> Survival:
+def _survival(lines: Sequence[tuple[int, Literals, Literals, Literals]], kind: Kind) -> LiteralSurvival:
     expected = found = 0
     lost = []
     for number, source, hypothesis, reference in lines:
@@ -130,8 +130,8 @@ def _survival(lines: Sequence[tuple[int, Literals, Literals, Literals]], kind: K
         expected += len(wanted)
         found += len(wanted) - len(missing)
         if missing:
-            lost.append(Lost(number, sorted(missing)))
-    return Survival(expected, found, lost)
+            lost.append(LostLiterals(number, sorted(missing)))
+    return LiteralSurvival(expected, found, lost)
 
 
 def _counts(token: Token) -> bool:

@@ -17,7 +17,7 @@ class Interval:
 
 
 @dataclass(frozen=True)
-class Compared:
+class PairedTest:
     """One metric of two systems."""
 
     metric: str
@@ -42,7 +42,7 @@ class Compared:
 
 def paired_bootstrap(
     first: Sequence[str], second: Sequence[str], references: Sequence[str], samples: int = 1000
-) -> list[Compared]:
+) -> list[PairedTest]:
     """BLEU, chrF and TER of both on the same resamples of the test set: what `sacrebleu --paired-bs` gives.
 
     The random numbers are fixed as sacrebleu fixes them, by SACREBLEU_SEED or else 12345. Takes some 120 kB for each
@@ -64,10 +64,10 @@ def paired_bootstrap(
     ]
 
 
-def _compared(metric: str, signature: str, results: Sequence[Any], sentences: int) -> Compared:
+def _compared(metric: str, signature: str, results: Sequence[Any], sentences: int) -> PairedTest:
     systems = _interval(results[0]), _interval(results[1])
     by_chance = sentences == 1 or systems[0] == systems[1]
-    return Compared(metric, systems, 1.0 if by_chance else float(results[1].p_value), signature)
+    return PairedTest(metric, systems, 1.0 if by_chance else float(results[1].p_value), signature)
 
 
 def _interval(result: Any) -> Interval:

@@ -11,7 +11,7 @@ from kotrans.model.kernels.quantization import Precision
 from kotrans.runs.checkpoint import load_checkpoint
 from kotrans.runs.run import now
 from kotrans.storage.files import write_text
-from kotrans.translation.model_loading import Found
+from kotrans.translation.model_loading import FoundModel
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Exported:
     sizes: dict[str, int]  # bytes of each file but the manifest
 
 
-def export(found: Found, out: Path, precision: Precision, *, zipped: bool = False, onnx: bool = False) -> Exported:
+def export(found: FoundModel, out: Path, precision: Precision, *, zipped: bool = False, onnx: bool = False) -> Exported:
     """Writes the model as a new folder, or as a zip if `zipped` or if `out` ends in .zip; all or nothing.
 
     Raises UsageError if `out` is there or an optional package is missing, CheckpointError if the model is damaged.

@@ -22,8 +22,8 @@ from kotrans.data.batching import pad
 from kotrans.data.tokenizer import BOS, EOS, PAD
 from kotrans.errors import CheckpointError, UsageError
 from kotrans.export.loops import for_any_length
-from kotrans.model.decoder import DecoderState, Source
-from kotrans.model.incremental.search_model import SearchModel
+from kotrans.model.decoder import DecoderState, EncodedSource
+from kotrans.model.incremental.incremental_decoder import IncrementalDecoder
 from kotrans.model.seq2seq import Seq2Seq
 from kotrans.runs.checkpoint import Checkpoint
 from kotrans.search.beam import search
@@ -71,7 +71,7 @@ def _source(checkpoint: Checkpoint, lines: Sequence[str]) -> Tensor:
 class State(NamedTuple):
     """What goes from step to step, one hypothesis a sentence."""
 
-    source: Source
+    source: EncodedSource
     decoder: DecoderState
 
 
@@ -170,7 +170,7 @@ def _check(runtime: Any, folder: Path, checkpoint: Checkpoint, source: Tensor) -
     for batch in (source, alone):
         mask = batch != PAD
         limits = length_limits(mask, config)
-        ours = [found[0].ids for found in search(SearchModel(checkpoint.model), batch, mask, config)]
+        ours = [found[0].ids for found in search(IncrementalDecoder(checkpoint.model), batch, mask, config)]
         if (theirs := _greedy(runtime, folder, batch, mask, limits)) != ours:
             row = next(i for i, (one, other) in enumerate(zip(ours, theirs, strict=True)) if one != other)
             decode = checkpoint.tokenizer.target.decode

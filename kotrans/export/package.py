@@ -16,7 +16,7 @@ from kotrans.errors import CheckpointError, UsageError
 from kotrans.model.kernels.quantization import Precision, reduced, restored
 from kotrans.runs.checkpoint import Checkpoint, copy_weights, write_for_use
 from kotrans.storage.files import disk_errors, new_directory, new_file
-from kotrans.storage.manifest import seal
+from kotrans.storage.manifest import write_manifest
 
 CARD = "README.md"
 _UNHARMED = "nothing was exported"
@@ -38,13 +38,13 @@ def pack(out: Path, write: Write, *, zipped: bool) -> None:
             try:
                 with new_directory(out) as scratch:
                     write(scratch)
-                    seal(scratch)
+                    write_manifest(scratch)
             except FileExistsError:
                 raise _taken(out) from None
             return
         with new_file(out) as scratch, TemporaryDirectory(prefix=f".{out.name[:50]}-", dir=out.parent) as folder:
             write(Path(folder))
-            seal(Path(folder))
+            write_manifest(Path(folder))
             _zip(Path(folder), scratch)
 
 

@@ -21,7 +21,7 @@ from kotrans.model.lexical import Lexical
 from kotrans.model.recurrence import recurrence
 
 
-class Source(NamedTuple):
+class EncodedSource(NamedTuple):
     """An encoded source with its attention keys; with a fixed context there are no keys and no memory."""
 
     memory: Tensor | None  # (B, S, H)
@@ -98,16 +98,16 @@ class Decoder(nn.Module):
         self.recurrent_dropout = Dropout(recurrent_dropout)
         self.output_dropout = Dropout(output_dropout)
 
-    def start(self, encoded: Encoded) -> tuple[Source, DecoderState]:
+    def start(self, encoded: Encoded) -> tuple[EncodedSource, DecoderState]:
         """What each step reads of the source, and s_0 = tanh(W first + b) of every layer (an LSTM's C_0 is 0)."""
         states = tuple(self.cell.initial(torch.tanh(bridge(encoded.first))) for bridge in self.bridges)
         if self.attention is None:
-            return Source(None, None, encoded.mask, encoded.final, None), DecoderState(states)
+            return EncodedSource(None, None, encoded.mask, encoded.final, None), DecoderState(states)
         keys = self.attention.keys(encoded.memory)  # (B, S, A)
         embedded = None if self.lexical is None else encoded.embedded
-        return Source(encoded.memory, keys, encoded.mask, None, embedded), DecoderState(states)
+        return EncodedSource(encoded.memory, keys, encoded.mask, None, embedded), DecoderState(states)
 
-    def look(self, source: Source, queries: Tensor) -> tuple[Tensor, Tensor | None]:
+    def look(self, source: EncodedSource, queries: Tensor) -> tuple[Tensor, Tensor | None]:
         """What a step reads (B, K, L) for s_{i-1} in queries (B, K, Q), and its weights (B, K, S).
 
         That is c_i, and behind it what the lexical model makes of the weights, if there is one. A search has as many
@@ -116,7 +116,7 @@ class Decoder(nn.Module):
         contexts, weights = self._attend(source, queries)
         return self._with_lexical(source, contexts, weights), weights
 
-    def _attend(self, source: Source, queries: Tensor) -> tuple[Tensor, Tensor | None]:
+    def _attend(self, source: EncodedSource, queries: Tensor) -> tuple[Tensor, Tensor | None]:
         """c_i (B, K, H) for s_{i-1} in queries (B, K, Q), and its weights (B, K, S)."""
         if self.attention is None:
             assert source.fixed_context is not None
@@ -125,7 +125,7 @@ class Decoder(nn.Module):
         assert source.memory is not None
         return self.attention(queries, source.keys, source.memory, source.mask)
 
-    def _with_lexical(self, source: Source, contexts: Tensor, weights: Tensor | None) -> Tensor:
+    def _with_lexical(self, source: EncodedSource, contexts: Tensor, weights: Tensor | None) -> Tensor:
         """(B, K, L) of contexts (B, K, H) and the weights (B, K, S) that made them."""
         if self.lexical is None:
             return contexts
@@ -141,7 +141,7 @@ class Decoder(nn.Module):
         return self._output(hidden.squeeze(1), embedded, looked), DecoderState((first, *upper))
 
     def forward(
-        self, source: Source, state: DecoderState, embedded: Tensor
+        self, source: EncodedSource, state: DecoderState, embedded: Tensor
     ) -> tuple[Tensor, DecoderState, Tensor | None]:
         """Runs over embedded (B, T, E) = y_0 … y_{T-1}.
 
@@ -155,7 +155,7 @@ class Decoder(nn.Module):
         output = self._output(hidden, embedded, self._with_lexical(source, contexts, weights))  # (B, T, O)
         return output, DecoderState((first, *upper)), weights
 
-    def _by_steps(self, source: Source, state: CellState, embedded: Tensor, mask: Tensor | None) -> FirstLayer:
+    def _by_steps(self, source: EncodedSource, state: CellState, embedded: Tensor, mask: Tensor | None) -> FirstLayer:
         """The readable definition."""
         projected = self.cell.project(embedded)  # (B, T, G*Q)
         # Cut out and cast once: in the loop, the gradient of a slice would be a whole matrix at each step.
@@ -174,7 +174,7 @@ class Decoder(nn.Module):
             torch.stack(weights, dim=1) if weights else None, state,
         )  # fmt: skip
 
-    def _by_hand(self, source: Source, state: CellState, embedded: Tensor, mask: Tensor | None) -> FirstLayer:
+    def _by_hand(self, source: EncodedSource, state: CellState, embedded: Tensor, mask: Tensor | None) -> FirstLayer:
         """The same for training, where the way back is long: several times less work than a graph of small steps."""
         of_context = self.cell.weight_input[:, self.embedding_size :]  # (G*Q, H)
         projected = self.cell.project_all(embedded.transpose(0, 1))  # (T, B, G*Q)

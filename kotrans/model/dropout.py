@@ -11,11 +11,11 @@ import torch
 from torch import Tensor, nn
 
 
-class _Source(threading.local):
+class _RandomSource(threading.local):
     generator: torch.Generator | None = None  # None is the library's own, which all threads share
 
 
-_source = _Source()
+_source = _RandomSource()
 
 
 @contextmanager

@@ -5,7 +5,7 @@ Shape key: B sentences, S source positions, T target steps, E embedding width, V
 
 from torch import Tensor, nn
 
-from kotrans.model.decoder import Decoder, DecoderState, Source
+from kotrans.model.decoder import Decoder, DecoderState, EncodedSource
 from kotrans.model.dropout import Dropout, WordDropout
 from kotrans.model.encoder import Encoder
 from kotrans.model.lexical import LexicalSoftmax
@@ -53,7 +53,7 @@ class Seq2Seq(nn.Module):
             if isinstance(module, Decoder | LoopedRecurrence):
                 module.plain = plain
 
-    def start(self, source: Tensor, mask: Tensor) -> tuple[Source, DecoderState]:
+    def start(self, source: Tensor, mask: Tensor) -> tuple[EncodedSource, DecoderState]:
         """Encodes source (B, S): what each step reads of it, and the state before the first step."""
         embedded = self.source_word_dropout(self.embedding_dropout(self.source_embedding(source)))  # (B, S, E)
         return self.decoder.start(self.encoder(embedded, mask))

@@ -9,7 +9,7 @@ from types import FrameType
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
-class Stopped(BaseException):
+class StopTraining(BaseException):
     """A stop was requested during work that can be abandoned and repeated."""
 
 
@@ -28,7 +28,7 @@ class StopRequest:
         self.signal = number
         if self.raises:
             self.raises = False
-            raise Stopped
+            raise StopTraining
 
 
 @contextmanager

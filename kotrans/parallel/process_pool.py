@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from kotrans.errors import DataError, KotransError
 from kotrans.parallel.cores import available_cores
 
-Part = TypeVar("Part")
+Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 PAIRS_IN_A_PART = 25_000
@@ -26,7 +26,7 @@ MOST_PROCESSES = 8
 
 
 def ordered_map(
-    work: Callable[[Part], Result], parts: Iterable[Part], processes: int | None = None, doing: str = "preparing data"
+    work: Callable[[Item], Result], parts: Iterable[Item], processes: int | None = None, doing: str = "preparing data"
 ) -> Iterator[Result]:
     """`work` of each part, in the order of the parts.
 

@@ -6,14 +6,14 @@ from typing import Self, TypeVar
 
 import torch
 
-Share = TypeVar("Share")
+Shard = TypeVar("Shard")
 Made = TypeVar("Made")
 
 # A share of fewer target tokens has too few rows to keep a core's matrix products busy.
 _SMALLEST = 512
 
 
-class Shares:
+class ShardPool:
     """Runs what is given for all shares of some work at once.
 
     The steps of a recurrence are many and small: threads inside each of them wait for one another thousands of times,
@@ -32,7 +32,7 @@ class Shares:
         count = max(1, min(threads, tokens // _SMALLEST))
         return cls(count, threads // count)
 
-    def map(self, make: Callable[[Share], Made], shares: Sequence[Share]) -> Iterator[Made]:
+    def map(self, make: Callable[[Shard], Made], shares: Sequence[Shard]) -> Iterator[Made]:
         """What `make` makes of each share, in their order."""
         return map(make, shares) if self._pool is None or len(shares) == 1 else self._pool.map(make, shares)
 

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator, Sequence
 
-from kotrans.evaluation.extremes import Judged
-from kotrans.evaluation.faults import Faults, Survival
-from kotrans.evaluation.significance import Compared, Interval
+from kotrans.evaluation.extremes import ScoredPair
+from kotrans.evaluation.faults import Faults, LiteralSurvival
+from kotrans.evaluation.significance import Interval, PairedTest
 from kotrans.report.text_table import table
 
 _SURE = 0.05  # a difference with a lower p-value is marked
@@ -24,7 +24,7 @@ def faults_table(names: Sequence[str], faults: Sequence[Faults]) -> str:
     return table(["faults", *names], rows)
 
 
-def comparison_table(names: Sequence[str], metrics: Sequence[Compared]) -> str:
+def comparison_table(names: Sequence[str], metrics: Sequence[PairedTest]) -> str:
     """Scores with the interval that holds 95 % of the resamples, the difference, and how likely it is by chance."""
     rows = [
         *([name, *(_interval(metric.systems[i]) for metric in metrics)] for i, name in enumerate(names)),
@@ -34,12 +34,12 @@ def comparison_table(names: Sequence[str], metrics: Sequence[Compared]) -> str:
     return table(["", *(metric.metric for metric in metrics)], rows)
 
 
-def sentences_text(sentences: Sequence[Judged], names: Sequence[str] = ()) -> str:
+def sentences_text(sentences: Sequence[ScoredPair], names: Sequence[str] = ()) -> str:
     """Each with its line number, the chrF of each system, source, translations and reference."""
     return "\n".join(line for sentence in sentences for line in _sentence(sentence, names))
 
 
-def _sentence(sentence: Judged, names: Sequence[str]) -> Iterator[str]:
+def _sentence(sentence: ScoredPair, names: Sequence[str]) -> Iterator[str]:
     yield f"line {sentence.line:,}, chrF {' and '.join(f'{chrf:.1f}' for chrf in sentence.chrf)}"
     if sentence.source is not None:
         yield f"    {sentence.source}"
@@ -52,7 +52,7 @@ def _interval(interval: Interval) -> str:
     return f"{interval.score:.2f} ({interval.mean:.2f} ± {interval.half_width:.2f})"
 
 
-def _kept(survival: Survival) -> str:
+def _kept(survival: LiteralSurvival) -> str:
     return "none expected" if survival.recall is None else f"{survival.recall:.2%} of {survival.expected:,}"
 
 

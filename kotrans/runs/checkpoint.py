@@ -38,7 +38,7 @@ from kotrans.parallel.distributed import ALONE, World
 from kotrans.parallel.out_of_memory import memory_errors
 from kotrans.runs.progress import Progress
 from kotrans.storage.files import disk_errors, new_directory, write_json
-from kotrans.storage.manifest import Sealed, damaged, seal, unreadable
+from kotrans.storage.manifest import VerifiedFiles, damaged, unreadable, write_manifest
 
 _UNHARMED = "nothing of it was kept"
 _TOKENIZER = "tokenizer"  # in the metadata of a file of weights: the fingerprint of its tokenizer
@@ -71,14 +71,14 @@ def save_checkpoint(folder: Path, state: TrainingState, config: Config, tokenize
         _save_tensors(_optimizer_tensors(state), scratch / "optimizer.safetensors")
         write_json(scratch / "progress.json", asdict(state.progress))
         _write_description(scratch, config, tokenizer)
-        seal(scratch)
+        write_manifest(scratch)
 
 
 def save_weights(folder: Path, weights: Mapping[str, Tensor], source: Checkpoint) -> None:
     """Writes a checkpoint for use only (not for resuming), with these weights and the rest from `source`."""
     with disk_errors(folder, _UNHARMED), new_directory(folder) as scratch:
         write_for_use(scratch, weights, source)
-        seal(scratch)
+        write_manifest(scratch)
 
 
 def write_for_use(folder: Path, weights: Mapping[str, Tensor], source: Checkpoint) -> None:
@@ -93,7 +93,7 @@ def load_checkpoint(path: Path, device: torch.device) -> Checkpoint:
 
     Only what is used is read, and all of that is checked. Raises CheckpointError if it is missing or damaged.
     """
-    sealed = Sealed(path)
+    sealed = VerifiedFiles(path)
     config, tokenizer = read_config(sealed), _read_tokenizer(sealed)
     try:
         model = build_unfilled(config, tokenizer.source.size, tokenizer.target.size)
@@ -114,7 +114,7 @@ def opened_weights(folder: Path) -> Iterator[Callable[[str], Tensor]]:
 
     Raises DamagedError if a file of the checkpoint is damaged.
     """
-    sealed = Sealed(folder)
+    sealed = VerifiedFiles(folder)
     sealed.verify()
     with safe_open(folder / _weights_for_use(sealed), "pt") as file:
         yield file.get_tensor
@@ -140,13 +140,13 @@ def restore_training(folder: Path, state: TrainingState, world: World = ALONE) -
 
 def read_weights(folder: Path) -> dict[str, Tensor]:
     """The weights of a checkpoint that validation and translation use. Raises DamagedError if they are damaged."""
-    sealed = Sealed(folder)
+    sealed = VerifiedFiles(folder)
     name = _weights_for_use(sealed)
     return _parse_weights(sealed.read(name), folder, name)
 
 
 def _read_resumable(folder: Path) -> Progress:
-    sealed = Sealed(folder)
+    sealed = VerifiedFiles(folder)
     sealed.verify()
     if not (folder / "optimizer.safetensors").exists():
         raise CheckpointError(f"{folder}: holds weights only; training can be resumed from a training checkpoint")
@@ -161,7 +161,7 @@ def _read_file(folder: Path, file: str) -> dict[str, Tensor]:
 
 def verify(folder: Path) -> None:
     """Raises DamagedError unless every file of the checkpoint is there and is what was written."""
-    Sealed(folder).verify()
+    VerifiedFiles(folder).verify()
 
 
 def load_tensors(path: Path) -> dict[str, Tensor]:
@@ -194,7 +194,7 @@ def _write_description(scratch: Path, config: Config, tokenizer: Tokenizer) -> N
     tokenizer.save(scratch / "tokenizer")
 
 
-def read_config(sealed: Sealed) -> Config:
+def read_config(sealed: VerifiedFiles) -> Config:
     """The config of a checkpoint. Raises CheckpointError if it is damaged or another version's."""
     where = sealed.path / "config.yaml"
     try:
@@ -203,7 +203,7 @@ def read_config(sealed: Sealed) -> Config:
         raise CheckpointError(f"{sealed.path}: made by another version of kotrans ({error})") from None
 
 
-def _read_tokenizer(sealed: Sealed) -> Tokenizer:
+def _read_tokenizer(sealed: VerifiedFiles) -> Tokenizer:
     try:
         manifest = TokenizerManifest.model_validate_json(sealed.read("tokenizer/manifest.json"))
         models = {name: sealed.read(f"tokenizer/{name}") for name in manifest.models}
@@ -216,7 +216,7 @@ def _read_tokenizer(sealed: Sealed) -> Tokenizer:
         raise damaged(sealed.path, "tokenizer") from None
 
 
-def _weights_for_use(sealed: Sealed) -> str:
+def _weights_for_use(sealed: VerifiedFiles) -> str:
     """The file of the averaged weights where there is one."""
     return "average.safetensors" if "average.safetensors" in sealed.files else "model.safetensors"
 
@@ -243,7 +243,7 @@ def _check_vocabulary(weights: bytes, tokenizer: Tokenizer, path: Path, name: st
         )
 
 
-def _read_progress(sealed: Sealed) -> Progress:
+def _read_progress(sealed: VerifiedFiles) -> Progress:
     try:
         return Progress.parse(sealed.read("progress.json"))
     except (ValueError, TypeError):

@@ -12,8 +12,8 @@ from kotrans.config.schema import SearchConfig
 from kotrans.data.tokenizer import BOS, EOS
 from kotrans.errors import UsageError
 from kotrans.search.greedy import greedy_search
-from kotrans.search.hypotheses import End, Hypothesis, Trellis, length_limits, length_penalties
-from kotrans.search.repetition_blocking import Repetitions
+from kotrans.search.hypotheses import BackpointerTree, End, Hypothesis, length_limits, length_penalties
+from kotrans.search.repetition_blocking import RepetitionBlocker
 from kotrans.search.stepper import State, Stepper, keep_rows
 from kotrans.search.topk import Floats, Ints, check_possible
 
@@ -50,7 +50,7 @@ class BeamSearch(Generic[State]):
 
     (Yu et al. 2022, "Orca", section 3, schedule a server's model by steps in this way.)
     Each sentence has as many places as its beam. A step fills them with the most probable continuations of its
-    hypotheses, less those that `Repetitions` passes over; one that ends in EOS keeps its place, so that a beam of 1 is
+    hypotheses, without those that `RepetitionBlocker` removes; one that ends in EOS keeps its place: a beam of 1 is
     greedy for every length penalty. A sentence is done when its places are all taken by ends, when nothing alive can
     still be better than the worst of its n best, or at its maximum length, where what is alive is cut.
     """
@@ -59,9 +59,9 @@ class BeamSearch(Generic[State]):
         self._stepper = stepper
         self._config = config
         nobody = torch.zeros(0, 0, dtype=torch.bool)
-        self._trellis = Trellis(nobody, config)
+        self._trellis = BackpointerTree(nobody, config)
         self._sentences = _Sentences(config)
-        self._repetitions = Repetitions(0, config.max_repetitions)
+        self._repetitions = RepetitionBlocker(0, config.max_repetitions)
         self._alive = np.zeros(0, np.int64)  # (N,) node of each row; the rows of a sentence lie together, best first
         self._previous = torch.zeros(0, dtype=torch.long)  # (N,)
         self._state: State | None = None
@@ -182,7 +182,7 @@ class _Sentences:
         self._collected[gone] = True
         return gone
 
-    def settle(self, trellis: Trellis, tokens: Ints) -> Ints:
+    def settle(self, trellis: BackpointerTree, tokens: Ints) -> Ints:
         """Notes the hypotheses that end with this step of tokens (M,); gives the nodes (N,) that go on.
 
         A sentence goes on if its most probable hypothesis alive can still become one of the n best. Log-probabilities
@@ -201,7 +201,7 @@ class _Sentences:
         self.places[np.bincount(owners[nodes], minlength=len(self.places)) == 0] = 0
         return nodes
 
-    def _note(self, nodes: Ints, trellis: Trellis, tokens: Ints) -> None:
+    def _note(self, nodes: Ints, trellis: BackpointerTree, tokens: Ints) -> None:
         scores, lengths = trellis.scores(), trellis.lengths  # (M,), (B,)
         for node in nodes.tolist():
             owner = int(trellis.owners[node])
@@ -211,7 +211,7 @@ class _Sentences:
             if len(ends) >= self._n_best[owner]:
                 self._to_beat[owner] = -sorted(ends)[self._n_best[owner] - 1].negative_score
 
-    def collect(self, trellis: Trellis) -> dict[int, list[Hypothesis]]:
+    def collect(self, trellis: BackpointerTree) -> dict[int, list[Hypothesis]]:
         """The n best of each sentence that is done and was not collected before, best first, by its number."""
         done = ((self.places == 0) & ~self._collected).nonzero()[0]  # (D,)
         self._collected[done] = True

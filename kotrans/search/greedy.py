@@ -8,30 +8,30 @@ from torch import Tensor
 
 from kotrans.config.schema import SearchConfig
 from kotrans.data.tokenizer import BOS, EOS
-from kotrans.search.hypotheses import End, Hypothesis, Trellis, length_limits
-from kotrans.search.repetition_blocking import Repetitions
+from kotrans.search.hypotheses import BackpointerTree, End, Hypothesis, length_limits
+from kotrans.search.repetition_blocking import RepetitionBlocker
 from kotrans.search.stepper import State, Stepper, keep_rows
 from kotrans.search.topk import Floats, Ints, check_possible
 
 # Shape key: B sentences, N rows alive, S source length, V target vocabulary.
-Choose = Callable[[Tensor, Ints, int, Repetitions], tuple[Ints, Floats]]
+Choose = Callable[[Tensor, Ints, int, RepetitionBlocker], tuple[Ints, Floats]]
 """Takes logits (N, V), sentences (N,), how many pieces stand and what they repeat; gives the next pieces and their
 log-probabilities (N,)."""
 
 
 @torch.no_grad()
 def greedy_search(stepper: Stepper[State], source: Tensor, mask: Tensor, config: SearchConfig) -> list[Hypothesis]:
-    """The most probable next piece that `Repetitions` does not pass over, until EOS or the maximum length.
+    """The most probable next piece that `RepetitionBlocker` does not pass over, until EOS or the maximum length.
 
     source and mask (B, S).
     """
 
-    def best(logits: Tensor, owners: Ints, length: int, repetitions: Repetitions) -> tuple[Ints, Floats]:
+    def best(logits: Tensor, owners: Ints, length: int, repetitions: RepetitionBlocker) -> tuple[Ints, Floats]:
         log_probs, pieces = repetitions.most_probable(logits, 1)  # (N, 1)
         check_possible(log_probs)
         return pieces[:, 0], log_probs[:, 0]
 
-    repetitions = Repetitions(len(source), config.max_repetitions)
+    repetitions = RepetitionBlocker(len(source), config.max_repetitions)
     return _follow(stepper, source, mask, config, length_limits(mask, config), repetitions, best)
 
 
@@ -45,19 +45,19 @@ def score_targets(
     for row, target in zip(wanted, targets, strict=True):
         row[: len(target)] = target
 
-    def given(logits: Tensor, owners: Ints, length: int, repetitions: Repetitions) -> tuple[Ints, Floats]:
+    def given(logits: Tensor, owners: Ints, length: int, repetitions: RepetitionBlocker) -> tuple[Ints, Floats]:
         pieces = wanted[owners, length]  # (N,)
         chosen = logits.gather(1, torch.from_numpy(pieces).to(logits.device).unsqueeze(1)).squeeze(1)  # (N,)
         return pieces, (chosen.cpu().double() - logits.logsumexp(1).cpu().double()).numpy()
 
-    return _follow(stepper, source, mask, config, limits, Repetitions(len(source), None), given)
+    return _follow(stepper, source, mask, config, limits, RepetitionBlocker(len(source), None), given)
 
 
 def _follow(
     stepper: Stepper[State], source: Tensor, mask: Tensor, config: SearchConfig, limits: list[int],
-    repetitions: Repetitions, choose: Choose,
+    repetitions: RepetitionBlocker, choose: Choose,
 ) -> list[Hypothesis]:  # fmt: skip
-    trellis = Trellis(mask, config)
+    trellis = BackpointerTree(mask, config)
     ends: dict[int, End] = {}
     longest = np.array(limits, np.int64)  # (B,)
     alive = np.arange(len(source))  # (N,) node of each row

@@ -59,7 +59,7 @@ class _Step(NamedTuple):
     weights: Tensor | None  # (N, S) of the rows
 
 
-class Trellis:
+class BackpointerTree:
     """Grows one step at a time; a node is a piece after the pieces on its way back. Sentences join between steps."""
 
     def __init__(self, mask: Tensor, config: SearchConfig) -> None:

@@ -14,7 +14,7 @@ from kotrans.search.topk import Floats, Ints, most_probable
 _LONGEST_GROUP = 16  # pieces
 
 
-class Repetitions:
+class RepetitionBlocker:
     """What the last pieces of each row repeat.
 
     A group of 1 to 16 pieces may stand `most` times in a row, and a single piece once more: "...", "IEEE", "000". Of

@@ -7,10 +7,10 @@ from kotrans.config.schema import SearchConfig
 from kotrans.config.serve_section import ServeConfig
 from kotrans.errors import ModelError
 from kotrans.search.memory_bound import SearchMemory
-from kotrans.serve.questions import Question
+from kotrans.serve.questions import ParsedRequest
 from kotrans.serve.refusals import Refused
 from kotrans.text.line_breaks import SplitText
-from kotrans.translation.postprocess import Prepared
+from kotrans.translation.postprocess import PreparedLine
 from kotrans.translation.translator import BatchTranslator
 
 
@@ -18,7 +18,7 @@ class Admitted(NamedTuple):
     """A request that is within the limits."""
 
     texts: Sequence[SplitText]
-    lines: Sequence[Prepared]
+    lines: Sequence[PreparedLine]
     """Of all texts, but for blank lines."""
     beam: int
     n_best: int
@@ -36,7 +36,7 @@ class Admission:
         self._search: SearchConfig = translator.config
         self._memory = SearchMemory(config.max_memory, translator.tokenizer.target.size, translator.config)
 
-    def admit(self, question: Question, texts: Sequence[SplitText]) -> Admitted:
+    def admit(self, question: ParsedRequest, texts: Sequence[SplitText]) -> Admitted:
         """texts: those of the question, cut at their line breaks. Raises Refused."""
         beam = self._beam(question)
         lines = list(self._prepared(question, texts, beam))
@@ -58,7 +58,7 @@ class Admission:
                 )  # fmt: skip
         return Admitted(texts, lines, beam, question.n_best, weights)
 
-    def _beam(self, question: Question) -> int:
+    def _beam(self, question: ParsedRequest) -> int:
         most = self._config.max_beam
         beam = question.beam if question.beam is not None else max(self._search.beam, min(question.n_best, most))
         if question.beam is not None and beam > most:
@@ -69,7 +69,7 @@ class Admission:
             )
         return beam
 
-    def _prepared(self, question: Question, texts: Sequence[SplitText], beam: int) -> Iterator[Prepared]:
+    def _prepared(self, question: ParsedRequest, texts: Sequence[SplitText], beam: int) -> Iterator[PreparedLine]:
         """The lines, one by one, so that the first that is too much is the last that is prepared."""
         parts = 0
         most = self._config.max_sentences

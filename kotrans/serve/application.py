@@ -15,16 +15,16 @@ from kotrans.config.serve_section import ServeConfig
 from kotrans.serve.bodies import read_body
 from kotrans.serve.libretranslate import LANGUAGES, detect
 from kotrans.serve.loop_errors import tell_once
-from kotrans.serve.middleware import Guard
+from kotrans.serve.middleware import RequestGuard
 from kotrans.serve.openapi import body_of, described, limits_of, problems, secured
 from kotrans.serve.page import load_page
-from kotrans.serve.prometheus import Counted, Counters
+from kotrans.serve.prometheus import CountingMiddleware, Metrics
 from kotrans.serve.questions import libre_request
-from kotrans.serve.queue import Batcher
+from kotrans.serve.queue import TranslationQueue
 from kotrans.serve.refusals import Refused, shortened
 from kotrans.serve.schemas import Detected, Health, Language, LibreResponse, TranslateResponse
 from kotrans.serve.translation_route import TranslationRoute
-from kotrans.serve.worker import Translating
+from kotrans.serve.worker import TranslationWorker
 from kotrans.storage.version import VERSION
 from kotrans.translation.translator import BatchTranslator
 
@@ -32,7 +32,7 @@ _PROMETHEUS = "text/plain; version=0.0.4; charset=utf-8"
 
 
 def build_app(
-    start: Callable[[], Translating], preparing: BatchTranslator, model: str, config: ServeConfig,
+    start: Callable[[], TranslationWorker], preparing: BatchTranslator, model: str, config: ServeConfig,
     *, threads: int, token: str | None, hosts: frozenset[str] | None, on_ready: Callable[[], None] = lambda: None,
 ) -> ASGIApp:  # fmt: skip
     """The service of a model of this name.
@@ -41,8 +41,8 @@ def build_app(
     when all have loaded it. token, hosts: see Guard.
     """
     search: SearchConfig = preparing.config
-    counters = Counters(lambda: batcher.waiting)
-    batcher = Batcher(
+    counters = Metrics(lambda: batcher.waiting)
+    batcher = TranslationQueue(
         start, threads=threads, size=search.batch, max_waiting=config.max_waiting, on_batch=counters.add_batch,
         on_ready=on_ready,
     )  # fmt: skip
@@ -76,11 +76,11 @@ def build_app(
         return await route(request)
 
     described(app)
-    return Counted(Guard(app, config, token=token, hosts=hosts), counters)
+    return CountingMiddleware(RequestGuard(app, config, token=token, hosts=hosts), counters)
 
 
 def _add_pages(
-    app: FastAPI, counters: Counters, batcher: Batcher, health: dict[str, Any], *, needs_token: bool
+    app: FastAPI, counters: Metrics, batcher: TranslationQueue, health: dict[str, Any], *, needs_token: bool
 ) -> None:
     page = load_page()
 

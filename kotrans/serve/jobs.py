@@ -8,25 +8,25 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import NamedTuple
 
-from kotrans.serve.responses import FoundLine
-from kotrans.translation.postprocess import Prepared
+from kotrans.serve.responses import LineResult
+from kotrans.translation.postprocess import PreparedLine
 
 
 @dataclass(eq=False)
 class Job:
     """The lines of a request. Who cancels `done` takes back those that are not translated yet."""
 
-    lines: Sequence[Prepared]
+    lines: Sequence[PreparedLine]
     beam: int
     n_best: int
     attention: int  # of so many of the best translations of each line the attention is answered
-    done: Future[list[FoundLine]] = field(default_factory=Future)
+    done: Future[list[LineResult]] = field(default_factory=Future)
     number: int = field(default_factory=count().__next__)
     created: float = field(default_factory=time.monotonic)  # seconds, as are the next two
     started: float = 0.0
     ended: float = 0.0
     taken: int = 0  # lines that are being translated, or have been
-    found: dict[int, FoundLine] = field(default_factory=dict)
+    found: dict[int, LineResult] = field(default_factory=dict)
 
     @property
     def parts(self) -> int:
@@ -38,7 +38,7 @@ class Job:
         """What it adds to the work that waits."""
         return self.parts * self.beam
 
-    def finish(self, place: int, found: FoundLine) -> None:
+    def finish(self, place: int, found: LineResult) -> None:
         """Takes the translations of a line; the last one ends the job."""
         self.found[place] = found
         if len(self.found) == len(self.lines):
@@ -59,7 +59,7 @@ class Line(NamedTuple):
     place: int  # in the job
 
     @property
-    def prepared(self) -> Prepared:
+    def prepared(self) -> PreparedLine:
         return self.job.lines[self.place]
 
     @property

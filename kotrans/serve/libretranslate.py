@@ -4,7 +4,7 @@ import html
 import re
 from collections.abc import Iterator, Sequence
 
-from kotrans.serve.responses import FoundLine
+from kotrans.serve.responses import LineResult
 from kotrans.serve.schemas import Detected, Language, LibreRequest, LibreResponse
 from kotrans.text.line_breaks import SplitText
 from kotrans.text.normalization import is_hangul
@@ -53,7 +53,7 @@ def detect(text: str) -> Detected:
     return Detected(confidence=round(100 * count / max(len(letters), 1), 1), language=language)
 
 
-def libre_response(asked: LibreRequest, found: Sequence[FoundLine]) -> LibreResponse:
+def libre_response(asked: LibreRequest, found: Sequence[LineResult]) -> LibreResponse:
     """The answer to texts that are translated."""
     texts = [each.texts[0].text for each in found]
     others = [[other.text for other in each.texts[1:]] for each in found]

@@ -30,7 +30,7 @@ class _ClientGone(Exception):
     """The client left before its request was there."""
 
 
-class Guard:
+class RequestGuard:
     """An application that sees only requests that are allowed, with bodies that have arrived."""
 
     def __init__(self, app: ASGIApp, config: ServeConfig, *, token: str | None, hosts: frozenset[str] | None) -> None:

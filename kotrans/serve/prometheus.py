@@ -9,7 +9,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 PATHS = ("/", "/translate", "/detect", "/languages", "/health", "/metrics", "/openapi.json")
 
 
-class Counters:
+class Metrics:
     """Counts requests and batches."""
 
     def __init__(self, waiting: Callable[[], int]) -> None:
@@ -48,10 +48,10 @@ class Counters:
         return generate_latest(self._registry)
 
 
-class Counted:
+class CountingMiddleware:
     """An application whose requests are counted."""
 
-    def __init__(self, app: ASGIApp, counters: Counters) -> None:
+    def __init__(self, app: ASGIApp, counters: Metrics) -> None:
         self._app = app
         self._counters = counters
 

@@ -11,13 +11,13 @@ from kotrans.serve.bodies import FormFields
 from kotrans.serve.refusals import Refused, shortened
 from kotrans.serve.schemas import LibreRequest, Message, TranslateRequest
 
-Asked = TypeVar("Asked", bound=Message)
+RequestBody = TypeVar("RequestBody", bound=Message)
 _PROBLEMS_TOLD = 3  # of a body that may have as many as it has bytes
 _OWN = frozenset(TranslateRequest.model_fields)
 
 
 @dataclass(frozen=True)
-class Question:
+class ParsedRequest:
     """Texts to translate, and how."""
 
     texts: Sequence[str]
@@ -34,7 +34,7 @@ class Question:
         return self.n_best if self.attention == "all" else int(self.attention)
 
 
-def read_question(body: Any, most_texts: int) -> Question:
+def read_question(body: Any, most_texts: int) -> ParsedRequest:
     """What the body of POST /translate asks for. Raises Refused."""
     if isinstance(body, list):
         raise Refused(422, 'body: a list; send one object, several texts as {"text": ["…", "…"]}')
@@ -57,7 +57,7 @@ def libre_request(body: Any, most_texts: int) -> LibreRequest:
     return _validated(LibreRequest, fields, status=400)
 
 
-def _of_libre(asked: LibreRequest, most_texts: int) -> Question:
+def _of_libre(asked: LibreRequest, most_texts: int) -> ParsedRequest:
     for name, value, known in (
         ("source", asked.source, ("ko", "auto")), ("target", asked.target, ("en",)),
         ("format", asked.format, ("text", "html")),
@@ -65,10 +65,10 @@ def _of_libre(asked: LibreRequest, most_texts: int) -> Question:
         if value not in known:
             raise Refused(400, f"{name}: {shortened(value)} is not supported; take {' or '.join(known)}")
     texts = [asked.q] if isinstance(asked.q, str) else asked.q
-    return Question(texts, n_best=1 + asked.alternatives, libre=asked)
+    return ParsedRequest(texts, n_best=1 + asked.alternatives, libre=asked)
 
 
-def _own(body: Mapping[str, Any], most_texts: int) -> Question:
+def _own(body: Mapping[str, Any], most_texts: int) -> ParsedRequest:
     # Told before the fields are validated: there may be as many unknown ones as the body has bytes.
     unknown = [name for name in body if name not in _OWN]
     if unknown:
@@ -78,7 +78,7 @@ def _own(body: Mapping[str, Any], most_texts: int) -> Question:
         raise Refused(422, 'text: missing; send the text as {"text": "안녕하세요."}')
     _check_texts("text", body["text"], most_texts, status=422)
     asked = _validated(TranslateRequest, body, status=422)
-    return Question(
+    return ParsedRequest(
         [asked.text] if isinstance(asked.text, str) else asked.text,
         asked.beam, asked.n_best, asked.attention, asked.split_sentences,
     )  # fmt: skip
@@ -102,7 +102,7 @@ def _unknown(name: str) -> str:
     return f"{shortened(name)}: there is no such field" + (f"; did you mean {near[0]}?" if near else "")
 
 
-def _validated(kind: type[Asked], fields: Mapping[str, Any], *, status: int) -> Asked:
+def _validated(kind: type[RequestBody], fields: Mapping[str, Any], *, status: int) -> RequestBody:
     try:
         return kind.model_validate(fields)
     except ValidationError as error:

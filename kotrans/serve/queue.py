@@ -9,20 +9,20 @@ from typing import Self
 
 from kotrans.parallel.fair_queue import FairQueue
 from kotrans.serve.jobs import Job, Line
-from kotrans.serve.responses import FoundLine
-from kotrans.serve.running import Running
-from kotrans.serve.worker import Translating
-from kotrans.translation.postprocess import Prepared
+from kotrans.serve.responses import LineResult
+from kotrans.serve.running import WorkInProgress
+from kotrans.serve.worker import TranslationWorker
+from kotrans.translation.postprocess import PreparedLine
 
 _MOST_LINES = 2  # times the size of a batch, in a thread that is full, for requests that have nothing running yet
 _SECONDS_TO_RETRY = 1.0  # to load the model, while nobody asks
 
 
-class Full(Exception):
+class QueueFull(Exception):
     """Too much waits, or the service is about to stop."""
 
 
-class Batcher:
+class TranslationQueue:
     """A queue of lines and the threads that let them be translated; a context manager.
 
     Requests take turns, so that a short one does not wait for all lines of a long one, and no line waits for one that
@@ -31,7 +31,7 @@ class Batcher:
 
     def __init__(
         self,
-        start: Callable[[], Translating],
+        start: Callable[[], TranslationWorker],
         *,
         threads: int,
         size: int,
@@ -56,7 +56,7 @@ class Batcher:
         self._changed = threading.Condition()
         self._stopping = False
         self._was_ready = False
-        self._running = [Running(start) for _ in range(threads)]
+        self._running = [WorkInProgress(start) for _ in range(threads)]
         self._threads = [
             threading.Thread(target=self._run, args=(running,), name=f"kotrans-batcher-{number}", daemon=True)
             for number, running in enumerate(self._running)
@@ -87,7 +87,7 @@ class Batcher:
         """Whether each thread has its model."""
         return all(running.ready for running in self._running)
 
-    def submit(self, lines: Sequence[Prepared], beam: int, n_best: int, attention: int = 0) -> Job:
+    def submit(self, lines: Sequence[PreparedLine], beam: int, n_best: int, attention: int = 0) -> Job:
         """Queues the lines of a request. Raises Full."""
         job = Job(lines, beam, n_best, attention)
         if not lines:
@@ -96,9 +96,9 @@ class Batcher:
             return job
         with self._changed:
             if self._stopping:
-                raise Full("the service is about to stop; ask again when it has started anew")
+                raise QueueFull("the service is about to stop; ask again when it has started anew")
             if self._waiting and self._waiting_cost + job.cost > self._max_waiting:
-                raise Full(f"{len(self._waiting):,} lines are waiting already; ask again in a moment")
+                raise QueueFull(f"{len(self._waiting):,} lines are waiting already; ask again in a moment")
             self._waiting.push(job, [Line(job, place) for place in range(len(lines))])
             self._waiting_cost += job.cost
             self._waiting_parts += job.parts
@@ -106,7 +106,7 @@ class Batcher:
         job.done.add_done_callback(lambda done: self._forget(job, done))
         return job
 
-    def _forget(self, job: Job, done: "Future[list[FoundLine]]") -> None:
+    def _forget(self, job: Job, done: "Future[list[LineResult]]") -> None:
         """Removes the remaining lines of a job that was cancelled or has failed."""
         if not done.cancelled() and done.exception() is None:
             return
@@ -121,7 +121,7 @@ class Batcher:
         self._waiting_cost -= line.parts * line.job.beam
         self._waiting_parts -= line.parts
 
-    def _run(self, running: Running) -> None:
+    def _run(self, running: WorkInProgress) -> None:
         try:
             self._load(running)
             while (joining := self._next(running)) is not None:
@@ -135,7 +135,7 @@ class Batcher:
         finally:
             running.end()
 
-    def _load(self, running: Running) -> None:
+    def _load(self, running: WorkInProgress) -> None:
         running.load()
         with self._changed:
             now_ready = self.ready and not self._was_ready
@@ -143,7 +143,7 @@ class Batcher:
         if now_ready:
             self._on_ready()
 
-    def _next(self, running: Running) -> list[Line] | None:
+    def _next(self, running: WorkInProgress) -> list[Line] | None:
         """What joins those that a thread translates already, perhaps nothing; None when nothing is left to do."""
         with self._changed:
             self._changed.wait_for(
@@ -153,7 +153,7 @@ class Batcher:
                 return self._take(running)
             return None if self._stopping else []
 
-    def _take(self, running: Running) -> list[Line]:
+    def _take(self, running: WorkInProgress) -> list[Line]:
         """Lines from the queue: a thread's share of what waits and runs, and a line of each request that has none."""
         share = -(-(self._waiting_parts + sum(each.parts for each in self._running)) // len(self._running))
         joining: list[Line] = []

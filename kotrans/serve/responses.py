@@ -14,7 +14,7 @@ from kotrans.translation.word_alignment import word_weights
 _DIGITS = 5  # of a weight
 
 
-class FoundText(NamedTuple):
+class TextResult(NamedTuple):
     """One translation of a line."""
 
     text: str
@@ -24,22 +24,22 @@ class FoundText(NamedTuple):
     """JSON of an `Attention` for each part."""
 
 
-class FoundLine(NamedTuple):
+class LineResult(NamedTuple):
     """A line and its translations."""
 
     parts: int
-    texts: tuple[FoundText, ...]
+    texts: tuple[TextResult, ...]
 
 
-_BLANK = FoundLine(0, (FoundText("", 0.0, True, None),))
+_BLANK = LineResult(0, (TextResult("", 0.0, True, None),))
 
 
-def found_line(translation: Translation, attention: int) -> FoundLine:
+def found_line(translation: Translation, attention: int) -> LineResult:
     """What of a translation is answered. attention: of so many of the best hypotheses the weights are."""
-    return FoundLine(
+    return LineResult(
         translation.parts,
         tuple(
-            FoundText(
+            TextResult(
                 found.text, found.score, found.finished,
                 tuple(part.model_dump_json().encode() for part in attention_of_parts(translation, found)) or None
                 if rank < attention else None,
@@ -68,7 +68,7 @@ def attention_of_parts(translation: Translation, found: TranslatedText) -> Itera
         row, column = row + rows, column + columns
 
 
-def join_lines(text: SplitText, found: Iterator[FoundLine], finish: Callable[[str], str] = str) -> FoundLine:
+def join_lines(text: SplitText, found: Iterator[LineResult], finish: Callable[[str], str] = str) -> LineResult:
     """The translations of a text from those of its lines, of which blank ones are not in `found`.
 
     The second best of a text is made of the second best of each line, and so on; a line that has fewer repeats its
@@ -76,21 +76,21 @@ def join_lines(text: SplitText, found: Iterator[FoundLine], finish: Callable[[st
     """
     lines = [next(found) if line.strip() else _BLANK for line in text.lines]
     parts = sum(line.parts for line in lines)
-    texts: dict[str, FoundText] = {}
+    texts: dict[str, TextResult] = {}
     for rank in range(max(len(line.texts) for line in lines)):
         chosen = [line.texts[min(rank, len(line.texts) - 1)] for line in lines]
         score = sum(each.score * line.parts for each, line in zip(chosen, lines, strict=True)) / max(parts, 1)
         attention = [part for each in chosen for part in each.attention or ()]
         complete = all(each.attention or not line.parts for each, line in zip(chosen, lines, strict=True))
-        joined = FoundText(
+        joined = TextResult(
             text.join([finish(each.text) for each in chosen]), score, all(each.finished for each in chosen),
             tuple(attention) if attention and complete else None,
         )  # fmt: skip
         texts.setdefault(joined.text, joined)
-    return FoundLine(parts, tuple(texts.values()))
+    return LineResult(parts, tuple(texts.values()))
 
 
-def sentence_json(found: FoundLine) -> Iterator[bytes]:
+def sentence_json(found: LineResult) -> Iterator[bytes]:
     """A `TranslatedSentence` in JSON, in pieces."""
     yield b'{"text":%b,"parts":%d,"hypotheses":[' % (_json(found.texts[0].text), found.parts)
     for rank, each in enumerate(found.texts):
@@ -106,7 +106,7 @@ def sentence_json(found: FoundLine) -> Iterator[bytes]:
     yield b"]}"
 
 
-def response_json(sentences: Sequence[FoundLine], rest: dict[str, object]) -> Iterator[bytes]:
+def response_json(sentences: Sequence[LineResult], rest: dict[str, object]) -> Iterator[bytes]:
     """A `TranslateResponse` in JSON, in pieces. rest: its other fields."""
     yield b'{"translations":['
     for place, found in enumerate(sentences):

@@ -7,16 +7,16 @@ from itertools import count
 
 from kotrans.errors import DataError
 from kotrans.serve.jobs import Job, Line
-from kotrans.serve.worker import Translating, Wanted, is_out_of_memory
-from kotrans.translation.continuous_batching import Asked
+from kotrans.serve.worker import TranslationWorker, WorkItem, is_out_of_memory
+from kotrans.translation.continuous_batching import SearchRequest
 
 
-class Running:
+class WorkInProgress:
     """Lines that are being translated, and what translates them. For one thread, but for `has` and `interrupt`."""
 
-    def __init__(self, start: Callable[[], Translating]) -> None:
+    def __init__(self, start: Callable[[], TranslationWorker]) -> None:
         self._start = start
-        self._translating: Translating | None = None
+        self._translating: TranslationWorker | None = None
         self._lines: dict[int, Line] = {}
         self._numbers = count()
         self._unsent: list[int] = []  # the numbers of those that `_translating` does not have yet
@@ -77,9 +77,9 @@ class Running:
             self._forget([number])
             line.job.finish(line.place, found)
 
-    def _wanted(self, number: int) -> Wanted:
+    def _wanted(self, number: int) -> WorkItem:
         job, place = self._lines[number]
-        return Wanted(Asked(number, job.lines[place], job.beam, job.n_best, job.number), job.attention)
+        return WorkItem(SearchRequest(number, job.lines[place], job.beam, job.n_best, job.number), job.attention)
 
     def _forget(self, numbers: Collection[int]) -> None:
         for number in numbers:

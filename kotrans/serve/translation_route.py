@@ -16,10 +16,10 @@ from kotrans.serve.admission import Admission, Admitted
 from kotrans.serve.bodies import read_body
 from kotrans.serve.jobs import Job
 from kotrans.serve.libretranslate import escaped, libre_response, split_html
-from kotrans.serve.questions import Question, read_question
-from kotrans.serve.queue import Batcher, Full
+from kotrans.serve.questions import ParsedRequest, read_question
+from kotrans.serve.queue import QueueFull, TranslationQueue
 from kotrans.serve.refusals import Refused
-from kotrans.serve.responses import FoundLine, join_lines, response_json
+from kotrans.serve.responses import LineResult, join_lines, response_json
 from kotrans.text.line_breaks import split_lines
 from kotrans.translation.translator import BatchTranslator
 
@@ -33,7 +33,7 @@ _AGAIN = {"retry-after": "1"}
 class TranslationRoute:
     """Answers requests with what a batcher translates."""
 
-    def __init__(self, batcher: Batcher, preparing: BatchTranslator, model: str, config: ServeConfig) -> None:
+    def __init__(self, batcher: TranslationQueue, preparing: BatchTranslator, model: str, config: ServeConfig) -> None:
         """preparing: cuts texts, see `without_model`. model: its name."""
         self._batcher = batcher
         self._admission = Admission(preparing, config)
@@ -66,7 +66,7 @@ class TranslationRoute:
         release()
         return Response(first, media_type=_JSON)
 
-    def _read(self, request: Request, body: bytes) -> tuple[Question, Admitted]:
+    def _read(self, request: Request, body: bytes) -> tuple[ParsedRequest, Admitted]:
         question = read_question(read_body(request.headers, request.url.query, body), self._config.max_sentences)
         split = split_html if question.libre and question.libre.format == "html" else split_lines
         return question, self._admission.admit(question, [split(text) for text in question.texts])
@@ -86,11 +86,11 @@ class TranslationRoute:
     def _submit(self, admitted: Admitted, attention: int) -> Job:
         try:
             return self._batcher.submit(admitted.lines, admitted.beam, admitted.n_best, attention)
-        except Full as full:
+        except QueueFull as full:
             raise Refused(503, str(full), _AGAIN) from None
 
     def _answered(
-        self, question: Question, admitted: Admitted, job: Job, found: Sequence[FoundLine]
+        self, question: ParsedRequest, admitted: Admitted, job: Job, found: Sequence[LineResult]
     ) -> tuple[bytes, Iterator[bytes] | None]:
         """The JSON of the answer: its first chunk, and others, if there are any, which are made when they are sent."""
         lines = iter(found)
@@ -132,7 +132,7 @@ def _in_chunks(pieces: Iterator[bytes]) -> Iterator[bytes]:
         yield bytes(chunk)
 
 
-async def _result(job: Job, receive: Receive, most_seconds: float) -> list[FoundLine]:
+async def _result(job: Job, receive: Receive, most_seconds: float) -> list[LineResult]:
     """The translations, unless the client leaves or it takes too long: then the job is cancelled."""
     done = asyncio.wrap_future(job.done)
     gone = asyncio.ensure_future(_disconnected(receive))

@@ -10,28 +10,28 @@ from typing import NamedTuple, Protocol
 import torch
 
 from kotrans.parallel.process_pool import Worker
-from kotrans.serve.responses import FoundLine, found_line
-from kotrans.translation.continuous_batching import Asked, ContinuousTranslator
+from kotrans.serve.responses import LineResult, found_line
+from kotrans.translation.continuous_batching import ContinuousTranslator, SearchRequest
 from kotrans.translation.translator import BatchTranslator
 
 _STEPS = 8  # of a search, until lines that came meanwhile join it
 
 
-class Wanted(NamedTuple):
+class WorkItem(NamedTuple):
     """A line to translate, and of how many of its translations the attention is answered."""
 
-    asked: Asked
+    asked: SearchRequest
     attention: int
 
 
-Found = tuple[int, FoundLine]
+Found = tuple[int, LineResult]
 """The key of a line, and its translations."""
 
 
-class Translating(Protocol):
+class TranslationWorker(Protocol):
     """A search that runs for some steps at each call. After an error it is of no use any more."""
 
-    def __call__(self, joining: Sequence[Wanted], dropped: Collection[int]) -> list[Found]:
+    def __call__(self, joining: Sequence[WorkItem], dropped: Collection[int]) -> list[Found]:
         """Adds lines, cancels those with the dropped keys, runs some steps, and returns the finished lines."""
         ...
 
@@ -44,7 +44,7 @@ class Translating(Protocol):
         ...
 
 
-class Here:
+class LocalWorker:
     """Translates in the thread that calls."""
 
     def __init__(self, translator: BatchTranslator, memory: int) -> None:
@@ -54,7 +54,7 @@ class Here:
         self._interrupted = threading.Event()
 
     def __call__(
-        self, joining: Sequence[Wanted], dropped: Collection[int], interrupted: Callable[[], bool] | None = None
+        self, joining: Sequence[WorkItem], dropped: Collection[int], interrupted: Callable[[], bool] | None = None
     ) -> list[Found]:
         """interrupted: called after each step; replaces the effect of `interrupt`."""
         self._translator.drop(dropped)
@@ -80,7 +80,7 @@ class Here:
             torch.cuda.empty_cache()
 
 
-class Elsewhere:
+class ProcessWorker:
     """Translates in a process of its own, on one core.
 
     Threads of one process take turns at what is not in its libraries; processes do not.
@@ -90,13 +90,13 @@ class Elsewhere:
         """`load` is sent to the process, and called there. Raises what it raises, or DataError if it is killed."""
         self._worker = Worker("translating", interruptible=True)
         try:
-            self._worker.give(_Loaded(load, memory))
+            self._worker.give(_LoadedModel(load, memory))
             self([], [])  # returns when the model is there
         except BaseException:
             self.end()
             raise
 
-    def __call__(self, joining: Sequence[Wanted], dropped: Collection[int]) -> list[Found]:
+    def __call__(self, joining: Sequence[WorkItem], dropped: Collection[int]) -> list[Found]:
         """Raises DataError if the process was killed."""
         self._worker.give((joining, dropped))
         answers: list[Found] = self._worker.take()
@@ -111,9 +111,9 @@ class Elsewhere:
 
 def start_of(
     translator: BatchTranslator, load: Callable[[], BatchTranslator], memory: int
-) -> Callable[[], Translating]:
+) -> Callable[[], TranslationWorker]:
     """Starts what translates: the translator here if it has one thread, else what `load` loads, elsewhere."""
-    return partial(Here, translator, memory) if translator.threads == 1 else partial(Elsewhere, load, memory)
+    return partial(LocalWorker, translator, memory) if translator.threads == 1 else partial(ProcessWorker, load, memory)
 
 
 def without_model(translator: BatchTranslator) -> BatchTranslator:
@@ -130,19 +130,19 @@ def is_out_of_memory(error: BaseException) -> bool:
     return isinstance(error, RuntimeError) and ("allocate memory" in str(error) or "out of memory" in str(error))
 
 
-class _Loaded:
+class _LoadedModel:
     """The work of the process."""
 
     def __init__(self, load: Callable[[], BatchTranslator], memory: int) -> None:
         self._load = load
         self._memory = memory
-        self._here: Here | None = None
+        self._here: LocalWorker | None = None
 
     def __call__(
-        self, message: tuple[Sequence[Wanted], Collection[int]], interrupted: Callable[[], bool]
+        self, message: tuple[Sequence[WorkItem], Collection[int]], interrupted: Callable[[], bool]
     ) -> list[Found]:
         if self._here is None:
             signal.signal(signal.SIGTERM, signal.SIG_IGN)  # comes to all: the service finishes what has begun
             torch.set_num_threads(1)
-            self._here = Here(self._load(), self._memory)
+            self._here = LocalWorker(self._load(), self._memory)
         return self._here(*message, interrupted)

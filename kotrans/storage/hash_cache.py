@@ -16,7 +16,7 @@ _MOST = 1000  # files that are remembered; the last ones asked for
 _SETTLED = 2_000_000_000  # nanoseconds
 
 
-class Digests:
+class HashCache:
     """SHA-256 by file. What is remembered counts only while size, times and inode are those of the hashed file."""
 
     def __init__(self, memory: Path | None = None) -> None:

@@ -27,14 +27,14 @@ _DAMAGE = (
 )  # fmt: skip
 
 
-def seal(folder: Path) -> None:
+def write_manifest(folder: Path) -> None:
     """Lists what lies in the folder; write nothing after it."""
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     digests = {path.relative_to(folder).as_posix(): sha256(path) for path in files}
     write_json(folder / MANIFEST, {"format": _FORMAT, "files": digests})
 
 
-class Sealed:
+class VerifiedFiles:
     """The files of a sealed folder or zip.
 
     Raises DamagedError if there is none or the list is damaged, CheckpointError if it is another version's or cannot

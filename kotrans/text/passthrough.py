@@ -23,7 +23,7 @@ _RARE = re.compile(
 )
 
 
-class Divided(NamedTuple):
+class SplitLine(NamedTuple):
     """A sentence without the pictures that its vocabulary does not have."""
 
     before: str  # pictures and white space in front of the text, which are passed through
@@ -37,13 +37,13 @@ def has_korean(text: str) -> bool:
     return _KOREAN.search(text) is not None
 
 
-def divide(text: str, known: Callable[[str], bool]) -> Divided:
+def divide(text: str, known: Callable[[str], bool]) -> SplitLine:
     """Takes the pictures that are not known out of a sentence: a model can only garble what it never saw.
 
     Those at its ends can stand at the ends of its translation.
     """
     if not _RARE.search(text) and "\u20e3" not in text:  # the common sentence has none
-        return Divided("", text, "", ())
+        return SplitLine("", text, "", ())
     unknown = [match.span() for match in _PICTURE.finditer(text) if not known(match[0])]
     begin, end = _ends(text, unknown)
     inside = [span for span in unknown if begin <= span[0] < end]
@@ -55,7 +55,7 @@ def divide(text: str, known: Callable[[str], bool]) -> Divided:
     stripped = "".join(kept)
     rare = [character for character in dict.fromkeys(_RARE.findall(stripped)) if _is_symbol_or_letter(character)]
     outside = [text[start:stop] for start, stop in inside] + [each for each in rare if not known(each)]
-    return Divided(text[:begin], stripped, text[end:], tuple(dict.fromkeys(outside)))
+    return SplitLine(text[:begin], stripped, text[end:], tuple(dict.fromkeys(outside)))
 
 
 def wrong_symbols(text: str, source: str, known: Callable[[str], bool]) -> list[tuple[str, str]]:

@@ -19,9 +19,9 @@ from kotrans.data.tokenizer import Tokenizer
 from kotrans.errors import CheckpointError, TrainingError
 from kotrans.model.seq2seq import Seq2Seq
 from kotrans.parallel.distributed import ALONE, World
-from kotrans.parallel.interrupts import STOP_SIGNALS, Stopped, StopRequest, stop_request
+from kotrans.parallel.interrupts import STOP_SIGNALS, StopRequest, StopTraining, stop_request
 from kotrans.parallel.out_of_memory import memory_errors
-from kotrans.parallel.shards import Shares
+from kotrans.parallel.shards import ShardPool
 from kotrans.runs.checkpoint import TrainingState, restore_training, save_checkpoint
 from kotrans.runs.checkpoint_names import checkpoint_name
 from kotrans.runs.progress import Progress
@@ -59,7 +59,7 @@ class Trainer:
         self.run = run
         self.device = device
         self.precision = precision
-        self.shares = Shares.of_batches(threads, config.batches.tokens)
+        self.shares = ShardPool.of_batches(threads, config.batches.tokens)
         self.validate = validate
         self.listener = listener
         self.world = world
@@ -232,7 +232,7 @@ class Trainer:
                     self._stop.raises = False  # before the model gets its own weights back
                 self._divergence.after_validation(update, figures.perplexity)
                 return figures
-        except Stopped:
+        except StopTraining:
             return None
 
     def _measure_best_again(self) -> None:

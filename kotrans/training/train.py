@@ -11,7 +11,7 @@ from kotrans.config.schema import Config
 from kotrans.data.batching import Batches, Padding, Sampling
 from kotrans.data.corpora import Library
 from kotrans.data.dataset import Dataset
-from kotrans.data.stages import Prepared, Reporter, Silent, prepare
+from kotrans.data.stages import PreparedData, Reporter, SilentReporter, prepare
 from kotrans.errors import CheckpointError, ConfigError, DataError
 from kotrans.model.build import build_model
 from kotrans.parallel.device import pick_device, pick_training_precision, set_threads
@@ -36,7 +36,7 @@ _FIXED = (
 
 
 @dataclass(frozen=True)
-class Beginning:
+class StartingPoint:
     """What is about to be trained, for the first lines of the output."""
 
     run: Run
@@ -52,7 +52,7 @@ class Beginning:
 
 def train(
     config: Config, run: Run, reporter: Reporter, listener: Listener, *, world: World = ALONE,
-    resume: bool = False, library: Library | None = None, begin: Callable[[Beginning], None] = lambda _: None,
+    resume: bool = False, library: Library | None = None, begin: Callable[[StartingPoint], None] = lambda _: None,
 ) -> Outcome:  # fmt: skip
     """Trains the config in a run folder, a new one or, to resume, the one that is there.
 
@@ -63,7 +63,7 @@ def train(
         remove_abandoned(run.folder.parent)
     with ExitStack() as resources:
         writers = _writers(config, run, resources) if world.leads else []
-        prepared = world.in_turn(lambda: prepare(config, reporter if world.leads else Silent(), library))
+        prepared = world.in_turn(lambda: prepare(config, reporter if world.leads else SilentReporter(), library))
         trainer = _trainer(config, run, prepared, _all(*writers, listener) if world.leads else _all(), world)
         _check_same_text(run, prepared, world)
         _open(trainer, prepared, resume=resume)
@@ -84,7 +84,7 @@ def _writers(config: Config, run: Run, resources: ExitStack) -> list[MetricsFile
     return writers
 
 
-def _trainer(config: Config, run: Run, prepared: Prepared, listener: Listener, world: World) -> Trainer:
+def _trainer(config: Config, run: Run, prepared: PreparedData, listener: Listener, world: World) -> Trainer:
     device = pick_device(config.hardware)
     world.take_device(device)
     threads = set_threads(config.hardware, world.local_size)
@@ -99,7 +99,7 @@ def _trainer(config: Config, run: Run, prepared: Prepared, listener: Listener, w
     )  # fmt: skip
 
 
-def _check_same_text(run: Run, prepared: Prepared, world: World) -> None:
+def _check_same_text(run: Run, prepared: PreparedData, world: World) -> None:
     """Ranks that trained on other text, without knowing it, would spoil the weights of all."""
     keys = world.collect([prepared.manifest.key])
     if odd := next((rank for rank, key in enumerate(keys) if key != keys[0]), None):
@@ -109,7 +109,7 @@ def _check_same_text(run: Run, prepared: Prepared, world: World) -> None:
         )
 
 
-def training_batches(config: Config, prepared: Prepared) -> Batches:
+def training_batches(config: Config, prepared: PreparedData) -> Batches:
     """The stream of training batches of a config."""
     strength = config.tokenizer.sampling
     return Batches(
@@ -149,7 +149,7 @@ def _claimed(run: Run) -> Iterator[None]:
         run.release()
 
 
-def _open(trainer: Trainer, prepared: Prepared, *, resume: bool) -> None:
+def _open(trainer: Trainer, prepared: PreparedData, *, resume: bool) -> None:
     """Makes the run's folder, or goes back to where the one to resume stands, if it was trained on this dataset."""
     run, config = trainer.run, trainer.config
     if resume and trainer.world.leads:
@@ -166,7 +166,7 @@ def _open(trainer: Trainer, prepared: Prepared, *, resume: bool) -> None:
     run.write(replace(run.record(), status="training"))
 
 
-def _check_dataset(run: Run, prepared: Prepared) -> None:
+def _check_dataset(run: Run, prepared: PreparedData) -> None:
     record = run.record()
     if record.dataset != prepared.manifest.key:
         raise CheckpointError(
@@ -183,9 +183,9 @@ def _all(*listeners: Listener) -> Listener:
     return tell
 
 
-def _beginning(trainer: Trainer) -> Beginning:
+def _beginning(trainer: Trainer) -> StartingPoint:
     outline = trainer.batches.outline(trainer.state.progress.epoch)
-    return Beginning(
+    return StartingPoint(
         run=trainer.run, device=str(trainer.device), precision=trainer.precision, ranks=trainer.world.size,
         threads=torch.get_num_threads(),
         parameters=sum(parameter.numel() for parameter in trainer.state.model.parameters()),

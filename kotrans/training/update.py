@@ -19,7 +19,7 @@ from kotrans.model.loss import TrainingLoss
 from kotrans.model.seq2seq import Seq2Seq
 from kotrans.parallel.distributed import ALONE, World
 from kotrans.parallel.out_of_memory import memory_errors
-from kotrans.parallel.shards import Shares
+from kotrans.parallel.shards import ShardPool
 from kotrans.training.divergence import DivergedError
 
 Phase = Literal["forward", "backward", "gradients", "optimizer"]
@@ -35,7 +35,7 @@ class UpdateResult(NamedTuple):
     votes: list[float]  # sums over the ranks
 
 
-class Share(NamedTuple):
+class Shard(NamedTuple):
     """Rows of a batch, and where the random numbers come from that are drawn for them."""
 
     batch: Batch
@@ -44,7 +44,7 @@ class Share(NamedTuple):
 
 def run_update(
     model: Seq2Seq, optimizer: torch.optim.Optimizer, batches: Sequence[Batch], config: TrainingConfig,
-    *, learning_rate: float, precision: str, shares: Shares, seed: tuple[int, ...],
+    *, learning_rate: float, precision: str, shares: ShardPool, seed: tuple[int, ...],
     mark: Callable[[Phase], None] = lambda _: None, world: World = ALONE, votes: Callable[[], list[float]] = list,
 ) -> UpdateResult:  # fmt: skip
     """Sums the gradients of the batches, clips their norm, and steps. The batches may be on any device.
@@ -82,7 +82,7 @@ def run_update(
     return UpdateResult(smoothed / tokens, nll / tokens, tokens, norm, counted)
 
 
-def _deal(batches: Sequence[Batch], count: int, world: World, seed: tuple[int, ...]) -> Iterator[Share]:
+def _deal(batches: Sequence[Batch], count: int, world: World, seed: tuple[int, ...]) -> Iterator[Shard]:
     """The rows of each batch that are this rank's, in at most `count` shares; none if there are too few.
 
     Ranks and shares are one: two ranks with a share each have the shares that one process would make two of.
@@ -90,12 +90,12 @@ def _deal(batches: Sequence[Batch], count: int, world: World, seed: tuple[int, .
     for number, batch in enumerate(batches):
         own = replace(batch, source=batch.source[world.share], target=batch.target[world.share])
         for share, rows in enumerate(own.deal(count)):
-            yield Share(rows, (*seed, number, world.rank + world.size * share))
+            yield Shard(rows, (*seed, number, world.rank + world.size * share))
 
 
 def _backward(
     model: Seq2Seq, parameters: list[nn.Parameter], tokens: int, config: TrainingConfig, precision: str,
-    mark: Callable[[Phase], None], share: Share,
+    mark: Callable[[Phase], None], share: Shard,
 ) -> tuple[Tensor, tuple[Tensor, ...]]:  # fmt: skip
     """The two losses of a share (2,), and the gradients of the parameters."""
     device = parameters[0].device

@@ -8,11 +8,11 @@ from kotrans.config.schema import Config
 from kotrans.data.batching import Batch, plan_in_order
 from kotrans.data.dataset import Dataset
 from kotrans.data.prepare_corpus import load_split
-from kotrans.data.stages import Prepared
+from kotrans.data.stages import PreparedData
 from kotrans.data.tokenizer import PAD
 from kotrans.errors import DataError, TrainingError
 from kotrans.evaluation.metrics import bleu
-from kotrans.model.incremental.search_model import SearchModel
+from kotrans.model.incremental.incremental_decoder import IncrementalDecoder
 from kotrans.model.loss import TrainingLoss
 from kotrans.model.seq2seq import Seq2Seq
 from kotrans.parallel.distributed import ALONE, World
@@ -25,7 +25,7 @@ class Validation:
     """The dev split, ready to be measured again and again."""
 
     def __init__(
-        self, prepared: Prepared, config: Config, device: torch.device, precision: str, world: World = ALONE
+        self, prepared: PreparedData, config: Config, device: torch.device, precision: str, world: World = ALONE
     ) -> None:
         """Raises DataError if the dev split has no pair with two sides."""
         self.dataset = Dataset.open(prepared.dataset, "dev")
@@ -50,7 +50,7 @@ class Validation:
             raise TrainingError("the dev perplexity is not finite; lower training.learning_rate")
         config = self.config.search.model_copy(update={"beam": self.config.validation.beam})
         translator = BatchTranslator(
-            SearchModel(model), self.tokenizer, config, self.device,
+            IncrementalDecoder(model), self.tokenizer, config, self.device,
             max_pieces=self.config.batches.max_pieces, passes_through=self.config.passes_through,
         )  # fmt: skip
         sources = self.sources[self.world.share]

@@ -10,19 +10,19 @@ from kotrans.parallel.fair_queue import FairQueue
 from kotrans.search.beam import BeamSearch
 from kotrans.search.hypotheses import Hypothesis
 from kotrans.search.memory_bound import SearchMemory
-from kotrans.translation.postprocess import Part, Prepared, Translation
+from kotrans.translation.postprocess import LinePart, PreparedLine, Translation
 from kotrans.translation.translator import BatchTranslator
 
 _ROOM = 4  # parts that wait are started when one in so many of the rows is free
 _MOST_ROWS = 2  # times the shared rows, if groups that have nothing running need them
 
 
-class Asked(NamedTuple):
+class SearchRequest(NamedTuple):
     """A line to translate."""
 
     key: int
     """Comes back with what is answered."""
-    prepared: Prepared
+    prepared: PreparedLine
     beam: int
     n_best: int
     group: int = 0
@@ -37,7 +37,7 @@ Answer = tuple[int, Translation]
 class _Line:
     """A line that is being translated."""
 
-    asked: Asked
+    asked: SearchRequest
     reserved: int  # bytes for its finished parts
     begun: bool = False
     found: dict[int, list[Hypothesis]] = field(default_factory=dict)  # by the place of the part in the line
@@ -77,7 +77,7 @@ class ContinuousTranslator:
         """Parts that wait or run."""
         return len(self._queue) + len(self._running)
 
-    def add(self, asked: Sequence[Asked]) -> None:
+    def add(self, asked: Sequence[SearchRequest]) -> None:
         """Lines that join. `SearchMemory.fits_alone` says whether a line can be translated at all."""
         for each in asked:
             parts = each.prepared.parts
@@ -156,7 +156,7 @@ class ContinuousTranslator:
             searched = [self._searched(line.asked.prepared.parts[place], line.asked) for line, place in parts]
             self._running.update(zip(self._search.add(*batch, n_best=searched, beam=beam), parts, strict=True))
 
-    def _searched(self, part: Part, asked: Asked) -> int:
+    def _searched(self, part: LinePart, asked: SearchRequest) -> int:
         return self._translator.assembler.searched(part, asked.n_best, asked.beam)
 
     def _fits(self, part: _Part, joining: int) -> bool:

@@ -16,7 +16,7 @@ from kotrans.runs.default_run import warning_of_better_run
 from kotrans.runs.run import Run
 from kotrans.runs.runs_folder import find_run, named_run
 from kotrans.storage.files import content_key
-from kotrans.storage.manifest import Sealed
+from kotrans.storage.manifest import VerifiedFiles
 from kotrans.storage.paths import user_path
 from kotrans.translation.translator import BatchTranslator, translator_of
 
@@ -27,7 +27,7 @@ _PRECISION = "hardware.precision=fp32"
 
 
 @dataclass(frozen=True)
-class Found:
+class FoundModel:
     """A model that is on this machine."""
 
     path: Path  # the checkpoint's folder, or the zip of one
@@ -39,7 +39,7 @@ class Found:
         """Its config with settings overridden; the run's own where there is one."""
         if self.run is not None:
             return load_config(self.run.folder / "config.yaml", settings)
-        return override_config(read_config(Sealed(self.path)), settings)
+        return override_config(read_config(VerifiedFiles(self.path)), settings)
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class LoadedRuns:
 class FoundRuns:
     """Models that are on this machine, not loaded yet, and the config of the first with settings overridden."""
 
-    models: tuple[Found, ...]
+    models: tuple[FoundModel, ...]
     config: Config
 
     def load(self) -> LoadedRuns:
@@ -74,7 +74,7 @@ class FoundRuns:
         return LoadedRuns(
             translator_of(checkpoints, config.search, device, precision), config, self.models[0].run,
             tuple(each.name for each in self.models), _label(self.models), precision,
-            tuple(content_key(Sealed(each.path).files) for each in self.models), self.load_for_one_core,
+            tuple(content_key(VerifiedFiles(each.path).files) for each in self.models), self.load_for_one_core,
         )  # fmt: skip
 
     def load_for_one_core(self) -> BatchTranslator:
@@ -100,7 +100,7 @@ def load_runs(names: Sequence[str | Path], settings: Sequence[str] = ()) -> Load
     return find_runs(names, settings).load()
 
 
-def find_model(name: str | Path) -> Found:
+def find_model(name: str | Path) -> FoundModel:
     """A run by name or as RUN/CHECKPOINT, else a path: a run's folder, a checkpoint's, an exported one, or its zip.
 
     A run is taken by its best checkpoint; an empty name is the most recently finished run, and a Path is never a run's
@@ -120,7 +120,7 @@ def find_model(name: str | Path) -> Found:
         return _of_run(Run(path.resolve()), "")
     if not path.exists():
         raise CheckpointError(f"{path}: there is no such file or folder; give what `kotrans export` wrote")
-    return Found(path, str(name), None)
+    return FoundModel(path, str(name), None)
 
 
 @contextmanager
@@ -131,9 +131,9 @@ def translation_memory(search: SearchConfig) -> Iterator[None]:
         yield
 
 
-def _of_run(run: Run, checkpoint: str) -> Found:
+def _of_run(run: Run, checkpoint: str) -> FoundModel:
     path = run.checkpoint(checkpoint or "best")
-    return Found(path, f"{run.name}/{path.name}", run, path.name if checkpoint else "")
+    return FoundModel(path, f"{run.name}/{path.name}", run, path.name if checkpoint else "")
 
 
 def _check_settings(settings: Sequence[str], sections: Sequence[str]) -> None:
@@ -144,5 +144,5 @@ def _check_settings(settings: Sequence[str], sections: Sequence[str]) -> None:
             raise ConfigError(f"--set {setting}: a trained run takes settings of {allowed} only")
 
 
-def _label(found: Sequence[Found]) -> str:
+def _label(found: Sequence[FoundModel]) -> str:
     return found[0].label if len(found) == 1 else "+".join(each.name.replace("/", "-") for each in found)

@@ -15,7 +15,7 @@ from kotrans.text.literals import Literals, lost
 from kotrans.text.normalization import normalize
 from kotrans.text.passthrough import wrong_symbols
 from kotrans.translation.copies import Copy, with_symbols
-from kotrans.translation.source_copying import KINDS, Source, copy_over
+from kotrans.translation.source_copying import KINDS, SourceLiterals, copy_over
 
 
 @dataclass(frozen=True)
@@ -80,18 +80,18 @@ def _with_weights(translation: Translation, change: Callable[[Any], Any]) -> Tra
     return replace(translation, hypotheses=tuple(changed))
 
 
-class Part(NamedTuple):
+class LinePart(NamedTuple):
     """What of a line is translated by itself."""
 
     ids: Sequence[int]
     space: str  # between it and the next part
 
 
-class Prepared(NamedTuple):
+class PreparedLine(NamedTuple):
     """A line before it is translated."""
 
     line: str
-    parts: Sequence[Part]  # none of a blank line
+    parts: Sequence[LinePart]  # none of a blank line
     cut: bool  # whether there is a sentence of several parts
     passed: Sequence[str] = ()  # untranslated text before each part, and behind the last one; none is no such text
     outside: Sequence[str] = ()  # symbols and letters of other scripts that the vocabulary lacks
@@ -100,40 +100,42 @@ class Prepared(NamedTuple):
 _BLANK = TranslatedText("", 0.0, 0.0, (), (), (), finished=True, copies=())
 
 
-class Assembler:
+class Postprocessor:
     """Spells hypotheses, ranks them, and copies into them what they misspell."""
 
     def __init__(self, tokenizer: Tokenizer, config: SearchConfig) -> None:
         self._tokenizer = tokenizer
         self._config = config
 
-    def searched(self, part: Part, n_best: int, beam: int) -> int:
+    def searched(self, part: LinePart, n_best: int, beam: int) -> int:
         """How many hypotheses of a part `assemble` needs for so many translations.
 
         The whole beam where the source has a literal, which the best hypothesis may lack and another one have.
         """
-        ranked = self._config.verbatim_penalty > 0 and n_best < beam and _Part(part, self._tokenizer).literals.firm
+        ranked = (
+            self._config.verbatim_penalty > 0 and n_best < beam and _SourcePart(part, self._tokenizer).literals.firm
+        )
         return beam if ranked else n_best
 
-    def assemble(self, prepared: Prepared, found: Sequence[Sequence[Hypothesis]], n_best: int) -> Translation:
+    def assemble(self, prepared: PreparedLine, found: Sequence[Sequence[Hypothesis]], n_best: int) -> Translation:
         """The n best translations of a line from what was found for each of its parts, best first."""
-        parts = [_Part(part, self._tokenizer) for part in prepared.parts]
+        parts = [_SourcePart(part, self._tokenizer) for part in prepared.parts]
         ranked = [self._ranked(part, hypotheses) for part, hypotheses in zip(parts, found, strict=True)]
         return _translation(prepared, parts, zip(*ranked, strict=False), n_best)  # a part may have fewer than others
 
-    def as_given(self, prepared: Prepared, found: Sequence[Hypothesis]) -> Translation:
+    def as_given(self, prepared: PreparedLine, found: Sequence[Hypothesis]) -> Translation:
         """The translation that was given for a line, the hypotheses of its parts as they are."""
-        parts = [_Part(part, self._tokenizer) for part in prepared.parts]
-        said = tuple(_Said(part, each, copying="none") for part, each in zip(parts, found, strict=True))
+        parts = [_SourcePart(part, self._tokenizer) for part in prepared.parts]
+        said = tuple(_HypothesisText(part, each, copying="none") for part, each in zip(parts, found, strict=True))
         return _translation(prepared, parts, iter([said]), 1)
 
-    def _ranked(self, part: "_Part", hypotheses: Sequence[Hypothesis]) -> Iterator["_Said"]:
+    def _ranked(self, part: "_SourcePart", hypotheses: Sequence[Hypothesis]) -> Iterator["_HypothesisText"]:
         """The hypotheses of a part, the best first: by score less the penalty for each literal that they lack.
 
         What the model itself produced counts, before anything is copied: a hypothesis that is right ranks higher than
         one that has to be put right. Finished ones rank before those that were cut.
         """
-        said = (_Said(part, each, copying=self._config.copying) for each in hypotheses)
+        said = (_HypothesisText(part, each, copying=self._config.copying) for each in hypotheses)
         penalty = self._config.verbatim_penalty
         first = next(said)
         if not first.finished or (penalty and first.lost):
@@ -143,10 +145,10 @@ class Assembler:
             yield from sorted(said, key=lambda each: each.rank(penalty))
 
 
-class _Part:
+class _SourcePart:
     """The source of a part, spelt."""
 
-    def __init__(self, part: Part, tokenizer: Tokenizer) -> None:
+    def __init__(self, part: LinePart, tokenizer: Tokenizer) -> None:
         self.space = part.space
         self._ids = part.ids
         self.tokenizer = tokenizer
@@ -160,14 +162,14 @@ class _Part:
         return Literals(self.tokenizer.source.decode(self._ids))
 
     @cached_property
-    def source(self) -> Source:
-        return Source(self.pieces)
+    def source(self) -> SourceLiterals:
+        return SourceLiterals(self.pieces)
 
 
-class _Said:
+class _HypothesisText:
     """A hypothesis of a part, spelt."""
 
-    def __init__(self, part: _Part, hypothesis: Hypothesis, *, copying: Copying) -> None:
+    def __init__(self, part: _SourcePart, hypothesis: Hypothesis, *, copying: Copying) -> None:
         vocabulary = part.tokenizer.target
         self.part = part
         self.hypothesis = hypothesis
@@ -203,7 +205,7 @@ class _Said:
 
 
 def _translation(
-    prepared: Prepared, parts: Sequence[_Part], ranked: Iterator[tuple[_Said, ...]], n_best: int
+    prepared: PreparedLine, parts: Sequence[_SourcePart], ranked: Iterator[tuple[_HypothesisText, ...]], n_best: int
 ) -> Translation:
     if not parts:
         return Translation(prepared.line, (), (replace(_BLANK, text="".join(prepared.passed).strip(" ")),), 0)
@@ -219,7 +221,7 @@ def _translation(
     return Translation(prepared.line, tuple(pieces), found, len(parts), prepared.cut, left_out)
 
 
-def _join(parts: Sequence[_Said], passed: Sequence[str]) -> TranslatedText:
+def _join(parts: Sequence[_HypothesisText], passed: Sequence[str]) -> TranslatedText:
     """Joins the translations of the parts with the text that was passed through between them."""
     hypotheses = [each.hypothesis for each in parts]
     before, *behind = passed or [""] * (len(parts) + 1)

@@ -34,7 +34,7 @@ _INSERTED = 0.2  # the attention that a missing word needs to be put in beside a
 _ENDS = frozenset(".!?:\"'“‘(")
 
 
-class Source:
+class SourceLiterals:
     """The source of a translation: its pieces (S), and the literals that they spell."""
 
     def __init__(self, pieces: Sequence[str]) -> None:
@@ -47,7 +47,7 @@ class Source:
 
 
 def copy_over(
-    text: str, source: Source, target: Sequence[str], weights: Tensor, copying: Copying = "all"
+    text: str, source: SourceLiterals, target: Sequence[str], weights: Tensor, copying: Copying = "all"
 ) -> tuple[str, list[Copy]]:
     """The text with literals of the source in the place of what misspells them, and what was copied, in order.
 
@@ -83,7 +83,7 @@ def _identity(token: Token) -> object:
 
 
 def _pairs(
-    missing: Sequence[Token], source: Source, here: Literals, owners: Sequence[int], weights: Tensor
+    missing: Sequence[Token], source: SourceLiterals, here: Literals, owners: Sequence[int], weights: Tensor
 ) -> Iterator[Placed]:
     """Which words and numbers may replace which."""
     wanted = [token for token in missing if token.kind != "opaque"]  # (R)

@@ -12,14 +12,14 @@ from kotrans.config.schema import SearchConfig
 from kotrans.data.batching import pad
 from kotrans.data.tokenizer import EOS, PAD, Tokenizer
 from kotrans.errors import ModelError
-from kotrans.model.incremental.search_model import PRODUCTS, SearchModel
-from kotrans.parallel.shards import Shares
+from kotrans.model.incremental.incremental_decoder import PRODUCTS, IncrementalDecoder
+from kotrans.parallel.shards import ShardPool
 from kotrans.runs.checkpoint import Checkpoint
 from kotrans.search.beam import check_n_best, search
 from kotrans.search.greedy import score_targets
 from kotrans.search.hypotheses import Hypothesis
 from kotrans.search.stepper import EnsembleStepper, Stepper
-from kotrans.translation.postprocess import Assembler, Part, Prepared, Translation
+from kotrans.translation.postprocess import LinePart, Postprocessor, PreparedLine, Translation
 from kotrans.translation.units import SourceReader, Unit, prepared
 
 # Batches of lines read ahead and sorted by length: some for each thread, so that none waits long at the end.
@@ -49,8 +49,8 @@ class BatchTranslator:
         self.max_pieces = max_pieces
         self.max_source_length = max_source_length
         self._reader = SourceReader(tokenizer.source, passes_through=passes_through)
-        self.assembler = Assembler(tokenizer, config)
-        self._shares = Shares(torch.get_num_threads() if device.type == "cpu" else 1)
+        self.assembler = Postprocessor(tokenizer, config)
+        self._shares = ShardPool(torch.get_num_threads() if device.type == "cpu" else 1)
 
     @property
     def threads(self) -> int:
@@ -128,7 +128,7 @@ class BatchTranslator:
         numbers = iter(range(len(flat)))
         for line, of_pair in zip(lines, units, strict=True):
             own = list(islice(numbers, len(of_pair)))
-            parts = [[Part(sources[i], flat[i][1].joint)] if i in found else [] for i in own]
+            parts = [[LinePart(sources[i], flat[i][1].joint)] if i in found else [] for i in own]
             yield self.assembler.as_given(
                 prepared([unit for unit, _ in of_pair], parts, line), [found[i] for i in own if i in found]
             )
@@ -147,7 +147,9 @@ class BatchTranslator:
         for line in lines_prepared:
             yield self.assembler.assemble(line, list(islice(found, len(line.parts))), n_best)
 
-    def prepare(self, lines: Sequence[str], first: int = 1, *, split_sentences: bool | None = None) -> list[Prepared]:
+    def prepare(
+        self, lines: Sequence[str], first: int = 1, *, split_sentences: bool | None = None
+    ) -> list[PreparedLine]:
         """Divides each line into units that are translated independently, and long units into parts.
 
         `first` numbers the lines in messages. split_sentences: None is what `search.split_sentences` is for text.
@@ -203,18 +205,18 @@ class BatchTranslator:
             )
         return ids
 
-    def _parts(self, ids: Sequence[int], space: str = "") -> list[Part]:
+    def _parts(self, ids: Sequence[int], space: str = "") -> list[LinePart]:
         """The whole sentence, or pieces of it cut before a word where there is one in reach."""
         if len(ids) <= self.max_pieces:
-            return [Part(ids, space)] if ids else []
+            return [LinePart(ids, space)] if ids else []
         begins = [piece.startswith("▁") for piece in self.tokenizer.source.pieces(ids)]
         parts, start = [], 0
         while len(ids) - start > self.max_pieces:
             most = start + self.max_pieces
             cut = next((i for i in range(most, start + self.max_pieces // 2, -1) if begins[i]), most)
-            parts.append(Part(ids[start:cut], " "))
+            parts.append(LinePart(ids[start:cut], " "))
             start = cut
-        return [*parts, Part(ids[start:], space)]
+        return [*parts, LinePart(ids[start:], space)]
 
 
 def translator_of(
@@ -231,7 +233,7 @@ def translator_of(
                 f"an ensemble needs one vocabulary, but {first.config.name} and {other.config.name} have tokenizers "
                 f"{first.tokenizer.fingerprint} and {other.tokenizer.fingerprint}"
             )
-    models = [SearchModel(checkpoint.model, PRODUCTS[precision]) for checkpoint in checkpoints]
+    models = [IncrementalDecoder(checkpoint.model, PRODUCTS[precision]) for checkpoint in checkpoints]
     limits = [
         checkpoint.config.attention.max_source_length
         for checkpoint in checkpoints

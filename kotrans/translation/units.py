@@ -8,7 +8,7 @@ from kotrans.text.elongation import shorten
 from kotrans.text.normalization import legible, normalize
 from kotrans.text.passthrough import divide, has_korean
 from kotrans.text.sentence_splitter import split_sentences
-from kotrans.translation.postprocess import Part, Prepared
+from kotrans.translation.postprocess import LinePart, PreparedLine
 
 
 class Unit(NamedTuple):
@@ -77,9 +77,9 @@ class SourceReader:
         return self._passes_through and not has_korean(text)
 
 
-def prepared(units: Sequence[Unit], parts_of_units: Sequence[Sequence[Part]], line: str) -> Prepared:
+def prepared(units: Sequence[Unit], parts_of_units: Sequence[Sequence[LinePart]], line: str) -> PreparedLine:
     """The line of these units, which have these parts."""
-    parts, passed, cut = list[Part](), [""], False
+    parts, passed, cut = list[LinePart](), [""], False
     for unit, of_unit in zip(units, parts_of_units, strict=True):
         parts += of_unit
         passed[-1] += unit.before
@@ -87,7 +87,7 @@ def prepared(units: Sequence[Unit], parts_of_units: Sequence[Sequence[Part]], li
         passed[-1] += unit.after + unit.space if unit.after or not of_unit else ""
         cut |= len(of_unit) > 1
     outside = dict.fromkeys(each for unit in units for each in unit.outside)
-    return Prepared(line, parts, cut, tuple(passed), tuple(outside))
+    return PreparedLine(line, parts, cut, tuple(passed), tuple(outside))
 
 
 def _passed(pictures: str) -> str:

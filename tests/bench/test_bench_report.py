@@ -4,15 +4,15 @@ from dataclasses import replace
 
 from kotrans.bench.figures import (
     Benchmark,
-    Comparison,
     Data,
     Machine,
-    Memory,
-    Part,
+    MemoryFigures,
     Peak,
     Profile,
-    Search,
-    Training,
+    ProfilePart,
+    SearchFigures,
+    SpeedComparison,
+    TrainingFigures,
 )
 from kotrans.bench.report import benchmark_table, load_warning
 
@@ -21,15 +21,16 @@ FOUND = Benchmark(
     kotrans="0.1.0", date="2026-01-02T03:04:05.678900+00:00", config="base",
     machine=Machine("Some CPU", None, cores=2, threads=2, torch="2.13.0", load=0.1), device="cpu", precision="fp32",
     parameters=7_500_000, data=Data("prepared", "dataset-6fde41475e8e", 16_000, 4000, 4000),
-    training=Training(
+    training=TrainingFigures(
         updates=5, pairs=600, target_tokens=20_000, seconds=10.0, tokens_per_second=2000.0, phases=PHASES,
         shares={phase: seconds / 10 for phase, seconds in PHASES.items()}, flops=800_000_000_000,
         flops_per_second=80e9, share_of_peak=0.64,
     ),
-    memory=Memory(1_500_000_000, None), peak=Peak(125e9, 2048),
+    memory=MemoryFigures(1_500_000_000, None), peak=Peak(125e9, 2048),
     search=(
-        Search(1, 64, "fp32", 128, 2560, 2.0, 64.0, 1280.0), Search(1, 1, "bf16", 10, 200, 2.0, 5.0, 100.0),
-        Search(5, 64, "int8", 64, 1280, 4.0, 16.0, 320.0),
+        SearchFigures(1, 64, "fp32", 128, 2560, 2.0, 64.0, 1280.0),
+        SearchFigures(1, 1, "bf16", 10, 200, 2.0, 5.0, 100.0),
+        SearchFigures(5, 64, "int8", 64, 1280, 4.0, 16.0, 320.0),
     ),
     against_plain=None, profile=None,
 )  # fmt: skip
@@ -61,8 +62,8 @@ def test_the_table_tells_every_figure_in_its_place() -> None:
 
 def test_a_card_and_its_memory_and_a_comparison_are_told_where_there_are_any() -> None:
     card = replace(
-        FOUND, machine=replace(FOUND.machine, gpu="Some card"), memory=Memory(None, 2_000_000_000),
-        against_plain=Comparison(6, 1.31, 1.284, 1.336, 1500.0, 2000.0),
+        FOUND, machine=replace(FOUND.machine, gpu="Some card"), memory=MemoryFigures(None, 2_000_000_000),
+        against_plain=SpeedComparison(6, 1.31, 1.284, 1.336, 1500.0, 2000.0),
     )  # fmt: skip
     text = benchmark_table(card)
     assert "machine  Some card; Some CPU, 2 cores" in text
@@ -81,7 +82,7 @@ def test_only_a_machine_that_has_not_enough_cores_left_is_warned_of() -> None:
 
 
 def test_a_profile_is_told_between_training_and_translation() -> None:
-    parts = (Part("matrix products", 3.0, 0.75), Part("optimizer", 1.0, 0.25))
+    parts = (ProfilePart("matrix products", 3.0, 0.75), ProfilePart("optimizer", 1.0, 0.25))
     text = benchmark_table(replace(FOUND, profile=Profile(parts, 0.3, 0.4, Peak(62e9, 2048))))
     lines = """\
 optimizer     0.99   9.9%

@@ -11,7 +11,7 @@ from kotrans.config.schema import SearchConfig
 from kotrans.data.batching import pad
 from kotrans.data.tokenizer import PAD
 from kotrans.model.build import build_model
-from kotrans.model.incremental.search_model import SearchModel
+from kotrans.model.incremental.incremental_decoder import IncrementalDecoder
 from kotrans.model.seq2seq import Seq2Seq
 from kotrans.search.beam import search
 from tests.processors import INT8
@@ -30,15 +30,17 @@ def model(tmp_path: Path) -> Seq2Seq:
 def test_every_translation_ends_at_its_length_and_not_before(beam: int, model: Seq2Seq) -> None:
     source = pad([[9, 8, 2], [5, 2], [7, 7, 7, 2], [6, 2], [4, 2]])
     config = SearchConfig(beam=beam, max_length_ratio=0, max_length_extra=6)
-    found = search(GivenLengths(SearchModel(model), torch.tensor(LENGTHS)), source, source != PAD, config, n_best=beam)
+    found = search(
+        GivenLengths(IncrementalDecoder(model), torch.tensor(LENGTHS)), source, source != PAD, config, n_best=beam
+    )
     for length, hypotheses in zip(LENGTHS, found, strict=True):
         assert {(len(hypothesis.ids) + 1, hypothesis.finished) for hypothesis in hypotheses} == {(length, True)}
 
 
 def test_before_its_end_the_model_says_what_it_would_have_said_with_eos_forbidden(model: Seq2Seq) -> None:
     source = pad([[9, 8, 2], [5, 2]])
-    given = GivenLengths(SearchModel(model), torch.tensor([5, 5]))
-    plain = SearchModel(model)
+    given = GivenLengths(IncrementalDecoder(model), torch.tensor([5, 5]))
+    plain = IncrementalDecoder(model)
     state, start = given.start(source, source != PAD), plain.start(source, source != PAD)
     previous = torch.tensor([1, 1])
     logits, _, _ = given.step(state, previous)

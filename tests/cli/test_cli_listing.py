@@ -16,7 +16,7 @@ from kotrans import __version__
 from kotrans.cli import main
 from kotrans.cli.options import find_config
 from kotrans.config.loading import known_keys, load_config
-from kotrans.storage import resources as bundled
+from kotrans.storage import resources
 from tests.tiny_run import TinyRun, kotrans
 
 COMMANDS = [
@@ -77,7 +77,7 @@ def test_the_shell_completes_commands_options_runs_and_corpora(run: TinyRun) -> 
     assert completions("kotrans eval --corpus jh").split() == ["jhe"]
 
 
-@pytest.mark.parametrize("config", sorted(bundled.configs().glob("*.yaml")), ids=lambda path: path.name)
+@pytest.mark.parametrize("config", sorted(resources.configs().glob("*.yaml")), ids=lambda path: path.name)
 def test_a_shown_config_is_the_config(config: Path, tmp_path: Path) -> None:
     shown = kotrans("config", "show", "-c", config, "--set", "search.beam=7")
     assert (shown.code, shown.err) == (0, "")
@@ -93,10 +93,10 @@ def test_without_a_config_it_is_the_starter_wherever_one_stands(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    starter = load_config(bundled.configs() / "starter.yaml")
+    starter = load_config(resources.configs() / "starter.yaml")
     assert find_config(None, None) == starter
     assert find_config(Path("configs/starter.yaml"), None) == find_config(Path("starter.yaml"), None) == starter
-    assert load_config(bundled.configs() / "starter.yaml").corpora[0].name == "starter"
+    assert load_config(resources.configs() / "starter.yaml").corpora[0].name == "starter"
     (tmp_path / "starter.yaml").write_text("corpora: [{name: mine}]")
     assert find_config(Path("starter.yaml"), None).corpora[0].name == "mine"
     assert find_config(None, None) == starter

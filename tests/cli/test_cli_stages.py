@@ -16,7 +16,7 @@ import pytest
 from kotrans.config.loading import load_config
 from kotrans.data import stages
 from kotrans.data.prepare_corpus import prepare_corpus
-from kotrans.data.stages import Silent, clean, prepare
+from kotrans.data.stages import SilentReporter, clean, prepare
 from kotrans.errors import DataError
 from kotrans.storage.files import write_lines
 from tests.tiny_run import kotrans, write_config, write_pairs
@@ -43,7 +43,7 @@ from pathlib import Path
 from kotrans.config.loading import load_config
 from kotrans.data.stages import Silent, prepare
 
-class Stuck(Silent):
+class Stuck(SilentReporter):
     def progress(self, what, done, total):
         print(flush=True)
         time.sleep(999)
@@ -160,7 +160,8 @@ def test_of_two_who_prepare_at_once_the_loser_takes_the_winner_s_folder(
     monkeypatch.setattr(stages, "prepare_corpus", at_once)
     found: list[bool] = []
     threads = [
-        threading.Thread(target=lambda: found.append(clean(load_config(config), Silent())[0].made)) for _ in range(2)
+        threading.Thread(target=lambda: found.append(clean(load_config(config), SilentReporter())[0].made))
+        for _ in range(2)
     ]
     for thread in threads:
         thread.start()
@@ -178,7 +179,7 @@ def test_only_the_stage_itself_being_there_means_that_another_process_made_it(
 
     monkeypatch.setattr(stages, "prepare_corpus", in_the_way)
     with pytest.raises(FileExistsError, match="something else"):
-        clean(load_config(config), Silent())
+        clean(load_config(config), SilentReporter())
 
 
 def test_a_disk_that_is_full_leaves_no_half_stage(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -187,7 +188,7 @@ def test_a_disk_that_is_full_leaves_no_half_stage(config: Path, monkeypatch: pyt
 
     monkeypatch.setattr("kotrans.storage.files._sync", full)
     with pytest.raises(DataError, match=r"corpus-.*: the disk is full; free some space"):
-        prepare(load_config(config), Silent())
+        prepare(load_config(config), SilentReporter())
     assert made(config) == []
 
 
@@ -231,4 +232,4 @@ def test_a_file_that_is_in_the_way_inside_a_stage_is_not_taken_for_another_proce
 
     monkeypatch.setattr(stages, "prepare_corpus", fail)
     with pytest.raises(FileExistsError, match="inside"):
-        clean(load_config(config), Silent())
+        clean(load_config(config), SilentReporter())

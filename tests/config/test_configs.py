@@ -6,9 +6,9 @@ import pytest
 
 from kotrans.config.loading import load_config
 from kotrans.data.registry import load_registry
-from kotrans.storage import resources as bundled
+from kotrans.storage import resources
 
-CONFIGS = sorted(bundled.configs().glob("*.yaml"))
+CONFIGS = sorted(resources.configs().glob("*.yaml"))
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.name)
@@ -37,6 +37,6 @@ def test_the_promised_configs_are_there() -> None:
 
 
 def test_the_fixed_context_model_differs_from_the_starter_in_its_score_alone() -> None:
-    starter, fixed = (load_config(bundled.configs() / f"{name}.yaml") for name in ("starter", "fixed-context"))
+    starter, fixed = (load_config(resources.configs() / f"{name}.yaml") for name in ("starter", "fixed-context"))
     assert fixed.attention.score == "none"
     assert fixed == starter.model_copy(update={"name": fixed.name, "attention": fixed.attention})

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kotrans.config.sections import BatchConfig, TokenizerConfig
-from kotrans.data import build_dataset as encoding
+from kotrans.data import build_dataset
 from kotrans.data.batching import (
     Batch,
     Batches,
@@ -43,7 +43,7 @@ def dataset(request: pytest.FixtureRequest, tokenizer: Tokenizer, tmp_path_facto
     folder = tmp_path_factory.mktemp("dataset")
     corpus = write_corpus(folder / "corpus", {"train": sentences(60, seed=5), "dev": sentences(5, seed=6)})
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(encoding, "_MOST_IN_A_BLOCK", 60 // request.param)
+        patch.setattr(build_dataset, "_MOST_IN_A_BLOCK", 60 // request.param)
         prepare_dataset(corpus, tokenizer, CONFIG, folder / "made")
     made = Dataset.open(folder / "made", "train")
     assert made.blocks == request.param

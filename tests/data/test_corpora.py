@@ -10,7 +10,7 @@ from kotrans.data.corpora import Library
 from kotrans.data.fetch import cache_folder, entry_folder
 from kotrans.data.registry import load_registry
 from kotrans.errors import ConfigError, FetchError
-from kotrans.storage import resources as bundled
+from kotrans.storage import resources
 
 TOY = """
 toy:
@@ -60,7 +60,7 @@ def test_other_hashes_get_another_place_in_the_cache(tmp_path: Path) -> None:
     jhe = load_registry()["jhe"]
     changed = jhe.model_copy(update={"files": jhe.files[1:]})
     assert entry_folder(jhe, tmp_path) != entry_folder(changed, tmp_path)
-    assert entry_folder(load_registry()["starter"], tmp_path) == bundled.starter()
+    assert entry_folder(load_registry()["starter"], tmp_path) == resources.starter()
 
 
 def test_the_cache_is_where_the_environment_says(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

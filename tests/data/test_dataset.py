@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from kotrans.config.sections import BatchConfig, TokenizerConfig
-from kotrans.data import build_dataset as encoding
+from kotrans.data import build_dataset
 from kotrans.data.build_dataset import prepare_dataset
 from kotrans.data.dataset import Dataset, DatasetManifest, dataset_key
 from kotrans.data.tokenizer import EOS, Tokenizer
@@ -77,7 +77,7 @@ def test_dev_keeps_its_long_pairs_and_loses_only_those_with_a_blank_side(tokeniz
 def test_the_number_of_pairs_encoded_at_once_changes_nothing(
     corpus: Path, prepared: Path, tokenizer: Tokenizer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(encoding, "PAIRS_IN_A_PART", 7)
+    monkeypatch.setattr(build_dataset, "PAIRS_IN_A_PART", 7)
     told: list[tuple[int, int]] = []
     prepare_dataset(corpus, tokenizer, CONFIG, tmp_path / "small", lambda done, total: told.append((done, total)))
     for path in prepared.iterdir():
@@ -152,7 +152,7 @@ def test_a_corpus_with_lines_too_many_is_refused(name: str, corpus: Path, tokeni
 @pytest.fixture
 def in_blocks(corpus: Path, tokenizer: Tokenizer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     prepare_dataset(corpus, tokenizer, LONG, tmp_path / "whole")
-    monkeypatch.setattr(encoding, "_MOST_IN_A_BLOCK", 60)
+    monkeypatch.setattr(build_dataset, "_MOST_IN_A_BLOCK", 60)
     prepare_dataset(corpus, tokenizer, LONG, tmp_path / "blocks")
     return tmp_path / "blocks"
 
@@ -191,9 +191,9 @@ def test_blocks_have_the_lengths_of_their_pairs_and_the_counts_of_the_whole(in_b
 def test_the_number_of_processes_changes_nothing_and_leaves_nothing(
     corpus: Path, tokenizer: Tokenizer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(encoding, "_MOST_IN_A_BLOCK", 60)
+    monkeypatch.setattr(build_dataset, "_MOST_IN_A_BLOCK", 60)
     prepare_dataset(corpus, tokenizer, CONFIG, tmp_path / "one", processes=1)
-    monkeypatch.setattr(encoding, "PAIRS_IN_A_PART", 40)
+    monkeypatch.setattr(build_dataset, "PAIRS_IN_A_PART", 40)
     prepare_dataset(corpus, tokenizer, CONFIG, tmp_path / "two", processes=2)
     names = {path.name for path in (tmp_path / "one").iterdir()}
     assert names == {path.name for path in (tmp_path / "two").iterdir()}

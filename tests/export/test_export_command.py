@@ -232,7 +232,7 @@ def test_a_changed_file_is_found(run: TinyRun, tmp_path: Path, name: str) -> Non
 def test_int8_weights_without_their_scales_are_damage(run: TinyRun, tmp_path: Path) -> None:
     from safetensors.torch import save_file
 
-    from kotrans.storage.manifest import seal
+    from kotrans.storage.manifest import write_manifest
 
     out = export(run, tmp_path / "out", "--precision", "int8")
     stored = load_tensors(out / "model.safetensors")
@@ -240,7 +240,7 @@ def test_int8_weights_without_their_scales_are_damage(run: TinyRun, tmp_path: Pa
         {name: tensor for name, tensor in stored.items() if not name.endswith("/scale")}, out / "model.safetensors"
     )
     (out / "manifest.json").unlink()
-    seal(out)
+    write_manifest(out)
     result = kotrans("translate", "--model", out, "나무")
     assert (result.code, json.dumps(result.out)) == (1, '""')
     assert "damaged (model.safetensors" in result.err

@@ -14,7 +14,7 @@ from kotrans.errors import CheckpointError
 from kotrans.export.graphs import ENCODER, STEP, State, write_graphs
 from kotrans.export.graphs import step as one_step
 from kotrans.model.build import build_model
-from kotrans.model.incremental.search_model import SearchModel
+from kotrans.model.incremental.incremental_decoder import IncrementalDecoder
 from kotrans.runs.checkpoint import Checkpoint
 from kotrans.search.beam import search
 from tests.tiny_run import TinyRun, kotrans
@@ -93,7 +93,7 @@ def test_graphs_of_another_model_do_not_pass(
     checkpoint: Checkpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def search_of_another(model: Any, *arguments: Any) -> Any:
-        return search(SearchModel(rebuilt(checkpoint).model), *arguments)
+        return search(IncrementalDecoder(rebuilt(checkpoint).model), *arguments)
 
     monkeypatch.setattr("kotrans.export.graphs.search", search_of_another)
     with pytest.raises(CheckpointError, match=r"onnxruntime translates '.*' as '.*', kotrans as '.*'; export without"):

@@ -4,8 +4,8 @@ import pytest
 import torch
 from model_examples import CELLS, sentences, tiny_config, tiny_model
 
-from kotrans.model.incremental.packed_weights import Product
-from kotrans.model.incremental.search_model import SearchModel
+from kotrans.model.incremental.incremental_decoder import IncrementalDecoder
+from kotrans.model.incremental.packed_weights import PackedLinear
 
 
 @pytest.mark.parametrize("layer_norm", [False, True])
@@ -14,9 +14,9 @@ def test_a_vocabulary_too_large_for_a_table_gives_what_the_table_gives(
     cell: str, layer_norm: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model, batch = tiny_model(tiny_config(decoder={"cell": cell, "layer_norm": layer_norm})), sentences()
-    looked_up = SearchModel(model)
+    looked_up = IncrementalDecoder(model)
     monkeypatch.setattr("kotrans.model.incremental.packed_weights._LARGEST_TABLE", 0)
-    computed = SearchModel(model)
+    computed = IncrementalDecoder(model)
     first, second = (
         stepper.step(stepper.start(batch.source, batch.mask), batch.inputs[:, 0])[0]
         for stepper in (looked_up, computed)
@@ -30,7 +30,7 @@ def test_a_vocabulary_too_large_for_a_table_gives_what_the_table_gives(
 def test_a_row_is_multiplied_alike_beside_any_number_of_others(precision: torch.dtype, inner: int) -> None:
     random = torch.Generator().manual_seed(inner)
     weight, x = torch.randn(40, inner, generator=random), torch.randn(70, inner, generator=random)
-    product = Product(weight, precision)
+    product = PackedLinear(weight, precision)
     coarse = (x.to(precision).double() @ weight.to(precision).double().t()).float()
     for count in (1, 31, 32, 33, 70):
         found = product(x[:count])
@@ -44,7 +44,7 @@ def test_a_row_is_multiplied_alike_beside_any_number_of_others(precision: torch.
 
 
 def test_hypotheses_that_continue_the_same_one_take_its_state_from_one_place() -> None:
-    model, batch = SearchModel(tiny_model(tiny_config())), sentences()
+    model, batch = IncrementalDecoder(tiny_model(tiny_config())), sentences()
     _, state, _ = model.step(model.start(batch.source, batch.mask), batch.inputs[:, 0])
     siblings = model.select(state, torch.tensor([0, 0, 0, 2, 1, 1]))
     assert len(siblings.decoder.layers[0].hidden) == 3

@@ -7,8 +7,8 @@ from torch import Tensor
 
 from kotrans.config.schema import Config
 from kotrans.errors import ConfigError
-from kotrans.model.incremental import search_model as stepping
-from kotrans.model.incremental.search_model import SearchModel
+from kotrans.model.incremental import incremental_decoder
+from kotrans.model.incremental.incremental_decoder import IncrementalDecoder
 from kotrans.model.loss import sequence_loss
 from tests.processors import INT8
 
@@ -53,7 +53,7 @@ def test_bfloat16_steps_give_what_bfloat16_teacher_forcing_gives(score: str) -> 
     model, batch = tiny_model(tiny_config(score)).float(), sentences()
     with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
         logits, _ = model(batch.source, batch.mask, batch.inputs)
-    stepper, steps = SearchModel(model, torch.bfloat16), []
+    stepper, steps = IncrementalDecoder(model, torch.bfloat16), []
     state = stepper.start(batch.source, batch.mask)
     for previous in batch.inputs.unbind(1):
         step, state, _ = stepper.step(state, previous)
@@ -69,7 +69,7 @@ def test_bfloat16_steps_give_what_bfloat16_teacher_forcing_gives(score: str) -> 
 def test_steps_in_int8_stay_near_float32_and_depend_on_their_own_row_alone(lexical: bool, layer_norm: bool) -> None:
     config = tiny_config(decoder={"lexical": lexical, "layer_norm": layer_norm, "layers": 2})
     model, batch = tiny_model(config).float(), sentences()
-    exact, whole = SearchModel(model), SearchModel(model, torch.int8)
+    exact, whole = IncrementalDecoder(model), IncrementalDecoder(model, torch.int8)
     alone = [whole.start(batch.source[i : i + 1], batch.mask[i : i + 1]) for i in range(len(batch.source))]
     states = [stepper.start(batch.source, batch.mask) for stepper in (exact, whole)]
     for previous in batch.inputs.unbind(1):
@@ -93,6 +93,6 @@ def test_float32_is_float64_to_rounding(score: str) -> None:
 
 
 def test_int8_is_refused_where_its_products_are_not_exact(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stepping, "multiplies_int8", lambda: False)
+    monkeypatch.setattr(incremental_decoder, "multiplies_int8", lambda: False)
     with pytest.raises(ConfigError, match=r"^hardware\.precision: int8 is not exact on this processor"):
-        SearchModel(tiny_model(tiny_config()).float(), torch.int8)
+        IncrementalDecoder(tiny_model(tiny_config()).float(), torch.int8)

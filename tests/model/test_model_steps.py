@@ -5,14 +5,14 @@ import torch
 from model_examples import CELLS, ENCODERS, SCORES, TARGET_SIZE, Sentences, sentences, tiny_config, tiny_model
 from torch import Tensor, nn
 
-from kotrans.model.incremental.search_model import SearchModel, SearchState
+from kotrans.model.incremental.incremental_decoder import IncrementalDecoder, SearchState
 
 
 def assert_close(ours: Tensor, expected: Tensor) -> None:
     torch.testing.assert_close(ours, expected, rtol=1e-12, atol=1e-12)
 
 
-def force(model: SearchModel, state: SearchState, inputs: Tensor) -> tuple[SearchState, Tensor, Tensor | None]:
+def force(model: IncrementalDecoder, state: SearchState, inputs: Tensor) -> tuple[SearchState, Tensor, Tensor | None]:
     """Steps through inputs (N, T): the last state, log probabilities (N, T, V) and weights (N, T, S)."""
     log_probs, weights = [], []
     for previous in inputs.unbind(1):
@@ -29,7 +29,7 @@ def force(model: SearchModel, state: SearchState, inputs: Tensor) -> tuple[Searc
 def test_steps_give_what_teacher_forcing_gives(score: str, cell: str, layers: int) -> None:
     model, batch = tiny_model(tiny_config(score, decoder={"cell": cell, "layers": layers})), sentences()
     logits, weights = model(batch.source, batch.mask, batch.inputs)
-    stepper = SearchModel(model)
+    stepper = IncrementalDecoder(model)
     _, log_probs, step_weights = force(stepper, stepper.start(batch.source, batch.mask), batch.inputs)
     assert_close(log_probs, logits.log_softmax(-1))
     assert_close(log_probs.exp().sum(-1), torch.ones(batch.inputs.shape, dtype=torch.double))
@@ -49,7 +49,7 @@ def test_steps_give_what_teacher_forcing_gives_for_every_encoder(
     )
     batch = sentences()
     logits, _ = model(batch.source, batch.mask, batch.inputs)
-    stepper = SearchModel(model)
+    stepper = IncrementalDecoder(model)
     _, log_probs, _ = force(stepper, stepper.start(batch.source, batch.mask), batch.inputs)
     assert_close(log_probs, logits.log_softmax(-1))
 
@@ -57,7 +57,7 @@ def test_steps_give_what_teacher_forcing_gives_for_every_encoder(
 @pytest.mark.parametrize("cell", CELLS)
 @pytest.mark.parametrize("score", SCORES)
 def test_selected_rows_go_on_as_if_they_had_been_alone(score: str, cell: str) -> None:
-    model = SearchModel(tiny_model(tiny_config(score, decoder={"cell": cell, "layers": 2})))
+    model = IncrementalDecoder(tiny_model(tiny_config(score, decoder={"cell": cell, "layers": 2})))
     batch = sentences()
     state, _, _ = force(model, model.start(batch.source, batch.mask), batch.inputs[:, :2])
     rows = torch.tensor([3, 0, 0, 2])  # reordered, repeated, one dropped
@@ -75,7 +75,7 @@ def test_selected_rows_go_on_as_if_they_had_been_alone(score: str, cell: str) ->
 
 
 def test_a_step_leaves_the_state_before_it_as_it_was() -> None:
-    model, batch = SearchModel(tiny_model(tiny_config(decoder={"layers": 2}))), sentences()
+    model, batch = IncrementalDecoder(tiny_model(tiny_config(decoder={"layers": 2}))), sentences()
     state = model.start(batch.source, batch.mask)
     first, _, _ = model.step(state, batch.inputs[:, 0])
     again, _, _ = model.step(state, batch.inputs[:, 0])
@@ -91,7 +91,7 @@ def test_keys_are_made_once_a_sentence(score: str) -> None:
     key = attention.get_submodule("key")
     key.register_forward_hook(lambda module, inputs, output: calls.append(1))
     assert isinstance(key, nn.Linear)
-    stepper = SearchModel(model)
+    stepper = IncrementalDecoder(model)
     force(stepper, stepper.start(batch.source, batch.mask), batch.inputs)
     assert len(calls) == 1
     model(batch.source, batch.mask, batch.inputs)
@@ -99,7 +99,7 @@ def test_keys_are_made_once_a_sentence(score: str) -> None:
 
 
 def assert_as_if_alone(
-    model: SearchModel, batch: Sentences, owners: list[int], pieces: list[list[int]],
+    model: IncrementalDecoder, batch: Sentences, owners: list[int], pieces: list[list[int]],
     logits: torch.Tensor, weights: torch.Tensor | None,
 ) -> None:  # fmt: skip
     """Each row's logits and weights are those of its sentence and its pieces by themselves; none lies elsewhere."""
@@ -116,7 +116,7 @@ def assert_as_if_alone(
 
 @pytest.mark.parametrize("score", SCORES)
 def test_hypotheses_of_a_sentence_in_any_number_and_order_go_on_as_if_alone(score: str) -> None:
-    model, batch = SearchModel(tiny_model(tiny_config(score))), sentences()
+    model, batch = IncrementalDecoder(tiny_model(tiny_config(score))), sentences()
     state = model.start(batch.source, batch.mask)
     owners = list(range(len(batch.source)))
     pieces = [[piece] for piece in batch.inputs[:, 0].tolist()]
@@ -136,8 +136,8 @@ def test_hypotheses_of_a_sentence_in_any_number_and_order_go_on_as_if_alone(scor
 def test_sentences_that_join_go_on_as_if_alone_and_harm_nobody(
     score: str, group: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("kotrans.model.incremental.sources._GROUP", group)
-    model, batch = SearchModel(tiny_model(tiny_config(score))), sentences((2, 5, 3, 4, 1, 5), (3, 4, 2, 4, 3, 4))
+    monkeypatch.setattr("kotrans.model.incremental.encoder_cache._GROUP", group)
+    model, batch = IncrementalDecoder(tiny_model(tiny_config(score))), sentences((2, 5, 3, 4, 1, 5), (3, 4, 2, 4, 3, 4))
     longest = batch.mask.sum(1).argsort(descending=True)
     owners, pieces, state = list[int](), list[list[int]](), None
     for joins, rows in (([0, 3], [0, 0, 1]), ([1, 2], [0, 0, 1, 2, 3, 4]), ([4, 5], [5, 6, 7, 7]), ([0], [0, 3, 4])):
@@ -153,7 +153,7 @@ def test_sentences_that_join_go_on_as_if_alone_and_harm_nobody(
 
 
 def test_sentences_that_join_are_held_beside_those_of_like_lengths() -> None:
-    model = SearchModel(tiny_model(tiny_config()))
+    model = IncrementalDecoder(tiny_model(tiny_config()))
     source = torch.full((12, 9), 6)
     mask = torch.arange(9) < torch.tensor([9, 1] * 6).unsqueeze(1)
     state = model.join(model.start(source, mask), model.start(source[:4], mask[:4]))
@@ -161,7 +161,7 @@ def test_sentences_that_join_are_held_beside_those_of_like_lengths() -> None:
 
 
 def test_what_a_sentence_is_encoded_to_is_held_once_and_leaves_with_its_last_hypothesis() -> None:
-    model = SearchModel(tiny_model(tiny_config()))
+    model = IncrementalDecoder(tiny_model(tiny_config()))
     source = torch.full((8, 5), 6)
     state = model.start(source, source > 0)
     memory = state.sources.groups[0].memory
@@ -191,7 +191,7 @@ def test_energies_of_a_few_sentences_at_a_time_are_those_of_all(monkeypatch: pyt
 
 def test_a_search_keeps_the_weights_that_the_model_had() -> None:
     model, batch = tiny_model(tiny_config()), sentences()
-    stepper = SearchModel(model)
+    stepper = IncrementalDecoder(model)
     before, _, _ = stepper.step(stepper.start(batch.source, batch.mask), batch.inputs[:, 0])
     with torch.no_grad():
         for weight in model.parameters():

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from kotrans.model.kernels.products import FEW, ROWS, LaidOut, Linear, Quantized, filled_up, linear
+from kotrans.model.kernels.products import FEW, ROWS, Linear, PackedMatrix, QuantizedMatrix, filled_up, linear
 from kotrans.model.kernels.quantization import quantized
 from tests.processors import INT8
 
@@ -28,7 +28,7 @@ def close(left: Tensor, right: Tensor, dtype: torch.dtype) -> bool:
 @pytest.mark.parametrize("plus", [False, True])
 def test_a_weight_that_is_laid_out_gives_the_products_of_the_weight(dtype: torch.dtype, plus: bool) -> None:
     weight, added = matrix(9, 7, dtype), matrix(5, 9, dtype, 2) if plus else None
-    laid_out = LaidOut(weight, 5)
+    laid_out = PackedMatrix(weight, 5)
     for rows in (5, 1, 3):  # a batch of another size than was said
         x = matrix(rows, 7, dtype, 1)
         more = None if added is None else added[:rows]
@@ -44,7 +44,7 @@ def test_a_weight_that_is_laid_out_gives_the_products_of_the_weight(dtype: torch
 def test_a_weight_that_is_laid_out_is_what_it_was_then() -> None:
     weight, x = matrix(9, 7, torch.float32), matrix(5, 7, torch.float32, 1)
     before = x @ weight.t()
-    laid_out = LaidOut(weight, 5)
+    laid_out = PackedMatrix(weight, 5)
     weight.zero_()
     assert torch.allclose(laid_out.product(x), before)
 
@@ -91,9 +91,9 @@ def test_a_product_in_int8_is_the_sum_of_whole_numbers_in_their_scales() -> None
     (whole, scales), (rows, of_rows) = quantized(weight), quantized(x)
     sums = rows.numpy().astype(np.int64) @ whole.numpy().astype(np.int64).T
     expected = torch.from_numpy(sums) * scales.double().t() * of_rows.double()
-    assert torch.allclose(Quantized(weight).product(x).double(), expected, rtol=1e-5, atol=1e-6)
-    assert torch.allclose(Quantized(weight).product(x, bias).double(), expected + bias, rtol=1e-5, atol=1e-5)
-    assert Quantized(weight.double()).product(x.double()).dtype == torch.float32
+    assert torch.allclose(QuantizedMatrix(weight).product(x).double(), expected, rtol=1e-5, atol=1e-6)
+    assert torch.allclose(QuantizedMatrix(weight).product(x, bias).double(), expected + bias, rtol=1e-5, atol=1e-5)
+    assert QuantizedMatrix(weight.double()).product(x.double()).dtype == torch.float32
 
 
 @INT8
@@ -101,7 +101,7 @@ def test_a_product_in_int8_is_as_near_as_its_steps_are_fine() -> None:
     weight, x = matrix(70, 33, torch.float64), matrix(9, 33, torch.float64, 1)
     of_weight, of_x = (each.abs().amax(1) / 127 / 2 for each in (weight, x))  # what rounding moves: half a step
     bound = x.abs().sum(1)[:, None] * of_weight + of_x[:, None] * weight.abs().sum(1) + 33 * of_x[:, None] * of_weight
-    error = (Quantized(weight).product(x) - x @ weight.t()).abs()
+    error = (QuantizedMatrix(weight).product(x) - x @ weight.t()).abs()
     assert (error <= bound * 1.001).all()
     assert error.max() > 0
 
@@ -109,7 +109,7 @@ def test_a_product_in_int8_is_as_near_as_its_steps_are_fine() -> None:
 @INT8
 @pytest.mark.parametrize("rows", [1, 7, FEW, FEW + 1, 3 * FEW])
 def test_rows_beside_it_never_change_a_row_of_a_product_in_int8(rows: int) -> None:
-    product, x = Quantized(matrix(70, 33, torch.float32)).product, matrix(3 * FEW, 33, torch.float32, 1)
+    product, x = QuantizedMatrix(matrix(70, 33, torch.float32)).product, matrix(3 * FEW, 33, torch.float32, 1)
     assert torch.equal(product(x[:rows]), product(x)[:rows])
     x[1] = torch.nan
     x[2] = 0

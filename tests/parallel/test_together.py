@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 
 from kotrans.config.loading import dump_config
 from kotrans.config.schema import Config
-from kotrans.data.stages import Silent
+from kotrans.data.stages import SilentReporter
 from kotrans.errors import DataError, PeerError, TrainingError
 from kotrans.parallel.distributed import World, join
 from kotrans.runs.run import Run, RunRecord
@@ -52,7 +52,7 @@ def train_rank(
     """Trains with this rank's folder for runs; `stop` is when rank 0 is told to."""
     os.environ["KOTRANS_RUNS"] = str(runs[world.rank])
     listener = stop_at(stop) if stop else silent
-    return train(config, Run(runs[world.rank] / name), Silent(), listener, world=world, resume=resume)
+    return train(config, Run(runs[world.rank] / name), SilentReporter(), listener, world=world, resume=resume)
 
 
 def train_ranks(
@@ -216,7 +216,7 @@ def ended_while_saving(config: Config, runs: list[Path], recorded: bool) -> str:
     run = Run(runs[rank] / "run")
     if rank == 1:
         with pytest.raises(PeerError) as error:
-            train(config, run, Silent(), silent, world=join())
+            train(config, run, SilentReporter(), silent, world=join())
         return str(error.value)
     add, child = run.add_checkpoint, os.fork()
     if child:
@@ -231,7 +231,7 @@ def ended_while_saving(config: Config, runs: list[Path], recorded: bool) -> str:
         return record
 
     run.add_checkpoint = end_at_the_second  # type: ignore[method-assign]
-    train(config, run, Silent(), silent, world=join())
+    train(config, run, SilentReporter(), silent, world=join())
     os._exit(1)
 
 

@@ -14,7 +14,7 @@ from kotrans.data.tokenizer import EOS
 from kotrans.errors import TrainingError
 from kotrans.model.build import build_model
 from kotrans.parallel.distributed import ALONE, World
-from kotrans.parallel.shards import Shares
+from kotrans.parallel.shards import ShardPool
 from kotrans.training.resume import take_over_weights
 from kotrans.training.update import run_update
 from tests.parallel.ranks import in_ranks
@@ -54,7 +54,7 @@ def train_updates(world: World, config: Config, groups: list[list[Batch]], count
     results = [
         run_update(
             model, optimizer, batches, config.training, learning_rate=0.05, precision="fp32",
-            shares=Shares(count), seed=(1, number), world=world, votes=lambda: [float(world.rank), 1.0],
+            shares=ShardPool(count), seed=(1, number), world=world, votes=lambda: [float(world.rank), 1.0],
         )
         for number, batches in enumerate(groups)
     ]  # fmt: skip
@@ -93,7 +93,7 @@ def train_on_nan(world: World) -> str:
     with pytest.raises(TrainingError) as error:
         run_update(
             model, torch.optim.Adam(model.parameters()), [batch], CONFIG.training, learning_rate=1, precision="fp32",
-            shares=Shares(1), seed=(1,), world=world,
+            shares=ShardPool(1), seed=(1,), world=world,
         )  # fmt: skip
     for old, parameter in zip(before, model.parameters(), strict=True):
         assert torch.equal(old.nan_to_num(), parameter.nan_to_num())

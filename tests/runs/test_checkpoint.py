@@ -17,7 +17,7 @@ from safetensors.torch import save_file
 
 from kotrans.config.loading import dump_config
 from kotrans.config.schema import Config
-from kotrans.data.stages import Silent, tokenize
+from kotrans.data.stages import SilentReporter, tokenize
 from kotrans.data.tokenizer import Tokenizer
 from kotrans.errors import CheckpointError, DamagedError
 from kotrans.model.build import build_model
@@ -33,7 +33,7 @@ from kotrans.runs.checkpoint import (
 )
 from kotrans.runs.progress import Progress
 from kotrans.storage.files import sha256, write_json
-from kotrans.storage.manifest import seal
+from kotrans.storage.manifest import write_manifest
 from kotrans.training.optimizer import build_optimizer, start_average
 from tests.tiny_training import files_of_at_most, tiny_config, write_numbers
 
@@ -50,7 +50,7 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> Config:
 def tokenizer(config: Config, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tokenizer]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("KOTRANS_RUNS", str(tmp_path_factory.mktemp("runs")))
-        yield tokenize(config, Silent())[2]
+        yield tokenize(config, SilentReporter())[2]
 
 
 def trained_state(config: Config, tokenizer: Tokenizer) -> TrainingState:
@@ -299,7 +299,7 @@ def other_tokenizer(tmp_path: Path) -> Tokenizer:
     text = write_numbers(tmp_path / "other", longest=9)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("KOTRANS_RUNS", str(tmp_path / "runs"))
-        return tokenize(tiny_config(text), Silent())[2]
+        return tokenize(tiny_config(text), SilentReporter())[2]
 
 
 def test_weights_know_their_tokenizer(copy: Path, tokenizer: Tokenizer, tmp_path: Path) -> None:
@@ -307,7 +307,7 @@ def test_weights_know_their_tokenizer(copy: Path, tokenizer: Tokenizer, tmp_path
     assert (other.source.size, other.target.size) == (tokenizer.source.size, tokenizer.target.size)
     shutil.rmtree(copy / "tokenizer")
     other.save(copy / "tokenizer")
-    seal(copy)  # every hash is right
+    write_manifest(copy)  # every hash is right
     with pytest.raises(CheckpointError) as error:
         load_checkpoint(copy, CPU)
     assert str(error.value) == (
@@ -321,14 +321,14 @@ def test_exchanged_sides_of_a_tokenizer_are_damage(copy: Path) -> None:
     one, two = source.read_bytes(), target.read_bytes()
     source.write_bytes(two)
     target.write_bytes(one)
-    seal(copy)
+    write_manifest(copy)
     with pytest.raises(DamagedError, match=r"damaged \(tokenizer/source\.model is missing or not what was written"):
         load_checkpoint(copy, CPU)
 
 
 def test_weights_of_an_older_version_that_name_no_tokenizer_are_used(copy: Path) -> None:
     save_file(load_tensors(copy / "average.safetensors"), copy / "average.safetensors")
-    seal(copy)
+    write_manifest(copy)
     load_checkpoint(copy, CPU)
 
 
@@ -339,7 +339,7 @@ NESTED = {"json": "[" * 100_000, "yaml": "a: " + "[" * 3000}
 def test_a_file_that_is_nested_too_deeply_is_said_in_one_line(name: str, copy: Path) -> None:
     (copy / name).write_text(NESTED[name.partition(".")[2]], encoding="utf-8")
     if name != "manifest.json":
-        seal(copy)
+        write_manifest(copy)
     with pytest.raises(CheckpointError) as error:
         load_checkpoint(copy, CPU)
     assert str(error.value).startswith(f"{copy}: ")
@@ -357,7 +357,7 @@ def test_memory_that_is_not_enough_for_the_weights_is_said(saved: Path, monkeypa
 
 def test_a_checkpoint_is_verified_in_little_memory(tmp_path: Path) -> None:
     (tmp_path / "optimizer.safetensors").write_bytes(bytes(30_000_000))
-    seal(tmp_path)
+    write_manifest(tmp_path)
     tracemalloc.start()
     try:
         verify(tmp_path)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from kotrans.search.beam import search
 from kotrans.search.greedy import score_targets
-from kotrans.search.repetition_blocking import Repetitions
+from kotrans.search.repetition_blocking import RepetitionBlocker
 from tests.search.small_models import VOCABULARY, RecurrentStepper, TableStepper, padded
 from tests.search.test_beam import EOS, repeats_too_often, settings_of
 
@@ -17,7 +17,7 @@ PIECES = st.lists(st.integers(4, 6), max_size=14)
 
 def passed_over(history: list[int], most: int | None, vocabulary: int = VOCABULARY) -> set[int]:
     """The pieces that may not follow one row's history."""
-    repetitions = Repetitions(1, most)
+    repetitions = RepetitionBlocker(1, most)
     for piece in history:
         repetitions.append(np.array([0]), np.array([piece]))
     log_probs, pieces = repetitions.most_probable(torch.zeros(1, vocabulary), vocabulary)

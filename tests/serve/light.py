@@ -10,7 +10,7 @@ import httpx
 from kotrans.config.serve_section import ServeConfig
 from kotrans.serve.application import build_app
 from kotrans.serve.server import host_names, listen, server_of, url
-from kotrans.serve.worker import Here, Translating
+from kotrans.serve.worker import LocalWorker, TranslationWorker
 from tests.held_translator import SECONDS, Held
 
 MEMORY = 100_000_000
@@ -18,7 +18,7 @@ MEMORY = 100_000_000
 
 @contextmanager
 def light_service(
-    *, token: str | None = None, start: Callable[[], Translating] | None = None, held: Held | None = None,
+    *, token: str | None = None, start: Callable[[], TranslationWorker] | None = None, held: Held | None = None,
     **settings: object,
 ) -> Iterator[str]:  # fmt: skip
     """Serves until it is left; gives its URL."""
@@ -28,7 +28,7 @@ def light_service(
     config, ready = ServeConfig.model_validate({"port": 0, **settings}), threading.Event()
     with listen(config) as listening:
         app = build_app(
-            start or partial(Here, held, MEMORY), held, "held", config,
+            start or partial(LocalWorker, held, MEMORY), held, "held", config,
             threads=1, token=token, hosts=host_names(listening, config.host), on_ready=ready.set,
         )  # fmt: skip
         server = server_of(app, config)

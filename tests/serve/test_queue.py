@@ -10,8 +10,8 @@ import pytest
 
 from kotrans.errors import DataError
 from kotrans.serve.jobs import Job
-from kotrans.serve.queue import Batcher, Full
-from kotrans.serve.worker import Here
+from kotrans.serve.queue import QueueFull, TranslationQueue
+from kotrans.serve.worker import LocalWorker
 from tests.held_translator import SECONDS, STEPS, Held, prepared
 
 MEMORY = 100_000_000
@@ -28,22 +28,24 @@ def batcher_of(
     size: int = 3,
     on_batch: Callable[[int, float], None] = lambda lines, seconds: None,
     max_waiting: int = 8,
-) -> Batcher:
-    return Batcher(partial(Here, held, MEMORY), threads=threads, size=size, max_waiting=max_waiting, on_batch=on_batch)
+) -> TranslationQueue:
+    return TranslationQueue(
+        partial(LocalWorker, held, MEMORY), threads=threads, size=size, max_waiting=max_waiting, on_batch=on_batch
+    )
 
 
 @pytest.fixture
-def batcher(held: Held) -> Iterator[Batcher]:
+def batcher(held: Held) -> Iterator[TranslationQueue]:
     with batcher_of(held) as running:
         yield running
         held.held.let_go()
 
 
-def submit(batcher: Batcher, *lines: str, beam: int = 1, n_best: int = 1) -> Job:
+def submit(batcher: TranslationQueue, *lines: str, beam: int = 1, n_best: int = 1) -> Job:
     return batcher.submit([prepared(line) for line in lines], beam, n_best)
 
 
-def hold(batcher: Batcher, held: Held) -> Job:
+def hold(batcher: TranslationQueue, held: Held) -> Job:
     """A job that keeps the thread busy, so that what comes next waits."""
     job = submit(batcher, "first")
     assert held.held.busy.wait(SECONDS)
@@ -54,7 +56,9 @@ def texts(job: Job) -> list[str]:
     return [line.texts[0].text for line in job.done.result(SECONDS)]
 
 
-def test_requests_take_turns_and_one_that_has_nothing_running_joins_a_full_search(batcher: Batcher, held: Held) -> None:
+def test_requests_take_turns_and_one_that_has_nothing_running_joins_a_full_search(
+    batcher: TranslationQueue, held: Held
+) -> None:
     first = hold(batcher, held)
     jobs = [submit(batcher, *lines) for lines in ("a", "bc", "d")]
     held.held.let_go()
@@ -78,7 +82,7 @@ def test_a_short_request_is_done_before_a_long_one_that_came_first(held: Held) -
     assert parts.index("s") < 40  # of 400
 
 
-def test_lines_of_any_beam_are_searched_together(batcher: Batcher, held: Held) -> None:
+def test_lines_of_any_beam_are_searched_together(batcher: TranslationQueue, held: Held) -> None:
     hold(batcher, held)
     jobs = [submit(batcher, line, beam=beam, n_best=n_best) for line, beam, n_best in [("a", 2, 1), ("b", 3, 2)]]
     held.held.let_go()
@@ -86,24 +90,24 @@ def test_lines_of_any_beam_are_searched_together(batcher: Batcher, held: Held) -
     assert max(held.held.rows) == 1 + 2 + 3
 
 
-def test_a_blank_line_is_answered_without_a_search(batcher: Batcher, held: Held) -> None:
+def test_a_blank_line_is_answered_without_a_search(batcher: TranslationQueue, held: Held) -> None:
     assert texts(submit(batcher, "", "")) == ["", ""]
     assert not held.held.joined
 
 
-def test_what_waits_is_counted_in_parts_times_beam(batcher: Batcher, held: Held) -> None:
+def test_what_waits_is_counted_in_parts_times_beam(batcher: TranslationQueue, held: Held) -> None:
     hold(batcher, held)
     submit(batcher, "a b", beam=2)
     submit(batcher, "c d", beam=1)
-    with pytest.raises(Full, match="2 lines are waiting"):
+    with pytest.raises(QueueFull, match="2 lines are waiting"):
         submit(batcher, "e", beam=3)
     submit(batcher, "e", beam=2)
 
 
-def test_what_is_taken_back_is_not_translated_and_leaves_its_place(batcher: Batcher, held: Held) -> None:
+def test_what_is_taken_back_is_not_translated_and_leaves_its_place(batcher: TranslationQueue, held: Held) -> None:
     hold(batcher, held)
     gone = submit(batcher, *["gone"] * 8)
-    with pytest.raises(Full, match="8 lines are waiting"):
+    with pytest.raises(QueueFull, match="8 lines are waiting"):
         submit(batcher, "one-more")
     gone.done.cancel()
     kept = submit(batcher, "kept")
@@ -112,7 +116,7 @@ def test_what_is_taken_back_is_not_translated_and_leaves_its_place(batcher: Batc
     assert held.held.joined == [["first"], ["kept"]]
 
 
-def test_what_is_being_translated_ends_within_a_step_of_being_taken_back(batcher: Batcher, held: Held) -> None:
+def test_what_is_being_translated_ends_within_a_step_of_being_taken_back(batcher: TranslationQueue, held: Held) -> None:
     gone = hold(batcher, held)
     other = submit(batcher, "other")
     gone.done.cancel()
@@ -125,7 +129,9 @@ def test_what_is_being_translated_ends_within_a_step_of_being_taken_back(batcher
     assert set(held.held.rows) == {1}  # the first was gone before the other joined
 
 
-def test_memory_that_runs_out_is_told_to_those_who_wait_and_the_thread_goes_on(batcher: Batcher, held: Held) -> None:
+def test_memory_that_runs_out_is_told_to_those_who_wait_and_the_thread_goes_on(
+    batcher: TranslationQueue, held: Held
+) -> None:
     first = hold(batcher, held)
     broken = submit(batcher, "broken")
     held.held.let_go()
@@ -140,7 +146,7 @@ def test_leaving_translates_all_that_waits_and_takes_no_more(held: Held) -> None
     with batcher_of(held) as batcher:
         job = submit(batcher, *"abcde")
     assert len(job.done.result(0)) == 5
-    with pytest.raises(Full, match="about to stop"):
+    with pytest.raises(QueueFull, match="about to stop"):
         submit(batcher, "late")
 
 
@@ -178,16 +184,16 @@ def test_it_is_ready_when_every_thread_has_its_model(held: Held) -> None:
     first_is_there, may_go_on, ready = threading.Event(), threading.Event(), threading.Event()
     loaded: list[int] = []
 
-    def start() -> Here:
+    def start() -> LocalWorker:
         loaded.append(1)
         if len(loaded) == 2:
             raise DataError("killed while it was loading")  # it is tried again
         if len(loaded) == 3:
             first_is_there.set()
             assert may_go_on.wait(SECONDS)
-        return Here(held, MEMORY)
+        return LocalWorker(held, MEMORY)
 
-    with Batcher(
+    with TranslationQueue(
         start, threads=2, size=3, max_waiting=8, on_batch=lambda lines, seconds: None, on_ready=ready.set
     ) as batcher:
         assert first_is_there.wait(SECONDS)

@@ -18,7 +18,7 @@ from kotrans.serve.bodies import read_body
 from kotrans.serve.refusals import Refused
 from kotrans.serve.schemas import Problem
 from kotrans.serve.server import is_loopback
-from kotrans.serve.worker import Found, Here, Wanted, is_out_of_memory
+from kotrans.serve.worker import Found, LocalWorker, WorkItem, is_out_of_memory
 from tests.held_translator import SECONDS, Held
 from tests.serve.light import MEMORY, client, light_service
 
@@ -154,9 +154,9 @@ def test_it_says_that_it_is_starting_until_the_model_is_there() -> None:
     may_start, held = threading.Event(), Held()
     held.held.let_go()
 
-    def start() -> Here:
+    def start() -> LocalWorker:
         assert may_start.wait(SECONDS)
-        return Here(held, MEMORY)
+        return LocalWorker(held, MEMORY)
 
     with light_service(start=start, held=held) as url, client(url) as http:
         starting = http.get("/health")
@@ -173,9 +173,9 @@ def test_memory_that_runs_out_is_answered_in_one_line_and_the_service_goes_on(fa
     held, faults = Held(), [fault]
     held.held.let_go()
 
-    class Failing(Here):
+    class Failing(LocalWorker):
         def __call__(
-            self, joining: Sequence[Wanted], dropped: Collection[int], interrupted: Callable[[], bool] | None = None
+            self, joining: Sequence[WorkItem], dropped: Collection[int], interrupted: Callable[[], bool] | None = None
         ) -> list[Found]:
             if faults and joining:
                 raise faults.pop()
@@ -189,7 +189,7 @@ def test_memory_that_runs_out_is_answered_in_one_line_and_the_service_goes_on(fa
 
 
 def test_a_model_that_cannot_be_loaded_is_said_to_who_asks() -> None:
-    def start() -> Here:
+    def start() -> LocalWorker:
         raise DataError("a process that was translating was killed")
 
     with light_service(start=start) as url, client(url) as http:

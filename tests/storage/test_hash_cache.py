@@ -7,7 +7,7 @@ import pytest
 
 from kotrans.storage import hash_cache as digests_module
 from kotrans.storage.files import sha256
-from kotrans.storage.hash_cache import Digests
+from kotrans.storage.hash_cache import HashCache
 
 
 @pytest.fixture
@@ -31,22 +31,22 @@ def write(path: Path, text: str) -> Path:
 
 def test_a_file_is_read_once_and_then_remembered_by_every_process(tmp_path: Path, hashed: list[str]) -> None:
     file, memory = write(tmp_path / "text", "a"), tmp_path / "memory.json"
-    first = Digests(memory)
-    assert first.of(file) == first.of(file) == Digests(memory).of(file) == sha256(file)
+    first = HashCache(memory)
+    assert first.of(file) == first.of(file) == HashCache(memory).of(file) == sha256(file)
     assert hashed == ["text"]
-    assert Digests().of(file) == sha256(file)
+    assert HashCache().of(file) == sha256(file)
     assert hashed == ["text", "text"]
 
 
 def test_a_file_that_was_changed_in_any_way_is_read_again(tmp_path: Path, hashed: list[str]) -> None:
     file, memory = write(tmp_path / "text", "one"), tmp_path / "memory.json"
-    Digests(memory).of(file)
+    HashCache(memory).of(file)
     before = file.stat()
     write(file, "two")  # as long as before, and with the time it had before
     os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
-    assert Digests(memory).of(file) == sha256(file)
+    assert HashCache(memory).of(file) == sha256(file)
     os.replace(write(tmp_path / "other", "six"), file)
-    assert Digests(memory).of(file) == sha256(file)
+    assert HashCache(memory).of(file) == sha256(file)
     assert hashed == ["text"] * 3
 
 
@@ -56,7 +56,7 @@ def test_a_file_that_was_changed_a_moment_ago_is_not_remembered(
     monkeypatch.setattr(digests_module, "_SETTLED", 3600 * 10**9)
     file, memory = write(tmp_path / "text", "a"), tmp_path / "memory.json"
     for _ in range(2):
-        assert Digests(memory).of(file) == sha256(file)
+        assert HashCache(memory).of(file) == sha256(file)
     assert hashed == ["text", "text"]
     assert not memory.exists()
 
@@ -65,7 +65,7 @@ def test_a_file_that_was_changed_a_moment_ago_is_not_remembered(
 def test_a_damaged_memory_is_as_good_as_none(damage: str, tmp_path: Path, hashed: list[str]) -> None:
     file, memory = write(tmp_path / "text", "a"), tmp_path / "memory.json"
     write(memory, damage.replace("PATH", str(file)))
-    assert Digests(memory).of(file) == Digests(memory).of(file) == sha256(file)
+    assert HashCache(memory).of(file) == HashCache(memory).of(file) == sha256(file)
     assert hashed == ["text"]
 
 
@@ -75,14 +75,14 @@ def test_the_last_ones_are_remembered_and_no_more(
     monkeypatch.setattr(digests_module, "_MOST", 3)
     memory = tmp_path / "memory.json"
     for name in "abcde":
-        Digests(memory).of(write(tmp_path / name, name))
+        HashCache(memory).of(write(tmp_path / name, name))
     assert memory.stat().st_size < 1000
     for name in "ecdab":
-        Digests(memory).of(tmp_path / name)
+        HashCache(memory).of(tmp_path / name)
     assert "".join(hashed) == "abcde" + "ab"
 
 
 def test_a_memory_that_cannot_be_written_costs_nothing_but_time(tmp_path: Path, hashed: list[str]) -> None:
     file, memory = write(tmp_path / "text", "a"), tmp_path / "memory.json"
     memory.mkdir()
-    assert Digests(memory).of(file) == sha256(file)
+    assert HashCache(memory).of(file) == sha256(file)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from kotrans.errors import CheckpointError
-from kotrans.storage.manifest import Sealed, seal
+from kotrans.storage.manifest import VerifiedFiles, write_manifest
 
 FILES = {"weights": random.Random(1).randbytes(10_000), "deep/text": "글".encode()}
 
@@ -19,7 +19,7 @@ def folder(tmp_path: Path) -> Path:
     for name, data in FILES.items():
         (tmp_path / "sealed" / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "sealed" / name).write_bytes(data)
-    seal(tmp_path / "sealed")
+    write_manifest(tmp_path / "sealed")
     return tmp_path / "sealed"
 
 
@@ -36,14 +36,14 @@ def zip_of(folder: Path, change: dict[str, bytes] | None = None, compression: in
 
 @pytest.mark.parametrize("packed", [None, zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
 def test_what_was_sealed_comes_back_from_a_folder_and_from_a_zip(folder: Path, packed: int | None) -> None:
-    sealed = Sealed(folder if packed is None else zip_of(folder, compression=packed))
+    sealed = VerifiedFiles(folder if packed is None else zip_of(folder, compression=packed))
     sealed.verify()
     assert {name: sealed.read(name) for name in sealed.files} == FILES
 
 
 @pytest.mark.parametrize("name", FILES)
 def test_a_member_with_other_bytes_is_never_given_out(folder: Path, name: str) -> None:
-    sealed = Sealed(zip_of(folder, {name: FILES[name][:-1] + b"?"}))
+    sealed = VerifiedFiles(zip_of(folder, {name: FILES[name][:-1] + b"?"}))
     with pytest.raises(CheckpointError, match=f"sealed.zip: this checkpoint is damaged \\({name} is missing or not"):
         sealed.read(name)
     with pytest.raises(CheckpointError, match=name):
@@ -53,7 +53,7 @@ def test_a_member_with_other_bytes_is_never_given_out(folder: Path, name: str) -
 def test_a_file_that_is_there_but_not_listed_is_not_read(folder: Path) -> None:
     (folder / "more").write_bytes(b"more")
     with pytest.raises(CheckpointError, match="damaged \\(more is missing or not what was written"):
-        Sealed(folder).read("more")
+        VerifiedFiles(folder).read("more")
 
 
 def test_a_zip_that_grows_is_refused_before_it_is_read(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -64,7 +64,7 @@ def test_a_zip_that_grows_is_refused_before_it_is_read(folder: Path, monkeypatch
 
     monkeypatch.setattr(zipfile.ZipFile, "open", refuse)
     with pytest.raises(CheckpointError, match=r"sealed\.zip: unpacks to more than 10 times its size"):
-        Sealed(bomb)
+        VerifiedFiles(bomb)
 
 
 def test_a_member_never_gives_more_than_the_zip_said_it_holds(folder: Path) -> None:
@@ -72,32 +72,32 @@ def test_a_member_never_gives_more_than_the_zip_said_it_holds(folder: Path) -> N
     said, lie = (20_000_000).to_bytes(4, "little"), (1000).to_bytes(4, "little")
     bomb.write_bytes(bomb.read_bytes().replace(said, lie))
     with pytest.raises(CheckpointError, match="damaged \\(weights"):
-        Sealed(bomb).read("weights")
+        VerifiedFiles(bomb).read("weights")
 
 
 @pytest.mark.parametrize("data", [b"", b"PK\x03\x04", b"no zip at all"])
 def test_a_file_that_is_no_zip_is_said(tmp_path: Path, data: bytes) -> None:
     (tmp_path / "model.zip").write_bytes(data)
     with pytest.raises(CheckpointError, match=r"model\.zip: is no zip, or a damaged one"):
-        Sealed(tmp_path / "model.zip")
+        VerifiedFiles(tmp_path / "model.zip")
 
 
 def test_a_zip_without_a_manifest_holds_no_checkpoint(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "other.zip", "w") as archive:
         archive.writestr("photo.txt", "x")
     with pytest.raises(CheckpointError, match="there is no checkpoint here"):
-        Sealed(tmp_path / "other.zip")
+        VerifiedFiles(tmp_path / "other.zip")
 
 
 @pytest.mark.parametrize("name", ["../outside", "/etc/hostname", "deep/../../outside"])
 def test_no_file_outside_is_ever_listed(folder: Path, name: str) -> None:
     (folder / "manifest.json").write_text(json.dumps({"format": 1, "files": {name: "0" * 64}}))
     with pytest.raises(CheckpointError, match="lists files outside of it"):
-        Sealed(folder)
+        VerifiedFiles(folder)
 
 
 def test_a_manifest_of_a_million_bytes_is_none(folder: Path) -> None:
     path = folder / "manifest.json"
     path.write_text(path.read_text("utf-8") + " " * 1_000_000)
     with pytest.raises(CheckpointError, match=r"damaged \(manifest\.json"):
-        Sealed(folder)
+        VerifiedFiles(folder)

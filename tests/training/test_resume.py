@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from kotrans.config.schema import Config
-from kotrans.data import build_dataset as encoding
+from kotrans.data import build_dataset
 from kotrans.errors import CheckpointError, ConfigError
 from kotrans.model.seq2seq import Seq2Seq
 from kotrans.runs.run import Run
@@ -74,7 +74,7 @@ def test_a_stopped_and_resumed_run_is_the_straight_run(stops: list[int], straigh
 def test_a_run_over_several_blocks_is_resumed_within_one(
     text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(encoding, "_MOST_IN_A_BLOCK", 50)
+    monkeypatch.setattr(build_dataset, "_MOST_IN_A_BLOCK", 50)
     monkeypatch.setenv("KOTRANS_RUNS", str(tmp_path))
     config, run, straight = (
         tiny_config(text, training={"max_updates": 12}),

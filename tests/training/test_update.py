@@ -12,7 +12,7 @@ from kotrans.data.batching import Batch
 from kotrans.data.tokenizer import BOS, EOS, PAD
 from kotrans.model.build import build_model
 from kotrans.model.seq2seq import Seq2Seq
-from kotrans.parallel.shards import Shares
+from kotrans.parallel.shards import ShardPool
 from kotrans.training.optimizer import start_average, update_average, weights_of
 from kotrans.training.update import UpdateResult, mixed_inputs, run_update
 from tests.tiny_training import tiny_config
@@ -34,7 +34,7 @@ def small(text: Path, **training: float) -> tuple[Config, Seq2Seq]:
 def update(model: Seq2Seq, config: Config, *batches: Batch) -> UpdateResult:
     optimizer = torch.optim.SGD(model.parameters())
     return run_update(
-        model, optimizer, batches, config.training, learning_rate=0.1, precision="fp32", shares=Shares(1), seed=(1,)
+        model, optimizer, batches, config.training, learning_rate=0.1, precision="fp32", shares=ShardPool(1), seed=(1,)
     )
 
 
@@ -134,7 +134,7 @@ def test_shares_of_a_batch_give_the_gradient_of_the_whole(text: Path, count: int
     optimizer = torch.optim.SGD(apart.parameters())
     shared = run_update(
         apart, optimizer, [batch(slice(None))], config.training, learning_rate=0.1, precision="fp32",
-        shares=Shares(count), seed=(1,),
+        shares=ShardPool(count), seed=(1,),
     )  # fmt: skip
     torch.testing.assert_close(gradients(apart), gradients(together), rtol=1e-12, atol=1e-14)
     assert shared[:-1] == pytest.approx(whole[:-1], rel=1e-12)
@@ -146,7 +146,7 @@ def dropped(text: Path, *, seed: int, count: int = 2) -> Tensor:
     model = build_model(config, 20, 20)
     run_update(
         model, torch.optim.SGD(model.parameters()), [batch(slice(None))] * 2, config.training, learning_rate=0.1,
-        precision="fp32", shares=Shares(count), seed=(seed,),
+        precision="fp32", shares=ShardPool(count), seed=(seed,),
     )  # fmt: skip
     return gradients(model)
 
@@ -167,7 +167,7 @@ def test_no_two_shares_or_batches_drop_the_same(text: Path) -> None:
     same = Batch.of([SOURCES[0]] * 2, [TARGETS[0]] * 2)
     run_update(
         model, torch.optim.SGD(model.parameters()), [same, same], config.training, learning_rate=0.1,
-        precision="fp32", shares=Shares(2), seed=(1,),
+        precision="fp32", shares=ShardPool(2), seed=(1,),
     )  # fmt: skip
     assert len(masks) == 4
     assert len({tuple(mask.flatten().tolist()) for mask in masks}) == 4
@@ -175,12 +175,12 @@ def test_no_two_shares_or_batches_drop_the_same(text: Path) -> None:
 
 def test_every_share_runs_on_one_thread_and_who_asks_keeps_its_own() -> None:
     torch.set_num_threads(2)
-    shares = Shares(2)
+    shares = ShardPool(2)
     assert list(shares.map(lambda _: torch.get_num_threads(), range(4))) == [1] * 4
     assert torch.get_num_threads() == 2
 
 
 def test_threads_that_have_no_share_help_inside_the_operations() -> None:
-    assert Shares.of_batches(8, 1024).count == 2
-    assert list(Shares.of_batches(8, 1024).map(lambda _: torch.get_num_threads(), range(2))) == [4, 4]
-    assert Shares.of_batches(8, 100).count == 1
+    assert ShardPool.of_batches(8, 1024).count == 2
+    assert list(ShardPool.of_batches(8, 1024).map(lambda _: torch.get_num_threads(), range(2))) == [4, 4]
+    assert ShardPool.of_batches(8, 100).count == 1

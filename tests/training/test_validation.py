@@ -9,7 +9,7 @@ import torch
 
 from kotrans.config.schema import Config
 from kotrans.data.batching import Batch
-from kotrans.data.stages import Prepared, Silent, prepare
+from kotrans.data.stages import PreparedData, SilentReporter, prepare
 from kotrans.errors import DataError
 from kotrans.model.build import build_model
 from kotrans.model.seq2seq import Seq2Seq
@@ -18,15 +18,15 @@ from kotrans.storage.files import write_lines
 from kotrans.training.events import DevFigures, Event, Updated, Validated
 from kotrans.training.loop import Trainer
 from kotrans.training.validation import Validation
-from kotrans.translation.postprocess import Prepared as PreparedLine
+from kotrans.translation.postprocess import PreparedLine
 from kotrans.translation.translator import BatchTranslator
 from tests.tiny_training import build_trainer, final_state, tiny_config, train_tiny, write_numbers
 
 CPU = torch.device("cpu")
 
 
-def measure(config: Config) -> tuple[Prepared, Seq2Seq, Validation]:
-    prepared = prepare(config, Silent())
+def measure(config: Config) -> tuple[PreparedData, Seq2Seq, Validation]:
+    prepared = prepare(config, SilentReporter())
     model = build_model(config, prepared.tokenizer.source.size, prepared.tokenizer.target.size).eval()
     return prepared, model, Validation(prepared, config, CPU, "fp32")
 

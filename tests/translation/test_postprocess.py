@@ -13,7 +13,7 @@ from kotrans.config.sections import TokenizerConfig
 from kotrans.data.tokenizer import Tokenizer
 from kotrans.search.hypotheses import Hypothesis
 from kotrans.translation.copies import words_copied
-from kotrans.translation.postprocess import Assembler, Part, Prepared
+from kotrans.translation.postprocess import LinePart, Postprocessor, PreparedLine
 from tests.small_corpus import small_tokenizer
 
 SOURCE = "학교 Python 3.11 학교 7"
@@ -35,8 +35,8 @@ def assembled(
         for ids, (text, score) in zip(texts, said.items(), strict=True)
     ]
     (ids,) = tokenizer.source.encode([SOURCE])
-    prepared = Prepared(SOURCE, [Part(ids, " ")] * parts, cut=False)
-    assembler = Assembler(tokenizer, SearchConfig(verbatim_penalty=penalty))
+    prepared = PreparedLine(SOURCE, [LinePart(ids, " ")] * parts, cut=False)
+    assembler = Postprocessor(tokenizer, SearchConfig(verbatim_penalty=penalty))
     return [each.text for each in assembler.assemble(prepared, [found] * parts, n_best).hypotheses]
 
 
@@ -58,9 +58,9 @@ def test_every_part_of_a_line_is_ranked_by_itself(tokenizer: Tokenizer) -> None:
 
 
 def test_as_many_are_searched_for_as_may_be_preferred(tokenizer: Tokenizer) -> None:
-    with_literals, without = (Part(ids, "") for ids in tokenizer.source.encode([SOURCE, "학교에 갔다."]))
+    with_literals, without = (LinePart(ids, "") for ids in tokenizer.source.encode([SOURCE, "학교에 갔다."]))
     for penalty, part, expected in ((1, with_literals, 5), (1, without, 2), (0, with_literals, 2)):
-        assembler = Assembler(tokenizer, SearchConfig(verbatim_penalty=penalty))
+        assembler = Postprocessor(tokenizer, SearchConfig(verbatim_penalty=penalty))
         assert assembler.searched(part, n_best=2, beam=5) == expected
 
 
@@ -77,8 +77,8 @@ def test_a_hypothesis_that_is_right_ranks_higher_than_one_that_has_to_be_put_rig
         weights = torch.full((len(ids) + 1, len(source) + 1), 1 / (len(source) + 1))
         found.append(Hypothesis(tuple(ids), score, score, (0.0,) * (len(ids) + 1), weights, True))
     for penalty, expected in ((1.0, "Python 3.11 7 right"), (0.0, "Python 3.11 7")):
-        assembler = Assembler(tokenizer, SearchConfig(verbatim_penalty=penalty))
-        prepared = Prepared(SOURCE, [Part(source, "")], cut=False)
+        assembler = Postprocessor(tokenizer, SearchConfig(verbatim_penalty=penalty))
+        prepared = PreparedLine(SOURCE, [LinePart(source, "")], cut=False)
         assert assembler.assemble(prepared, [found], 1).text == expected
 
 
@@ -89,17 +89,17 @@ def test_numbers_are_ranked_by_value(tokenizer: Tokenizer) -> None:
         Hypothesis(tuple(ids), score, score, (), None, True)
         for ids, score in zip(tokenizer.target.encode(list(said)), said.values(), strict=True)
     ]
-    prepared = Prepared("", [Part(source, "")], cut=False)
-    hypotheses = Assembler(tokenizer, SearchConfig()).assemble(prepared, [found], 2).hypotheses
+    prepared = PreparedLine("", [LinePart(source, "")], cut=False)
+    hypotheses = Postprocessor(tokenizer, SearchConfig()).assemble(prepared, [found], 2).hypotheses
     assert [each.text for each in hypotheses] == list(said)
 
 
 def test_a_translation_that_is_given_stays_as_it_is(tokenizer: Tokenizer) -> None:
     (ids,) = tokenizer.source.encode([SOURCE])
     (given,) = tokenizer.target.encode(["nothing"])
-    prepared = Prepared(SOURCE, [Part(ids, "")], cut=False)
+    prepared = PreparedLine(SOURCE, [LinePart(ids, "")], cut=False)
     hypothesis = Hypothesis(tuple(given), -1.0, -1.0, (), None, True)
-    assert Assembler(tokenizer, SearchConfig()).as_given(prepared, [hypothesis]).text == "nothing"
+    assert Postprocessor(tokenizer, SearchConfig()).as_given(prepared, [hypothesis]).text == "nothing"
 
 
 @pytest.mark.parametrize(
@@ -118,12 +118,12 @@ def test_a_symbol_that_the_model_misspelt_in_bytes_is_the_source_s_or_gone(
     assert not any(map(tokenizer.target.has, "€↍₿₽é"))
     (ids,), (target,) = tokenizer.source.encode([source]), tokenizer.target.encode([said])
     found = [[Hypothesis(tuple(target), -1.0, -1.0, (), None, True)]]
-    prepared = Prepared(source, [Part(ids, "")], cut=False)
-    (best,) = Assembler(tokenizer, SearchConfig()).assemble(prepared, found, 1).hypotheses
+    prepared = PreparedLine(source, [LinePart(ids, "")], cut=False)
+    (best,) = Postprocessor(tokenizer, SearchConfig()).assemble(prepared, found, 1).hypotheses
     assert best.text == expected
     assert " ".join(words_copied(best.pieces, best.copies)).removesuffix(" </s>").strip() == expected
     assert (best.copies == ()) == (expected == said)
-    plain = Assembler(tokenizer, SearchConfig(copying="none")).assemble(prepared, found, 1)
+    plain = Postprocessor(tokenizer, SearchConfig(copying="none")).assemble(prepared, found, 1)
     assert plain.text == said
 
 
@@ -134,7 +134,9 @@ def test_no_symbol_that_the_source_lacks_is_left_whatever_the_bytes_spell(
     source = "학교 €7" if beside else "학교"
     (ids,), (target,) = tokenizer.source.encode([source]), tokenizer.target.encode(["".join(characters)])
     found = [[Hypothesis(tuple(target), -1.0, -1.0, (), None, True)]]
-    best = Assembler(tokenizer, SearchConfig()).assemble(Prepared(source, [Part(ids, "")], cut=False), found, 1)
+    best = Postprocessor(tokenizer, SearchConfig()).assemble(
+        PreparedLine(source, [LinePart(ids, "")], cut=False), found, 1
+    )
     left = [each for each in best.text if unicodedata.category(each)[0] == "S" and not each.isascii()]
     assert set(left) <= {"€"} if beside else not left
     words_copied(best.hypotheses[0].pieces, best.hypotheses[0].copies)

@@ -14,7 +14,7 @@ from kotrans.text.literals import Literals, lost
 from kotrans.text.normalization import normalize
 from kotrans.text.subwords import END, spelt, word_spans, word_text
 from kotrans.translation.copies import Copy, words_copied
-from kotrans.translation.source_copying import Source, copy_over
+from kotrans.translation.source_copying import SourceLiterals, copy_over
 
 PIECES = st.lists(
     st.sampled_from(
@@ -51,14 +51,14 @@ def copied(
     source: Sequence[str], target: Sequence[str], at: dict[int, int], weight: float = 0.9, copying: Copying = "all"
 ) -> str:
     weights = looking(target, source, at, weight)
-    return copy_over(text_of(target), Source(source), target, weights, copying)[0]
+    return copy_over(text_of(target), SourceLiterals(source), target, weights, copying)[0]
 
 
 def test_a_misspelt_word_is_spelt_as_the_word_that_it_looked_at() -> None:
     source = ["▁Py", "Mem", "_Setup", "를", "▁부", "른", "다"]
     target = ["▁Call", "▁Py", "M", "um", "_Se", ",", "▁then"]
     weights = looking(target, source, {1: 0, 2: 1, 3: 1, 4: 2})
-    text, copies = copy_over(text_of(target), Source(source), target, weights)
+    text, copies = copy_over(text_of(target), SourceLiterals(source), target, weights)
     assert text == "Call PyMem_Setup, then"
     assert copies == [Copy(1, 5, "PyMum_Se", "PyMem_Setup")]
 
@@ -216,7 +216,7 @@ def test_no_opaque_literal_is_lost_whatever_the_model_produced(
     literals: list[str], target: list[str], seed: int
 ) -> None:
     source = [piece for literal in literals for piece in ["▁", *literal, "을"]]
-    there, said = Source(source), text_of(target)
+    there, said = SourceLiterals(source), text_of(target)
     text, _ = copy_over(said, there, target, random_weights(target, source, seed))
     here = Literals(text)
     assert not [token.text for token in lost(there.literals, here) if token.kind == "opaque"]
@@ -236,7 +236,7 @@ def test_the_setting_says_what_is_copied() -> None:
 def test_whatever_is_copied_loses_nothing_of_the_source_and_says_what_it_did(
     source: list[str], target: list[str], seed: int
 ) -> None:
-    said, there = text_of(target), Source(source)
+    said, there = text_of(target), SourceLiterals(source)
     text, copies = copy_over(said, there, target, random_weights(target, source, seed))
     before, after = (Counter(token.kind for token in lost(there.literals, Literals(each))) for each in (said, text))
     assert after <= before
@@ -254,7 +254,7 @@ def test_a_translation_that_has_all_of_its_source_stays_as_it_is(
     source: list[str], target: list[str], seed: int
 ) -> None:
     target = [*target, "▁", *source]
-    there, said = Source(source), text_of(target)
+    there, said = SourceLiterals(source), text_of(target)
     has_all = not lost(there.literals, Literals(said))
     once = Literals(said).counts <= there.literals.counts
     if has_all and once:
@@ -263,7 +263,7 @@ def test_a_translation_that_has_all_of_its_source_stays_as_it_is(
 
 def test_what_is_copied_into_a_word_of_several_literals_stands_where_it_was_said() -> None:
     source, target = ["▁13", "/", "5", "에"], ["▁13", "/", "3"]
-    text, copies = copy_over("13/3", Source(source), target, looking(target, source, {0: 0, 2: 2}))
+    text, copies = copy_over("13/3", SourceLiterals(source), target, looking(target, source, {0: 0, 2: 2}))
     assert text == "13/5"
     assert words_copied(target, copies) == ["13/5"]
 
@@ -299,7 +299,7 @@ def test_a_source_without_literals_changes_nothing(target: list[str], seed: int)
     source = ["▁나무", "를", END]
     weights = torch.rand(len(target), 3, generator=torch.Generator().manual_seed(seed)).softmax(1)
     said = text_of(target)
-    assert copy_over(said, Source(source), target, weights) == (said, [])
+    assert copy_over(said, SourceLiterals(source), target, weights) == (said, [])
 
 
 def test_copies_of_a_later_sentence_are_counted_from_the_first_piece() -> None:

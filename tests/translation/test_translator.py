@@ -18,10 +18,10 @@ from kotrans.storage.files import read_lines
 from kotrans.text.normalization import normalize
 from kotrans.text.subwords import word_text
 from kotrans.translation.as_json import translation_record
-from kotrans.translation.continuous_batching import Asked, ContinuousTranslator
+from kotrans.translation.continuous_batching import ContinuousTranslator, SearchRequest
 from kotrans.translation.copies import words_copied
 from kotrans.translation.model_loading import load_runs
-from kotrans.translation.postprocess import Part, Prepared, Translation
+from kotrans.translation.postprocess import LinePart, PreparedLine, Translation
 from kotrans.translation.translator import BatchTranslator
 from tests.processors import INT8
 from tests.tiny_run import TinyRun, kotrans, write_config
@@ -95,7 +95,8 @@ def test_lines_that_join_a_running_search_get_what_they_get_alone(tiny_run: Tiny
     running, found = ContinuousTranslator(translator, MEMORY), dict[int, Translation]()
     lines = [(line, beam, random.randint(1, beam)) for line in [*sources, " ".join(sources)] for beam in (1, 3)]
     queue = [
-        Asked(number, translator.prepare([line])[0], beam, n_best) for number, (line, beam, n_best) in enumerate(lines)
+        SearchRequest(number, translator.prepare([line])[0], beam, n_best)
+        for number, (line, beam, n_best) in enumerate(lines)
     ]
     random.shuffle(queue)
     while len(found) < len(lines):
@@ -108,7 +109,7 @@ def test_lines_that_join_a_running_search_get_what_they_get_alone(tiny_run: Tiny
 def test_parts_of_a_line_stand_in_their_order_whichever_is_done_first(tiny_run: TinyRun, sources: list[str]) -> None:
     translator, line = translator_with(tiny_run), f"{LONG}. {sources[0]} 나무."
     running, done = ContinuousTranslator(translator, MEMORY), list[Translation]()
-    running.add([Asked(0, translator.prepare([line])[0], 1, 1)])
+    running.add([SearchRequest(0, translator.prepare([line])[0], 1, 1)])
     while not done:
         done = [answer for _, answer in running.step(1)]
     (joined,) = done
@@ -231,7 +232,7 @@ def test_a_model_that_spells_line_ends_still_gives_one_clean_line(
 ) -> None:
     spelt = Hypothesis((5,), -1.0, -1.0, (-1.0, -1.0), None, True)
     monkeypatch.setattr(translator.tokenizer.target, "decode", lambda ids: " a\nb\r\n\x00\x1b[31mc\u2028d\u200b ")
-    text = translator.assembler.assemble(Prepared("나무", [Part([5], "")], cut=False), [[spelt]], 1).text
+    text = translator.assembler.assemble(PreparedLine("나무", [LinePart([5], "")], cut=False), [[spelt]], 1).text
     assert text == "a b [31mc d" == normalize(text)
 
 
@@ -241,7 +242,7 @@ def test_a_text_that_several_hypotheses_spell_is_one_translation_with_the_best_s
     found = [Hypothesis((piece,), score, score, (score, 0.0), None, True) for piece, score in [(5, -1.0), (6, -2.0)]]
     for said, scores in [("same", [-1.0]), (None, [-1.0, -2.0])]:
         monkeypatch.setattr(translator.tokenizer.target, "decode", lambda ids, said=said: said or f"piece {ids[0]}")
-        translation = translator.assembler.assemble(Prepared("나무", [Part([5], "")], cut=False), [found], 2)
+        translation = translator.assembler.assemble(PreparedLine("나무", [LinePart([5], "")], cut=False), [found], 2)
         assert [each.score for each in translation.hypotheses] == scores
 
 

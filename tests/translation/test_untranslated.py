@@ -13,7 +13,7 @@ from kotrans.text.elongation import shorten
 from kotrans.text.normalization import normalize
 from kotrans.text.passthrough import divide, has_korean
 from kotrans.translation.as_json import translation_record
-from kotrans.translation.continuous_batching import Asked, ContinuousTranslator
+from kotrans.translation.continuous_batching import ContinuousTranslator, SearchRequest
 from kotrans.translation.model_loading import load_runs
 from kotrans.translation.postprocess import Translation
 from kotrans.translation.translator import BatchTranslator
@@ -52,7 +52,7 @@ def test_lines_without_korean_come_through_every_door_unchanged(run: TinyRun) ->
     assert Translator.load("tiny").translate([f"  {line}\t" for line in SAME]) == SAME
     translator = load_runs(["tiny"]).translator
     running = ContinuousTranslator(translator, memory=2**30)
-    running.add([Asked(number, each, 2, 2) for number, each in enumerate(translator.prepare(SAME))])
+    running.add([SearchRequest(number, each, 2, 2) for number, each in enumerate(translator.prepare(SAME))])
     answers = dict(running.step(0))
     assert [each.text for each in answers.values() if isinstance(each, Translation)] == SAME
 

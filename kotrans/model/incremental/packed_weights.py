@@ -11,13 +11,13 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from kotrans.model.decoder import Decoder, DecoderState
-from kotrans.model.kernels.products import FEW, LaidOut, Quantized, few_filled_up
+from kotrans.model.kernels.products import FEW, PackedMatrix, QuantizedMatrix, few_filled_up
 
 # Elements of a table of what each piece adds: 128 MiB in float32. A larger one would not pay for its room.
 _LARGEST_TABLE = 2**25
 
 
-class OfState(NamedTuple):
+class StateProducts(NamedTuple):
     """What of a step depends on s_{i-1} alone, and not on y_{i-1}."""
 
     inputs: Tensor  # (D, G+O) gates, then deep output before its tanh
@@ -30,7 +30,7 @@ class OfState(NamedTuple):
         return self._replace(**parts)
 
 
-class DecoderSteps:
+class PackedDecoder:
     """A decoder's step in two parts: what hypotheses with one state share, and what their last pieces add."""
 
     def __init__(self, decoder: Decoder, embedding: Tensor, precision: torch.dtype) -> None:
@@ -48,21 +48,21 @@ class DecoderSteps:
         self._pieces = _Pieces(
             embedding.detach(), torch.cat([to_gates[0], of_embedded]), torch.cat([bias, deep_output.bias.detach()])
         )
-        self._contexts = Product(torch.cat([to_gates[1], of_contexts]), precision)
-        self._recurrent = Product(cell.weight_hidden.detach(), precision)
-        self._hidden = Product(of_hidden, precision)
+        self._contexts = PackedLinear(torch.cat([to_gates[1], of_contexts]), precision)
+        self._recurrent = PackedLinear(cell.weight_hidden.detach(), precision)
+        self._hidden = PackedLinear(of_hidden, precision)
 
-    def of_state(self, hidden: Tensor, looked: Tensor) -> OfState:
+    def of_state(self, hidden: Tensor, looked: Tensor) -> StateProducts:
         """The share of s_{i-1}, hidden (D, Q), and of what it looked at (D, L)."""
         size = self._decoder.memory_size
         inputs = self._contexts(looked[:, :size])  # (D, G+O)
         lexical = None if self._decoder.lexical is None else looked[:, size:]  # (D, E)
         if not self._sums:
-            return OfState(inputs, self._recurrent(hidden), lexical)
+            return StateProducts(inputs, self._recurrent(hidden), lexical)
         self._recurrent.add_to(inputs[:, : self._gates], hidden)
-        return OfState(inputs, None, lexical)
+        return StateProducts(inputs, None, lexical)
 
-    def __call__(self, state: DecoderState, of_state: OfState, previous: Tensor) -> tuple[Tensor, DecoderState]:
+    def __call__(self, state: DecoderState, of_state: StateProducts, previous: Tensor) -> tuple[Tensor, DecoderState]:
         """What the softmax reads after the pieces previous (N,), (N, O) or with a lexical model (N, O+E), and the next
         state."""
         cell = self._decoder.cell
@@ -81,17 +81,17 @@ class DecoderSteps:
         return output, DecoderState((first, *upper))
 
 
-class Product:
+class PackedLinear:
     """x W^T for many x of few rows, from a copy of W laid out for it."""
 
     def __init__(self, weight: Tensor, precision: torch.dtype) -> None:
         """weight W (I, J); precision is what it is multiplied in, whatever x is."""
         self._precision = precision
-        self._weight = Quantized(weight) if precision == torch.int8 else LaidOut(weight.to(precision), FEW)
+        self._weight = QuantizedMatrix(weight) if precision == torch.int8 else PackedMatrix(weight.to(precision), FEW)
 
     def __call__(self, x: Tensor) -> Tensor:
         """(N, I) of x (N, J), in the precision of x."""
-        if isinstance(self._weight, Quantized):
+        if isinstance(self._weight, QuantizedMatrix):
             return self._weight.product(x).to(x.dtype)
         if not self._weight.in_blocks:
             return self._weight.product(x.to(self._precision)).to(x.dtype)
@@ -101,7 +101,7 @@ class Product:
     def add_to(self, sums: Tensor, x: Tensor) -> None:
         """Adds it in place to sums (N, I)."""
         weight = self._weight
-        if isinstance(weight, LaidOut) and x.dtype == self._precision and not weight.in_blocks:
+        if isinstance(weight, PackedMatrix) and x.dtype == self._precision and not weight.in_blocks:
             weight.add_to(sums, x)
         else:
             sums.add_(self(x))

@@ -11,7 +11,7 @@ from torch import Tensor
 from kotrans.model.kernels.bptt_cells import CellSteps
 from kotrans.model.kernels.bptt_products import summed, summed_by_sentence
 from kotrans.model.kernels.bptt_scores import ScoreSteps
-from kotrans.model.kernels.products import LaidOut
+from kotrans.model.kernels.products import PackedMatrix
 
 _softmax_backward = torch.ops.aten._softmax_backward_data.out
 
@@ -29,18 +29,18 @@ class Weights(NamedTuple):
         return self._replace(hidden=self.hidden.t(), context=self.context.t(), query=query)
 
 
-class LaidOutWeights(NamedTuple):
+class PackedWeights(NamedTuple):
     """The same, or their transposes, as the products of the loop want them."""
 
-    hidden: LaidOut
-    context: LaidOut
-    query: LaidOut | None
+    hidden: PackedMatrix
+    context: PackedMatrix
+    query: PackedMatrix | None
 
     @classmethod
     def of(cls, weights: Weights, rows: int) -> Self:
         """For products with so many rows."""
-        query = None if weights.query is None else LaidOut(weights.query, rows)
-        return cls(LaidOut(weights.hidden, rows), LaidOut(weights.context, rows), query)
+        query = None if weights.query is None else PackedMatrix(weights.query, rows)
+        return cls(PackedMatrix(weights.hidden, rows), PackedMatrix(weights.context, rows), query)
 
 
 class AttendingSteps:
@@ -67,7 +67,7 @@ class AttendingSteps:
     def forward(self, projected: Tensor) -> None:
         """projected (T, B, G*Q) = W y + b, without the context's share."""
         hidden = self.cell.hidden
-        weights = LaidOutWeights.of(self.weights, hidden.size(1))
+        weights = PackedWeights.of(self.weights, hidden.size(1))
         for t, (step, query, alpha, context) in enumerate(
             zip(projected, self.queries, self.alphas, self.contexts, strict=True)
         ):
@@ -84,7 +84,7 @@ class AttendingSteps:
     ) -> None:
         """From the gradients of s (T, B, Q), c (T, B, H), alpha (T, B, S) and an LSTM's last C (B, Q)."""
         cell = self.cell
-        weights = LaidOutWeights.of(self.weights.transposed(), grad_hidden.size(1))
+        weights = PackedWeights.of(self.weights.transposed(), grad_hidden.size(1))
         cell.start_backward(grad_long_term)
         self.score.start_backward()
         self.grad_contexts = torch.empty_like(self.contexts)

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from kotrans.model.kernels.bptt_cells import CellSteps
 from kotrans.model.kernels.bptt_products import summed
-from kotrans.model.kernels.products import LaidOut
+from kotrans.model.kernels.products import PackedMatrix
 
 
 class RecurringSteps:
@@ -21,7 +21,7 @@ class RecurringSteps:
     def forward(self, projected: Tensor) -> None:
         """projected (T, B, G*Q) = W x + b."""
         hidden = self.cell.hidden
-        weight = LaidOut(self.weight, hidden.size(1))
+        weight = PackedMatrix(self.weight, hidden.size(1))
         for t, step in enumerate(projected):
             self.cell.forward(t, step, weight.product(self.dropped(hidden[t])))
 
@@ -29,7 +29,7 @@ class RecurringSteps:
         """From the gradients of h (T, B, Q) and of an LSTM's last C (B, Q)."""
         cell = self.cell
         cell.start_backward(grad_long_term)
-        weight = LaidOut(self.weight.t(), grad_hidden.size(1))
+        weight = PackedMatrix(self.weight.t(), grad_hidden.size(1))
         self.grad_first = torch.zeros_like(cell.hidden[0], dtype=cell.precision)  # of h_t, at last of h_0
         for t in reversed(range(len(grad_hidden))):
             past = cell.backward(t, self.grad_first.add_(grad_hidden[t]))

@@ -64,7 +64,7 @@ def _has_blocks() -> bool:
     return all(hasattr(torch.ops.mkldnn, name) for name in names) and torch.ops.mkldnn._is_mkldnn_bf16_supported()
 
 
-class LaidOut:
+class PackedMatrix:
     """x W^T for one W (N, K) and many x (M, K) of few rows, where reading W is most of the work.
 
     On a CPU a float32 weight lies by columns, which its kernel reads as they come, and a bfloat16 one in the blocks of
@@ -96,7 +96,7 @@ class LaidOut:
             sums.addmm_(rows, self._weight)
 
 
-class Quantized:
+class QuantizedMatrix:
     """x W^T for one W (O, I) and many x (N, I), multiplied in int8: on a CPU only.
 
     Each row of W has a scale, and each of x its own, found when it comes. Sums of whole numbers are exact, so that no
@@ -130,7 +130,7 @@ def multiplies_int8() -> bool:
         return False
     weight = (torch.arange(64 * 64) * 37 % 255 - 127).view(64, 64).float()
     weight[:, 0] = 127  # the scale of every row is 1
-    return torch.equal(Quantized(weight).product(weight), weight @ weight.t())
+    return torch.equal(QuantizedMatrix(weight).product(weight), weight @ weight.t())
 
 
 def _quantized_rows(rows: Tensor) -> tuple[Tensor, Tensor]:

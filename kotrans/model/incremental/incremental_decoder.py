@@ -14,16 +14,15 @@ from torch import Tensor, nn
 
 from kotrans.errors import ConfigError
 from kotrans.model.decoder import DecoderState
-from kotrans.model.incremental.packed_weights import DecoderSteps
-from kotrans.model.incremental.places import Places
-from kotrans.model.incremental.sources import Sources
-from kotrans.model.kernels.products import Quantized, multiplies_int8
+from kotrans.model.incremental.encoder_cache import EncoderCache, RowIndex
+from kotrans.model.incremental.packed_weights import PackedDecoder
+from kotrans.model.kernels.products import QuantizedMatrix, multiplies_int8
 from kotrans.model.lexical import LexicalSoftmax
 from kotrans.model.seq2seq import Seq2Seq
 from kotrans.parallel.device import multiplies_bf16
 
 PRODUCTS = {"fp32": None, "bf16": torch.bfloat16, "int8": torch.int8}
-"""What each `hardware.precision` has a `SearchModel` multiply in."""
+"""What each `hardware.precision` has a `IncrementalDecoder` multiply in."""
 
 
 class SearchState(NamedTuple):
@@ -32,13 +31,13 @@ class SearchState(NamedTuple):
     Hypotheses that continue the same one by different pieces have one state: what depends on it alone is computed once.
     """
 
-    sources: Sources  # of the sentences held
+    sources: EncoderCache  # of the sentences held
     decoder: DecoderState  # of the D rows whose states differ
-    places: Places  # of those
+    places: RowIndex  # of those
     parents: list[int] | None  # for each of the N rows, which of the D its state is; None if each has its own
 
 
-class SearchModel:
+class IncrementalDecoder:
     """p(y_i | y_<i, x) one step at a time for rows that share their sentences' memory and attention keys.
 
     The weights are a copy of those that the model had when this was made, laid out for the products of a search.
@@ -64,7 +63,7 @@ class SearchModel:
         for part in (decoder.attention, decoder.upper, decoder.lexical):
             if part is not None:
                 _lay_out(*part.modules())
-        self._steps = DecoderSteps(decoder, self._model.target_embedding.weight, self._precision)
+        self._steps = PackedDecoder(decoder, self._model.target_embedding.weight, self._precision)
         self._softmax = (_QuantizedSoftmax if self._precision == torch.int8 else _Softmax)(model.softmax)
 
     @torch.no_grad()
@@ -73,8 +72,8 @@ class SearchModel:
         own, lower = self._own, self._of_encoder
         with torch.autocast(source.device.type, lower, enabled=lower != own, cache_enabled=False):
             encoded, decoder = self._model.start(source, mask)
-        places = Places(range(len(source)), len(source), source.device)
-        return SearchState(Sources((encoded.to(own),)), decoder.to(own), places, None)
+        places = RowIndex(range(len(source)), len(source), source.device)
+        return SearchState(EncoderCache((encoded.to(own),)), decoder.to(own), places, None)
 
     @torch.no_grad()
     def step(self, state: SearchState, previous: Tensor) -> tuple[Tensor, SearchState, Tensor | None]:
@@ -108,7 +107,7 @@ class SearchModel:
             sentences = [number[sentence] for sentence in sentences]
         decoder = state.decoder.select(torch.tensor(list(among), dtype=torch.long, device=device))
         own = len(among) == len(parents)
-        return SearchState(sources, decoder, Places(sentences, held, device), None if own else parents)
+        return SearchState(sources, decoder, RowIndex(sentences, held, device), None if own else parents)
 
     def join(self, state: SearchState, started: SearchState) -> SearchState:
         """The state of the rows of both: behind the others those of `started`, which took no step yet."""
@@ -120,7 +119,7 @@ class SearchModel:
         if parents is not None:
             parents = [*parents, *range(len(old.sentences), len(sentences))]
         decoder = state.decoder.join(started.decoder)
-        places = Places(sentences, len(order), decoder.layers[0].hidden.device)
+        places = RowIndex(sentences, len(order), decoder.layers[0].hidden.device)
         return SearchState(sources, decoder, places, parents)
 
 
@@ -141,7 +140,7 @@ class _QuantizedSoftmax:
     """The same from products in int8."""
 
     def __init__(self, softmax: nn.Linear | LexicalSoftmax) -> None:
-        self._weight = Quantized(softmax.weight.detach())
+        self._weight = QuantizedMatrix(softmax.weight.detach())
         self._bias = softmax.bias.detach().float()
 
     def __call__(self, output: Tensor) -> Tensor:
@@ -153,7 +152,7 @@ def _of_rows(state: SearchState, parents: Sequence[int], index: Tensor) -> Searc
     places = state.places
     sentences = [places.sentences[parent] for parent in parents]
     return SearchState(
-        state.sources, state.decoder.select(index), Places(sentences, places.held, index.device), parents=None
+        state.sources, state.decoder.select(index), RowIndex(sentences, places.held, index.device), parents=None
     )
 
 

@@ -1,10 +1,11 @@
-"""What a search holds of its sentences, in groups of like lengths.
+"""Encoder outputs of the sentences in a search, in groups of similar length, and the rows that belong to each sentence.
 
-Shape key: B sentences held, K decoder states that look at one sentence, S source positions, Q decoder state width,
-L width of what a state looks at.
+Shape key: B sentences held, K rows (decoder states) of one sentence at most, N rows in all, S source positions,
+Q decoder state width, L width of what attention returns for a state, A any width.
 """
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import NamedTuple, Self
 
 import torch
@@ -12,15 +13,15 @@ from torch import Tensor
 from torch.nn import functional
 from torch.nn.utils.rnn import pad_sequence
 
-from kotrans.model.decoder import Decoder, Source
+from kotrans.model.decoder import Decoder, EncodedSource
 
 _GROUP = 8  # sentences that joined; in fewer, products have too few rows, and in more there is more padding
 
 
-class Sources(NamedTuple):
+class EncoderCache(NamedTuple):
     """Sentences, those of the first group first. No sentence is as wide as one of another group makes it."""
 
-    groups: tuple[Source, ...]
+    groups: tuple[EncodedSource, ...]
 
     @property
     def sizes(self) -> list[int]:
@@ -56,7 +57,7 @@ class Sources(NamedTuple):
         return type(self)(tuple(_gathered([(*every[i], lengths[i]) for i in group]) for group in groups)), order
 
 
-def _gathered(rows: Sequence[tuple[Source, int, int]]) -> Source:
+def _gathered(rows: Sequence[tuple[EncodedSource, int, int]]) -> EncodedSource:
     """Rows of sources, each with its length, as wide as the longest."""
 
     def of(name: str) -> Tensor:
@@ -70,3 +71,42 @@ def _gathered(rows: Sequence[tuple[Source, int, int]]) -> Source:
 
 def _below(parts: Sequence[Tensor]) -> Tensor:
     return parts[0] if len(parts) == 1 else torch.cat(list(parts))
+
+
+class RowIndex:
+    """Which sentence each row belongs to, so that what belongs to the sentence is held once and never copied.
+
+    Rows stand in a grid (B, K) where they meet their sentence; a sentence of fewer rows leaves places empty.
+    """
+
+    def __init__(self, sentences: Sequence[int], held: int, device: torch.device) -> None:
+        """The places of rows of these `held` sentences, in any order, on a device."""
+        self.sentences = sentences
+        self.held = held
+        self._device = device
+
+    def spread(self, rows: Tensor) -> Tensor:
+        """The grid (B, K, A) of rows (N, A), zeros in empty places."""
+        width, slots = self._grid
+        if slots is not None:
+            rows = rows.new_zeros(self.held * width, rows.size(1)).index_copy_(0, slots, rows)
+        return rows.view(self.held, width, rows.size(1))
+
+    def gather(self, grid: Tensor) -> Tensor:
+        """The rows (N, A) of a grid (B, K, A)."""
+        rows, (_, slots) = grid.flatten(0, 1), self._grid
+        return rows if slots is None else rows.index_select(0, slots)
+
+    @cached_property
+    def _grid(self) -> tuple[int, Tensor | None]:
+        """K, and the place (N,) of each row in the grid read row by row, or None if the rows are the grid."""
+        counts = [0] * self.held
+        columns = []
+        for sentence in self.sentences:
+            columns.append(counts[sentence])
+            counts[sentence] += 1
+        width = max(counts, default=0)
+        slots = [sentence * width + column for sentence, column in zip(self.sentences, columns, strict=True)]
+        if slots == list(range(self.held * width)):
+            return width, None
+        return width, torch.tensor(slots, device=self._device)
