@@ -10,7 +10,7 @@ What is named here is imported when it is first asked for: `import kotrans` alon
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from kotrans.storage.version import VERSION as __version__
+from kotrans.storage.resources import VERSION as __version__
 
 if TYPE_CHECKING:
     from kotrans.api import Translator

@@ -5,7 +5,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Self
 
-from kotrans.text.line_breaks import split_lines
+from kotrans.text.sentence_splitter import split_lines
 from kotrans.translation.model_loading import LoadedRuns, load_runs
 from kotrans.translation.postprocess import Translation
 

@@ -8,11 +8,9 @@ from itertools import product
 import torch
 
 from kotrans.bench.figures import Benchmark, Data, Profile, SearchFigures, SpeedComparison
-from kotrans.bench.machine import describe_machine, peak_memory
-from kotrans.bench.peak import matrix_peak
-from kotrans.bench.profile import measure_profile
+from kotrans.bench.machine import describe_machine, matrix_peak, peak_memory
 from kotrans.bench.random_pairs import Sentence, SyntheticPairs
-from kotrans.bench.training_speed import TrainingBench
+from kotrans.bench.training_speed import TrainingBench, measure_profile
 from kotrans.bench.translation_speed import measure_search
 from kotrans.config.schema import Config, HardwareConfig
 from kotrans.data.batching import Position
@@ -28,7 +26,7 @@ from kotrans.model.kernels.products import multiplies_int8
 from kotrans.model.seq2seq import Seq2Seq
 from kotrans.parallel.device import pick_device, pick_precision, pick_training_precision, set_threads
 from kotrans.runs.run import now
-from kotrans.storage.version import VERSION
+from kotrans.storage.resources import VERSION
 from kotrans.training.train import training_batches
 
 _BEAMS = (1, 5)

@@ -9,7 +9,6 @@ import typer
 from kotrans.cli import (
     bench_command,
     compare_command,
-    curves_command,
     eval_command,
     export_command,
     list_commands,
@@ -53,7 +52,7 @@ app.command()(train_command.average)
 app.command()(export_command.export)
 app.command()(bench_command.bench)
 app.command()(list_commands.runs)
-app.command()(curves_command.curves)
+app.command()(list_commands.curves)
 app.command()(list_commands.corpora)
 app.add_typer(list_commands.config, name="config")
 
@@ -61,7 +60,7 @@ app.add_typer(list_commands.config, name="config")
 def version(shown: bool) -> None:
     """Prints the version and leaves."""
     if shown:
-        from kotrans.storage.version import VERSION
+        from kotrans.storage.resources import VERSION
 
         typer.echo(f"kotrans {VERSION}")
         raise typer.Exit

@@ -100,7 +100,7 @@ def _of_runs(
 
 
 def _show(comparison: "SystemComparison", sentences: int) -> None:
-    from kotrans.report.quality_table import comparison_table, faults_table, sentences_text
+    from kotrans.report.text_table import comparison_table, faults_table, sentences_text
 
     names = comparison.names
     typer.echo(f"\n{comparison.test_set.name}: {len(comparison.test_set.reference):,} sentences")

@@ -87,8 +87,7 @@ def _with_origins(test_set: "TestSet", origin: Path | None) -> "TestSet":
 
 def show(evaluation: "Evaluation", samples: int = 0, extremes: int = 0) -> None:
     """Prints the figures, scores by group, faults, some translations, and so many of the worst and best."""
-    from kotrans.report.quality_table import faults_table, sentences_text
-    from kotrans.report.text_table import buckets_table
+    from kotrans.report.text_table import buckets_table, faults_table, sentences_text
 
     test_set, hypotheses = evaluation.test_set, evaluation.hypotheses
     typer.echo(f"\n{test_set.name}: {len(hypotheses):,} sentences")

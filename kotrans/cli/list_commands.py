@@ -1,10 +1,15 @@
-"""`kotrans runs`, `kotrans corpora`, `kotrans config show`."""
+"""`kotrans runs`, `kotrans corpora`, `kotrans config show`.
+
+`kotrans curves`.
+"""
 
 from contextlib import suppress
+from pathlib import Path
+from typing import Annotated
 
 import typer
 
-from kotrans.cli.options import ConfigPath, Settings, find_config
+from kotrans.cli.options import ConfigPath, Settings, file_option, find_config, run_option
 from kotrans.errors import CheckpointError
 
 config = typer.Typer(no_args_is_help=True, help="Look at a config, or at everything that can be set.")
@@ -13,8 +18,7 @@ config = typer.Typer(no_args_is_help=True, help="Look at a config, or at everyth
 def runs() -> None:
     """List the runs: status, updates, best dev BLEU, size and date."""
     from kotrans.report.text_table import runs_table
-    from kotrans.runs.default_run import warning_of_better_run
-    from kotrans.runs.runs_folder import all_runs, find_run
+    from kotrans.runs.runs_folder import all_runs, find_run, warning_of_better_run
     from kotrans.storage.paths import runs_folder
 
     found = list(all_runs())
@@ -46,3 +50,20 @@ def reference() -> None:
     from kotrans.config.reference import config_reference
 
     typer.echo(config_reference(), nl=False)
+
+
+def curves(
+    runs: Annotated[
+        list[str] | None,
+        run_option("RUN", "Which run, the most recently finished one if left out; may be given often."),
+    ] = None,
+    out: Annotated[Path, file_option("The picture, .png or .svg.", show_default="curves.png")] = Path("curves.png"),
+    updates: Annotated[bool, typer.Option("--updates", help="Over updates, not over minutes of training.")] = False,
+) -> None:
+    """Draw how runs came on: dev BLEU and perplexity."""
+    from kotrans.report.curves import draw_curves, read_curve
+    from kotrans.runs.runs_folder import find_run
+
+    names = list(dict.fromkeys(runs)) if runs else [None]
+    draw_curves(out, [read_curve(find_run(name)) for name in names], "updates" if updates else "minutes")
+    typer.echo(f"written to {out}", err=True)

@@ -67,7 +67,7 @@ def made_with(loaded: "LoadedRuns", n_best: int, *, as_json: bool) -> dict[str, 
 
     How many sentences are translated together has no part in it.
     """
-    from kotrans.storage.version import VERSION
+    from kotrans.storage.resources import VERSION
 
     models = zip(loaded.names, loaded.seals, strict=True)
     search = loaded.config.search.model_dump(mode="json", exclude={"batch"})

@@ -254,7 +254,7 @@ def _line(translation: "Translation", n_best: int) -> str:
 
 def to_json(translation: "Translation") -> str:
     """A line of JSON."""
-    from kotrans.translation.as_json import translation_record
+    from kotrans.translation.postprocess import translation_record
 
     return json.dumps(translation_record(translation), ensure_ascii=False)
 

@@ -15,9 +15,9 @@ from kotrans.config.sections import (
     EncoderConfig,
     Proportion,
     Section,
+    ServeConfig,
     TokenizerConfig,
 )
-from kotrans.config.serve_section import ServeConfig
 
 Copying = Annotated[
     Literal["all", "words", "opaque", "none"],

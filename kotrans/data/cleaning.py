@@ -1,4 +1,7 @@
-"""Which training pairs are dropped, and why: one rule each, counted by reason."""
+"""Which training pairs are dropped, and why: one rule each, counted by reason.
+
+Whether the two sides of a text are exchanged: English where Korean is meant to be, and Korean where English is.
+"""
 
 import re
 import unicodedata
@@ -6,13 +9,16 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from hashlib import blake2b
+from itertools import chain, islice
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from kotrans.config.sections import CleaningConfig
-from kotrans.data.sorting import keys_of
+from kotrans.data.duplicates import keys_of
+from kotrans.data.formats.pairs import Pair
+from kotrans.errors import DataError
 from kotrans.text.normalization import has_hangul, has_invisible, is_hangul, normalize
 
 # In the order in which the rules are asked; a pair counts under the first that drops it. The last two come when every
@@ -207,3 +213,22 @@ def _normalized(line: str, counts: Counts) -> str:
     if has_invisible(line):
         counts.normalised["invisible"] += 1
     return normalize(line)
+
+
+_LOOKED_AT = 1000  # pairs at the beginning of each file
+_KOREAN = 0.5  # share of Hangul among letters; Korean text about software has some 0.7
+_NOT_KOREAN = 0.05
+
+
+def refuse_exchanged(pairs: Iterable[Pair], where: str) -> Iterator[Pair]:
+    """The pairs, all of them. Raises DataError beginning with `where` if nearly all of the first ones are exchanged."""
+    pairs = iter(pairs)
+    first = list(islice(pairs, _LOOKED_AT))
+    source, target = (hangul_share(" ".join(side)) for side in zip(*first, strict=True)) if first else (0.0, 0.0)
+    if source <= _NOT_KOREAN and target >= _KOREAN:
+        raise DataError(
+            f"{where}: the source side has almost no Hangul ({source:.0%} of its letters) and the target side has "
+            f"({target:.0%}); are they exchanged? The source is Korean (to train on exchanged sides all the same, "
+            "set cleaning.min_hangul to 0 and cleaning.max_hangul_target to 1)"
+        )
+    return chain(first, pairs)

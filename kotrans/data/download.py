@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx
 
 from kotrans.errors import FetchError
-from kotrans.storage.version import VERSION
+from kotrans.storage.resources import VERSION
 
 PAUSES = (0.5, 1.0, 2.0)  # seconds before each further try
 

@@ -12,9 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from kotrans.data.cleaning import sentence_key
-from kotrans.data.duplicates import Flags
+from kotrans.data.duplicates import IN_MEMORY, Flags, Records, Sorter, keys_of
 from kotrans.data.formats.pairs import Pair, Pairs, in_parts
-from kotrans.data.sorting import IN_MEMORY, Records, Sorter, keys_of
 from kotrans.errors import DataError
 from kotrans.parallel.process_pool import PAIRS_IN_A_PART, ordered_map
 from kotrans.storage.files import write_array

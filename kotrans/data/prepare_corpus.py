@@ -15,8 +15,8 @@ from kotrans.data.cleaning import NORMALISATIONS, REASONS, Cleaner, Counts
 from kotrans.data.corpora import Corpus, Library, Texts
 from kotrans.data.fetch import RECORD, Progress
 from kotrans.data.holdout import TooFewPairs
+from kotrans.data.subword_training import vocabulary_for
 from kotrans.data.training_text import write_training_text
-from kotrans.data.vocabulary_size import vocabulary_for
 from kotrans.errors import DataError
 from kotrans.storage.files import content_key, new_directory, read_bytes, read_lines, sha256, write_json, write_lines
 from kotrans.storage.hash_cache import HashCache

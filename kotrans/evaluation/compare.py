@@ -6,13 +6,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from kotrans.evaluation.diagnostics import ScoredPair, highest, judged
 from kotrans.evaluation.evaluate import evaluate_run, read_hypotheses, training_corpus, written_hypotheses
-from kotrans.evaluation.extremes import ScoredPair, highest, judged
 from kotrans.evaluation.faults import Faults, count_faults
 from kotrans.evaluation.metrics import sentence_chrf
 from kotrans.evaluation.significance import PairedTest, paired_bootstrap
 from kotrans.evaluation.test_sets import TestSet
-from kotrans.storage.version import VERSION
+from kotrans.storage.resources import VERSION
 from kotrans.text.normalization import normalize
 from kotrans.translation.model_loading import LoadedRuns
 

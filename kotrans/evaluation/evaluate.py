@@ -12,15 +12,13 @@ from kotrans.data.dataset import DatasetManifest
 from kotrans.data.prepare_corpus import CorpusManifest
 from kotrans.data.stages import prepared_folder, training_words
 from kotrans.errors import DataError
-from kotrans.evaluation.extremes import ScoredPair, highest, judged, lowest
+from kotrans.evaluation.diagnostics import ScoredPair, by_rarest_word, highest, judged, lowest, seen_pairs
 from kotrans.evaluation.faults import Faults, count_faults
 from kotrans.evaluation.metrics import Bucket, Scores, by_label, by_length, check_lines, score, sentence_chrf
-from kotrans.evaluation.rarity import by_rarest_word
-from kotrans.evaluation.seen import seen_pairs
 from kotrans.evaluation.test_sets import TestSet, was_trained_on
 from kotrans.runs.run import Run, now
 from kotrans.storage.files import content_key, disk_errors, read_lines, sha256, stream_lines, write_json, write_lines
-from kotrans.storage.version import VERSION
+from kotrans.storage.resources import VERSION
 from kotrans.text.normalization import normalize
 from kotrans.translation.model_loading import LoadedRuns
 from kotrans.translation.multiprocess import translate_text

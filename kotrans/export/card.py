@@ -11,7 +11,7 @@ from kotrans.config.sections import CorpusConfig
 from kotrans.data.registry import load_registry
 from kotrans.model.kernels.quantization import Precision
 from kotrans.runs.checkpoint import Checkpoint
-from kotrans.storage.version import VERSION
+from kotrans.storage.resources import VERSION
 
 _STORED = {
     "fp32": "float32, exactly as trained",

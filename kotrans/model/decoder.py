@@ -14,11 +14,10 @@ from torch.nn import functional
 from kotrans.model.attention import Attention
 from kotrans.model.cells import CELLS, CellState
 from kotrans.model.dropout import Dropout
-from kotrans.model.encoder import Encoded
+from kotrans.model.encoder import Encoded, recurrence
 from kotrans.model.kernels.bptt_functions import attend, recur
 from kotrans.model.kernels.products import Linear
 from kotrans.model.lexical import Lexical
-from kotrans.model.recurrence import recurrence
 
 
 class EncodedSource(NamedTuple):

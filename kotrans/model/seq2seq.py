@@ -7,9 +7,8 @@ from torch import Tensor, nn
 
 from kotrans.model.decoder import Decoder, DecoderState, EncodedSource
 from kotrans.model.dropout import Dropout, WordDropout
-from kotrans.model.encoder import Encoder
+from kotrans.model.encoder import Encoder, LoopedRecurrence
 from kotrans.model.lexical import LexicalSoftmax
-from kotrans.model.recurrence import LoopedRecurrence
 
 
 class Seq2Seq(nn.Module):

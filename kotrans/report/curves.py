@@ -71,7 +71,7 @@ def _figure(curves: Sequence[Curve], by: By) -> "Figure":
     from matplotlib.figure import Figure
     from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
-    from kotrans.report.fonts import drawable
+    from kotrans.report.style import drawable
 
     figure = Figure(figsize=_INCHES, layout="constrained")
     bleu, perplexity = figure.subplots(1, 2)

@@ -49,8 +49,7 @@ def draw(
     Byte pieces that spell one character are drawn as that character: its weight as source is their sum, as target
     their mean. Raises UsageError for another file type, KotransError if there is no font with Korean.
     """
-    from kotrans.report.fonts import drawable
-    from kotrans.report.style import check_picture, drawing, save
+    from kotrans.report.style import check_picture, drawable, drawing, save
 
     check_picture(path)
     values = _checked(source_pieces, target_pieces, weights)

@@ -34,8 +34,8 @@ from kotrans.errors import CheckpointError, ConfigError, DataError
 from kotrans.model.build import build_unfilled
 from kotrans.model.kernels.quantization import restored
 from kotrans.model.seq2seq import Seq2Seq
+from kotrans.parallel.device import memory_errors
 from kotrans.parallel.distributed import ALONE, World
-from kotrans.parallel.out_of_memory import memory_errors
 from kotrans.runs.progress import Progress
 from kotrans.storage.files import disk_errors, new_directory, write_json
 from kotrans.storage.manifest import VerifiedFiles, damaged, unreadable, write_manifest

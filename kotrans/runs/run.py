@@ -8,11 +8,16 @@
 | tensorboard/ | the same for TensorBoard, if `training.tensorboard` is on |
 | checkpoints/ | update-00000500/ and so on; update-00000500.damaged/ is never used |
 | evaluation/ | hypotheses and figures of `kotrans eval` |
+
+What training calls its checkpoints: update-00000500, and update-00000500-before-validation.
+
+The lock of a run: one process writes a run's folder at a time.
 """
 
 import json
 import logging
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
@@ -22,11 +27,79 @@ from itertools import count
 from pathlib import Path
 from typing import Any, Literal
 
+from filelock import FileLock, Timeout
+
 from kotrans.errors import CheckpointError, UsageError
-from kotrans.runs.checkpoint_names import gives_way_to, update_of
-from kotrans.runs.run_lock import RunLock
 from kotrans.storage.files import disk_errors, new_directory, write_json, write_text
-from kotrans.storage.scratch import remove_folder
+from kotrans.storage.scratch import hold, release, remove_folder
+
+
+class RunLock:
+    """Two locks: a file beside the folder, which is there before the folder is, and the folder itself.
+
+    The second one holds even if somebody deletes the file; Windows lets nobody do that.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._file = FileLock(folder.parent / f".{folder.name}.lock")
+        self._held: int | None = None
+
+    def __del__(self) -> None:
+        release(self._held)
+
+    @property
+    def is_locked(self) -> bool:
+        """Whether this object has the lock."""
+        return bool(self._file.is_locked)
+
+    def acquire(self) -> bool:
+        """Takes the lock, until `release` or the end of this process; false if another process has it."""
+        self._folder.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            self._file.acquire(blocking=False)
+        except Timeout:
+            return False
+        if self.lock_folder():
+            return True
+        self._file.release()
+        return False
+
+    def lock_folder(self) -> bool:
+        """Locks the folder, if it is there by now; false if another process has it."""
+        if self._held is None:
+            try:
+                self._held = hold(self._folder)
+            except BlockingIOError:
+                return False
+        return True
+
+    def release(self) -> None:
+        """Gives the lock back."""
+        release(self._held)
+        self._held = None
+        self._file.release(force=True)
+
+
+_BEFORE_VALIDATION = "-before-validation"
+_NAME = re.compile(rf"update-(\d+)({_BEFORE_VALIDATION})?")
+
+
+def checkpoint_name(update: int, *, validation_due: bool = False) -> str:
+    """The name of an update's checkpoint. One whose validation is due gives way to the one after the validation."""
+    return f"update-{update:08d}" + (_BEFORE_VALIDATION if validation_due else "")
+
+
+def update_of(name: str) -> int:
+    """The update that a checkpoint is named after; -1 for one of another name."""
+    found = _NAME.fullmatch(name)
+    return int(found[1]) if found else -1
+
+
+def gives_way_to(name: str, other: str) -> bool:
+    """Whether a checkpoint is no longer needed once another one is there."""
+    return name.removesuffix(_BEFORE_VALIDATION) == other
+
 
 logger = logging.getLogger(__name__)
 

@@ -4,12 +4,11 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from kotrans.config.schema import SearchConfig
-from kotrans.config.serve_section import ServeConfig
+from kotrans.config.sections import ServeConfig
 from kotrans.errors import ModelError
 from kotrans.search.memory_bound import SearchMemory
-from kotrans.serve.questions import ParsedRequest
-from kotrans.serve.refusals import Refused
-from kotrans.text.line_breaks import SplitText
+from kotrans.serve.requests import ParsedRequest, Refused
+from kotrans.text.sentence_splitter import SplitText
 from kotrans.translation.postprocess import PreparedLine
 from kotrans.translation.translator import BatchTranslator
 

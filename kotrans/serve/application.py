@@ -1,9 +1,16 @@
-"""The application: requests in, answers out."""
+"""The application: requests in, answers out.
+
+The page, and the policy that lets a browser run what is in it and nothing else.
+"""
 
 import asyncio
+import base64
+import hashlib
+import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import HTMLResponse, JSONResponse
@@ -11,22 +18,58 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp
 
 from kotrans.config.schema import SearchConfig
-from kotrans.config.serve_section import ServeConfig
-from kotrans.serve.bodies import read_body
+from kotrans.config.sections import ServeConfig
 from kotrans.serve.libretranslate import LANGUAGES, detect
-from kotrans.serve.loop_errors import tell_once
 from kotrans.serve.middleware import RequestGuard
-from kotrans.serve.openapi import body_of, described, limits_of, problems, secured
-from kotrans.serve.page import load_page
 from kotrans.serve.prometheus import CountingMiddleware, Metrics
-from kotrans.serve.questions import libre_request
 from kotrans.serve.queue import TranslationQueue
-from kotrans.serve.refusals import Refused, shortened
-from kotrans.serve.schemas import Detected, Health, Language, LibreResponse, TranslateResponse
+from kotrans.serve.requests import Refused, libre_request, read_body, shortened
+from kotrans.serve.schemas import (
+    Detected,
+    Health,
+    Language,
+    LibreResponse,
+    TranslateResponse,
+    body_of,
+    described,
+    limits_of,
+    problems,
+    secured,
+)
+from kotrans.serve.server import tell_once
 from kotrans.serve.translation_route import TranslationRoute
 from kotrans.serve.worker import TranslationWorker
-from kotrans.storage.version import VERSION
+from kotrans.storage.resources import VERSION
 from kotrans.translation.translator import BatchTranslator
+
+_INLINE = {
+    "script": re.compile(r"<script>(.*?)</script>", re.DOTALL),
+    "style": re.compile(r"<style>(.*?)</style>", re.DOTALL),
+}
+
+
+class Page(NamedTuple):
+    """HTML, and its Content-Security-Policy."""
+
+    html: str
+    policy: str
+
+
+def load_page() -> Page:
+    """The page as it lies in the package."""
+    html = Path(__file__).with_name("page.html").read_text("utf-8")
+    sources = "; ".join(f"{kind}-src {_hashes(kind, html)}" for kind in _INLINE)
+    return Page(
+        html,
+        f"default-src 'none'; {sources}; connect-src 'self'; img-src data:; "
+        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    )
+
+
+def _hashes(kind: str, html: str) -> str:
+    digests = (hashlib.sha256(text.encode()).digest() for text in _INLINE[kind].findall(html))
+    return " ".join(f"'sha256-{base64.b64encode(digest).decode()}'" for digest in digests)
+
 
 _PROMETHEUS = "text/plain; version=0.0.4; charset=utf-8"
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 
 from kotrans.serve.responses import LineResult
 from kotrans.serve.schemas import Detected, Language, LibreRequest, LibreResponse
-from kotrans.text.line_breaks import SplitText
 from kotrans.text.normalization import is_hangul
+from kotrans.text.sentence_splitter import SplitText
 
 LANGUAGES = (Language(code="ko", name="Korean", targets=["en"]), Language(code="en", name="English", targets=[]))
 _TAG = re.compile(r"<(?=[A-Za-z/!?])[^<>]*>")  # a comment, too, if there is no tag in it

@@ -7,10 +7,9 @@ from contextlib import suppress
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from kotrans.config.serve_section import ServeConfig
-from kotrans.serve.origins import Origins, check_host
-from kotrans.serve.refusals import Refused
-from kotrans.serve.tokens import TokenCheck
+from kotrans.config.sections import ServeConfig
+from kotrans.serve.access import Origins, TokenCheck, check_host
+from kotrans.serve.requests import Refused
 
 OPEN_PATHS = ("/", "/health")  # answered without a token: the page asks for it, and probes have none
 _DRAINED = 16  # times `max_body` that is read and dropped of a body that is too large ...

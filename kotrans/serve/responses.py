@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 from kotrans.serve.schemas import Attention
-from kotrans.text.line_breaks import SplitText
+from kotrans.text.sentence_splitter import SplitText
 from kotrans.text.subwords import word_spans, word_text
 from kotrans.translation.copies import words_copied
 from kotrans.translation.postprocess import TranslatedText, Translation

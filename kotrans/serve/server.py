@@ -1,14 +1,22 @@
-"""Listens, serves, and stops in good order."""
+"""Listens, serves, and stops in good order.
 
+Errors of the event loop that belong to no request.
+"""
+
+import asyncio
+import errno
 import ipaddress
+import logging
 import math
 import socket
+import time
 from functools import partial
+from typing import Any
 
 import uvicorn
 from starlette.types import ASGIApp
 
-from kotrans.config.serve_section import ServeConfig
+from kotrans.config.sections import ServeConfig
 from kotrans.errors import UsageError
 from kotrans.parallel.interrupts import stop_request
 from kotrans.serve.connections import BoundedProtocol, Connections, connections_possible
@@ -89,3 +97,24 @@ def server_of(app: ASGIApp, config: ServeConfig) -> uvicorn.Server:
             timeout_graceful_shutdown=math.ceil(2 * config.max_seconds) + 1,
         )
     )  # fmt: skip
+
+
+_OUT_OF_FILES = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+_SECONDS_BETWEEN = 60.0
+_log = logging.getLogger(__name__)
+
+
+def tell_once(loop: asyncio.AbstractEventLoop) -> None:
+    """Makes connections that cannot be accepted one line a minute in the log, and not a traceback for each try."""
+    told = -_SECONDS_BETWEEN
+
+    def handle(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        nonlocal told
+        error = context.get("exception")
+        if not isinstance(error, OSError) or error.errno not in _OUT_OF_FILES:
+            loop.default_exception_handler(context)
+        elif time.monotonic() - told >= _SECONDS_BETWEEN:
+            told = time.monotonic()
+            _log.error("connections cannot be accepted (%s); raise the limit of open files", error.strerror)
+
+    loop.set_exception_handler(handle)

@@ -10,17 +10,15 @@ from fastapi import Request, Response
 from fastapi.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from kotrans.config.serve_section import ServeConfig
+from kotrans.config.sections import ServeConfig
 from kotrans.errors import DataError, ModelError
 from kotrans.serve.admission import Admission, Admitted
-from kotrans.serve.bodies import read_body
-from kotrans.serve.jobs import Job
 from kotrans.serve.libretranslate import escaped, libre_response, split_html
-from kotrans.serve.questions import ParsedRequest, read_question
 from kotrans.serve.queue import QueueFull, TranslationQueue
-from kotrans.serve.refusals import Refused
+from kotrans.serve.requests import ParsedRequest, Refused, read_body, read_question
 from kotrans.serve.responses import LineResult, join_lines, response_json
-from kotrans.text.line_breaks import split_lines
+from kotrans.serve.worker import Job
+from kotrans.text.sentence_splitter import split_lines
 from kotrans.translation.translator import BatchTranslator
 
 _ANSWERS_HELD = 8  # answers with as many attention weights as are allowed, at the same time

@@ -1,4 +1,7 @@
-"""Where the files that come with kotrans lie: beside the package in a checkout, inside it when installed."""
+"""Where the files that come with kotrans lie: beside the package in a checkout, inside it when installed.
+
+The version of kotrans, read by the package, by the build and by all that records it.
+"""
 
 from pathlib import Path
 
@@ -15,3 +18,6 @@ def starter() -> Path:
     """The folder of the embedded starter corpus."""
     installed = _PACKAGE / "bundled" / "starter"
     return installed if installed.is_dir() else _PACKAGE.parent / "data" / "starter"
+
+
+VERSION = "0.1.0"

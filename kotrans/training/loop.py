@@ -18,23 +18,27 @@ from kotrans.data.prefetch import Prefetched
 from kotrans.data.tokenizer import Tokenizer
 from kotrans.errors import CheckpointError, TrainingError
 from kotrans.model.seq2seq import Seq2Seq
+from kotrans.parallel.device import memory_errors
 from kotrans.parallel.distributed import ALONE, World
 from kotrans.parallel.interrupts import STOP_SIGNALS, StopRequest, StopTraining, stop_request
-from kotrans.parallel.out_of_memory import memory_errors
 from kotrans.parallel.shards import ShardPool
 from kotrans.runs.checkpoint import TrainingState, restore_training, save_checkpoint
-from kotrans.runs.checkpoint_names import checkpoint_name
 from kotrans.runs.progress import Progress
-from kotrans.runs.run import Run, Status
+from kotrans.runs.run import Run, Status, checkpoint_name
 from kotrans.runs.schedule import learning_rate, plan_cooldown
-from kotrans.training.best import after_validation, is_outdated, with_best, without_best
-from kotrans.training.divergence import DivergenceCheck, check_finite
+from kotrans.training.divergence import DivergenceCheck, Fallback, check_finite
 from kotrans.training.events import DevFigures, Event, Listener, Saved, Updated, Validated
-from kotrans.training.fallback import Fallback
-from kotrans.training.limits import Outcome, reached_limit, share_done
-from kotrans.training.optimizer import build_optimizer, start_average, update_average, weights_of
+from kotrans.training.limits import (
+    Outcome,
+    after_validation,
+    is_outdated,
+    reached_limit,
+    share_done,
+    with_best,
+    without_best,
+)
 from kotrans.training.resume import continued, last_whole_checkpoint, weights_of_best
-from kotrans.training.update import UpdateResult, run_update
+from kotrans.training.update import UpdateResult, build_optimizer, run_update, start_average, update_average, weights_of
 
 logger = logging.getLogger(__name__)
 

@@ -1,14 +1,23 @@
-"""metrics.jsonl: every update and every validation of a run, a line of JSON each."""
+"""metrics.jsonl: every update and every validation of a run, a line of JSON each.
+
+TensorBoard: the figures of a run as curves, for whoever has it installed and asks for it.
+"""
 
 import json
 import math
 import os
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
 
+from kotrans.errors import ConfigError
 from kotrans.storage.files import disk_errors, write_lines
-from kotrans.training.events import Event, Saved, Updated
+from kotrans.training.events import Event, Saved, Updated, Validated
+
+if TYPE_CHECKING:
+    from torch.utils.tensorboard import SummaryWriter
+
 
 _UNHARMED = "make room and go on with --resume"
 
@@ -50,3 +59,62 @@ def _place(line: str) -> tuple[float, bool]:
         return int(values["update"]), values.get("kind") == "validation"
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return math.inf, False
+
+
+_EVENTS_UNHARMED = "make room and go on with --resume"
+
+
+class TensorBoard:
+    """A listener of training that writes event files into a folder."""
+
+    def __init__(self, folder: Path) -> None:
+        """Raises ConfigError if TensorBoard is not installed."""
+        try:
+            import torch.utils.tensorboard  # noqa: F401
+        except ImportError:
+            raise ConfigError(
+                "training.tensorboard: TensorBoard is not installed; run pip install 'kotrans[tensorboard]', "
+                "or set it to false"
+            ) from None
+        self.folder = folder
+        self._writer: SummaryWriter | None = None
+
+    def start_after(self, update: int, *, validated: bool = True) -> None:
+        """Begins to write; what an earlier start wrote of later updates is hidden.
+
+        A validation that is made again is there twice.
+        """
+        from torch.utils.tensorboard import SummaryWriter
+
+        self._writer = SummaryWriter(str(self.folder), purge_step=update + 1)
+
+    def __call__(self, event: Event) -> None:
+        """A listener of training. Raises CheckpointError if the disk is full."""
+        assert self._writer is not None  # training listens after start_after
+        with disk_errors(self.folder, _EVENTS_UNHARMED):
+            for name, value in _figures(event).items():
+                self._writer.add_scalar(name, value, event.update)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._writer is not None:
+            with disk_errors(self.folder, _EVENTS_UNHARMED):
+                self._writer.close()
+
+
+def _figures(event: Event) -> dict[str, float]:
+    if isinstance(event, Updated):
+        return {
+            "train/loss": event.loss,
+            "train/perplexity": event.perplexity,
+            "train/learning_rate": event.learning_rate,
+            "train/gradient_norm": event.gradient_norm,
+            "train/target_tokens_per_second": event.target_tokens / event.seconds,
+        }
+    if isinstance(event, Validated):
+        return {"dev/bleu": event.figures.bleu, "dev/perplexity": event.figures.perplexity}
+    return {}

@@ -14,18 +14,16 @@ from kotrans.data.dataset import Dataset
 from kotrans.data.stages import PreparedData, Reporter, SilentReporter, prepare
 from kotrans.errors import CheckpointError, ConfigError, DataError
 from kotrans.model.build import build_model
-from kotrans.parallel.device import pick_device, pick_training_precision, set_threads
+from kotrans.parallel.device import memory_errors, pick_device, pick_training_precision, set_threads
 from kotrans.parallel.distributed import ALONE, World
-from kotrans.parallel.out_of_memory import memory_errors
 from kotrans.runs.run import Run, RunRecord, now
 from kotrans.storage.files import disk_errors, write_text
 from kotrans.storage.scratch import remove_abandoned
 from kotrans.training.events import Event, Listener
 from kotrans.training.limits import Outcome
 from kotrans.training.loop import Trainer
-from kotrans.training.metrics_log import MetricsFile
+from kotrans.training.metrics_log import MetricsFile, TensorBoard
 from kotrans.training.resume import take_over_weights
-from kotrans.training.tensorboard import TensorBoard
 from kotrans.training.validation import Validation
 
 # A resumed run may change how it goes on, but not what it is.

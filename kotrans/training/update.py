@@ -1,7 +1,11 @@
-"""One update: forward and backward over its batches, clip, step."""
+"""One update: forward and backward over its batches, clip, step.
+
+The optimizer, and the exponential moving average of the weights.
+"""
 
 import math
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from typing import Literal, NamedTuple
@@ -17,8 +21,8 @@ from kotrans.data.tokenizer import PAD
 from kotrans.model.dropout import draw, drawing_from
 from kotrans.model.loss import TrainingLoss
 from kotrans.model.seq2seq import Seq2Seq
+from kotrans.parallel.device import memory_errors
 from kotrans.parallel.distributed import ALONE, World
-from kotrans.parallel.out_of_memory import memory_errors
 from kotrans.parallel.shards import ShardPool
 from kotrans.training.divergence import DivergedError
 
@@ -163,3 +167,51 @@ def mixed_inputs(model: Seq2Seq, batch: Batch, chance: float) -> Tensor:
 def _shape(batch: Batch) -> str:
     (rows, source), target = batch.source.shape, batch.labels.size(1)
     return f"a batch of {rows} pairs, {source} source by {target} target pieces"
+
+
+def build_optimizer(model: nn.Module, config: TrainingConfig) -> torch.optim.Optimizer:
+    """Adam or AdamW over all weights, in its fused kernel (MPS has it, too)."""
+    kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[config.optimizer]
+    return kind(
+        model.parameters(),
+        lr=config.learning_rate,
+        betas=config.betas,
+        eps=config.epsilon,
+        weight_decay=config.weight_decay,
+        fused=True,
+    )
+
+
+def start_average(model: nn.Module, config: TrainingConfig) -> dict[str, Tensor] | None:
+    """The moving average before the first update: the weights themselves; None if it is off."""
+    if config.ema == 0:
+        return None
+    return {name: parameter.detach().clone() for name, parameter in model.named_parameters()}
+
+
+@torch.no_grad()
+def update_average(average: dict[str, Tensor], model: nn.Module, decay: float, update: int) -> None:
+    """average += (1 - decay) (weights - average); the decay warms up, or the first weights would linger."""
+    decay = min(decay, (1 + update) / (10 + update))
+    for name, parameter in model.named_parameters():
+        average[name].lerp_(parameter, 1 - decay)
+
+
+@contextmanager
+def weights_of(average: dict[str, Tensor] | None, model: nn.Module) -> Iterator[None]:
+    """The model with its averaged weights inside the block; nothing changes if there are none."""
+    if average is None:
+        yield
+        return
+    trained = {name: parameter.detach().clone() for name, parameter in model.named_parameters()}
+    _copy(average, model)
+    try:
+        yield
+    finally:
+        _copy(trained, model)
+
+
+@torch.no_grad()
+def _copy(weights: dict[str, Tensor], model: nn.Module) -> None:
+    for name, parameter in model.named_parameters():
+        parameter.copy_(weights[name])

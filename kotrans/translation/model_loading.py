@@ -9,12 +9,10 @@ from pathlib import Path
 from kotrans.config.loading import load_config, override_config
 from kotrans.config.schema import Config, SearchConfig
 from kotrans.errors import CheckpointError, ConfigError
-from kotrans.parallel.device import pick_device, pick_precision, set_threads
-from kotrans.parallel.out_of_memory import memory_errors
+from kotrans.parallel.device import memory_errors, pick_device, pick_precision, set_threads
 from kotrans.runs.checkpoint import load_checkpoint, read_config
-from kotrans.runs.default_run import warning_of_better_run
 from kotrans.runs.run import Run
-from kotrans.runs.runs_folder import find_run, named_run
+from kotrans.runs.runs_folder import find_run, named_run, warning_of_better_run
 from kotrans.storage.files import content_key
 from kotrans.storage.manifest import VerifiedFiles
 from kotrans.storage.paths import user_path

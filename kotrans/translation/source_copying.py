@@ -15,8 +15,7 @@ from kotrans.config.schema import Copying
 from kotrans.text.literals import Kind, Literals, Token, lost, times
 from kotrans.text.quantities import written
 from kotrans.text.subwords import owners_of, spelt
-from kotrans.translation.copies import Copy, Edit, edited
-from kotrans.translation.placing import Placed, insertion, likeness, places, surplus
+from kotrans.translation.copies import Copy, Edit, Placed, edited, insertion, likeness, places, surplus
 from kotrans.translation.word_alignment import word_weights
 
 KINDS: dict[Copying, frozenset[Kind]] = {

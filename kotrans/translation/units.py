@@ -4,8 +4,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from kotrans.data.tokenizer import Vocabulary
-from kotrans.text.elongation import shorten
-from kotrans.text.normalization import legible, normalize
+from kotrans.text.normalization import legible, normalize, shorten
 from kotrans.text.passthrough import divide, has_korean
 from kotrans.text.sentence_splitter import split_sentences
 from kotrans.translation.postprocess import LinePart, PreparedLine

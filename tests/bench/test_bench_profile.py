@@ -6,19 +6,19 @@ import pytest
 import torch
 
 from kotrans.bench.figures import Peak
-from kotrans.bench.profile import (
+from kotrans.bench.random_pairs import SyntheticPairs
+from kotrans.bench.training_speed import (
     COPIES,
     KERNELS,
     OPTIMIZER,
     OTHERS,
     OUR_OWN,
     PRODUCTS,
+    TrainingBench,
     kind_of,
     measure_profile,
     profile_of,
 )
-from kotrans.bench.random_pairs import SyntheticPairs
-from kotrans.bench.training_speed import TrainingBench
 from kotrans.config.loading import check_config
 from kotrans.data.prefetch import Prefetched
 from kotrans.model.build import build_model

@@ -12,10 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kotrans.config.sections import Fields, Format, SplitFiles
+from kotrans.data.formats.pairs import Skipped
 from kotrans.data.formats.po import read_po
 from kotrans.data.formats.reading import stream_pairs
-from kotrans.data.formats.skipped import Skipped
-from kotrans.data.formats.tmx_units import read_units
+from kotrans.data.formats.tmx import read_units
 from kotrans.errors import DataError
 
 TMX = """<?xml version="1.0" encoding="UTF-8"?>

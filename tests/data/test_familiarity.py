@@ -4,8 +4,7 @@ import math
 
 import pytest
 
-from kotrans.data.familiarity import Familiarity
-from kotrans.data.tokenizer import Tokenizer, TokenizerManifest
+from kotrans.data.tokenizer import Familiarity, Tokenizer, TokenizerManifest
 from kotrans.storage.files import read_lines
 from tests.tiny_run import TinyRun
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kotrans.config.sections import Fields, Format, SplitFiles
-from kotrans.data.formats.key_marks import mark_styles, without_key_marks
+from kotrans.data.formats.po import mark_styles, without_key_marks
 from kotrans.data.formats.reading import stream_pairs
 
 MARKED = {

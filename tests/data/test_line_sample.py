@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kotrans.data.line_sample import LineSample
+from kotrans.data.subword_training import LineSample
 from kotrans.errors import DataError
 from kotrans.storage.files import write_lines
 

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kotrans.config.sections import Fields, Format, SplitFiles
+from kotrans.data.formats.pairs import EXAMPLES, Skipped
 from kotrans.data.formats.reading import NoText, stream_pairs
-from kotrans.data.formats.skipped import EXAMPLES, Skipped
 from kotrans.data.formats.text_lines import text_lines
 from kotrans.errors import DataError, KotransError
 

@@ -8,8 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kotrans.data.duplicates import Duplicates
-from kotrans.data.sorting import Sorter
+from kotrans.data.duplicates import Duplicates, Sorter
 
 KEY = st.sampled_from([0, 1, 255, 2**56, 2**63, 2**64 - 1])
 RECORD = [("key", "<u8"), ("rest", "<u8"), ("row", "<i8")]

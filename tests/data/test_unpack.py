@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from kotrans.data.unpack import unpack
+from kotrans.data.fetch import unpack
 from kotrans.errors import FetchError
 
 

@@ -8,8 +8,8 @@ import openpyxl
 import pytest
 
 from kotrans.config.sections import Fields, SplitFiles
+from kotrans.data.formats.pairs import Skipped
 from kotrans.data.formats.reading import stream_pairs
-from kotrans.data.formats.skipped import Skipped
 from kotrans.errors import DataError
 
 AI_HUB = Fields(source="원문", target="번역문")

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kotrans.evaluation.extremes import highest, judged, lowest
+from kotrans.evaluation.diagnostics import highest, judged, lowest
 
 VALUES = st.lists(st.sampled_from([0.0, 12.5, 50.0, 100.0]), max_size=12)
 

@@ -3,8 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kotrans.evaluation.diagnostics import by_rarest_word
 from kotrans.evaluation.metrics import bleu
-from kotrans.evaluation.rarity import by_rarest_word
 from kotrans.text.word_counts import word_counts
 
 LINES = st.lists(st.text(alphabet="aAb' 1é-", max_size=12), max_size=5)

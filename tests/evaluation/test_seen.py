@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from kotrans.config.sections import CleaningConfig
 from kotrans.data.cleaning import Cleaner
-from kotrans.evaluation.seen import seen_pairs
+from kotrans.evaluation.diagnostics import seen_pairs
 from kotrans.text.normalization import normalize
 
 SIDE = st.sampled_from(["", "네", "네.", "나다 라마 바사 아자", "나다 라마, 바사 아자!", "One two three four", "a b"])

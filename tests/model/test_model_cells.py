@@ -9,7 +9,7 @@ from torch import Tensor
 
 from kotrans.model.cells import CELLS as OWN_CELLS
 from kotrans.model.cells import CellState, GRUCell
-from kotrans.model.recurrence import LibraryRecurrence, LoopedRecurrence, recurrence
+from kotrans.model.encoder import LibraryRecurrence, LoopedRecurrence, recurrence
 
 INPUT, HIDDEN = 3, 4
 

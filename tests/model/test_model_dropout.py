@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from kotrans.model.cells import CellState, RNNCell
 from kotrans.model.dropout import Dropout, WordDropout, drawing_from
-from kotrans.model.recurrence import LoopedRecurrence
+from kotrans.model.encoder import LoopedRecurrence
 from kotrans.model.seq2seq import Seq2Seq
 
 

@@ -12,7 +12,7 @@ from matplotlib import font_manager
 from matplotlib.image import imread
 
 from kotrans.errors import KotransError, UsageError
-from kotrans.report import fonts
+from kotrans.report import style
 from kotrans.report.heatmap import attention_record, draw, numbered
 
 SOURCE = ["▁도서관", "에서", "▁공부", "했", "습니다", ".", "</s>"]
@@ -104,7 +104,7 @@ def test_bytes_that_spell_nothing_stay_as_they_are(tmp_path: Path) -> None:
 
 def test_every_korean_syllable_and_the_word_marker_can_be_drawn(caplog: pytest.LogCaptureFixture) -> None:
     syllables = "".join(chr(code) for code in range(0xAC00, 0xD7A4))
-    assert fonts.drawable([syllables, "▁ㄱㅎ…→é"]) == [syllables, "▁ㄱㅎ…→é"]
+    assert style.drawable([syllables, "▁ㄱㅎ…→é"]) == [syllables, "▁ㄱㅎ…→é"]
     assert not caplog.records
 
 
@@ -117,7 +117,7 @@ def test_a_character_without_a_glyph_is_replaced_and_named(tmp_path: Path, caplo
 def test_without_a_korean_font_the_error_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     latin = [entry for entry in font_manager.fontManager.ttflist if entry.name.startswith("DejaVu")]
     monkeypatch.setattr(font_manager.fontManager, "ttflist", latin)
-    monkeypatch.setattr(fonts, "find_spec", lambda name: None)
+    monkeypatch.setattr(style, "find_spec", lambda name: None)
     with pytest.raises(KotransError, match=r"pip install koreanize-matplotlib, or .*(apt|brew|Settings)") as caught:
         draw(tmp_path / "attention.png", SOURCE, TARGET, some_weights(8, 7))
     assert "\n" not in str(caught.value)
@@ -125,9 +125,9 @@ def test_without_a_korean_font_the_error_says_what_to_install(tmp_path: Path, mo
 
 
 def test_an_installed_font_does_when_none_is_carried(monkeypatch: pytest.MonkeyPatch) -> None:
-    fonts.font_families()  # the carried one now counts as installed
-    monkeypatch.setattr(fonts, "find_spec", lambda name: None)
-    assert fonts.font_families() == ["NanumGothic", "DejaVu Sans"]
+    style.font_families()  # the carried one now counts as installed
+    monkeypatch.setattr(style, "find_spec", lambda name: None)
+    assert style.font_families() == ["NanumGothic", "DejaVu Sans"]
 
 
 def test_a_file_that_is_no_picture_is_refused(tmp_path: Path) -> None:

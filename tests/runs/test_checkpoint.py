@@ -34,7 +34,7 @@ from kotrans.runs.checkpoint import (
 from kotrans.runs.progress import Progress
 from kotrans.storage.files import sha256, write_json
 from kotrans.storage.manifest import write_manifest
-from kotrans.training.optimizer import build_optimizer, start_average
+from kotrans.training.update import build_optimizer, start_average
 from tests.tiny_training import files_of_at_most, tiny_config, write_numbers
 
 CPU = torch.device("cpu")

@@ -7,7 +7,7 @@ from functools import partial
 
 import httpx
 
-from kotrans.config.serve_section import ServeConfig
+from kotrans.config.sections import ServeConfig
 from kotrans.serve.application import build_app
 from kotrans.serve.server import host_names, listen, server_of, url
 from kotrans.serve.worker import LocalWorker, TranslationWorker

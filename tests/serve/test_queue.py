@@ -9,9 +9,8 @@ from functools import partial
 import pytest
 
 from kotrans.errors import DataError
-from kotrans.serve.jobs import Job
 from kotrans.serve.queue import QueueFull, TranslationQueue
-from kotrans.serve.worker import LocalWorker
+from kotrans.serve.worker import Job, LocalWorker
 from tests.held_translator import SECONDS, STEPS, Held, prepared
 
 MEMORY = 100_000_000

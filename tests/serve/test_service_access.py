@@ -14,8 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kotrans.errors import DataError
-from kotrans.serve.bodies import read_body
-from kotrans.serve.refusals import Refused
+from kotrans.serve.requests import Refused, read_body
 from kotrans.serve.schemas import Problem
 from kotrans.serve.server import is_loopback
 from kotrans.serve.worker import Found, LocalWorker, WorkItem, is_out_of_memory

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kotrans.text.opaque_spans import opaque_spans
+from kotrans.text.literals import opaque_spans
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kotrans.storage.files import read_lines
-from kotrans.text.quotations import enclosed
-from kotrans.text.sentence_splitter import split_sentences
+from kotrans.text.sentence_splitter import enclosed, split_sentences
 
 
 def sentences(line: str) -> list[str]:

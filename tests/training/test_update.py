@@ -13,8 +13,7 @@ from kotrans.data.tokenizer import BOS, EOS, PAD
 from kotrans.model.build import build_model
 from kotrans.model.seq2seq import Seq2Seq
 from kotrans.parallel.shards import ShardPool
-from kotrans.training.optimizer import start_average, update_average, weights_of
-from kotrans.training.update import UpdateResult, mixed_inputs, run_update
+from kotrans.training.update import UpdateResult, mixed_inputs, run_update, start_average, update_average, weights_of
 from tests.tiny_training import tiny_config
 
 SOURCES = [[5, 6, 7, EOS], [8, EOS], [9, 10, 11, 12, 13, EOS], [6, EOS], [5, 5, EOS]]

@@ -17,11 +17,10 @@ from kotrans.serve.responses import attention_of_parts
 from kotrans.storage.files import read_lines
 from kotrans.text.normalization import normalize
 from kotrans.text.subwords import word_text
-from kotrans.translation.as_json import translation_record
 from kotrans.translation.continuous_batching import ContinuousTranslator, SearchRequest
 from kotrans.translation.copies import words_copied
 from kotrans.translation.model_loading import load_runs
-from kotrans.translation.postprocess import LinePart, PreparedLine, Translation
+from kotrans.translation.postprocess import LinePart, PreparedLine, Translation, translation_record
 from kotrans.translation.translator import BatchTranslator
 from tests.processors import INT8
 from tests.tiny_run import TinyRun, kotrans, write_config

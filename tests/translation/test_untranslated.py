@@ -9,13 +9,11 @@ from hypothesis import strategies as st
 
 from kotrans.api import Translator
 from kotrans.data.tokenizer import Vocabulary
-from kotrans.text.elongation import shorten
-from kotrans.text.normalization import normalize
+from kotrans.text.normalization import normalize, shorten
 from kotrans.text.passthrough import divide, has_korean
-from kotrans.translation.as_json import translation_record
 from kotrans.translation.continuous_batching import ContinuousTranslator, SearchRequest
 from kotrans.translation.model_loading import load_runs
-from kotrans.translation.postprocess import Translation
+from kotrans.translation.postprocess import Translation, translation_record
 from kotrans.translation.translator import BatchTranslator
 from tests.tiny_run import TinyRun, kotrans, write_config
 

@@ -6,11 +6,10 @@ from itertools import zip_longest
 from pathlib import Path
 
 from kotrans.config.sections import CleaningConfig, Fields, Format, SplitFiles
-from kotrans.data.formats.pairs import Pair, Pairs
+from kotrans.data.formats.pairs import Pair, Pairs, Skipped
 from kotrans.data.formats.po import read_po
 from kotrans.data.formats.records import read_json, read_jsonl
 from kotrans.data.formats.separated import read_csv, read_tsv
-from kotrans.data.formats.skipped import Skipped
 from kotrans.data.formats.text_lines import text_lines
 from kotrans.data.formats.tmx import read_tmx
 from kotrans.data.formats.workbook import read_xlsx

@@ -7,8 +7,7 @@ from typing import Any
 
 from kotrans.config.sections import Fields
 from kotrans.data.formats.json_text import read_elements
-from kotrans.data.formats.pairs import Pair, no_such_fields, one_line_each, text_of
-from kotrans.data.formats.skipped import Skipped
+from kotrans.data.formats.pairs import Pair, Skipped, no_such_fields, one_line_each, text_of
 from kotrans.data.formats.text_lines import beginning, text_lines
 from kotrans.errors import DataError
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from kotrans.data.formats.skipped import Skipped
+from kotrans.data.formats.pairs import Skipped
 from kotrans.errors import DataError
 from kotrans.storage.files import encoding_hint, opened
 

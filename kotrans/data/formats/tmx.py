@@ -1,13 +1,271 @@
-"""Translation memories (TMX 1.4b and older)."""
+"""Translation memories (TMX 1.4b and older).
 
+The units of a TMX file, one at a time; one that is not valid XML is counted, and reading goes on at the next.
+"""
+
+import codecs
+import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, BinaryIO, NamedTuple
+from xml.parsers import expat
 
 from kotrans.config.sections import Fields
-from kotrans.data.formats.pairs import Pair, no_such_fields, one_line_each
-from kotrans.data.formats.skipped import Skipped
-from kotrans.data.formats.tmx_units import read_units
+from kotrans.data.formats.pairs import Malformed, Pair, Skipped, no_such_fields, one_line_each
 from kotrans.errors import DataError
+from kotrans.storage.files import opened
+
+PART = 2**16
+"""Bytes parsed at once."""
+_LONGEST = 2**20  # bytes of a unit
+_CODES = frozenset(("bpt", "ept", "ph", "it", "ut"))  # elements whose content is formatting code, except in <sub>
+_AROUND = b"<tmx><body>"  # what a unit is inside of, for a parser that starts at one
+_LONGEST_TAG = 100  # bytes, of the beginning of a tag that is looked for
+_DECLARATION = 1000  # bytes in which a file declares its encoding
+_UNIT = re.compile(rb"<(?:\w+:)?tu[\s>/]")
+_ENCODING = re.compile(rb"""<\?xml[^>]*?\sencoding\s*=\s*["']([\w.:-]+)["']""")
+_CUT_OFF = {  # what expat finds at the end of a file that is not whole
+    expat.errors.codes[error]
+    for error in (
+        expat.errors.XML_ERROR_NO_ELEMENTS,
+        expat.errors.XML_ERROR_UNCLOSED_TOKEN,
+        expat.errors.XML_ERROR_UNCLOSED_CDATA_SECTION,
+        expat.errors.XML_ERROR_PARTIAL_CHAR,
+    )
+}
+
+
+_UNDEFINED = expat.errors.codes[expat.errors.XML_ERROR_UNDEFINED_ENTITY]
+_ADVICE = {
+    _UNDEFINED: "write the character itself, or its number (&#160; for &nbsp;)",
+    expat.errors.codes[expat.errors.XML_ERROR_BAD_CHAR_REF]: "take the control character out",
+    expat.errors.codes[expat.errors.XML_ERROR_INVALID_TOKEN]: "write & as &amp; and < as &lt;, in UTF-8, and take "
+    "control characters out",
+}
+
+
+class Unit(NamedTuple):
+    """A `tu`: language codes and texts in its order."""
+
+    texts: list[tuple[str, str]]
+    line: int
+    without_segment: bool
+    """A variant has no `seg`."""
+
+
+class _Broken(Exception):
+    """A unit is valid XML so far, but cannot be used."""
+
+    def __init__(self, problem: str, reason: Malformed = "syntax") -> None:
+        super().__init__(problem)
+        self.reason = reason
+
+
+def read_units(path: Path, skipped: Skipped, part: int = PART) -> Iterator[Unit]:
+    """The units of a file. Raises DataError if it is no XML, ends too early, or declares entities."""
+    with opened(path) as file:
+        yield from _Units(path, _utf8(path, file, part), part, skipped).read()
+
+
+class _Units:
+    """Reads with one parser after the other: after an error, expat cannot go on."""
+
+    def __init__(self, path: Path, parts: Iterator[bytes], part: int, skipped: Skipped) -> None:
+        self._path = path
+        self._parts = parts
+        self._kept_back = part
+        self._skipped = skipped
+        self._parser = _UnitParser(path, 1)
+        self._buffer = b""  # of what was parsed, the open unit and what is after it
+        self._begins = 0  # where in the parser's input the buffer begins
+        self._repaired = False
+
+    def read(self) -> Iterator[Unit]:
+        unread: bytes | None = b""
+        while unread is not None:
+            data = unread or next(self._parts, b"")
+            unread = b""
+            self._buffer += data
+            try:
+                self._parser.parse(data, not data)
+                self._check_length()
+            except (expat.ExpatError, _Broken) as error:
+                yield from self._parser.taken()
+                unread = self._next_unit(error)
+            else:
+                yield from self._parser.taken()
+                if not data:
+                    return
+                self._forget()
+
+    def _check_length(self) -> None:
+        begins = self._parser.begins
+        if begins is not None and self._begins + len(self._buffer) - begins > _LONGEST:
+            raise _Broken("longer than a unit may be; is its end tag missing?", "too_long")
+
+    def _forget(self) -> None:
+        """Discards the part of the buffer that is no longer needed. Outside a unit, expat may lag by one part."""
+        begins = self._parser.begins
+        kept_from = self._begins + len(self._buffer) - self._kept_back if begins is None else begins
+        if kept_from > self._begins:
+            self._buffer = self._buffer[kept_from - self._begins :]
+            self._begins = kept_from
+
+    def _next_unit(self, error: "expat.ExpatError | _Broken") -> bytes | None:
+        """Counts the error, and makes a parser for the next unit; the bytes from there on, or None if there is none."""
+        is_open = self._parser.begins is not None
+        at, line = self._parser.place()
+        where, problem = f"{self._path}:{line}", _problem(error)
+        if self._parser.begins is not None:
+            at, line = self._parser.begins, self._parser.line
+        rest = self._buffer[max(at - self._begins, 0) :]
+        found = _UNIT.search(rest, 1 if is_open else 0)
+        while found is None:
+            more = next(self._parts, b"")
+            if not more:
+                self._end(error, is_open, where, problem)
+                return None
+            passed = max(1 if is_open else 0, len(rest) - _LONGEST_TAG)
+            line += rest.count(b"\n", 0, passed)
+            rest = rest[passed:] + more
+            found = _UNIT.search(rest)
+        self._skipped.reject(error.reason if isinstance(error, _Broken) else "syntax", where, problem)
+        self._repaired = True
+        self._parser = _UnitParser(self._path, line + rest.count(b"\n", 0, found.start()))
+        self._parser.parse(_AROUND, False)
+        self._buffer, self._begins = b"", len(_AROUND)
+        return rest[found.start() :]
+
+    def _end(self, error: "expat.ExpatError | _Broken", is_open: bool, where: str, problem: str) -> None:
+        """Counts an error after which there is no unit. Raises DataError if it tells something of the whole file."""
+        if isinstance(error, expat.ExpatError) and error.code in _CUT_OFF:
+            raise DataError(f"{where}: {problem}; the file ends too early: is it whole?")
+        if is_open:
+            self._skipped.reject(error.reason if isinstance(error, _Broken) else "syntax", where, problem)
+        elif not self._repaired:
+            raise DataError(f"{where}: {problem}")
+
+
+def _problem(error: "expat.ExpatError | _Broken") -> str:
+    if isinstance(error, _Broken):
+        return str(error)
+    advice = _ADVICE.get(error.code)
+    return f"not valid XML ({expat.ErrorString(error.code)})" + (f"; {advice}" if advice else "")
+
+
+def _utf8(path: Path, file: BinaryIO, part: int) -> Iterator[bytes]:
+    """The file as UTF-8 without a byte order mark, whatever encoding it declares."""
+    head = file.read(max(part, _DECLARATION))
+    encoding = _encoding(head)
+    if encoding is None:
+        yield head.removeprefix(codecs.BOM_UTF8)
+        while data := file.read(part):
+            yield data
+        return
+    try:
+        b"".decode(encoding)  # refuses what is no encoding of text
+        decoder = codecs.getincrementaldecoder(encoding)()
+        while head:
+            yield decoder.decode(head).encode()
+            head = file.read(part)
+        yield decoder.decode(b"", final=True).encode()
+    except (LookupError, ValueError) as error:
+        raise DataError(f"{path}: is not in the encoding that it declares ({error}); convert it to UTF-8") from None
+
+
+def _encoding(head: bytes) -> str | None:
+    """The encoding that a file is in by its first bytes; None is UTF-8."""
+    if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return "utf-16"
+    if head.startswith((b"<\0", b"\0<")):
+        return "utf-16-le" if head[0] else "utf-16-be"
+    declared = _ENCODING.match(head.removeprefix(codecs.BOM_UTF8))
+    name = declared[1].decode().lower() if declared else "utf-8"
+    # Many files are converted to UTF-8 without a change of the declaration; UTF-16 is told above.
+    return None if name in ("utf-8", "utf8", "ascii", "us-ascii") or name.startswith("utf-16") else name
+
+
+class _UnitParser:
+    """Parses units with expat; entities are not defined and nothing external is opened."""
+
+    def __init__(self, path: Path, line: int) -> None:
+        """line: where the text that is parsed begins, for messages."""
+        self._finished: list[Unit] = []
+        self.begins: int | None = None
+        """Byte at which the open unit begins, if one is open."""
+        self.line = line
+        """Line at which the open unit begins."""
+        self._path = path
+        self._first_line = line
+        self._texts: list[tuple[str, str]] = []
+        self._without_segment = False
+        self._language = ""
+        self._has_segment = False
+        self._kept: list[bool] = []  # for each element that is open in a segment, whether its text is kept
+        self._text: list[str] = []
+        self._expat = expat.ParserCreate("utf-8")
+        self._expat.buffer_text = True
+        self._expat.StartElementHandler = self._start
+        self._expat.EndElementHandler = self._end
+        self._expat.CharacterDataHandler = self._characters
+        self._expat.SkippedEntityHandler = self._undefined
+        self._expat.EntityDeclHandler = self._refuse
+        self._expat.UnparsedEntityDeclHandler = self._refuse
+        self._expat.ExternalEntityRefHandler = self._refuse
+
+    def parse(self, data: bytes, final: bool) -> None:
+        """Parses on. Raises ExpatError or _Broken, after which nothing more can be parsed."""
+        self._expat.Parse(data, final)
+
+    def taken(self) -> list[Unit]:
+        """The units that have ended since this was called before."""
+        units, self._finished = self._finished, []
+        return units
+
+    def place(self) -> tuple[int, int]:
+        """The byte and the line that have been come to."""
+        return self._expat.CurrentByteIndex, self._first_line + self._expat.CurrentLineNumber - 1
+
+    def _start(self, name: str, attributes: dict[str, str]) -> None:
+        tag = name.rpartition(":")[2]
+        if tag == "tu":
+            if self.begins is not None:
+                raise _Broken("another <tu> begins before its end tag")
+            self.begins, self.line = self.place()
+            self._texts, self._without_segment = [], False
+        elif self._kept:
+            self._kept.append(tag == "sub" or (self._kept[-1] and tag not in _CODES))
+        elif tag == "tuv":
+            self._language = attributes.get("xml:lang") or attributes.get("lang") or ""
+            self._has_segment = False
+        elif tag == "seg" and self.begins is not None:
+            self._kept, self._text = [True], []
+
+    def _end(self, name: str) -> None:
+        if self._kept:
+            self._kept.pop()
+            if not self._kept:
+                self._has_segment = True
+                self._texts.append((self._language, "".join(self._text)))
+            return
+        tag = name.rpartition(":")[2]
+        if tag == "tuv":
+            self._without_segment = self._without_segment or not self._has_segment
+        elif tag == "tu" and self.begins is not None:
+            self._finished.append(Unit(self._texts, self.line, self._without_segment))
+            self.begins = None
+
+    def _characters(self, text: str) -> None:
+        if self._kept and self._kept[-1]:
+            self._text.append(text)
+
+    def _undefined(self, name: str, is_parameter: bool) -> None:
+        if self.begins is not None:
+            raise _Broken(f"not valid XML (undefined entity &{name};); {_ADVICE[_UNDEFINED]}")
+
+    def _refuse(self, *declaration: Any) -> int:
+        raise DataError(f"{self._path}: declares XML entities, which is not safe to read; write them out in the text")
+
 
 _THREE_LETTERS = {"kor": "ko", "eng": "en"}
 

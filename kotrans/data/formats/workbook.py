@@ -17,9 +17,8 @@ from openpyxl.cell.read_only import EMPTY_CELL
 from openpyxl.utils.exceptions import InvalidFileException
 
 from kotrans.config.sections import Fields
-from kotrans.data.formats.columns import Columns, is_numbered, named_columns, names_of
-from kotrans.data.formats.pairs import Pair, no_such_fields, one_line_each, text_of
-from kotrans.data.formats.skipped import Skipped
+from kotrans.data.formats.pairs import Pair, Skipped, no_such_fields, one_line_each, text_of
+from kotrans.data.formats.separated import Columns, is_numbered, named_columns, names_of
 from kotrans.errors import DataError
 from kotrans.storage.files import read_bytes
 
