@@ -1,4 +1,4 @@
-"""The README says what the code does."""
+"""README.md, README.ko.md and the generated reference in docs/configuration.md agree with the code."""
 
 import re
 import shlex
@@ -12,51 +12,57 @@ from kotrans.cli.app import app
 from kotrans.config.reference import config_reference
 
 ROOT = Path(__file__).parent.parent
-README = (ROOT / "README.md").read_text("utf-8")
+PAGES = [ROOT / "README.md", ROOT / "README.ko.md", *sorted((ROOT / "docs").glob("*.md"))]
+README, KOREAN = (page.read_text("utf-8") for page in PAGES[:2])
 BEGIN, END = "<!-- config reference: kotrans config reference -->\n", "<!-- end of config reference -->"
 
 
 def commands() -> list[str]:
-    blocks = re.findall(r"```sh\n(.*?)```", README, re.DOTALL)
+    """Every kotrans command in a shell block of any page, without what starts it or reads its output."""
+    blocks = [block for page in PAGES for block in re.findall(r"```sh\n(.*?)```", page.read_text("utf-8"), re.DOTALL)]
     lines = [line.split("  #")[0].strip() for block in blocks for line in block.splitlines()]
-    # What stands before the command itself: a pipe into it, or torchrun, which starts it several times.
-    return sorted(
-        {re.split(r"\| | -m -- ", line)[-1] for line in lines if "kotrans " in line and not line.startswith("#")}
-    )
+    return sorted({line.split(" -m -- ")[-1] for line in lines if re.match(r"(torchrun .*)?kotrans ", line)})
 
 
-def test_the_config_reference_is_what_the_typed_config_says() -> None:
-    written = README.partition(BEGIN)[2].partition(END)[0]
+def test_the_configuration_page_has_the_generated_reference() -> None:
+    page = (ROOT / "docs" / "configuration.md").read_text("utf-8")
+    written = page.partition(BEGIN)[2].partition(END)[0]
     assert written.strip() == config_reference().strip(), "paste the output of `kotrans config reference`"
 
 
 @pytest.mark.parametrize("command", commands())
-def test_every_command_of_the_readme_has_options_that_exist(command: str) -> None:
-    words = shlex.split(command.split(" > ")[0])
-    command_words = words[1:3] if words[1] == "config" else words[1:2]
-    result = CliRunner().invoke(app, [*command_words, "--help"])
+def test_every_command_in_the_pages_has_options_that_exist(command: str) -> None:
+    words = shlex.split(re.split(r" [<>] ", command)[0])
+    name = [] if words[1].startswith("-") else words[1:3] if words[1] == "config" else words[1:2]
+    result = CliRunner().invoke(app, [*name, "--help"])
     assert result.exit_code == 0, command
     for option in (word for word in words if word.startswith("-")):
         assert re.search(rf"(?<![\w-]){option}(?![\w-])", result.output), f"{command}: no {option}"
 
 
-def test_every_file_that_the_readme_names_is_there() -> None:
-    named = re.findall(r"`((?:kotrans|configs|data|tests)/[\w./-]+)`", README)
-    assert len(named) > 5
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_file_that_a_page_names_exists(page: Path) -> None:
+    named = re.findall(r"`((?:kotrans|configs|tests|docs|data/starter)/[\w./-]+)`", page.read_text("utf-8"))
     assert [name for name in named if not (ROOT / name).exists()] == []
 
 
-def test_the_korean_section_has_the_same_headings_in_the_same_order() -> None:
-    english, _, korean = README.partition("\n## 한국어 안내\n")
+def test_the_korean_readme_has_the_sections_of_the_english_one_in_the_same_order() -> None:
     pairs = {
-        "Set up": "설치", "Commands": "명령어", "Configs": "설정 파일", "The model": "모델",
-        "Your own text": "내 글로 학습하기", "Results": "결과", "Troubleshooting": "문제 해결",
-        "Licence and citations": "라이선스와 인용",
+        "Install": "설치", "Two commands": "명령 두 개로 시작하기", "Five minutes' tour": "5분 둘러보기",
+        "Your own text": "내 데이터로 학습하기", "Commands": "명령어", "Results": "결과",
+        "Limits and hardware": "한계와 하드웨어", "Development": "개발", "Licence and citation": "라이선스와 인용",
     }  # fmt: skip
-    assert re.findall(r"^## (.*)$", english, re.MULTILINE) == list(pairs)
-    assert re.findall(r"^### (.*)$", korean, re.MULTILINE) == list(pairs.values())
+    assert re.findall(r"^## (.*)$", README, re.MULTILINE) == list(pairs)
+    assert re.findall(r"^## (.*)$", KOREAN, re.MULTILINE) == list(pairs.values())
 
 
-def test_every_command_there_is_stands_in_the_readme() -> None:
+def test_both_readmes_show_the_same_figures() -> None:
+    english, korean = (re.findall(r"\b\d+\.\d\d\b", text) for text in (README, KOREAN))
+    assert english == korean
+
+
+@pytest.mark.parametrize("text", [README, KOREAN], ids=["English", "Korean"])
+def test_every_command_is_in_the_table_of_commands(text: str) -> None:
+    table = "\n".join(line for line in text.splitlines() if line.startswith("| `kotrans "))
     group = typer.main.get_command(app)
-    assert [name for name in group.list_commands(None) if name not in README] == []  # type: ignore[attr-defined]
+    assert [name for name in group.list_commands(None) if name not in table] == []  # type: ignore[attr-defined]
