@@ -262,7 +262,7 @@ def test_a_damaged_model_in_a_zip_is_no_checkpoint_of_a_run(run: TinyRun, tmp_pa
     assert result.code == 1
     assert result.err == (
         f"error: {path}: this checkpoint is damaged (model.safetensors is missing or not what was written); "
-        "copy it again, or make it again with `kotrans export`\n"
+        "copy it again, or create it again with `kotrans export`\n"
     )
 
 
