@@ -98,7 +98,7 @@ MISTAKES = [
     Mistake("input is a folder", lambda f: ["translate", "--file", f], ("cannot be read",)),
     Mistake(
         "unknown key", of_config(STARTER + "encoder: {hiden_size: 8}"),
-        ("c.yaml: encoder.hiden_size: there is no such setting; did you mean encoder.hidden_size?",),
+        ("c.yaml: encoder.hiden_size: unknown setting; did you mean encoder.hidden_size?",),
     ),
     Mistake(
         "unknown key by --set", lambda f: ["config", "show", "--set", "beam=3"], ("beam", "did you mean search.beam?")
