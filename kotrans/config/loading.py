@@ -231,7 +231,7 @@ def _message(problem: Any, key: _Key) -> str:
     if problem["type"] == "value_error":
         return f"{shown}: {message}" if key else message
     if problem["type"] == "missing":
-        return f"{shown}: is required; set it"
+        return f"{shown}: is missing; set it"
     message = _MESSAGES.get(problem["type"], message).removeprefix("Input ")
     return f"{shown}: {message[0].lower()}{message[1:]}, but it is {_shortened(problem['input'])}"
 
