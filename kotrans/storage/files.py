@@ -20,7 +20,7 @@ from kotrans.storage.scratch import new_scratch
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-_BLOCK = 2**20  # bytes per read of `stream_text`
+_PART = 2**20  # bytes per read of `stream_text`
 
 
 @contextmanager
@@ -137,7 +137,7 @@ def stream_text(path: Path) -> Iterator[str]:
     lines = 0
     with opened(path) as file:
         while True:
-            data = file.read(_BLOCK)
+            data = file.read(_PART)
             try:
                 yield decoder.decode(data, final=not data)
             except UnicodeDecodeError as error:
