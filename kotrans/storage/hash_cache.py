@@ -1,4 +1,4 @@
-"""SHA-256 of large files, remembered for as long as the files stay as they are."""
+"""Cache of the SHA-256 hashes of large files."""
 
 import json
 import logging
@@ -11,21 +11,21 @@ from kotrans.storage.files import sha256, write_json
 
 logger = logging.getLogger(__name__)
 
-_MOST = 1000  # files that are remembered; the last ones asked for
-# A file that was changed a moment ago may be changed again within the same tick of its clock.
+_MOST = 1000  # most recently hashed files that are kept
+# A file that was changed a moment ago may change again within the resolution of its time stamps.
 _SETTLED = 2_000_000_000  # nanoseconds
 
 
 class HashCache:
-    """SHA-256 by file. What is remembered counts only while size, times and inode are those of the hashed file."""
+    """SHA-256 hashes by file. An entry is valid while the size, time stamps and inode of the file are unchanged."""
 
     def __init__(self, memory: Path | None = None) -> None:
-        """`memory` is the file to remember in; one that is missing or damaged is as good as empty."""
+        """memory: the file that stores the cache; a missing or damaged file is an empty cache."""
         self._memory = memory
         self._known = _read(memory)
 
     def of(self, path: Path) -> str:
-        """The file's SHA-256. Raises OSError if it cannot be read."""
+        """Returns the SHA-256 hash of a file. Raises OSError if it cannot be read."""
         name, state = os.path.realpath(path), _state(path)
         match self._known.get(name):
             case [digest, *known] if known == state and isinstance(digest, str):
@@ -43,7 +43,7 @@ class HashCache:
             return
         try:
             write_json(self._memory, self._known)
-        except OSError as error:  # it only costs time
+        except OSError as error:  # the cache only saves time
             logger.info("%s: cannot be written (%s)", self._memory, error)
 
 

@@ -1,26 +1,26 @@
-"""Hashes that are remembered, and when they are not trusted."""
+"""The hash cache returns only hashes of unchanged files."""
 
 import os
 from pathlib import Path
 
 import pytest
 
-from kotrans.storage import hash_cache as digests_module
+from kotrans.storage import hash_cache
 from kotrans.storage.files import sha256
 from kotrans.storage.hash_cache import HashCache
 
 
 @pytest.fixture
 def hashed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Names of the files that were really read, in order; files count as settled at once."""
+    """Names of the files that were hashed, in order. Files are cached even if they have just changed."""
     names: list[str] = []
 
     def record(path: Path) -> str:
         names.append(path.name)
         return sha256(path)
 
-    monkeypatch.setattr(digests_module, "sha256", record)
-    monkeypatch.setattr(digests_module, "_SETTLED", -1)
+    monkeypatch.setattr(hash_cache, "sha256", record)
+    monkeypatch.setattr(hash_cache, "_SETTLED", -1)
     return names
 
 
@@ -29,7 +29,7 @@ def write(path: Path, text: str) -> Path:
     return path
 
 
-def test_a_file_is_read_once_and_then_remembered_by_every_process(tmp_path: Path, hashed: list[str]) -> None:
+def test_a_file_is_hashed_once_for_all_caches_with_the_same_memory(tmp_path: Path, hashed: list[str]) -> None:
     file, memory = write(tmp_path / "text", "a"), tmp_path / "memory.json"
     first = HashCache(memory)
     assert first.of(file) == first.of(file) == HashCache(memory).of(file) == sha256(file)
@@ -38,11 +38,11 @@ def test_a_file_is_read_once_and_then_remembered_by_every_process(tmp_path: Path
     assert hashed == ["text", "text"]
 
 
-def test_a_file_that_was_changed_in_any_way_is_read_again(tmp_path: Path, hashed: list[str]) -> None:
+def test_a_changed_file_is_hashed_again(tmp_path: Path, hashed: list[str]) -> None:
     file, memory = write(tmp_path / "text", "one"), tmp_path / "memory.json"
     HashCache(memory).of(file)
     before = file.stat()
-    write(file, "two")  # as long as before, and with the time it had before
+    write(file, "two")  # with the same size and modification time
     os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
     assert HashCache(memory).of(file) == sha256(file)
     os.replace(write(tmp_path / "other", "six"), file)
@@ -50,10 +50,10 @@ def test_a_file_that_was_changed_in_any_way_is_read_again(tmp_path: Path, hashed
     assert hashed == ["text"] * 3
 
 
-def test_a_file_that_was_changed_a_moment_ago_is_not_remembered(
+def test_a_file_that_has_just_changed_is_not_cached(
     tmp_path: Path, hashed: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(digests_module, "_SETTLED", 3600 * 10**9)
+    monkeypatch.setattr(hash_cache, "_SETTLED", 3600 * 10**9)
     file, memory = write(tmp_path / "text", "a"), tmp_path / "memory.json"
     for _ in range(2):
         assert HashCache(memory).of(file) == sha256(file)
@@ -62,17 +62,17 @@ def test_a_file_that_was_changed_a_moment_ago_is_not_remembered(
 
 
 @pytest.mark.parametrize("damage", ["", "[]", '{"PATH": 3}', '{"PATH": [3, 1, 1, 1, 1]}', '{"PATH": []}', "\x00", "{"])
-def test_a_damaged_memory_is_as_good_as_none(damage: str, tmp_path: Path, hashed: list[str]) -> None:
+def test_a_damaged_memory_is_ignored(damage: str, tmp_path: Path, hashed: list[str]) -> None:
     file, memory = write(tmp_path / "text", "a"), tmp_path / "memory.json"
     write(memory, damage.replace("PATH", str(file)))
     assert HashCache(memory).of(file) == HashCache(memory).of(file) == sha256(file)
     assert hashed == ["text"]
 
 
-def test_the_last_ones_are_remembered_and_no_more(
+def test_only_the_most_recent_hashes_are_kept(
     tmp_path: Path, hashed: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(digests_module, "_MOST", 3)
+    monkeypatch.setattr(hash_cache, "_MOST", 3)
     memory = tmp_path / "memory.json"
     for name in "abcde":
         HashCache(memory).of(write(tmp_path / name, name))
@@ -82,7 +82,7 @@ def test_the_last_ones_are_remembered_and_no_more(
     assert "".join(hashed) == "abcde" + "ab"
 
 
-def test_a_memory_that_cannot_be_written_costs_nothing_but_time(tmp_path: Path, hashed: list[str]) -> None:
+def test_a_memory_that_cannot_be_written_is_no_error(tmp_path: Path, hashed: list[str]) -> None:
     file, memory = write(tmp_path / "text", "a"), tmp_path / "memory.json"
     memory.mkdir()
     assert HashCache(memory).of(file) == sha256(file)
