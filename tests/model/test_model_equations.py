@@ -98,6 +98,6 @@ def test_an_encoding_holds_the_states_the_first_and_the_final_one(cell: str, bid
     for row, length in enumerate(batch.mask.sum(1).tolist()):
         expected = encode(weights.encoder, weights.source_embedding[batch.source[row, :length].numpy()])
         assert_same(encoded.memory[row, :length], expected.memory)
-        assert_same(encoded.first[row], expected.first)
+        assert_same(encoded.initial[row], expected.first)
         assert_same(encoded.final[row], expected.final)
         assert encoded.memory[row, length:].abs().sum() == 0

@@ -12,7 +12,7 @@ from torch.func import functional_call
 from kotrans.model.attention import Attention
 from kotrans.model.cells import CELLS as OWN_CELLS
 from kotrans.model.cells import CellState
-from kotrans.model.loss import TrainingLoss, sequence_loss
+from kotrans.model.loss import sequence_loss, training_loss
 
 
 def check_parameters_and_inputs(
@@ -89,9 +89,10 @@ def check_model(score: str, encoder: dict[str, object], decoder: dict[str, objec
     batch = sentences((3, 2), (2, 3))
 
     def loss() -> tuple[Tensor, ...]:
-        return (
-            TrainingLoss(model, pad_id=PAD, smoothing=0.1)(batch.source, batch.mask, batch.inputs, batch.labels)[0],
+        batch_loss = training_loss(
+            model, batch.source, batch.mask, batch.inputs, batch.labels, pad_id=PAD, smoothing=0.1
         )
+        return (batch_loss.smoothed,)
 
     check_parameters_and_inputs(model, loss, fast=True)
 

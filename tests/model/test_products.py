@@ -6,8 +6,16 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from kotrans.model.kernels.products import FEW, ROWS, Linear, PackedMatrix, QuantizedMatrix, filled_up, linear
-from kotrans.model.kernels.quantization import quantized
+from kotrans.model.kernels.products import (
+    FEW_ROWS,
+    ROWS_MULTIPLE,
+    Linear,
+    PackedMatrix,
+    QuantizedMatrix,
+    linear,
+    pad_rows,
+)
+from kotrans.model.kernels.quantization import quantize_rows
 from tests.processors import INT8
 
 KINDS = pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16])
@@ -50,17 +58,17 @@ def test_a_weight_that_is_laid_out_is_what_it_was_then() -> None:
 
 
 def test_many_rows_in_bfloat16_are_filled_up_with_zeros_to_few_numbers_of_rows() -> None:
-    sizes = {len(filled_up(matrix(rows, 3, torch.bfloat16))) for rows in range(1000, 1400, 7)}
+    sizes = {len(pad_rows(matrix(rows, 3, torch.bfloat16))) for rows in range(1000, 1400, 7)}
     assert sizes == {1024, 1152, 1280, 1408}
-    assert len(filled_up(matrix(4 * ROWS, 3, torch.bfloat16))) == 4 * ROWS
-    filled = filled_up(matrix(1001, 3, torch.bfloat16))
+    assert len(pad_rows(matrix(4 * ROWS_MULTIPLE, 3, torch.bfloat16))) == 4 * ROWS_MULTIPLE
+    filled = pad_rows(matrix(1001, 3, torch.bfloat16))
     assert torch.equal(filled[:1001], matrix(1001, 3, torch.bfloat16))
     assert not filled[1001:].any()
 
 
 def test_few_rows_and_other_types_are_not_filled_up() -> None:
     for rows in (matrix(300, 3, torch.bfloat16), matrix(1001, 3, torch.float32), matrix(1001, 3, torch.float64)):
-        assert filled_up(rows) is rows
+        assert pad_rows(rows) is rows
 
 
 @pytest.mark.parametrize("shape", [(1001, 4), (13, 77, 4), (4,), (0, 4)])
@@ -88,7 +96,7 @@ def test_outside_of_autocast_a_product_is_in_the_type_of_its_inputs() -> None:
 @INT8
 def test_a_product_in_int8_is_the_sum_of_whole_numbers_in_their_scales() -> None:
     weight, x, bias = matrix(70, 33, torch.float32), matrix(9, 33, torch.float32, 1), matrix(1, 70, torch.float32, 2)[0]
-    (whole, scales), (rows, of_rows) = quantized(weight), quantized(x)
+    (whole, scales), (rows, of_rows) = quantize_rows(weight), quantize_rows(x)
     sums = rows.numpy().astype(np.int64) @ whole.numpy().astype(np.int64).T
     expected = torch.from_numpy(sums) * scales.double().t() * of_rows.double()
     assert torch.allclose(QuantizedMatrix(weight).product(x).double(), expected, rtol=1e-5, atol=1e-6)
@@ -107,9 +115,9 @@ def test_a_product_in_int8_is_as_near_as_its_steps_are_fine() -> None:
 
 
 @INT8
-@pytest.mark.parametrize("rows", [1, 7, FEW, FEW + 1, 3 * FEW])
+@pytest.mark.parametrize("rows", [1, 7, FEW_ROWS, FEW_ROWS + 1, 3 * FEW_ROWS])
 def test_rows_beside_it_never_change_a_row_of_a_product_in_int8(rows: int) -> None:
-    product, x = QuantizedMatrix(matrix(70, 33, torch.float32)).product, matrix(3 * FEW, 33, torch.float32, 1)
+    product, x = QuantizedMatrix(matrix(70, 33, torch.float32)).product, matrix(3 * FEW_ROWS, 33, torch.float32, 1)
     assert torch.equal(product(x[:rows]), product(x)[:rows])
     x[1] = torch.nan
     x[2] = 0

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kotrans.search.beam import search
-from kotrans.search.greedy import score_targets
+from kotrans.search.forced_decoding import forced_decoding
 from kotrans.search.repetition_blocking import RepetitionBlocker
 from tests.search.small_models import VOCABULARY, RecurrentStepper, TableStepper, padded
 from tests.search.test_beam import EOS, repeats_too_often, settings_of
@@ -59,7 +59,9 @@ def test_no_translation_repeats_a_group_too_often_and_its_score_is_that_of_force
     for hypothesis in search(stepper, *batch, config, n_best=beam)[0]:
         assert not repeats_too_often(hypothesis.ids, most)
         if hypothesis.finished:
-            assert score_targets(stepper, *batch, [hypothesis.ids], config)[0].score == pytest.approx(hypothesis.score)
+            assert forced_decoding(stepper, *batch, [hypothesis.ids], config)[0].score == pytest.approx(
+                hypothesis.score
+            )
 
 
 @given(seed=st.integers(0, 10_000), beam=st.integers(1, 6))
@@ -81,6 +83,6 @@ def test_a_hypothesis_that_cannot_go_on_otherwise_may_repeat(beam: int) -> None:
 def test_a_loop_that_is_given_is_scored_as_any_text() -> None:
     table = torch.full((VOCABULARY, VOCABULARY), 0.1)
     table[:, 4] = 0.4
-    (scored,) = score_targets(TableStepper(table), *padded([[6]]), [[4] * 9], settings_of(2))
+    (scored,) = forced_decoding(TableStepper(table), *padded([[6]]), [[4] * 9], settings_of(2))
     assert scored.token_log_probs == pytest.approx([np.log(0.4)] * 9 + [np.log(0.1)])
     assert EOS not in scored.ids
