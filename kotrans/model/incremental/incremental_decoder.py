@@ -33,7 +33,7 @@ class SearchState(NamedTuple):
 
     sources: EncoderCache  # of B sentences
     decoder: DecoderState  # of the D distinct states
-    index: RowIndex  # of the D distinct states
+    rows: RowIndex  # of the D distinct states
     parents: list[int] | None  # (N,) the distinct state of each row; None if each row has its own
 
 
@@ -79,7 +79,7 @@ class IncrementalDecoder:
     @torch.no_grad()
     def step(self, state: SearchState, previous: Tensor) -> tuple[Tensor, SearchState, Tensor | None]:
         """Returns logits (N, V) after the pieces previous (N,), the next state, attention weights (N, S) or None."""
-        hidden, index = state.decoder.layers[0].hidden, state.index  # (D, Q)
+        hidden, index = state.decoder.layers[0].hidden, state.rows  # (D, Q)
         read, weights = state.sources.look(self._model.decoder, index.to_grid(hidden))  # (B, K, L), (B, K, S)
         weights = None if weights is None else index.from_grid(weights)  # (D, S)
         products = self._steps.state_products(hidden, index.from_grid(read))
@@ -97,10 +97,10 @@ class IncrementalDecoder:
         """
         if state.parents is not None:
             rows = torch.tensor(state.parents)[rows]
-        sources, count, device = state.sources, state.index.count, state.decoder.layers[0].hidden.device
+        sources, count, device = state.sources, state.rows.count, state.decoder.layers[0].hidden.device
         numbers: dict[int, int] = {}  # new number of each distinct state
         parents = [numbers.setdefault(row, len(numbers)) for row in rows.tolist()]
-        sentences = [state.index.sentences[row] for row in numbers]
+        sentences = [state.rows.sentences[row] for row in numbers]
         kept = sorted(set(sentences))
         if 4 * len(kept) <= 3 * count:
             sources, count = sources.select(kept), len(kept)
@@ -112,7 +112,7 @@ class IncrementalDecoder:
 
     def join(self, state: SearchState, started: SearchState) -> SearchState:
         """Returns the state of the rows of both, those of `started`, a result of `start`, last."""
-        old, new = state.index, started.index
+        old, new = state.rows, started.rows
         sources, order = state.sources.join(started.sources, self._group_size)
         number = {sentence: i for i, sentence in enumerate(order)}
         sentences = [number[i] for i in (*old.sentences, *(old.count + sentence for sentence in new.sentences))]
@@ -150,7 +150,7 @@ class _QuantizedSoftmax:
 
 def _one_state_per_row(state: SearchState, parents: Tensor) -> SearchState:
     """Returns the state with a copy of its decoder state for each row; parents (N,) as in `SearchState`."""
-    index = state.index
+    index = state.rows
     sentences = [index.sentences[parent] for parent in state.parents or ()]
     return SearchState(
         state.sources, state.decoder.select(parents), RowIndex(sentences, index.count, parents.device), parents=None
