@@ -18,7 +18,7 @@ from kotrans.model.kernels.products import Linear
 
 # Vectors shorter than this are divided by it in a cosine, which bounds the gradient. An encoder state can be 0 (word
 # dropout on the first piece of a one-way encoder).
-SHORTEST = 1e-3
+_SHORTEST = 1e-3
 _BLOCK = 2**18  # elements (1 MiB in float32) that fit into the cache of a core
 
 
@@ -92,7 +92,7 @@ class CosineAttention(Attention):
     Equation: e_ij = β cos(s_{i-1}, h_j)
 
     β is one positive learned parameter, or fixed at 1. If the widths differ, h_j is projected to the width of s_{i-1}.
-    Vectors shorter than SHORTEST are divided by SHORTEST.
+    Vectors shorter than _SHORTEST are divided by _SHORTEST.
     """
 
     def __init__(self, memory_size: int, query_size: int, *, learned_beta: bool) -> None:
@@ -102,10 +102,10 @@ class CosineAttention(Attention):
         self.log_beta = nn.Parameter(torch.tensor(math.log(8.0))) if learned_beta else None
 
     def keys(self, memory: Tensor) -> Tensor:
-        return functional.normalize(self.key(memory), dim=-1, eps=SHORTEST)  # (B, S, Q)
+        return functional.normalize(self.key(memory), dim=-1, eps=_SHORTEST)  # (B, S, Q)
 
     def scores(self, query: Tensor, keys: Tensor) -> Tensor:
-        direction = functional.normalize(query, dim=-1, eps=SHORTEST).to(keys.dtype)  # (B, K, Q)
+        direction = functional.normalize(query, dim=-1, eps=_SHORTEST).to(keys.dtype)  # (B, K, Q)
         cosine = torch.bmm(direction, keys.transpose(1, 2))  # (B, K, S)
         return cosine if self.log_beta is None else self.log_beta.exp() * cosine
 

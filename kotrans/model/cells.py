@@ -39,7 +39,7 @@ class CellState(NamedTuple):
 class Cell(nn.Module):
     """Base class: computes W x_t and U h_{t-1} for all gates at once; subclasses compute the next state from them.
 
-    `project` computes W x_t, or the share of some columns of W, which callers may do for all steps at once.
+    Callers compute W x_t, which does not depend on the last state, with `project`, for many steps at once.
     With layer normalisation (Ba et al. 2016, arXiv 1607.06450, eq. 20) W x_t and U h_{t-1} are normalised separately
     before they are added.
     """
@@ -60,15 +60,14 @@ class Cell(nn.Module):
         """Returns the state with h_0 = hidden (B, H)."""
         return CellState(hidden, None)
 
-    def project(self, inputs: Tensor, first_column: int = 0) -> Tensor:
-        """Returns the share (…, G*H) of inputs (…, n) in W x, using n columns of W from `first_column` on."""
-        columns = self.weight_input[:, first_column : first_column + inputs.size(-1)]
-        return functional.linear(inputs, columns)
+    def project(self, inputs: Tensor) -> Tensor:
+        """Returns W x (…, G*H) of inputs (…, n), using the first n columns of W."""
+        return functional.linear(inputs, self.weight_input[:, : inputs.size(-1)])
 
     def project_all(self, inputs: Tensor) -> Tensor:
-        """Returns W x + b (…, G*H) of inputs (…, n) for all steps at once, using the first n columns of W.
+        """Returns W x + b (…, G*H) of inputs (…, n) for all steps at once, as `recur` and `attend` read it.
 
-        With layer normalisation it returns W x alone: b is added after the normalisation.
+        Uses the first n columns of W. With layer normalisation it returns W x: b is added after the normalisation.
         """
         bias = self.bias if isinstance(self.input_norm, nn.Identity) else None
         return linear(inputs, self.weight_input[:, : inputs.size(-1)], bias)

@@ -14,7 +14,7 @@ from kotrans.model.cells import CELLS, CellState
 from kotrans.model.dropout import Dropout
 from kotrans.model.kernels.bptt_functions import has_backward_pass, recur
 
-KERNELS: dict[str, type[nn.LSTM | nn.GRU | nn.RNN]] = {"lstm": nn.LSTM, "gru": nn.GRU, "rnn": nn.RNN}
+_KERNELS: dict[str, type[nn.LSTM | nn.GRU | nn.RNN]] = {"lstm": nn.LSTM, "gru": nn.GRU, "rnn": nn.RNN}
 
 
 class Recurrence(nn.Module):
@@ -30,7 +30,7 @@ class LibraryRecurrence(Recurrence):
 
     def __init__(self, cell: str, input_size: int, hidden_size: int) -> None:
         super().__init__()
-        self.kernel = KERNELS[cell](input_size, hidden_size, batch_first=True)
+        self.kernel = _KERNELS[cell](input_size, hidden_size, batch_first=True)
 
     def forward(self, inputs: Tensor, state: CellState | None = None) -> tuple[Tensor, CellState]:
         if inputs.is_cpu and torch.is_autocast_enabled("cpu") and not _runs_in_bf16():

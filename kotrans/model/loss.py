@@ -43,8 +43,10 @@ def sequence_loss(
 ) -> Loss:  # fmt: skip
     """Returns the loss of the logits that `softmax` computes from output (B, T, O), for labels (B, T).
 
-    The label has probability 1 - smoothing, and smoothing is spread evenly over the vocabulary (Szegedy et al. 2016,
-    section 7). At most `chunk` logits are in memory at a time, as long as a row is not longer: gradients are computed
+    Equation, with ε the label smoothing (Szegedy et al. 2016, section 7), summed over real pieces:
+        loss = -Σ_i ((1 - ε) log p(y_i | y_<i, x) + ε / V Σ_v log p(v | y_<i, x))
+
+    At most `chunk` logits are in memory at a time, as long as a row is not longer: gradients are computed
     in the forward pass, chunk by chunk. Only `smoothed` has a gradient.
     """
     smoothed, nll = _SoftmaxLoss.apply(  # type: ignore[no-untyped-call]

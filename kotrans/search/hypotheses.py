@@ -125,7 +125,11 @@ class BackpointerTree:
         return len(self._steps) - self._begins
 
     def scores(self) -> Floats:
-        """Returns the scores (M,) of the last step's nodes as ends (Wu et al. 2016, arXiv 1609.08144, eq. 14)."""
+        """Returns the scores (M,) of the last step's nodes as ends (Wu et al. 2016, arXiv 1609.08144, eq. 14).
+
+        Equation, with α the length penalty and β the coverage penalty of the config, |y| the length with EOS:
+            score = log p(y | x) / ((5 + |y|) / 6)^α + β Σ_j log min(Σ_i α_ij, 1)
+        """
         penalties = length_penalties(self.lengths, self.config.length_penalty)  # (B,)
         scores = self.totals / penalties[self._owners]
         if self._steps[-1].weights is not None and self.config.coverage_penalty:

@@ -203,7 +203,7 @@ def run_model(weights: ModelWeights, source: list[int], inputs: list[int]) -> tu
         hidden = np.tanh(weights.deep_output(np.concatenate([top, y, context])))
         scores = weights.softmax(hidden)
         if weights.lexical is not None and weights.lexical_softmax is not None:
-            looked = np.tanh(sum(a * weights.source_embedding[x] for a, x in zip(alpha, source, strict=True)))
-            scores = scores + weights.lexical_softmax @ (np.tanh(weights.lexical @ looked) + looked)
+            mean = np.tanh(sum(a * weights.source_embedding[x] for a, x in zip(alpha, source, strict=True)))
+            scores = scores + weights.lexical_softmax @ (np.tanh(weights.lexical @ mean) + mean)
         logits.append(scores)
     return np.array(logits), np.array(alphas) if alphas else None

@@ -93,15 +93,6 @@ def test_with_layer_norm_a_cell_does_not_depend_on_the_scale_of_its_inputs(kind:
     torch.testing.assert_close(once, thrice, rtol=1e-6, atol=1e-6)
 
 
-@pytest.mark.parametrize("kind", CELLS)
-def test_projections_of_slices_of_the_input_add_up_to_that_of_the_input(kind: str) -> None:
-    cell = OWN_CELLS[kind](INPUT + 2, HIDDEN).double()
-    randomize(cell)
-    left, right = leaf(2, INPUT), leaf(2, 2)
-    apart = cell.project(left) + cell.project(right, INPUT)
-    torch.testing.assert_close(apart, cell.project(torch.cat([left, right], dim=1)), rtol=1e-12, atol=1e-12)
-
-
 def test_the_library_kernel_is_used_unless_an_option_needs_the_loop() -> None:
     assert isinstance(recurrence("lstm", INPUT, HIDDEN, layer_norm=False, dropout=0.0), LibraryRecurrence)
     assert isinstance(recurrence("lstm", INPUT, HIDDEN, layer_norm=True, dropout=0.0), LoopedRecurrence)

@@ -1,4 +1,4 @@
-"""Products in shapes that the kernels are quick at are the products they stand for."""
+"""Matrix products in shapes and layouts for fast kernels have the results of plain products."""
 
 import numpy as np
 import pytest
