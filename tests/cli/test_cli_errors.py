@@ -274,7 +274,7 @@ def test_memory_that_runs_out_is_told_in_one_line_with_what_to_set(
         return torch.empty(2**60)  # what torch itself says of it
 
     monkeypatch.setattr("kotrans.translation.translator.search", too_large)
-    monkeypatch.setattr("kotrans.translation.translator.score_targets", too_large)
+    monkeypatch.setattr("kotrans.translation.translator.forced_decoding", too_large)
     commands: dict[str, Arguments] = {
         "arguments": ["translate", "나무"], "pipe": ["translate"], "eval": ["eval"], "score": ["score", "나무", "tree"],
     }  # fmt: skip
