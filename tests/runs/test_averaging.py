@@ -55,11 +55,11 @@ def test_an_average_cannot_be_trained_on(source: Run, text: Path) -> None:
 
 def test_fewer_than_two_are_refused_and_leave_no_run(source: Run, runs: Path, text: Path) -> None:
     target = new_run("mean", "tiny")
-    with pytest.raises(UsageError, match="--last 1: an average needs two checkpoints"):
+    with pytest.raises(UsageError, match="--last 1: averaging needs at least two checkpoints"):
         average(source, target, last=1)
     single = Run(runs / "single")
     train_tiny(tiny_config(text, training={"max_updates": 1}), single)
-    with pytest.raises(UsageError, match="keeps 1 checkpoints; averaging needs two"):
+    with pytest.raises(UsageError, match="has 1 checkpoints; averaging needs at least two"):
         average(single, target)
     assert not target.folder.exists()
 

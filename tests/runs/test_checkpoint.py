@@ -17,6 +17,7 @@ from safetensors.torch import save_file
 
 from kotrans.config.loading import dump_config
 from kotrans.config.schema import Config
+from kotrans.data.batching import Position
 from kotrans.data.stages import SilentReporter, tokenize
 from kotrans.data.tokenizer import Tokenizer
 from kotrans.errors import CheckpointError, DamagedError
@@ -25,7 +26,7 @@ from kotrans.runs.checkpoint import (
     TrainingState,
     load_checkpoint,
     load_tensors,
-    opened_weights,
+    open_weights,
     restore_training,
     save_checkpoint,
     save_weights,
@@ -34,11 +35,11 @@ from kotrans.runs.checkpoint import (
 from kotrans.runs.progress import Progress
 from kotrans.storage.files import sha256, write_json
 from kotrans.storage.manifest import write_manifest
-from kotrans.training.update import build_optimizer, start_average
+from kotrans.training.update import build_optimizer, start_ema
 from tests.tiny_training import files_of_at_most, tiny_config, write_numbers
 
 CPU = torch.device("cpu")
-PROGRESS = Progress(update=7, epoch=1, batch=3, target_tokens=99, minutes=1.5, best_update=5, best_bleu=2.5)
+PROGRESS = Progress(update=7, position=Position(1, 0, 3), target_tokens=99, minutes=1.5, best_update=5, best_bleu=2.5)
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +57,7 @@ def tokenizer(config: Config, tmp_path_factory: pytest.TempPathFactory) -> Itera
 def trained_state(config: Config, tokenizer: Tokenizer) -> TrainingState:
     """A model after one step, and an average that is not its weights."""
     model = build_model(config, tokenizer.source.size, tokenizer.target.size)
-    average = start_average(model, config.training)
+    average = start_ema(model, config.training)
     optimizer = build_optimizer(model, config.training)
     sum((parameter**2).sum() for parameter in model.parameters()).backward()  # type: ignore[union-attr]
     optimizer.step()
@@ -181,8 +182,8 @@ def test_another_version_s_checkpoint_is_refused_as_such(copy: Path) -> None:
 @pytest.mark.parametrize(
     ("section", "told"),
     [
-        ({"decoder": {"hidden_size": 9}}, "is \\(.*\\) but the config makes it \\("),
-        ({"attention": {"score": "general"}}, "its weights are another model's than its config describes \\("),
+        ({"decoder": {"hidden_size": 9}}, "has shape \\(.*\\), but \\(.*\\) by the config"),
+        ({"attention": {"score": "general"}}, "the weights do not belong to the model that the config describes \\("),
     ],
     ids=["shape", "names"],
 )
@@ -203,16 +204,14 @@ def test_weights_that_do_not_fit_the_config_are_refused_and_none_is_copied(
 def test_what_was_saved_comes_back_bit_for_bit(saved: Path, config: Config, tokenizer: Tokenizer) -> None:
     original = trained_state(config, tokenizer)
     model = build_model(config.model_copy(update={"seed": 5}), tokenizer.source.size, tokenizer.target.size)
-    empty = TrainingState(
-        model, start_average(model, config.training), build_optimizer(model, config.training), Progress()
-    )
+    empty = TrainingState(model, start_ema(model, config.training), build_optimizer(model, config.training), Progress())
     restored = restore_training(saved, empty)
     assert restored.progress == PROGRESS
-    assert original.average is not None
-    assert restored.average is not None
+    assert original.ema is not None
+    assert restored.ema is not None
     for (name, one), two in zip(original.model.named_parameters(), restored.model.parameters(), strict=True):
         assert torch.equal(one, two), name
-        assert torch.equal(original.average[name], restored.average[name]), name
+        assert torch.equal(original.ema[name], restored.ema[name]), name
         one_state, two_state = original.optimizer.state[one], restored.optimizer.state[two]
         assert one_state.keys() == two_state.keys()
         assert all(torch.equal(one_state[key], two_state[key]) for key in one_state), name
@@ -220,11 +219,11 @@ def test_what_was_saved_comes_back_bit_for_bit(saved: Path, config: Config, toke
 
 def test_averaged_weights_are_what_is_used(saved: Path, config: Config, tokenizer: Tokenizer) -> None:
     state, loaded = trained_state(config, tokenizer), load_checkpoint(saved, CPU)
-    assert state.average is not None
+    assert state.ema is not None
     assert not loaded.model.training
     assert (loaded.config, loaded.progress, loaded.tokenizer.fingerprint) == (config, PROGRESS, tokenizer.fingerprint)
     for name, parameter in loaded.model.named_parameters():
-        assert torch.equal(parameter, state.average[name])
+        assert torch.equal(parameter, state.ema[name])
     assert not all(map(torch.equal, loaded.model.parameters(), state.model.parameters()))
 
 
@@ -247,7 +246,7 @@ def test_weights_alone_can_be_used_but_not_resumed(saved: Path, tokenizer: Token
     save_weights(tmp_path / "alone", weights, checkpoint)
     loaded = load_checkpoint(tmp_path / "alone", CPU)
     assert all(torch.equal(parameter, weights[name]) for name, parameter in loaded.model.named_parameters())
-    with pytest.raises(CheckpointError, match="holds weights only; training can be resumed from a training checkpoint"):
+    with pytest.raises(CheckpointError, match="holds weights only; resume from a training checkpoint"):
         restore_training(tmp_path / "alone", trained_state(checkpoint.config, tokenizer))
 
 
@@ -265,7 +264,7 @@ def test_a_write_that_fails_half_way_leaves_nothing(
     folder = tmp_path / "update-00000001"
     with files_of_at_most((saved / name).stat().st_size - 1), pytest.raises(CheckpointError) as error:
         save_checkpoint(folder, trained_state(config, tokenizer), config, tokenizer)
-    assert str(error.value) == (f"{folder}: cannot be written (File too large); nothing of it was kept")
+    assert str(error.value) == (f"{folder}: cannot be written (File too large); nothing was written")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -276,7 +275,7 @@ def test_a_full_disk_is_known_by_the_words_of_safetensors(
         raise SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)")
 
     monkeypatch.setattr("kotrans.runs.checkpoint.save_file", fail)
-    with pytest.raises(CheckpointError, match="update-00000001: the disk is full; nothing of it was kept"):
+    with pytest.raises(CheckpointError, match="update-00000001: the disk is full; nothing was written"):
         save_checkpoint(tmp_path / "update-00000001", trained_state(config, tokenizer), config, tokenizer)
 
 
@@ -311,8 +310,8 @@ def test_weights_know_their_tokenizer(copy: Path, tokenizer: Tokenizer, tmp_path
     with pytest.raises(CheckpointError) as error:
         load_checkpoint(copy, CPU)
     assert str(error.value) == (
-        f"{copy}: its weights were trained with another tokenizer ({tokenizer.fingerprint}) than lies beside them "
-        f"({other.fingerprint}); put theirs back, or copy the whole checkpoint again"
+        f"{copy}: its weights were trained with tokenizer {tokenizer.fingerprint}, but it contains tokenizer "
+        f"{other.fingerprint}; restore the original one, or copy the whole checkpoint again"
     )
 
 
@@ -351,7 +350,7 @@ def test_memory_that_is_not_enough_for_the_weights_is_said(saved: Path, monkeypa
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB.")
 
     monkeypatch.setattr(torch.nn.Module, "to", fail)
-    with pytest.raises(CheckpointError, match=r"^out of memory \(the weights of .* on cpu\); take --set hardware"):
+    with pytest.raises(CheckpointError, match=r"^out of memory \(the weights of .* on cpu\); use --set hardware"):
         load_checkpoint(saved, CPU)
 
 
@@ -369,9 +368,9 @@ def test_a_checkpoint_is_verified_in_little_memory(tmp_path: Path) -> None:
 
 def test_weights_are_read_one_tensor_at_a_time(saved: Path, copy: Path) -> None:
     used = load_checkpoint(saved, CPU).model
-    with opened_weights(saved) as read:
+    with open_weights(saved) as read:
         for name, parameter in used.named_parameters():
             assert torch.equal(read(name), parameter)
     (copy / "average.safetensors").write_bytes(b"")
-    with pytest.raises(DamagedError), opened_weights(copy):
+    with pytest.raises(DamagedError), open_weights(copy):
         pass

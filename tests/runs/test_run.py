@@ -49,7 +49,7 @@ def test_a_run_without_a_name_is_called_after_its_config_and_numbered() -> None:
 def test_a_name_that_a_living_process_holds_is_taken_and_free_again_after_it() -> None:
     first = new_run(None, "tiny")
     assert new_run(None, "tiny").name == "tiny-2"
-    with pytest.raises(UsageError, match="tiny: another process is about to make it; take another --run name"):
+    with pytest.raises(UsageError, match="tiny: another process is creating this run; choose another --run name"):
         new_run("tiny", "other")
     first.release()
     assert new_run(None, "tiny").name == "tiny"
@@ -101,7 +101,9 @@ def test_other_names_are_taken_as_they_are(name: str, runs: Path) -> None:
 
 def test_a_name_that_is_taken_is_refused_with_what_to_do() -> None:
     make(Run(new_run("mine", "tiny").folder))
-    with pytest.raises(UsageError, match="mine: exists already; continue it with --resume, or take another --run name"):
+    with pytest.raises(
+        UsageError, match="mine: already exists; continue it with --resume, or choose another --run name"
+    ):
         new_run("mine", "tiny")
 
 
@@ -113,7 +115,7 @@ def test_a_folder_that_came_up_meanwhile_is_never_written_into(runs: Path) -> No
     run = new_run("mine", "tiny")
     (runs / "mine").mkdir()
     (runs / "mine" / "somebody's").touch()
-    with pytest.raises(UsageError, match="exists already"):
+    with pytest.raises(UsageError, match="already exists"):
         make(run)
     assert [path.name for path in (runs / "mine").iterdir()] == ["somebody's"]
     assert not list(runs.glob(".mine-*"))
@@ -160,18 +162,20 @@ def test_a_config_picks_among_its_own_runs() -> None:
 def test_a_missing_run_is_said_with_those_that_there_are(runs: Path) -> None:
     with pytest.raises(CheckpointError, match="no finished run yet; train one with `kotrans train`"):
         find_run(None)
-    with pytest.raises(CheckpointError, match="there is no such run; runs here: none yet"):
+    with pytest.raises(CheckpointError, match="there is no such run; existing runs: none"):
         find_run("nope")
     make(Run(new_run("cut", "tiny").folder), "interrupted")
-    with pytest.raises(CheckpointError, match="cut is unfinished: name it with --run, or finish it with --resume"):
+    with pytest.raises(CheckpointError, match="cut is unfinished: select it with --run, or finish it with --resume"):
         find_run(None)
-    with pytest.raises(CheckpointError, match="there is no such run; runs here: cut"):
+    with pytest.raises(CheckpointError, match="there is no such run; existing runs: cut"):
         find_run("nope")
 
 
 def test_a_run_without_checkpoints_says_how_to_get_one() -> None:
     run = make(new_run("mine", "tiny"))
-    with pytest.raises(CheckpointError, match="no checkpoint yet; go on with `kotrans train --run mine --resume`"):
+    with pytest.raises(
+        CheckpointError, match="no checkpoint yet; resume training with `kotrans train --run mine --resume`"
+    ):
         run.checkpoint()
 
 
@@ -180,7 +184,7 @@ def test_a_checkpoint_that_is_not_kept_is_said_with_those_that_are() -> None:
     (run.checkpoints / "update-00000002").mkdir(parents=True)
     run.add_checkpoint("update-00000002", run.record(), best=False, keep=1)
     assert run.checkpoint("best") == run.checkpoint("last") == run.checkpoint("update-00000002")
-    with pytest.raises(CheckpointError, match="has no checkpoint update-00000009; it keeps update-00000002"):
+    with pytest.raises(CheckpointError, match="has no checkpoint update-00000009; available: update-00000002"):
         run.checkpoint("update-00000009")
 
 

@@ -34,7 +34,9 @@ def test_the_best_is_measured_again_with_the_new_settings(
     trainer.resume()
     with caplog.at_level(logging.WARNING):
         trainer.train()
-    assert "settings of validation have changed; the best checkpoint so far, of update 2, has BLEU" in caplog.text
+    assert (
+        "settings of validation have changed; with them, the best checkpoint so far (update 2) has BLEU" in caplog.text
+    )
     assert run.record().best == best
     assert run.record().best_bleu == max(again, 15)
 

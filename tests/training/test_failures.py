@@ -49,10 +49,10 @@ def failing_trainer(text: Path, run: Run, sabotage: Callable[[Trainer], None]) -
 
 
 def state_of(trainer: Trainer) -> list[bytes]:
-    model, average, optimizer, _ = trainer.state
-    assert average is not None
+    model, ema, optimizer, _ = trainer.state
+    assert ema is not None
     moments = [value for values in optimizer.state.values() for value in values.values()]
-    return [tensor.detach().numpy().tobytes() for tensor in (*model.parameters(), *average.values(), *moments)]
+    return [tensor.detach().numpy().tobytes() for tensor in (*model.parameters(), *ema.values(), *moments)]
 
 
 def raises(error: BaseException) -> Callable[..., object]:
@@ -145,7 +145,7 @@ def test_a_checkpoint_that_cannot_be_written_leaves_the_earlier_ones(
     last_line = capfd.readouterr().err.splitlines()[-1]
     folder = run.checkpoints / "update-00000004"
     assert last_line == (
-        f"error: {folder}: cannot be written (File too large); nothing of it was kept; "
+        f"error: {folder}: cannot be written (File too large); nothing was written; "
         f"the last good checkpoint is {run.checkpoint('last')}"
     )
     assert sorted(path.name for path in run.checkpoints.iterdir()) == ["update-00000002", "update-00000003"]
@@ -167,7 +167,7 @@ def test_a_disk_that_is_full_under_metrics_is_said_in_one_line(runs: Path, text:
     with pytest.raises(CheckpointError) as error:
         train_tiny(tiny_config(text), run, fill)
     assert str(error.value) == (
-        f"{run.metrics}: the disk is full; make room and go on with --resume; "
+        f"{run.metrics}: the disk is full; free some space and continue with --resume; "
         f"saved as {run.checkpoints / 'update-00000003'}"
     )
     verify(run.checkpoint("last"))
@@ -183,7 +183,7 @@ def test_a_disk_that_is_full_under_run_json_is_said_in_one_line(
             full = OSError(errno.ENOSPC, "No space left on device")
             monkeypatch.setattr(runs_module, "write_json", raises(full))
 
-    with pytest.raises(CheckpointError, match=r"run.json: the disk is full; the checkpoints that it names are whole"):
+    with pytest.raises(CheckpointError, match=r"run.json: the disk is full; the checkpoints it names are intact"):
         train_tiny(tiny_config(text), run, fill)
     monkeypatch.undo()
     monkeypatch.setenv("KOTRANS_RUNS", str(runs))

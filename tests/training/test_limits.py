@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from kotrans.data.batching import Position
 from kotrans.runs.run import Run
 from kotrans.training.events import Event, Saved, Updated
 from kotrans.training.limits import Outcome
@@ -96,7 +97,7 @@ def test_epochs_end_training(runs: Path, text: Path) -> None:
     outcome = train_tiny(
         tiny_config(text, training={"max_updates": 1000, "max_epochs": 2}, validation={"every": 9}), run
     )
-    assert (outcome.reason, outcome.progress.epoch, outcome.progress.batch) == ("max_epochs", 2, 0)
+    assert (outcome.reason, outcome.progress.position) == ("max_epochs", Position(2))
     assert {line["epoch"] for line in metrics(run) if line["kind"] == "update"} == {1, 2}
     assert metrics(run)[-1]["kind"] == "validation"  # the last update is measured, too
 

@@ -17,7 +17,7 @@ from kotrans.model.seq2seq import Seq2Seq
 from kotrans.runs.run import Run
 from kotrans.storage.files import write_lines
 from kotrans.training.events import DevFigures, Event, Saved, Updated, Validated
-from kotrans.training.resume import last_whole_checkpoint
+from kotrans.training.resume import last_intact_checkpoint
 from kotrans.training.train import resumed_config
 from tests.tiny_training import (
     assert_same_training,
@@ -84,7 +84,7 @@ def test_a_run_over_several_blocks_is_resumed_within_one(
     stood = []
     for stop in (2, 6, 7):
         progress = train_tiny(config, run, stop_at(stop), resume=stop > 2).progress
-        stood.append((progress.block, progress.batch))
+        stood.append((progress.position.block, progress.position.batch))
     train_tiny(config, run, resume=True)
     train_tiny(config, straight)
     assert_same_training(run, straight)
@@ -206,8 +206,8 @@ def test_another_number_of_threads_is_said(runs: Path, text: Path, caplog: pytes
     train_tiny(tiny_config(text, batches={"tokens": 2000}, hardware={"threads": 1}), run, resume=True)
     (said,) = [record.getMessage() for record in caplog.records]
     assert said == (
-        f"{run.folder}: goes on with 1 threads after 2; dropout draws anew and sums are rounded in another order "
-        "(--set hardware.threads=2 keeps them)"
+        f"{run.folder}: resumed with 1 threads instead of 2; dropout masks and rounding will differ "
+        "(--set hardware.threads=2 avoids this)"
     )
 
 
@@ -326,7 +326,7 @@ def test_a_changed_corpus_is_refused_and_leaves_the_run_as_it_is(runs: Path, tex
     changed = tmp_path / "changed"
     for path in text.iterdir():
         write_lines(changed / path.name, [*path.read_text("utf-8").splitlines(), "삼" if path.suffix == ".ko" else "3"])
-    with pytest.raises(CheckpointError, match=r"was trained on dataset .* put the text back as it was"):
+    with pytest.raises(CheckpointError, match=r"was trained on dataset .* restore the original text"):
         train_tiny(tiny_config(changed), run, resume=True)
     assert (run.folder / "config.yaml").read_bytes() == config_before
     assert run.record() == record_before
@@ -376,7 +376,7 @@ def test_a_damaged_last_checkpoint_is_left_for_the_one_before(
     (said,) = [record.getMessage() for record in caplog.records]
     assert said == (
         f"{last}: this checkpoint is damaged (optimizer.safetensors is missing or not what was written); "
-        "use another checkpoint of the run; going on from update-00000009"
+        "use another checkpoint of the run; resuming from update-00000009"
     )
     assert_same_training(run, straight)
     there = sorted(path.name for path in run.checkpoints.iterdir())
@@ -389,7 +389,7 @@ def test_a_best_checkpoint_that_was_given_up_is_best_no_more(runs: Path, text: P
     train_tiny(tiny_config(text, training={"max_updates": 4}), run)
     run.write(replace(run.record(), best="update-00000004"))
     damage(run.checkpoints / "update-00000004")
-    assert last_whole_checkpoint(run) == "update-00000002"
+    assert last_intact_checkpoint(run) == "update-00000002"
     record = run.record()
     assert (record.last, record.best, record.kept) == ("update-00000002",) * 2 + (["update-00000002"],)
 

@@ -11,7 +11,7 @@ import pytest
 from kotrans.errors import CheckpointError, DamagedError
 from kotrans.runs.checkpoint import verify
 from kotrans.runs.run import Run
-from kotrans.training.resume import last_whole_checkpoint
+from kotrans.training.resume import last_intact_checkpoint
 from tests.tiny_training import assert_same_training, stop_at, tiny_config, train_tiny
 
 
@@ -66,7 +66,7 @@ def test_another_version_s_checkpoint_is_no_damage(run: Run) -> None:
     manifest.write_text(manifest.read_text("utf-8").replace('"format": 1', '"format": 2'), encoding="utf-8")
     before = content(run.folder)
     with pytest.raises(CheckpointError, match="made by another version of kotrans"):
-        last_whole_checkpoint(run)
+        last_intact_checkpoint(run)
     assert content(run.folder) == before
 
 
@@ -76,13 +76,13 @@ def test_damaged_checkpoints_are_kept_under_another_name_and_listed(run: Run, te
     path.write_bytes(path.read_bytes()[:-1])
     before = content(last)
     for number, expected in ((1, "update-00000005.damaged"), (2, "update-00000005.damaged-2")):
-        assert last_whole_checkpoint(run) == "update-00000004"
+        assert last_intact_checkpoint(run) == "update-00000004"
         assert content(run.checkpoints / expected) == before
         record = run.record()
         assert (record.last, record.kept) == ("update-00000004", ["update-00000002", "update-00000004"])
         assert expected in record.damaged
         assert len(record.damaged) == number
-        with pytest.raises(CheckpointError, match=f"has no checkpoint update-00000009; it keeps .*{expected}"):
+        with pytest.raises(CheckpointError, match=f"has no checkpoint update-00000009; available: .*{expected}"):
             run.checkpoint("update-00000009")
         train_tiny(tiny_config(text), run, stop_at(5), resume=True)
         if number == 1:
@@ -95,7 +95,7 @@ def test_damaged_checkpoints_are_kept_under_another_name_and_listed(run: Run, te
 
 def test_a_checkpoint_that_is_gone_is_passed_over(run: Run) -> None:
     shutil.rmtree(run.checkpoint("last"))
-    assert last_whole_checkpoint(run) == "update-00000004"
+    assert last_intact_checkpoint(run) == "update-00000004"
     assert run.record().damaged == []
 
 
@@ -138,7 +138,7 @@ def test_a_checkpoint_folder_that_nobody_may_enter_is_said_and_changes_nothing(o
     last, record = others_run.checkpoint("last"), others_run.record()
     last.chmod(0)
     with as_nobody(), pytest.raises(CheckpointError, match=r"update-00000005/manifest.json: cannot be read now \(Perm"):
-        last_whole_checkpoint(others_run)
+        last_intact_checkpoint(others_run)
     assert others_run.record() == record
     last.chmod(0o700)
     verify(last)
@@ -152,5 +152,5 @@ def test_a_leftover_that_cannot_be_removed_is_in_nobody_s_way(others_run: Run) -
         os.chown(left, 65534, 65534)
     left.chmod(0)
     with as_nobody():
-        assert last_whole_checkpoint(others_run) == "update-00000005"
+        assert last_intact_checkpoint(others_run) == "update-00000005"
         assert not left.exists()

@@ -13,7 +13,7 @@ from kotrans.data.tokenizer import BOS, EOS, PAD
 from kotrans.model.build import build_model
 from kotrans.model.seq2seq import Seq2Seq
 from kotrans.parallel.shards import ShardPool
-from kotrans.training.update import UpdateResult, mixed_inputs, run_update, start_average, update_average, weights_of
+from kotrans.training.update import UpdateResult, mixed_inputs, run_update, start_ema, temporary_weights, update_ema
 from tests.tiny_training import tiny_config
 
 SOURCES = [[5, 6, 7, EOS], [8, EOS], [9, 10, 11, 12, 13, EOS], [6, EOS], [5, 5, EOS]]
@@ -33,7 +33,7 @@ def small(text: Path, **training: float) -> tuple[Config, Seq2Seq]:
 def update(model: Seq2Seq, config: Config, *batches: Batch) -> UpdateResult:
     optimizer = torch.optim.SGD(model.parameters())
     return run_update(
-        model, optimizer, batches, config.training, learning_rate=0.1, precision="fp32", shares=ShardPool(1), seed=(1,)
+        model, optimizer, batches, config.training, learning_rate=0.1, precision="fp32", pool=ShardPool(1), seed=(1,)
     )
 
 
@@ -94,14 +94,14 @@ def test_scheduled_sampling_replaces_words_by_the_model_s_own_but_never_bos_or_p
 
 def test_the_moving_average_is_its_formula(text: Path) -> None:
     config, model = small(text, ema=0.9)
-    average = start_average(model, config.training)
+    average = start_ema(model, config.training)
     assert average is not None
     by_hand = {name: parameter.detach().clone() for name, parameter in model.named_parameters()}
     for number in range(1, 101):
         with torch.no_grad():
             for parameter in model.parameters():
                 parameter.add_(torch.randn_like(parameter))
-        update_average(average, model, config.training.ema, number)
+        update_ema(average, model, config.training.ema, number)
         decay = min(0.9, (1 + number) / (10 + number))
         for name, parameter in model.named_parameters():
             by_hand[name] = decay * by_hand[name] + (1 - decay) * parameter.detach()
@@ -115,7 +115,7 @@ def test_averaged_weights_are_lent_and_the_trained_ones_come_back_bit_for_bit(te
     average = {name: torch.full_like(parameter, math.pi) for name, parameter in model.named_parameters()}
 
     def fail() -> None:
-        with weights_of(average, model):
+        with temporary_weights(average, model):
             assert all(bool((parameter == math.pi).all()) for parameter in model.parameters())
             raise ZeroDivisionError
 
@@ -133,7 +133,7 @@ def test_shares_of_a_batch_give_the_gradient_of_the_whole(text: Path, count: int
     optimizer = torch.optim.SGD(apart.parameters())
     shared = run_update(
         apart, optimizer, [batch(slice(None))], config.training, learning_rate=0.1, precision="fp32",
-        shares=ShardPool(count), seed=(1,),
+        pool=ShardPool(count), seed=(1,),
     )  # fmt: skip
     torch.testing.assert_close(gradients(apart), gradients(together), rtol=1e-12, atol=1e-14)
     assert shared[:-1] == pytest.approx(whole[:-1], rel=1e-12)
@@ -145,7 +145,7 @@ def dropped(text: Path, *, seed: int, count: int = 2) -> Tensor:
     model = build_model(config, 20, 20)
     run_update(
         model, torch.optim.SGD(model.parameters()), [batch(slice(None))] * 2, config.training, learning_rate=0.1,
-        precision="fp32", shares=ShardPool(count), seed=(seed,),
+        precision="fp32", pool=ShardPool(count), seed=(seed,),
     )  # fmt: skip
     return gradients(model)
 
@@ -166,7 +166,7 @@ def test_no_two_shares_or_batches_drop_the_same(text: Path) -> None:
     same = Batch.of([SOURCES[0]] * 2, [TARGETS[0]] * 2)
     run_update(
         model, torch.optim.SGD(model.parameters()), [same, same], config.training, learning_rate=0.1,
-        precision="fp32", shares=ShardPool(2), seed=(1,),
+        precision="fp32", pool=ShardPool(2), seed=(1,),
     )  # fmt: skip
     assert len(masks) == 4
     assert len({tuple(mask.flatten().tolist()) for mask in masks}) == 4

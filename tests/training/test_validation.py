@@ -87,7 +87,7 @@ def test_a_dev_split_with_nothing_to_measure_is_refused_before_training(runs: Pa
     text = write_numbers(tmp_path / "text")
     write_lines(text / "dev.ko", ["", "이"])
     write_lines(text / "dev.en", ["2", ""])
-    with pytest.raises(DataError, match="the dev split has no pair with two sides"):
+    with pytest.raises(DataError, match="the dev split has no pair with both sides"):
         train_tiny(tiny_config(text), Run(runs / "run"))
     assert not (runs / "run").exists()
 
@@ -111,7 +111,7 @@ def test_validation_sees_the_averaged_weights_and_training_goes_on_with_its_own(
     def validate(model: Seq2Seq) -> DevFigures:
         assert not model.training
         assert not torch.is_grad_enabled()
-        average = trainer.state.average
+        average = trainer.state.ema
         assert average is not None
         for name, parameter in model.named_parameters():
             assert torch.equal(parameter, average[name])
