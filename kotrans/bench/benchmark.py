@@ -18,7 +18,7 @@ from kotrans.data.corpora import Library
 from kotrans.data.dataset import Dataset, dataset_key
 from kotrans.data.prefetch import Item, Prefetched
 from kotrans.data.prepare_corpus import CorpusManifest, corpus_key
-from kotrans.data.stages import PreparedData, Reporter, SilentReporter, input_hashes, prepare, prepared_folder
+from kotrans.data.stages import PreparedData, Reporter, SilentReporter, input_hashes, prepare
 from kotrans.data.tokenizer import Tokenizer, tokenizer_key
 from kotrans.errors import DataError
 from kotrans.model.build import build_model
@@ -26,6 +26,7 @@ from kotrans.model.kernels.products import multiplies_int8
 from kotrans.model.seq2seq import Seq2Seq
 from kotrans.parallel.device import pick_device, pick_precision, pick_training_precision, set_threads
 from kotrans.runs.run import now
+from kotrans.storage.paths import prepared_folder
 from kotrans.storage.resources import VERSION
 from kotrans.training.train import training_batches
 
@@ -135,14 +136,14 @@ def _dev_sentences(prepared: PreparedData) -> list[Sentence]:
 
 
 def find_prepared(config: Config) -> PreparedData | None:
-    """Returns the config's prepared data if every stage is up to date, else None; fetches and creates nothing."""
+    """What training would read, if every stage of it is up to date. Fetches and makes nothing."""
     library = Library()
     absent = {listing.entry.name for listing in library.listings() if not listing.present}
     if any(not corpus.splits and corpus.name in absent for corpus in config.corpora):
         return None
     try:
         corpus = prepared_folder() / f"corpus-{corpus_key(config, library, input_hashes())}"
-    except DataError:  # the user's own files are missing
+    except DataError:  # files of one's own that are not there
         return None
     if not corpus.exists():
         return None

@@ -36,16 +36,17 @@ class Progress:
             values: dict[str, Any] = dict(json.loads(data))
         except RecursionError:
             raise ValueError("nested too deeply") from None
-        values.pop("best_value", None)  # of older checkpoints
         if values.get("cooldown") is not None:
             values["cooldown"] = CooldownPlan(**values["cooldown"])
         position = {name: values.pop(name) for name in asdict(Position()) if name in values}
+        for name in ("best_value", "block"):  # of older checkpoints
+            values.pop(name, None)
         return cls(position=Position(**position), **values)
 
     @property
     def epochs_started(self) -> int:
         """Number of the epoch that the last batch belongs to, counted from 1."""
-        return self.position.epoch + (self.position.block > 0 or self.position.batch > 0)
+        return self.position.epoch + (self.position != Position(self.position.epoch))
 
     def as_dict(self) -> dict[str, Any]:
         """Returns the content of progress.json, in which the fields of the position are at the top level."""

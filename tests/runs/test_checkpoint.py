@@ -39,7 +39,9 @@ from kotrans.training.update import build_optimizer, start_ema
 from tests.tiny_training import files_of_at_most, tiny_config, write_numbers
 
 CPU = torch.device("cpu")
-PROGRESS = Progress(update=7, position=Position(1, 0, 3), target_tokens=99, minutes=1.5, best_update=5, best_bleu=2.5)
+PROGRESS = Progress(
+    update=7, position=Position(epoch=1, batch=3), target_tokens=99, minutes=1.5, best_update=5, best_bleu=2.5
+)
 
 
 @pytest.fixture(scope="module")
@@ -374,3 +376,9 @@ def test_weights_are_read_one_tensor_at_a_time(saved: Path, copy: Path) -> None:
     (copy / "average.safetensors").write_bytes(b"")
     with pytest.raises(DamagedError), open_weights(copy):
         pass
+
+
+def test_progress_files_of_older_versions_are_read() -> None:
+    older = b'{"update": 7, "epoch": 1, "block": 0, "batch": 3, "best_value": 2.5, "best_bleu": 2.5}'
+    assert Progress.parse(older) == Progress(update=7, position=Position(epoch=1, batch=3), best_bleu=2.5)
+    assert Progress.parse(json.dumps(PROGRESS.as_dict()).encode()) == PROGRESS
