@@ -41,7 +41,7 @@ STUCK = """
 import sys, time
 from pathlib import Path
 from kotrans.config.loading import load_config
-from kotrans.data.stages import Silent, prepare
+from kotrans.data.stages import SilentReporter, prepare
 
 class Stuck(SilentReporter):
     def progress(self, what, done, total):
