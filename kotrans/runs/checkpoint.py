@@ -237,8 +237,8 @@ def _check_vocabulary(weights: bytes, tokenizer: Tokenizer, path: Path, name: st
         raise damaged(path, name) from None
     if trained_with != tokenizer.fingerprint:
         raise CheckpointError(
-            f"{path}: its weights were trained with tokenizer {trained_with}, but it contains tokenizer "
-            f"{tokenizer.fingerprint}; restore the original one, or copy the whole checkpoint again"
+            f"{path}: its weights were trained with another tokenizer ({trained_with}) than the one it contains "
+            f"({tokenizer.fingerprint}); restore the original one, or copy the whole checkpoint again"
         )
 
 

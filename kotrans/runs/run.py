@@ -281,7 +281,7 @@ def name_taken(run: Run) -> UsageError:
     """Returns the error for a run name that is in use."""
     if not run.folder.exists():
         return UsageError(f"{run.folder}: another process is creating this run; choose another --run name")
-    return UsageError(f"{run.folder}: already exists; continue it with --resume, or choose another --run name")
+    return UsageError(f"{run.folder}: exists already; continue it with --resume, or choose another --run name")
 
 
 def _write_record(folder: Path, record: RunRecord) -> None:

@@ -106,7 +106,7 @@ def warning_of_better_run(run: Run) -> str | None:
         return None
     bleu, best = max(better, key=lambda each: each[0])
     return (
-        f"{run.name}, the default run (the most recently finished), has a dev BLEU of {own.best_bleu:.2f}; "
+        f"{run.name} is the run that finished last, with a dev BLEU of {own.best_bleu:.2f}; "
         f"{best.name} has {bleu:.2f} on the same corpora: use it with --run {best.name}"
     )
 

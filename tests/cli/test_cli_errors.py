@@ -174,7 +174,7 @@ MISTAKES = [
     ),
     Mistake(
         "name taken",
-        lambda f: ["train", "-c", write_config(f), "--run", "tiny"], ("already exists", "--resume"), 2,
+        lambda f: ["train", "-c", write_config(f), "--run", "tiny"], ("exists already", "--resume"), 2,
     ),
     Mistake("name of no folder", lambda f: ["train", "-c", write_config(f), "--run", "../x"], ("--run ../x",), 2),
 ]  # fmt: skip

@@ -80,7 +80,7 @@ def test_a_run_is_found_in_either_form_of_its_name_and_never_made_twice(run: Tin
         write_pairs(tmp_path)
         taken = kotrans("train", "-c", write_config(tmp_path), "--run", "실험")
         assert taken.code == 2
-        assert "already exists; continue it with --resume" in taken.err
+        assert "exists already; continue it with --resume" in taken.err
     finally:
         shutil.rmtree(run.runs / nfd("실험"))
 

@@ -314,8 +314,8 @@ def test_weights_with_another_tokenizer_are_refused(copy: Path, tokenizer: Token
     with pytest.raises(CheckpointError) as error:
         load_checkpoint(copy, CPU)
     assert str(error.value) == (
-        f"{copy}: its weights were trained with tokenizer {tokenizer.fingerprint}, but it contains tokenizer "
-        f"{other.fingerprint}; restore the original one, or copy the whole checkpoint again"
+        f"{copy}: its weights were trained with another tokenizer ({tokenizer.fingerprint}) than the one it contains "
+        f"({other.fingerprint}); restore the original one, or copy the whole checkpoint again"
     )
 
 

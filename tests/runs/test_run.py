@@ -102,7 +102,7 @@ def test_valid_names_are_used_unchanged(name: str, runs: Path) -> None:
 def test_a_name_in_use_is_refused_with_a_remedy() -> None:
     make(Run(new_run("mine", "tiny").folder))
     with pytest.raises(
-        UsageError, match="mine: already exists; continue it with --resume, or choose another --run name"
+        UsageError, match="mine: exists already; continue it with --resume, or choose another --run name"
     ):
         new_run("mine", "tiny")
 
@@ -115,7 +115,7 @@ def test_a_folder_created_meanwhile_is_not_written_to(runs: Path) -> None:
     run = new_run("mine", "tiny")
     (runs / "mine").mkdir()
     (runs / "mine" / "somebody's").touch()
-    with pytest.raises(UsageError, match="already exists"):
+    with pytest.raises(UsageError, match="exists already"):
         make(run)
     assert [path.name for path in (runs / "mine").iterdir()] == ["somebody's"]
     assert not list(runs.glob(".mine-*"))
