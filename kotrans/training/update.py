@@ -57,7 +57,7 @@ def run_update(
     summed) and `optimizer`.
     Raises TrainingError if the loss or the gradient is not finite or memory runs out; the weights are unchanged then.
     """
-    shapes = ", ".join(_shape(batch) for batch in batches)
+    shapes = ", ".join(_describe(batch) for batch in batches)
     tokens = sum(batch.target_tokens for batch in batches)
     parameters, losses = list(model.parameters()), []
     with memory_errors(shapes, "lower batches.tokens"):
@@ -74,14 +74,14 @@ def run_update(
         mark("gradients")
         norm = clip_grad_norm_(parameters, config.clip_norm)
         # One transfer for all of them: each waits for the GPU.
-        smoothed, nll, *counted, norm = torch.cat([sums, norm.unsqueeze(0)]).tolist()
+        smoothed, nll, *vote_sums, norm = torch.cat([sums, norm.unsqueeze(0)]).tolist()
         if not math.isfinite(smoothed) or not math.isfinite(norm):
             raise DivergedError(f"the loss ({smoothed:g}) or the gradient norm ({norm:g}) is not finite ({shapes})")
         for group in optimizer.param_groups:
             group["lr"] = learning_rate
         optimizer.step()
         mark("optimizer")
-    return UpdateResult(smoothed / tokens, nll / tokens, tokens, norm, counted)
+    return UpdateResult(smoothed / tokens, nll / tokens, tokens, norm, vote_sums)
 
 
 def _shards(batches: Sequence[Batch], count: int, world: World, seed: tuple[int, ...]) -> Iterator[Shard]:
@@ -103,7 +103,7 @@ def _backward(
     device = parameters[0].device
     batch = shard.batch.to(device)
     loss = TrainingLoss(model, pad_id=PAD, smoothing=config.label_smoothing)
-    # Autocast's cache is shared by threads; without it each weight is still cast only once per pass.
+    # No autocast cache: threads would share it, and each weight is cast only once per pass anyway.
     with (
         torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16", cache_enabled=False),
         drawing_from(_generator(shard.seed, device)),
@@ -162,7 +162,7 @@ def mixed_inputs(model: Seq2Seq, batch: Batch, probability: float) -> Tensor:
     return torch.where(replaced & (batch.inputs != PAD), predicted, batch.inputs)
 
 
-def _shape(batch: Batch) -> str:
+def _describe(batch: Batch) -> str:
     (rows, source), target = batch.source.shape, batch.labels.size(1)
     return f"a batch of {rows} pairs, {source} source by {target} target pieces"
 
