@@ -5,8 +5,7 @@ import math
 import os
 from dataclasses import asdict
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 from kotrans.errors import ConfigError
 from kotrans.storage.files import disk_errors, write_lines
@@ -85,12 +84,8 @@ class TensorBoard:
             for name, value in _scalars(event).items():
                 self._writer.add_scalar(name, value, event.update)
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def close(self) -> None:
+        """Writes what is buffered. Raises CheckpointError if the disk is full."""
         if self._writer is not None:
             with disk_errors(self.folder, _REMEDY):
                 self._writer.close()

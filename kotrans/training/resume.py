@@ -3,7 +3,6 @@
 import logging
 from dataclasses import replace
 
-import torch
 from torch import Tensor, nn
 
 from kotrans.config.schema import Config
@@ -13,6 +12,7 @@ from kotrans.runs.checkpoint import read_weights, verify
 from kotrans.runs.progress import Progress
 from kotrans.runs.run import Run
 from kotrans.runs.schedule import limits_key
+from kotrans.training.update import set_weights
 
 logger = logging.getLogger(__name__)
 
@@ -75,9 +75,7 @@ def weights_of_best(run: Run) -> dict[str, Tensor]:
 
 def copy_leader_weights(model: nn.Module, world: World) -> None:
     """Copies rank 0's initial weights to every rank; other processors may have drawn or rounded them differently."""
-    if world.size == 1:
-        return
-    weights = world.tensors_from_leader(lambda: {name: own.detach().cpu() for name, own in model.named_parameters()})
-    with torch.no_grad():
-        for name, parameter in model.named_parameters():
-            parameter.copy_(weights[name])
+    if world.size > 1:
+        own = dict(model.named_parameters())
+        weights = world.tensors_from_leader(lambda: {name: each.detach().cpu() for name, each in own.items()})
+        set_weights(weights, model)

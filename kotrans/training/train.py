@@ -1,7 +1,7 @@
 """Training a run from its config: preparing the data, creating or resuming the run folder, and the training loop."""
 
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 
 import torch
@@ -84,21 +84,13 @@ def train(
 
 def _writers(config: Config, run: Run, resources: ExitStack) -> list[MetricsFile | TensorBoard]:
     """Claims the run and returns the listeners that write to its folder."""
-    resources.enter_context(_claimed(run))
-    writers: list[MetricsFile | TensorBoard] = [MetricsFile(run.metrics)]
-    if config.training.tensorboard:
-        writers.append(resources.enter_context(TensorBoard(run.tensorboard)))
-    return writers
-
-
-@contextmanager
-def _claimed(run: Run) -> Iterator[None]:
     if not run.claim():
         raise CheckpointError(f"{run.folder}: another process is training this run; wait for it, or stop it first")
-    try:
-        yield
-    finally:
-        run.release()
+    resources.callback(run.release)
+    writers: list[MetricsFile | TensorBoard] = [MetricsFile(run.metrics)]
+    if config.training.tensorboard:
+        writers.append(resources.enter_context(closing(TensorBoard(run.tensorboard))))
+    return writers
 
 
 def _trainer(config: Config, run: Run, prepared: PreparedData, listener: Listener, world: World) -> Trainer:

@@ -202,14 +202,15 @@ def temporary_weights(weights: dict[str, Tensor] | None, model: nn.Module) -> It
         yield
         return
     trained = {name: parameter.detach().clone() for name, parameter in model.named_parameters()}
-    _copy(weights, model)
+    set_weights(weights, model)
     try:
         yield
     finally:
-        _copy(trained, model)
+        set_weights(trained, model)
 
 
 @torch.no_grad()
-def _copy(weights: dict[str, Tensor], model: nn.Module) -> None:
+def set_weights(weights: dict[str, Tensor], model: nn.Module) -> None:
+    """Copies weights into the model's parameters by name."""
     for name, parameter in model.named_parameters():
         parameter.copy_(weights[name])
