@@ -1,4 +1,4 @@
-"""What tests of several folders share."""
+"""Fixtures and settings shared by all tests."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,8 +10,8 @@ from hypothesis import settings
 from tests.tiny_run import TinyRun, train_tiny_run
 from tests.tiny_training import share_prepared, write_numbers
 
-# A test gives the same result every time; `pytest --hypothesis-profile explore` looks further, with other examples
-# each time. A busy machine breaks no law, so no example has a deadline.
+# Tests are deterministic; `pytest --hypothesis-profile explore` tries new examples each time. There is no deadline per
+# example, so that tests pass on a busy machine.
 settings.register_profile("repeat", derandomize=True, deadline=None)
 settings.register_profile("explore", max_examples=1000, deadline=None)
 settings.load_profile("repeat")
@@ -19,7 +19,7 @@ settings.load_profile("repeat")
 
 @pytest.fixture(autouse=True, scope="module")
 def one_thread() -> Iterator[None]:
-    """The models here are tiny: threads would only cost time, and one thread makes sums repeat bit for bit."""
+    """Uses one thread, which is faster for tiny models and makes sums bitwise reproducible."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
@@ -28,7 +28,7 @@ def one_thread() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def tiny_run(tmp_path_factory: pytest.TempPathFactory) -> TinyRun:
-    """A run called `tiny`, trained once for the session; nobody may change it."""
+    """A run named `tiny`, trained once per session; tests must not change it."""
     return train_tiny_run(tmp_path_factory.mktemp("tiny-run"))
 
 

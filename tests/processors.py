@@ -1,4 +1,4 @@
-"""What not every processor can do."""
+"""Markers for tests that need features of the processor."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""A little trained run, made by the real commands, and a way to call commands as the console script does."""
+"""A tiny run trained with the real commands, and a function that calls commands like the console script."""
 
 import io
 import itertools
@@ -47,7 +47,7 @@ hardware: {{threads: 1, device: cpu}}
 
 
 class Result(NamedTuple):
-    """What a command left behind."""
+    """Exit code and output of a command."""
 
     code: int
     out: str
@@ -55,12 +55,12 @@ class Result(NamedTuple):
 
     @property
     def lines(self) -> list[str]:
-        """Standard output, split on "\\n" only."""
+        """Lines of standard output, split at "\\n" only."""
         return self.out.removesuffix("\n").split("\n") if self.out else []
 
 
 def kotrans(*arguments: str | Path, stdin: bytes = b"") -> Result:
-    """Runs a command in this process, by the function that the console script calls."""
+    """Runs a command in this process, through the entry point of the console script."""
     out, err = (io.TextIOWrapper(io.BytesIO(), encoding="ascii") for _ in range(2))
     typed = io.TextIOWrapper(io.BytesIO(stdin))
     with (
@@ -80,7 +80,7 @@ def kotrans(*arguments: str | Path, stdin: bytes = b"") -> Result:
 
 
 def write_pairs(folder: Path) -> None:
-    """Some hundred pairs in which every word has one translation."""
+    """Writes 560 pairs in which every word has one translation."""
     pairs = [
         (f"{who} {which} {what}를 {does}.", f"{_WHO[who]} {_DOES[does]} the {_WHICH[which]} {_WHAT[what]}.")
         for who, which, what, does in itertools.product(_WHO, _WHICH, _WHAT, _DOES)
@@ -92,14 +92,14 @@ def write_pairs(folder: Path) -> None:
 
 
 def write_config(folder: Path, name: str = "tiny", more: str = "") -> Path:
-    """A config of a very small model on the pairs in the folder."""
+    """Writes a config of a very small model on the pairs in the folder."""
     path = folder / f"{name}.yaml"
     path.write_text(CONFIG.format(folder=folder) + more, encoding="utf-8")
     return path
 
 
 class TinyRun(NamedTuple):
-    """A folder with pairs and a config, and one with runs of it."""
+    """A folder with pairs and a config, the folder of its runs, and the result of training."""
 
     folder: Path
     runs: Path

@@ -1,4 +1,4 @@
-"""A corpus, a config and runs so small that a whole training takes a fraction of a second."""
+"""A corpus, a config and runs so small that training takes a fraction of a second."""
 
 import json
 import os
@@ -35,7 +35,7 @@ _SPLITS = {"train": 150, "dev": 10, "test": 10}
 
 
 def write_numbers(folder: Path, splits: dict[str, int] | None = None, longest: int = 4) -> Path:
-    """Line-aligned files of numbers below 100, written out in Korean and, from last to first, in digits."""
+    """Writes line-aligned files of numbers below 100: as Korean words, and as digits in reverse order."""
     draw = random.Random(1)
     for split, pairs in (splits or _SPLITS).items():
         rows = [[draw.randrange(100) for _ in range(draw.randint(1, longest))] for _ in range(pairs)]
@@ -52,7 +52,7 @@ def _written(number: int) -> str:
 
 
 def tiny_config(text: Path, **sections: Any) -> Config:
-    """A config over these files; keyword arguments are sections (or settings) that change it."""
+    """Returns a config for these files; keyword arguments override sections or settings."""
     splits = {split: {"source": str(text / f"{split}.ko"), "target": str(text / f"{split}.en")} for split in _SPLITS}
     values: dict[str, Any] = {
         "name": "tiny",
@@ -75,7 +75,7 @@ def tiny_config(text: Path, **sections: Any) -> Config:
 
 
 def share_prepared(runs: Path, prepared: Path) -> Path:
-    """A folder for runs, with prepared data that other tests use, too."""
+    """Creates a folder for runs that shares prepared data with other tests."""
     runs.mkdir(parents=True, exist_ok=True)
     prepared.mkdir(parents=True, exist_ok=True)
     os.symlink(prepared, runs / "prepared")
@@ -83,11 +83,11 @@ def share_prepared(runs: Path, prepared: Path) -> Path:
 
 
 def silent(event: Event) -> None:
-    """A listener that listens to nothing."""
+    """A listener that ignores events."""
 
 
 def stop_at(update: int) -> Listener:
-    """A listener that asks for a stop at this update, as Ctrl-C does."""
+    """Returns a listener that sends SIGINT at this update."""
 
     def listen(event: Event) -> None:
         if isinstance(event, Updated) and event.update == update:
@@ -97,12 +97,12 @@ def stop_at(update: int) -> Listener:
 
 
 def train_tiny(config: Config, run: Run, listener: Listener = silent, *, resume: bool = False) -> Outcome:
-    """Trains without a word."""
+    """Trains without output."""
     return train(config, run, SilentReporter(), listener, resume=resume)
 
 
 def final_state(run: Run) -> dict[str, Any]:
-    """Everything in the last checkpoint that training decides: tensors as bytes, and the progress without times."""
+    """Returns the reproducible content of the last checkpoint: tensors as bytes, and the progress without times."""
     folder = run.checkpoint("last")
     state: dict[str, Any] = {
         f"{path.name}/{name}": tensor.numpy().tobytes()
@@ -114,13 +114,13 @@ def final_state(run: Run) -> dict[str, Any]:
 
 
 def metrics(run: Run) -> list[dict[str, Any]]:
-    """The lines of metrics.jsonl without times."""
+    """Returns the lines of metrics.jsonl without times."""
     lines = [json.loads(line) for line in run.metrics.read_text("utf-8").splitlines()]
     return [{name: value for name, value in line.items() if name != "seconds"} for line in lines]
 
 
 def assert_same_training(run: Run, other: Run) -> None:
-    """Bit for bit."""
+    """Asserts that checkpoints and metrics are bitwise equal."""
     one, two = final_state(run), final_state(other)
     assert one.keys() == two.keys()
     assert [name for name in one if one[name] != two[name]] == []
@@ -130,7 +130,7 @@ def assert_same_training(run: Run, other: Run) -> None:
 def build_trainer(
     config: Config, run: Run, validate: Callable[[Seq2Seq], DevFigures], listener: Listener = silent
 ) -> Trainer:
-    """The loop alone, in a new run's folder, with a validation of the test's own."""
+    """Returns a trainer in a new run folder, with the given validation function."""
     prepared = prepare(config, SilentReporter())
     if not run.folder.exists():
         with run.created(RunRecord(config.name), dump_config(config)):
@@ -143,7 +143,7 @@ def build_trainer(
 
 
 def scripted(*, bleus: Sequence[float] = (), perplexities: Sequence[float] = ()) -> Callable[[Seq2Seq], DevFigures]:
-    """A validation that finds these figures, one after the other; what is not given stays the same."""
+    """Returns a validation function with these results in order; missing ones are 1."""
     left = zip_longest(bleus, perplexities)
 
     def validate(model: Seq2Seq) -> DevFigures:
@@ -155,9 +155,9 @@ def scripted(*, bleus: Sequence[float] = (), perplexities: Sequence[float] = ())
 
 @contextmanager
 def files_of_at_most(size: int) -> Iterator[None]:
-    """The system refuses to write more into any file, as a full disk does, in the middle of a write."""
+    """Limits the size of files inside the block, so that a write fails midway, as on a full disk."""
     if sys.platform == "win32":
-        pytest.skip("needs a limit of the size of files")
+        pytest.skip("needs a limit on file sizes")
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
     try:

@@ -1,1 +1,1 @@
-"""Measurements of speed: clocks, profiles, paired runs and their tables. Only `cli` imports it."""
+"""Measurements of training and translation speed, with or without a corpus, and their table. Only `cli` imports it."""

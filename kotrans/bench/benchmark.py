@@ -1,9 +1,9 @@
-"""Measuring a config on this machine, with its prepared dataset or without a corpus at all."""
+"""Benchmarks a config on this machine, with its prepared dataset or with synthetic pairs."""
 
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import dataclass
 from itertools import product
+from typing import NamedTuple
 
 import torch
 
@@ -32,14 +32,13 @@ from kotrans.training.train import training_batches
 
 _BEAMS = (1, 5)
 _SENTENCES = 1024
-# What each part gets of the time. A comparison makes training and itself share what is training's otherwise.
+# Shares of the time. Training's share is divided among training, the comparison and the profile.
 _TRAINING, _PEAK = 0.5, 0.1
 _SEARCH = 1 - _TRAINING - _PEAK
 
 
-@dataclass(frozen=True)
-class BenchmarkInput:
-    """What is trained on and translated."""
+class _Input(NamedTuple):
+    """Training batches, and sentences to translate."""
 
     data: Data
     stream: Iterator[Item]
@@ -50,53 +49,53 @@ def bench(
     config: Config, reporter: Reporter, *, seconds: float, synthetic: bool = False, against_plain: bool = False,
     profile: bool = False,
 ) -> Benchmark:  # fmt: skip
-    """Measures for about so many seconds; large models take longer, as each part is done three times at least.
+    """Measures for about the given time; large models take longer, because each measurement is repeated three times.
 
-    Raises ConfigError if the device is not there, TrainingError if memory runs out.
+    Raises ConfigError if the device is not available, TrainingError if memory runs out.
     """
     device, threads = pick_device(config.hardware), set_threads(config.hardware)
     precision = pick_training_precision(config.hardware, device)
     machine = describe_machine(device)
-    material = _material(config, synthetic=synthetic)
-    model = build_model(config, material.data.source_vocabulary, material.data.target_vocabulary).to(device)
+    pairs = _input(config, synthetic=synthetic)
+    model = build_model(config, pairs.data.source_vocabulary, pairs.data.target_vocabulary).to(device)
     training_time = seconds * _TRAINING / (1 + against_plain + profile)
     comparison: SpeedComparison | None = None
     profiled: Profile | None = None
-    with closing(Prefetched(material.stream, device)) as stream:
+    with closing(Prefetched(pairs.stream, device)) as stream:
         training = TrainingBench(model, stream, config, device=device, precision=precision, threads=threads)
-        measured = training.measure(training_time, _told(reporter, "training", training_time))
+        measured = training.measure(training_time, _progress(reporter, "training", training_time))
         memory = peak_memory(device)
         if against_plain:
-            comparison = training.against_plain(training_time, _told(reporter, "plain path", training_time))
+            comparison = training.against_plain(training_time, _progress(reporter, "plain path", training_time))
         if profile:
-            profiled = _profile(training, stream, threads, training_time, reporter)
+            profiled = _profile(training, threads, training_time, reporter)
     peak_time = seconds * _PEAK
-    peak = matrix_peak(device, precision, peak_time, _told(reporter, "matrix product", peak_time))
+    peak = matrix_peak(device, precision, peak_time, _progress(reporter, "matrix product", peak_time))
     return Benchmark(
         kotrans=VERSION, date=now(), config=config.name, machine=machine, device=str(device), precision=precision,
-        parameters=sum(parameter.numel() for parameter in model.parameters()), data=material.data,
+        parameters=sum(parameter.numel() for parameter in model.parameters()), data=pairs.data,
         training=measured.figures(peak), memory=memory, peak=peak,
-        search=_searches(model, material, config, device, seconds * _SEARCH, reporter), against_plain=comparison,
-        profile=profiled,
+        search=_searches(model, pairs.sentences, config, device, seconds * _SEARCH, reporter),
+        against_plain=comparison, profile=profiled,
     )  # fmt: skip
 
 
-def _profile(whole: TrainingBench, stream: Iterator[Item], threads: int, seconds: float, reporter: Reporter) -> Profile:
-    """Of one thread, on the share that it has of each batch."""
-    shares = ((position, next(batch.deal(whole.shares))) for position, batch in stream)
+def _profile(bench: TrainingBench, threads: int, seconds: float, reporter: Reporter) -> Profile:
+    """Profiles one thread on its shard of each batch."""
+    shards = ((position, next(batch.deal(bench.shards))) for position, batch in bench.stream)
     torch.set_num_threads(1)
     try:
-        bench = TrainingBench(
-            whole.model, shares, whole.config, device=whole.device, precision=whole.precision, threads=1
+        single = TrainingBench(
+            bench.model, shards, bench.config, device=bench.device, precision=bench.precision, threads=1
         )
-        peak = matrix_peak(whole.device, whole.precision, seconds / 4, lambda _: None)
-        return measure_profile(bench, peak, seconds * 3 / 4, _told(reporter, "profile", seconds))
+        peak = matrix_peak(bench.device, bench.precision, seconds / 4, lambda _: None)
+        return measure_profile(single, peak, seconds * 3 / 4, _progress(reporter, "profile", seconds * 3 / 4))
     finally:
         torch.set_num_threads(threads)
 
 
 def _searches(
-    model: Seq2Seq, material: BenchmarkInput, config: Config, device: torch.device, seconds: float, reporter: Reporter
+    model: Seq2Seq, sentences: list[Sentence], config: Config, device: torch.device, seconds: float, reporter: Reporter
 ) -> tuple[SearchFigures, ...]:
     precisions = dict.fromkeys(["fp32", pick_precision(HardwareConfig(), device)])
     if device.type == "cpu" and multiplies_int8():
@@ -105,32 +104,32 @@ def _searches(
     each = seconds / len(kinds)
     return tuple(
         measure_search(
-            model, material.sentences, config.search, device, beam=beam, batch=batch, precision=precision, seconds=each,
-            tell=_told(reporter, f"beam {beam}, {batch} at a time, {precision}", each),
+            model, sentences, config.search, device, beam=beam, batch=batch, precision=precision, seconds=each,
+            report=_progress(reporter, f"beam {beam}, {batch} at a time, {precision}", each),
         )
         for beam, batch, precision in kinds
     )  # fmt: skip
 
 
-def _told(reporter: Reporter, what: str, seconds: float) -> Callable[[float], None]:
+def _progress(reporter: Reporter, what: str, seconds: float) -> Callable[[float], None]:
     return lambda spent: reporter.progress(what, int(10 * spent), int(10 * seconds))
 
 
-def _material(config: Config, *, synthetic: bool) -> BenchmarkInput:
+def _input(config: Config, *, synthetic: bool) -> _Input:
     prepared = None if synthetic else find_prepared(config)
     if prepared is None:
         pairs = SyntheticPairs(config)
-        return BenchmarkInput(pairs.describe(), pairs.stream(), pairs.sentences(_SENTENCES))
+        return _Input(pairs.describe(), pairs.stream(), pairs.sentences(_SENTENCES))
     manifest = prepared.manifest
     data = Data(
         "prepared", prepared.dataset.name, manifest.splits["train"].pairs, manifest.source_vocabulary,
         manifest.target_vocabulary,
     )  # fmt: skip
-    return BenchmarkInput(data, training_batches(config, prepared).start_at(Position()), _dev_sentences(prepared))
+    return _Input(data, training_batches(config, prepared).start_at(Position()), _dev_sentences(prepared))
 
 
 def _dev_sentences(prepared: PreparedData) -> list[Sentence]:
-    """Of dev; of train where dev has none."""
+    """Returns sentences of the dev split, or of the train split if dev is empty."""
     has_dev = "dev" in prepared.manifest.splits and prepared.manifest.splits["dev"].pairs
     dataset = Dataset.open(prepared.dataset, "dev" if has_dev else "train")
     return [Sentence(dataset.source(i), len(dataset.target(i))) for i in range(min(len(dataset), _SENTENCES))]

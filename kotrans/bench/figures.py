@@ -1,4 +1,4 @@
-"""What `kotrans bench` finds: the names here are the keys of its JSON."""
+"""The results of `kotrans bench`; field names are the keys of its JSON output."""
 
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
@@ -6,33 +6,22 @@ from typing import Any, Literal
 
 @dataclass(frozen=True)
 class Machine:
-    """Where it was measured."""
+    """The machine that was measured."""
 
     cpu: str
-    gpu: str | None
-    """The card, if it was measured on one."""
-    cores: int
-    """CPU cores that the process may use, by affinity and quota."""
-    threads: int
-    """CPU threads that computed."""
-    torch: str
-    """Version."""
-    load: float | None
-    """Load average of the minute before; null where the system has none."""
-
-    @property
-    def busy(self) -> bool:
-        """Whether what else was running left fewer cores than there are threads."""
-        return self.load is not None and self.load > self.cores - self.threads + 0.5
+    gpu: str | None  # None if the CPU was measured
+    cores: int  # CPU cores available to the process, by affinity and quota
+    threads: int  # CPU threads used
+    torch: str  # version
+    load: float | None  # load average of the minute before; None if the system has none
 
 
 @dataclass(frozen=True)
 class Data:
-    """What was trained on and translated."""
+    """The pairs used for training and translation."""
 
     kind: Literal["prepared", "synthetic"]
-    name: str
-    """Of the dataset's folder; for synthetic pairs, how their lengths are drawn."""
+    name: str  # of the dataset's folder, or the distribution of synthetic lengths
     pairs: int
     source_vocabulary: int
     target_vocabulary: int
@@ -40,86 +29,61 @@ class Data:
 
 @dataclass(frozen=True)
 class TrainingFigures:
-    """Updates as training makes them, after a few that were not counted."""
+    """Training updates after warm-up."""
 
     updates: int
     pairs: int
-    target_tokens: int
-    """Target pieces, EOS counted and padding not."""
+    target_tokens: int  # target pieces, EOS included, without padding
     seconds: float
     tokens_per_second: float
-    """Target tokens."""
     phases: dict[str, float]
-    """Seconds of `data` (waiting for a batch), `forward`, `backward` and `optimizer` (clipping, the step).
+    """Seconds of `data` (waiting for batches), `forward`, `backward` and `optimizer` (clipping and step).
 
-    The loss makes its own gradients together with its value, so that the softmax is in `forward` both ways.
+    The loss computes the gradient of the softmax in its forward pass, so that `forward` includes it.
     """
-    shares: dict[str, float]
-    """The same as shares of the time."""
-    flops: int
-    """Of the model, forward and backward, by the formula of `kotrans/model/flops.py`, padding not counted."""
+    shares: dict[str, float]  # of the phases
+    flops: int  # forward and backward, without padding; see kotrans/model/flops.py
     flops_per_second: float
-    share_of_peak: float
-    """Of `peak.flops_per_second`."""
+    share_of_peak: float  # of `peak.flops_per_second`
 
 
 @dataclass(frozen=True)
 class MemoryFigures:
-    """The most memory that the process had at a time, from its start to the end of training."""
+    """Peak memory of the process in bytes, from its start to the end of training."""
 
-    resident: int | None
-    """Bytes; null where the system does not tell."""
-    cuda: int | None
-    """Bytes that tensors had on the card; null without one."""
+    resident: int | None  # None if the system does not report it
+    cuda: int | None  # allocated by tensors; None without a GPU
 
 
 @dataclass(frozen=True)
 class Peak:
-    """The fastest product of two square matrices, at the precision and with the threads of training."""
+    """Speed of the fastest product of two square matrices, in training's precision and with its threads."""
 
     flops_per_second: float
-    size: int
-    """Rows of the matrices that were fastest."""
-
-
-@dataclass(frozen=True)
-class ProfilePart:
-    """Operations of a kind."""
-
-    kind: str
-    seconds: float
-    share: float
 
 
 @dataclass(frozen=True)
 class Profile:
-    """Training in one thread, on that thread's share of each batch: what its time is spent in.
+    """Profile of training in one thread, on that thread's shard of each batch.
 
-    Counted is what the profiler sees: the library's operations, and our own passes around them; no Python elsewhere.
+    Includes PyTorch operations and our autograd functions, but no other Python code.
     """
 
-    parts: tuple[ProfilePart, ...]
-    """Of that time, the longest first."""
+    seconds: dict[str, float]  # per kind of operation, longest first
     share_of_peak: float
-    """Of `peak` that training reached."""
-    bound: float
-    """Share of it that training would reach if all but matrix products and recurrent kernels took no time."""
-    peak: Peak
-    """Of one thread."""
+    bound: float  # share of the peak if everything but matrix products and recurrent kernels took no time
+    peak: Peak  # of one thread
 
 
 @dataclass(frozen=True)
 class SearchFigures:
-    """Translating, tokenizing left out, as `kotrans translate` searches."""
+    """Translation speed, without tokenization."""
 
     beam: int
-    batch: int
-    """Sentences at a time."""
-    precision: str
-    """That it multiplies in."""
+    batch: int  # sentences translated together
+    precision: str  # of matrix products
     sentences: int
-    output_tokens: int
-    """Pieces of the translations, EOS counted."""
+    output_tokens: int  # pieces of the translations, EOS included
     seconds: float
     sentences_per_second: float
     tokens_per_second: float
@@ -127,33 +91,24 @@ class SearchFigures:
 
 @dataclass(frozen=True)
 class SpeedComparison:
-    """The same batches once by the fast path and once by the plain one, one after the other, in changing order."""
+    """The fast and the plain implementation, alternating on the same batches."""
 
-    pairs: int
-    """Batches (or groups of them, with `training.accumulate`)."""
-    ratio: float
-    """Median seconds of the plain path for each median second of the fast one."""
-    lower: float
-    """A quarter of the pairs have a smaller ratio ..."""
-    upper: float
-    """... and a quarter a larger one."""
-    plain_tokens_per_second: float
-    fast_tokens_per_second: float
+    pairs: int  # of measurements
+    ratio: float  # median seconds of the plain path / median seconds of the fast one
+    lower: float  # first quartile of the ratios per pair
+    upper: float  # third quartile
 
 
 @dataclass(frozen=True)
 class Benchmark:
-    """Everything that was found."""
+    """All results."""
 
-    kotrans: str
-    """Version."""
+    kotrans: str  # version
     date: str
-    config: str
-    """Name."""
+    config: str  # name
     machine: Machine
     device: str
-    precision: str
-    """Of training."""
+    precision: str  # of training
     parameters: int
     data: Data
     training: TrainingFigures
@@ -164,5 +119,5 @@ class Benchmark:
     profile: Profile | None
 
     def as_dict(self) -> dict[str, Any]:
-        """For JSON."""
+        """Returns the results for JSON."""
         return asdict(self)

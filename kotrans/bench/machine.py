@@ -1,24 +1,24 @@
-"""What the machine is, what else it was doing, and how much memory this process had.
-
-The machine's own speed limit: how fast it multiplies matrices when nothing else is asked of it.
-"""
+"""The machine: its description, the memory of this process, and the speed of its fastest matrix product."""
 
 import os
 import platform
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import torch
+from torch.utils.benchmark import Timer
 
-from kotrans.bench.clock import rounds, synchronize
+from kotrans.bench.clock import device_time
 from kotrans.bench.figures import Machine, MemoryFigures, Peak
 from kotrans.parallel.cores import available_cores
 
+# Matrix sizes: small ones fit a cache, large ones keep a GPU busy; which is fastest depends on the machine.
+_SIZES = {"cpu": (512, 1024, 1536, 2048, 3072), "cuda": (2048, 4096, 8192, 16384), "mps": (1024, 2048, 4096)}
+
 
 def describe_machine(device: torch.device) -> Machine:
-    """The machine as it is now: to be asked before anything is measured, or the load would be our own."""
+    """Returns the machine and its load; call it before measuring, which raises the load."""
     return Machine(
         cpu=_cpu_name(),
         gpu=torch.cuda.get_device_name(device) if device.type == "cuda" else None,
@@ -30,55 +30,37 @@ def describe_machine(device: torch.device) -> Machine:
 
 
 def _cpu_name() -> str:
-    """As the kernel names it, where there is /proc/cpuinfo."""
     try:
         lines = Path("/proc/cpuinfo").read_text("utf-8", errors="replace").splitlines()
     except OSError:
         lines = []
-    named = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    return next(named, platform.processor() or platform.machine())
+    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(names, platform.processor() or platform.machine())
 
 
 def peak_memory(device: torch.device) -> MemoryFigures:
-    """The most since the process began."""
-    return MemoryFigures(_resident(), torch.cuda.max_memory_allocated(device) if device.type == "cuda" else None)
-
-
-def _resident() -> int | None:
+    """Returns the peak memory since the process started."""
+    cuda = torch.cuda.max_memory_allocated(device) if device.type == "cuda" else None
     if sys.platform == "win32":
-        return None
+        return MemoryFigures(None, cuda)
     import resource
 
-    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return most if sys.platform == "darwin" else most * 1024  # Linux tells kibibytes
+    resident = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return MemoryFigures(resident if sys.platform == "darwin" else resident * 1024, cuda)  # Linux reports KiB
 
 
-# Small ones fit a cache, large ones keep a card busy; which is fastest differs from machine to machine.
-_SIZES = {"cpu": (512, 1024, 1536, 2048, 3072), "cuda": (2048, 4096, 8192, 16384), "mps": (1024, 2048, 4096)}
-
-
-def matrix_peak(device: torch.device, precision: str, seconds: float, tell: Callable[[float], None]) -> Peak:
-    """The best of several sizes, each the best of several products; `tell` hears the seconds spent."""
-    sizes = _SIZES[device.type]
-    found = []
-    for done, size in enumerate(sizes):
-        tell(seconds * done / len(sizes))
-        fastest = _fastest_product(size, device, precision, seconds / len(sizes))
-        found.append(Peak(2 * size**3 / fastest, size))
-    tell(seconds)
-    return max(found, key=lambda peak: peak.flops_per_second)
-
-
-def _fastest_product(size: int, device: torch.device, precision: str, seconds: float) -> float:
-    """Seconds of the fastest of at least three products (size, size) × (size, size), after one that is not counted."""
+def matrix_peak(device: torch.device, precision: str, seconds: float, report: Callable[[float], None]) -> Peak:
+    """Returns the speed of the fastest product over several sizes; `report` receives the seconds spent so far."""
     dtype = torch.bfloat16 if precision == "bf16" else torch.float32
-    left, right = (torch.rand(size, size, device=device).to(dtype) for _ in range(2))
-    product = left @ right
-    times = []
-    for _ in rounds(seconds, 3):
-        synchronize(device)
-        began = time.perf_counter()
-        torch.mm(left, right, out=product)
-        synchronize(device)
-        times.append(time.perf_counter() - began)
-    return min(times)
+    sizes = _SIZES[device.type]
+    rates = []
+    for number, size in enumerate(sizes):
+        report(seconds * number / len(sizes))
+        left, right = (torch.rand(size, size, device=device).to(dtype) for _ in range(2))
+        timer = Timer(
+            "torch.mm(left, right, out=product)", globals={"left": left, "right": right, "product": left @ right},
+            timer=lambda: device_time(device), num_threads=torch.get_num_threads(),
+        )  # fmt: skip
+        rates.append(2 * size**3 / min(timer.blocked_autorange(min_run_time=seconds / len(sizes)).times))
+    report(seconds)
+    return Peak(max(rates))

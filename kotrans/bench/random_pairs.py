@@ -1,4 +1,4 @@
-"""Pairs to measure with where there is no prepared dataset: random pieces, lengths as text has them."""
+"""Synthetic pairs for benchmarks without a prepared dataset: random pieces with realistic lengths."""
 
 from collections.abc import Iterator
 from itertools import count
@@ -14,26 +14,25 @@ from kotrans.data.prefetch import Item
 from kotrans.data.tokenizer import EOS, UNK
 
 _PAIRS = 20_000
-# Of sentences in subwords: log-normal, target pieces with this median and this deviation of the logarithm, the source
-# so many times as long with a deviation of its own.
-_MEDIAN, _SPREAD = 20, 0.55
-_RATIO, _RATIO_SPREAD = 1.0, 0.25
+# Target lengths are log-normal with this median and sigma; source lengths are target lengths times a log-normal ratio.
+_MEDIAN, _SIGMA = 20, 0.55
+_RATIO, _RATIO_SIGMA = 1.0, 0.25
 
 
 class Sentence(NamedTuple):
-    """A source (S,) to translate, ending with EOS, and how many pieces its translation has, EOS counted."""
+    """A source (S,) to translate, ending with EOS, and the length of its translation, EOS included."""
 
     source: Ids
     target_length: int
 
 
 class SyntheticPairs:
-    """Pairs of a stated distribution of lengths; a pure function of the config."""
+    """Random pairs; a pure function of the config."""
 
     def __init__(self, config: Config) -> None:
         random = np.random.default_rng(config.seed)
-        target = random.lognormal(np.log(_MEDIAN), _SPREAD, _PAIRS)
-        source = target * _RATIO * random.lognormal(0.0, _RATIO_SPREAD, _PAIRS)
+        target = random.lognormal(np.log(_MEDIAN), _SIGMA, _PAIRS)
+        source = target * _RATIO * random.lognormal(0.0, _RATIO_SIGMA, _PAIRS)
         longest = config.batches.max_pieces + 1
         longest_source = min(longest, config.attention.max_source_length or longest)
         self.source_lengths: Integers = source.round().clip(2, longest_source).astype(np.int64)
@@ -42,15 +41,15 @@ class SyntheticPairs:
         self._size = config.tokenizer.vocabulary_size
 
     def describe(self) -> Data:
-        """How they were drawn."""
+        """Describes the distribution of lengths."""
         name = (
-            f"random pieces, lengths log-normal: target median {_MEDIAN}, sigma {_SPREAD}; "
-            f"source {_RATIO:g} times as long, sigma {_RATIO_SPREAD}; at most {self._config.batches.max_pieces}"
+            f"random pieces, lengths log-normal: target median {_MEDIAN}, sigma {_SIGMA}; "
+            f"source/target ratio {_RATIO:g}, sigma {_RATIO_SIGMA}; at most {self._config.batches.max_pieces}"
         )
         return Data("synthetic", name, _PAIRS, self._size, self._size)
 
     def stream(self) -> Iterator[Item]:
-        """Batches without end, planned as those of a dataset are."""
+        """Yields an endless stream of batches, planned like those of a dataset."""
         for epoch in count():
             tokens, seed = self._config.batches.tokens, self._config.seed
             plan = plan_block(self.source_lengths, self.target_lengths, tokens, [seed, epoch])
@@ -61,13 +60,13 @@ class SyntheticPairs:
                 yield Position(epoch, batch=number), Batch.of(sources, targets)
 
     def sentences(self, number: int) -> list[Sentence]:
-        """The first so many, to translate."""
+        """Returns the first `number` sentences to translate."""
         random = np.random.default_rng(self._config.seed)
         lengths = zip(self.source_lengths[:number], self.target_lengths[:number], strict=True)
         return [Sentence(self._draw(source, random), int(target)) for source, target in lengths]
 
     def _draw(self, length: int, random: np.random.Generator) -> Ids:
-        """Pieces (length,), the last of them EOS."""
+        """Draws pieces (length,), the last of which is EOS."""
         ids = random.integers(UNK + 1, self._size, length, dtype=np.int32)
         ids[-1] = EOS
         return ids

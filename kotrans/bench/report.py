@@ -1,4 +1,4 @@
-"""What `kotrans bench` prints for people."""
+"""The table that `kotrans bench` prints."""
 
 from collections.abc import Iterator
 
@@ -7,80 +7,74 @@ from kotrans.report.text_table import table
 
 
 def benchmark_table(benchmark: Benchmark) -> str:
-    """Machine, training by phase, memory, the matrix peak, translation."""
-    phases = benchmark.training.phases
-    rows = [[phase, f"{phases[phase]:.2f}", f"{benchmark.training.shares[phase]:.1%}"] for phase in phases]
+    """Returns the machine, training speed by phase, memory, matrix peak and translation speed as text."""
+    training = benchmark.training
+    phases = [[phase, f"{spent:.2f}", f"{training.shares[phase]:.1%}"] for phase, spent in training.phases.items()]
     searches = [
-        [
-            _search(search),
-            search.precision,
-            f"{search.sentences_per_second:,.1f}",
-            f"{search.tokens_per_second:,.0f}",
-        ]
-        for search in benchmark.search
+        [_search(each), each.precision, f"{each.sentences_per_second:,.1f}", f"{each.tokens_per_second:,.0f}"]
+        for each in benchmark.search
     ]
     return "\n".join(
         [
             *_heading(benchmark), "", *_training(benchmark), "",
-            table(["training", "seconds", "share"], rows), "", *_profile(benchmark),
+            table(["training", "seconds", "share"], phases), "", *_profile(benchmark),
             table(["translation", "precision", "sentences/s", "output tokens/s"], searches),
         ]
     )  # fmt: skip
 
 
 def load_warning(benchmark: Benchmark) -> str | None:
-    """One line if something else was running; None if the machine was idle."""
+    """Returns a warning if other programs were running, else None."""
     machine = benchmark.machine
-    if not machine.busy:
+    if machine.load is None or machine.load <= machine.cores - machine.threads + 0.5:
         return None
     return (
-        f"the load average was {machine.load:.1f} before it began, with {machine.threads} threads on {machine.cores} "
-        "cores: something else is running, and the figures are lower for it"
+        f"the load average was {machine.load:.1f} before the benchmark, with {machine.threads} threads on "
+        f"{machine.cores} cores: other programs are running and lower the results"
     )
 
 
 def _heading(benchmark: Benchmark) -> Iterator[str]:
     machine, data = benchmark.machine, benchmark.data
-    card = f"{machine.gpu}; " if machine.gpu else ""
+    gpu = f"{machine.gpu}; " if machine.gpu else ""
     yield f"config   {benchmark.config}, {benchmark.date[:16]} UTC, kotrans {benchmark.kotrans}"
-    yield f"machine  {card}{machine.cpu}, {machine.cores} cores, {machine.threads} threads, torch {machine.torch}"
+    yield f"machine  {gpu}{machine.cpu}, {machine.cores} cores, {machine.threads} threads, torch {machine.torch}"
     yield f"model    {benchmark.parameters:,} weights on {benchmark.device} in {benchmark.precision}"
     yield f"data     {data.pairs:,} {data.kind} pairs: {data.name}"
 
 
 def _training(benchmark: Benchmark) -> Iterator[str]:
     training, peak, against = benchmark.training, benchmark.peak, benchmark.against_plain
-    update = training.target_tokens / training.updates
     yield (
-        f"training {training.tokens_per_second:,.0f} target tokens/s "
-        f"({training.updates:,} updates of {update:,.0f} in {training.seconds:.1f} s)"
+        f"training {training.tokens_per_second:,.0f} target tokens/s ({training.updates:,} updates of "
+        f"{training.target_tokens / training.updates:,.0f} tokens in {training.seconds:.1f} s)"
     )
     yield (
         f"         {training.share_of_peak:.1%} of the matrix peak: {_rate(training.flops_per_second)} of "
-        f"{_rate(peak.flops_per_second)}, {training.flops / training.target_tokens / 1e6:.1f} MFLOP a target token"
+        f"{_rate(peak.flops_per_second)}, {training.flops / training.target_tokens / 1e6:.1f} MFLOP per target token"
     )
     if against:
         yield (
             f"         {against.ratio:.2f} times as fast as the plain path "
-            f"({against.pairs:,} pairs, half of them between {against.lower:.2f} and {against.upper:.2f})"
+            f"({against.pairs:,} pairs of measurements, quartiles {against.lower:.2f} and {against.upper:.2f})"
         )
-    yield f"memory   {_memory(benchmark.memory)} at most"
+    yield f"memory   peak {_memory(benchmark.memory)}"
 
 
 def _profile(benchmark: Benchmark) -> Iterator[str]:
     profile = benchmark.profile
     if profile is None:
         return
-    yield table(
-        ["one thread", "seconds", "share"], [[p.kind, f"{p.seconds:.2f}", f"{p.share:.1%}"] for p in profile.parts]
-    )
+    total = sum(profile.seconds.values())
+    rows = [[kind, f"{spent:.2f}", f"{spent / total:.1%}"] for kind, spent in profile.seconds.items()]
+    yield table(["one thread", "seconds", "share"], rows)
     yield f"{profile.share_of_peak:.1%} of one thread's matrix peak, {_rate(profile.peak.flops_per_second)};"
-    yield f"{profile.bound:.1%} if all but products and recurrent kernels took no time"
+    yield f"{profile.bound:.1%} if everything but matrix products and recurrent kernels took no time"
     yield ""
 
 
 def _memory(memory: MemoryFigures) -> str:
-    parts = {"resident": memory.resident, "on the card": memory.cuda}
+    parts = {"resident": memory.resident, "on the GPU": memory.cuda}
     return ", ".join(f"{size / 1e6:,.0f} MB {where}" for where, size in parts.items() if size is not None) or "unknown"
 
 

@@ -1,7 +1,4 @@
-"""How fast a model trains: the trainer's own updates on a stream of batches, timed.
-
-Where the time of training goes, by the kind of operation, and how fast it could be at most with its products.
-"""
+"""Training speed: timed updates on a stream of batches, a comparison of two implementations, and a profile."""
 
 import statistics
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -11,7 +8,7 @@ import torch
 from torch.profiler import ProfilerActivity, profile
 
 from kotrans.bench.clock import Stopwatch, rounds
-from kotrans.bench.figures import Peak, Profile, ProfilePart, SpeedComparison, TrainingFigures
+from kotrans.bench.figures import Peak, Profile, SpeedComparison, TrainingFigures
 from kotrans.config.schema import Config
 from kotrans.data.batching import Batch
 from kotrans.data.prefetch import Item
@@ -22,100 +19,24 @@ from kotrans.parallel.shards import ShardPool
 from kotrans.runs.schedule import learning_rate
 from kotrans.training.update import build_optimizer, run_update
 
-_WARM_UP = 2  # updates that are not counted: the libraries choose and make their kernels in them
-
-
-class TrainingBench:
-    """A model in training, update after update."""
-
-    def __init__(
-        self,
-        model: Seq2Seq,
-        stream: Iterator[Item],
-        config: Config,
-        *,
-        device: torch.device,
-        precision: str,
-        threads: int,
-    ) -> None:
-        """The model is trained, so that its weights are lost; `stream` is used up as far as it is needed."""
-        self.model = model.train()
-        self.stream = stream
-        self.config = config
-        self.device = device
-        self.precision = precision
-        self.watch = Stopwatch(device)
-        self._optimizer = build_optimizer(model, config.training)
-        self._shares = ShardPool.of_batches(threads if device.type == "cpu" else 1, config.batches.tokens)
-        self._updates = 0
-
-    def measure(self, seconds: float, tell: Callable[[float], None]) -> "MeasuredTraining":
-        """Trains for so many seconds, at least three updates; `tell` hears the seconds spent."""
-        measured, waited, spent = self.measured(), 0.0, 0.0
-        self.watch = Stopwatch(self.device)
-        for _ in rounds(seconds, 3, tell):
-            self.watch.start()
-            group = self._group()
-            waited += self.watch.passed()
-            self.watch.start()
-            self._update(group)
-            spent += self.watch.passed()
-            measured.add(group)
-        measured.phases = phases(waited, spent, self.watch.seconds)
-        return measured
-
-    @property
-    def shares(self) -> int:
-        """In how many shares a batch is dealt to the threads."""
-        return self._shares.count
-
-    def measured(self) -> "MeasuredTraining":
-        """No updates yet, after those that are not counted."""
-        for _ in range(_WARM_UP):
-            self.update()
-        return MeasuredTraining(flop_rates(self.model))
-
-    def update(self) -> list[Batch]:
-        """Makes an update, and gives its batches."""
-        group = self._group()
-        self._update(group)
-        return group
-
-    def against_plain(self, seconds: float, tell: Callable[[float], None]) -> SpeedComparison:
-        """Trains on each batch by both paths, the first one changing, for so many seconds, at least three batches."""
-        times: dict[bool, list[float]] = {False: [], True: []}
-        tokens = 0
-        for plain in (False, True):
-            self._timed(self._group(), plain=plain)
-        for number in rounds(seconds, 3, tell):
-            group = self._group()
-            tokens += sum(batch.target_tokens for batch in group)
-            for plain in (False, True) if number % 2 else (True, False):
-                times[plain].append(self._timed(group, plain=plain))
-        return compare(times[False], times[True], tokens)
-
-    def _group(self) -> list[Batch]:
-        """The batches of the next update."""
-        return [batch for _, batch in islice(self.stream, self.config.training.accumulate)]
-
-    def _timed(self, group: Sequence[Batch], *, plain: bool) -> float:
-        self.model.train_by_plain_steps(plain)
-        self.watch.start()
-        self._update(group)
-        self.model.train_by_plain_steps(False)
-        return self.watch.passed()
-
-    def _update(self, group: Sequence[Batch]) -> None:
-        self._updates += 1
-        run_update(
-            self.model, self._optimizer, group, self.config.training, mark=self.watch.mark, shares=self._shares,
-            learning_rate=learning_rate(self._updates, self.config.training, 1.0), precision=self.precision,
-            seed=(self.config.seed, self._updates),
-        )  # fmt: skip
+PRODUCTS = "matrix products"
+KERNELS = "recurrent kernels"
+OTHER_OPERATIONS = "other operations"
+OWN_FUNCTIONS = "kotrans autograd functions"
+# Prefixes of operation names; the first match counts.
+_KINDS = {
+    PRODUCTS: ("mm", "addmm", "bmm", "baddbmm", "mv", "addmv", "_linear_pointwise", "_reorder_linear_weight"),
+    KERNELS: ("mkldnn_rnn", "_cudnn_rnn", "_thnn_fused", "miopen_rnn"),
+    "copies, casts, filling": (
+        "copy_", "cat", "stack", "fill_", "zero_", "clone", "constant_pad", "gather", "index_select", "_to_copy",
+    ),
+    "optimizer": ("_fused_adam", "_foreach"),
+}  # fmt: skip
+_WARM_UP = 2  # updates that are not measured, in which libraries select and compile kernels
 
 
 class MeasuredTraining:
-    """Sums over updates."""
+    """Totals over updates."""
 
     def __init__(self, rates: FlopRates) -> None:
         self.updates = self.pairs = self.target_tokens = self.flops = 0
@@ -123,7 +44,7 @@ class MeasuredTraining:
         self._rates = rates
 
     def add(self, group: Sequence[Batch]) -> None:
-        """One more update's batches."""
+        """Adds the batches of an update."""
         self.updates += 1
         for batch in group:
             self.pairs += len(batch.source)
@@ -132,103 +53,143 @@ class MeasuredTraining:
             self.flops += self._rates.training(source.numpy(), target.numpy())
 
     def figures(self, peak: Peak) -> TrainingFigures:
-        """What it comes to on a machine with this peak."""
+        """Returns totals and rates."""
         seconds = sum(self.phases.values())
         return TrainingFigures(
-            updates=self.updates,
-            pairs=self.pairs,
-            target_tokens=self.target_tokens,
-            seconds=seconds,
-            tokens_per_second=self.target_tokens / seconds,
-            phases=self.phases,
-            shares={phase: spent / seconds for phase, spent in self.phases.items()},
-            flops=self.flops,
-            flops_per_second=self.flops / seconds,
-            share_of_peak=self.flops / seconds / peak.flops_per_second,
-        )
+            updates=self.updates, pairs=self.pairs, target_tokens=self.target_tokens, seconds=seconds,
+            tokens_per_second=self.target_tokens / seconds, phases=self.phases,
+            shares={phase: spent / seconds for phase, spent in self.phases.items()}, flops=self.flops,
+            flops_per_second=self.flops / seconds, share_of_peak=self.flops / seconds / peak.flops_per_second,
+        )  # fmt: skip
 
 
-def phases(waited: float, spent: float, marked: Mapping[str, float]) -> dict[str, float]:
-    """Seconds of each phase, which add up to `waited` for data and `spent` in updates.
+class TrainingBench:
+    """A model in training, with the updates that `kotrans train` makes."""
 
-    `marked` has forward and backward in the time of all threads together; they go on at once, and what the updates
-    spent but for the optimizer is divided as theirs is.
+    def __init__(
+        self, model: Seq2Seq, stream: Iterator[Item], config: Config,
+        *, device: torch.device, precision: str, threads: int,
+    ) -> None:  # fmt: skip
+        """Training changes the weights and consumes `stream`."""
+        self.model = model.train()
+        self.stream = stream
+        self.config = config
+        self.device = device
+        self.precision = precision
+        self.watch = Stopwatch(device)
+        self._optimizer = build_optimizer(model, config.training)
+        self._pool = ShardPool.of_batches(threads if device.type == "cpu" else 1, config.batches.tokens)
+        self._updates = 0
+
+    @property
+    def shards(self) -> int:
+        """Number of shards that a batch is split into."""
+        return self._pool.count
+
+    def start(self) -> MeasuredTraining:
+        """Makes the warm-up updates and returns empty totals."""
+        for _ in range(_WARM_UP):
+            self.update(self.next_group())
+        return MeasuredTraining(flop_rates(self.model))
+
+    def measure(self, seconds: float, report: Callable[[float], None]) -> MeasuredTraining:
+        """Trains for the given time, at least three updates; `report` receives the seconds spent so far."""
+        measured, waiting, updating = self.start(), 0.0, 0.0
+        self.watch = Stopwatch(self.device)
+        for _ in rounds(seconds, 3, report):
+            self.watch.start()
+            group = self.next_group()
+            waiting += self.watch.elapsed()
+            self.watch.start()
+            self.update(group)
+            updating += self.watch.elapsed()
+            measured.add(group)
+        measured.phases = phases(waiting, updating, self.watch.seconds)
+        return measured
+
+    def against_plain(self, seconds: float, report: Callable[[float], None]) -> SpeedComparison:
+        """Trains on each batch with the fast and the plain path, in alternating order, at least three times."""
+        times: dict[bool, list[float]] = {False: [], True: []}
+        for plain in (False, True):
+            self._timed(self.next_group(), plain=plain)
+        for number in rounds(seconds, 3, report):
+            group = self.next_group()
+            for plain in (False, True) if number % 2 else (True, False):
+                times[plain].append(self._timed(group, plain=plain))
+        return compare(times[False], times[True])
+
+    def next_group(self) -> list[Batch]:
+        """Returns the batches of the next update."""
+        return [batch for _, batch in islice(self.stream, self.config.training.accumulate)]
+
+    def update(self, group: Sequence[Batch]) -> None:
+        """Makes an update on these batches."""
+        self._updates += 1
+        run_update(
+            self.model, self._optimizer, group, self.config.training, mark=self.watch.mark, pool=self._pool,
+            learning_rate=learning_rate(self._updates, self.config.training), precision=self.precision,
+            seed=(self.config.seed, self._updates),
+        )  # fmt: skip
+
+    def _timed(self, group: Sequence[Batch], *, plain: bool) -> float:
+        self.model.train_by_plain_steps(plain)
+        self.watch.start()
+        self.update(group)
+        self.model.train_by_plain_steps(False)
+        return self.watch.elapsed()
+
+
+def phases(waiting: float, updating: float, marked: Mapping[str, float]) -> dict[str, float]:
+    """Returns seconds per phase, which add up to the time spent waiting for data and updating.
+
+    marked: forward and backward seconds summed over threads; they divide the time of an update before the optimizer.
     """
-    passes = spent - marked["optimizer"]
+    passes = updating - marked["optimizer"]
     forward = passes * marked["forward"] / (marked["forward"] + marked["backward"])
-    return {"data": waited, "forward": forward, "backward": passes - forward, "optimizer": marked["optimizer"]}
+    return {"data": waiting, "forward": forward, "backward": passes - forward, "optimizer": marked["optimizer"]}
 
 
-def compare(fast: Sequence[float], plain: Sequence[float], tokens: int) -> SpeedComparison:
-    """From the seconds of both paths on the same batches, of `tokens` target tokens together."""
+def compare(fast: Sequence[float], plain: Sequence[float]) -> SpeedComparison:
+    """Compares the seconds of both paths on the same batches."""
     ratios = [slow / quick for quick, slow in zip(fast, plain, strict=True)]
     lower, _, upper = statistics.quantiles(ratios, n=4, method="inclusive")
-    return SpeedComparison(
-        pairs=len(ratios),
-        ratio=statistics.median(plain) / statistics.median(fast),
-        lower=lower,
-        upper=upper,
-        plain_tokens_per_second=tokens / sum(plain),
-        fast_tokens_per_second=tokens / sum(fast),
-    )
+    return SpeedComparison(len(ratios), statistics.median(plain) / statistics.median(fast), lower, upper)
 
 
-PRODUCTS = "matrix products"
-KERNELS = "recurrent kernels"
-COPIES = "copies, casts, filling"
-OPTIMIZER = "optimizer"
-OTHERS = "element by element"
-OUR_OWN = "between the operations"
+def measure_profile(bench: TrainingBench, peak: Peak, seconds: float, report: Callable[[float], None]) -> Profile:
+    """Trains under torch.profiler for the given time, at least three updates.
 
-# Operations by the beginnings of their names; the first that fits.
-_KINDS = (
-    (PRODUCTS, ("mm", "addmm", "bmm", "baddbmm", "mv", "addmv", "_linear_pointwise", "_reorder_linear_weight")),
-    (KERNELS, ("mkldnn_rnn", "_cudnn_rnn", "_thnn_fused", "miopen_rnn")),
-    (
-        COPIES,
-        ("copy_", "cat", "stack", "fill_", "zero_", "clone", "constant_pad", "gather", "index_select", "_to_copy"),
-    ),
-    (OPTIMIZER, ("_fused_adam", "_foreach")),
-)
-_LIBRARY = ("aten::", "mkldnn::")
-
-
-def measure_profile(bench: TrainingBench, peak: Peak, seconds: float, tell: Callable[[float], None]) -> Profile:
-    """Trains for so many seconds under the library's profiler, at least three updates; `tell` hears the seconds spent.
-
-    The profiler sees the thread that it was started in: give a bench of one thread, and its peak.
+    The profiler records only the calling thread, so `bench` must use one thread and `peak` be the peak of one.
     """
-    measured = bench.measured()
-    with profile(activities=_activities(bench.device), acc_events=True) as profiler:
-        for _ in rounds(seconds, 3, tell):
-            measured.add(bench.update())
+    measured = bench.start()
+    cuda = bench.device.type == "cuda"
+    activities = [ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if cuda else [])]
+    with profile(activities=activities, acc_events=True) as profiler:
+        for _ in rounds(seconds, 3, report):
+            group = bench.next_group()
+            bench.update(group)
+            measured.add(group)
     times: dict[str, float] = {}
     for event in profiler.key_averages():
-        spent = event.self_device_time_total if bench.device.type == "cuda" else event.self_cpu_time_total
-        times[kind_of(event.key)] = times.get(kind_of(event.key), 0.0) + spent / 1e6
+        spent = event.self_device_time_total if cuda else event.self_cpu_time_total
+        times[_kind(event.key)] = times.get(_kind(event.key), 0.0) + spent / 1e6
     return profile_of(times, measured.flops, peak)
 
 
-def kind_of(operation: str) -> str:
-    """The kind of an operation of the library; what is not one is our own code, and what calls it."""
-    if not operation.startswith(_LIBRARY):
-        return OUR_OWN
-    name = operation.partition("::")[2]
-    return next((kind for kind, beginnings in _KINDS if name.startswith(beginnings)), OTHERS)
+def _kind(operation: str) -> str:
+    library, _, name = operation.partition("::")
+    if library not in ("aten", "mkldnn"):
+        return OWN_FUNCTIONS
+    return next((kind for kind, prefixes in _KINDS.items() if name.startswith(prefixes)), OTHER_OPERATIONS)
 
 
-def profile_of(times: dict[str, float], flops: int, peak: Peak) -> Profile:
-    """From the seconds of each kind and the model's operations in them, all of which are in products and kernels."""
+def profile_of(times: Mapping[str, float], flops: int, peak: Peak) -> Profile:
+    """Returns a profile from seconds per kind and the model's operations, which are all in products and kernels."""
     total = sum(times.values())
     multiplying = times.get(PRODUCTS, 0.0) + times.get(KERNELS, 0.0)
-    parts = sorted(times.items(), key=lambda part: -part[1])
     return Profile(
-        parts=tuple(ProfilePart(kind, spent, spent / total) for kind, spent in parts),
+        seconds=dict(sorted(times.items(), key=lambda item: -item[1])),
         share_of_peak=flops / total / peak.flops_per_second,
         bound=flops / multiplying / peak.flops_per_second,
         peak=peak,
     )
-
-
-def _activities(device: torch.device) -> list[ProfilerActivity]:
-    return [ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if device.type == "cuda" else [])]

@@ -1,4 +1,4 @@
 """Run folders and checkpoints: finding, locking, writing, reading and averaging them.
 
-Nothing here trains or translates.
+Training and translation live in other packages.
 """

@@ -1,21 +1,16 @@
-"""Run folders: their contents, and the last and the best checkpoint.
+"""Run folders: their layout, their record (run.json), their checkpoints and their lock.
 
-| in a run | what |
+| in a run | contents |
 | --- | --- |
-| run.json | name, config, status, dates, dataset, and the last, best and kept checkpoints |
+| run.json | config name, status, dates, dataset, and the last, best and kept checkpoints |
 | config.yaml | the resolved config |
-| metrics.jsonl | a line for each update and each validation |
+| metrics.jsonl | one line per update and per validation |
 | tensorboard/ | the same for TensorBoard, if `training.tensorboard` is on |
 | checkpoints/ | update-00000500/ and so on; update-00000500.damaged/ is never used |
-| evaluation/ | hypotheses and figures of `kotrans eval` |
-
-What training calls its checkpoints: update-00000500, and update-00000500-before-validation.
-
-The lock of a run: one process writes a run's folder at a time.
+| evaluation/ | hypotheses and scores of `kotrans eval` |
 """
 
 import json
-import logging
 import os
 import re
 from collections.abc import Iterator
@@ -33,11 +28,27 @@ from kotrans.errors import CheckpointError, UsageError
 from kotrans.storage.files import disk_errors, new_directory, write_json, write_text
 from kotrans.storage.scratch import hold, release, remove_folder
 
+Status = Literal["training", "interrupted", "finished"]
+_BEFORE_VALIDATION = "-before-validation"
+_NAME = re.compile(rf"update-(\d+)({_BEFORE_VALIDATION})?")
+
+
+def checkpoint_name(update: int, *, validation_due: bool = False) -> str:
+    """Returns the name of an update's checkpoint: update-00000500 or update-00000500-before-validation."""
+    return f"update-{update:08d}" + (_BEFORE_VALIDATION if validation_due else "")
+
+
+def update_of(name: str) -> int:
+    """Returns the update in a checkpoint's name; -1 if the name has another form."""
+    match = _NAME.fullmatch(name)
+    return int(match[1]) if match else -1
+
 
 class RunLock:
-    """Two locks: a file beside the folder, which is there before the folder is, and the folder itself.
+    """Lock of a run folder: a lock file beside it, which can exist before the folder, and a lock on the folder itself.
 
-    The second one holds even if somebody deletes the file; Windows lets nobody do that.
+    The second lock still holds when somebody deletes the lock file. Windows locks no folders, but there a locked file
+    cannot be deleted.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -50,11 +61,11 @@ class RunLock:
 
     @property
     def is_locked(self) -> bool:
-        """Whether this object has the lock."""
+        """Whether this object holds the lock."""
         return bool(self._file.is_locked)
 
     def acquire(self) -> bool:
-        """Takes the lock, until `release` or the end of this process; false if another process has it."""
+        """Takes the lock until `release` or the end of this process; False if another process holds it."""
         self._folder.parent.mkdir(parents=True, exist_ok=True)
         try:
             self._file.acquire(blocking=False)
@@ -66,7 +77,7 @@ class RunLock:
         return False
 
     def lock_folder(self) -> bool:
-        """Locks the folder, if it is there by now; false if another process has it."""
+        """Locks the folder if it exists; False if another process holds its lock."""
         if self._held is None:
             try:
                 self._held = hold(self._folder)
@@ -75,40 +86,19 @@ class RunLock:
         return True
 
     def release(self) -> None:
-        """Gives the lock back."""
+        """Releases both locks."""
         release(self._held)
         self._held = None
         self._file.release(force=True)
 
 
-_BEFORE_VALIDATION = "-before-validation"
-_NAME = re.compile(rf"update-(\d+)({_BEFORE_VALIDATION})?")
-
-
-def checkpoint_name(update: int, *, validation_due: bool = False) -> str:
-    """The name of an update's checkpoint. One whose validation is due gives way to the one after the validation."""
-    return f"update-{update:08d}" + (_BEFORE_VALIDATION if validation_due else "")
-
-
-def update_of(name: str) -> int:
-    """The update that a checkpoint is named after; -1 for one of another name."""
-    found = _NAME.fullmatch(name)
-    return int(found[1]) if found else -1
-
-
-def gives_way_to(name: str, other: str) -> bool:
-    """Whether a checkpoint is no longer needed once another one is there."""
-    return name.removesuffix(_BEFORE_VALIDATION) == other
-
-
-logger = logging.getLogger(__name__)
-
-Status = Literal["training", "interrupted", "finished"]
-
-
 @dataclass(frozen=True)
 class RunRecord:
-    """run.json: rewritten whole at every checkpoint, after the checkpoint's folder is in place."""
+    """Contents of run.json, which is rewritten whole after each new checkpoint is in place.
+
+    `updates`, `best_bleu` and `best_perplexity` repeat the progress of the last checkpoint, so that runs can be listed
+    without opening checkpoints.
+    """
 
     config: str
     status: Status = "training"
@@ -125,7 +115,7 @@ class RunRecord:
 
 
 class Run:
-    """One run's folder."""
+    """One run folder."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -148,7 +138,7 @@ class Run:
         return self.folder / "evaluation"
 
     def record(self) -> RunRecord:
-        """Raises CheckpointError if run.json cannot be read."""
+        """Reads run.json. Raises CheckpointError if it is missing, damaged or cannot be read."""
         try:
             values: dict[str, Any] = json.loads((self.folder / "run.json").read_text("utf-8"))
             return RunRecord(**values)
@@ -158,17 +148,20 @@ class Run:
             raise CheckpointError(f"{self.folder}: run.json cannot be read now ({error.strerror or error})") from None
 
     def write(self, record: RunRecord) -> None:
-        """Replaces run.json, stamped with the time. Raises CheckpointError if the disk is full or the run is gone."""
+        """Replaces run.json and sets its time of change.
+
+        Raises CheckpointError if the disk is full or the run folder was removed.
+        """
         if not self.folder.is_dir():
             raise self._removed()
-        with disk_errors(self.folder / "run.json", "the checkpoints that it names are whole"):
+        with disk_errors(self.folder / "run.json", "the checkpoints it names are intact"):
             _write_record(self.folder, record)
 
     @contextmanager
     def created(self, record: RunRecord, config: str) -> Iterator["Run"]:
-        """Gives a run to write into that becomes this one, with its record and config, if the block succeeds.
+        """Yields a scratch run to write into, which becomes this run with its record and config if the block succeeds.
 
-        Raises UsageError if the folder is there.
+        Raises UsageError if the folder exists.
         """
         with disk_errors(self.folder, "no run was started"):
             try:
@@ -177,32 +170,32 @@ class Run:
                     write_text(scratch / "config.yaml", config)
                     _write_record(scratch, record)
             except FileExistsError:
-                raise taken(self) from None
+                raise name_taken(self) from None
         if self._lock.is_locked:
             self._lock.lock_folder()
 
-    def check_there(self) -> None:
-        """Raises CheckpointError if the run's folder was removed, so that no orphaned files are written."""
+    def check_exists(self) -> None:
+        """Raises CheckpointError if the run folder was removed, so that no orphaned files are written."""
         if not (self.folder / "run.json").exists():
             raise self._removed()
 
     def _removed(self) -> CheckpointError:
-        return CheckpointError(f"{self.folder}: the run's folder was removed or moved; nothing more is written to it")
+        return CheckpointError(f"{self.folder}: the run folder was removed or moved; nothing more is written to it")
 
     @cached_property
     def _lock(self) -> RunLock:
         return RunLock(self.folder)
 
     def claim(self) -> bool:
-        """Keeps other processes from writing this run, until `release` or the end of this process; false if one is."""
+        """Locks the run against other writers until `release` or the end of this process; False if it is locked."""
         return self._lock.acquire()
 
     def release(self) -> None:
-        """Ends a claim."""
+        """Releases the lock that `claim` took."""
         self._lock.release()
 
     def is_claimed(self) -> bool:
-        """Whether another process is writing this run."""
+        """Returns whether another process has locked this run."""
         if self._lock.is_locked:
             return False
         if not self.claim():
@@ -211,23 +204,26 @@ class Run:
         return False
 
     def checkpoint(self, which: str = "best") -> Path:
-        """The folder of `best`, `last`, or a checkpoint's own name. Raises CheckpointError if there is none."""
+        """Returns the folder of `best`, `last` or a checkpoint's name. Raises CheckpointError if there is none."""
         record = self.record()
         name = {"best": record.best or record.last, "last": record.last}.get(which, which)
         if name is None:
             raise CheckpointError(
-                f"{self.folder}: no checkpoint yet; go on with `kotrans train --run {self.name} --resume`"
+                f"{self.folder}: no checkpoint yet; resume training with `kotrans train --run {self.name} --resume`"
             )
         folder = self.checkpoints / name
         if not folder.is_dir():
             kept = ", ".join(record.kept) or "none"
             damaged = f"; damaged: {', '.join(record.damaged)}" if record.damaged else ""
-            raise CheckpointError(f"{self.folder}: has no checkpoint {name}; it keeps {kept}{damaged}")
+            raise CheckpointError(f"{self.folder}: has no checkpoint {name}; available: {kept}{damaged}")
         return folder
 
     def add_checkpoint(self, name: str, record: RunRecord, *, best: bool, keep: int) -> RunRecord:
-        """Records a checkpoint that is in place, then removes what is not kept: the best and `keep` latest stay."""
-        latest = [*(kept for kept in record.kept if not gives_way_to(kept, name)), name]
+        """Records a checkpoint that is in place, then removes all but the best and the `keep` latest.
+
+        A checkpoint written before a validation is superseded by the one written after it. Returns the new record.
+        """
+        latest = [*(kept for kept in record.kept if kept.removesuffix(_BEFORE_VALIDATION) != name), name]
         best_name = name if best else record.best
         kept = [kept for kept in latest if kept in latest[-keep:] or kept == best_name]
         record = replace(record, last=name, best=best_name, kept=kept)
@@ -235,38 +231,38 @@ class Run:
         self._remove_unlisted(record)
         return record
 
-    def go_back_to(self, name: str) -> None:
-        """Makes this checkpoint the last one, and the best if the best came after it.
+    def roll_back_to(self, name: str) -> None:
+        """Makes this checkpoint the last one, and also the best one if the best is newer.
 
-        The later ones, which are damaged, stay under names of their own: NAME.damaged.
+        The newer checkpoints, which are damaged, are renamed to NAME.damaged and kept.
         """
         record = self.record()
         place = record.kept.index(name) + 1
-        kept, later = record.kept[:place], record.kept[place:]
+        kept, newer = record.kept[:place], record.kept[place:]
         with disk_errors(self.checkpoints, "nothing was removed"):
-            for each in later:
-                self._set_aside(each)
+            for each in newer:
+                self._rename_damaged(each)
             damaged = sorted(path.name for path in self.checkpoints.glob("*.damaged*"))
         best = record.best if record.best in kept else name
         record = replace(record, last=name, best=best, kept=kept, damaged=damaged)
         self.write(record)
         self._remove_unlisted(record)
 
-    def _set_aside(self, name: str) -> None:
+    def _rename_damaged(self, name: str) -> None:
         names = (f"{name}.damaged" + (f"-{number}" if number > 1 else "") for number in count(1))
         free = next(self.checkpoints / each for each in names if not os.path.lexists(self.checkpoints / each))
         if (self.checkpoints / name).exists():
             os.rename(self.checkpoints / name, free)
 
     def remove_leftovers(self, record: RunRecord) -> None:
-        """Removes what a crash left behind: checkpoints that run.json does not name, and files half written."""
+        """Removes the remains of a crash: checkpoints that run.json does not list, and half-written files."""
         self._remove_unlisted(record)
         for name in ("run.json", "config.yaml", "metrics.jsonl"):
             for scratch in self.folder.glob(f".{name}-*"):
                 scratch.unlink(missing_ok=True)
 
     def _remove_unlisted(self, record: RunRecord) -> None:
-        """Removes what training wrote and run.json does not name; folders of other names are somebody's own."""
+        """Removes checkpoints that run.json does not list; folders with other names belong to the user."""
         for folder in self.checkpoints.iterdir() if self.checkpoints.is_dir() else ():
             if folder.name.startswith(".") or (update_of(folder.name) >= 0 and folder.name not in record.kept):
                 remove_folder(folder)
@@ -276,16 +272,16 @@ class Run:
         """Bytes on disk."""
         total = 0
         for path in self.folder.rglob("*"):
-            with suppress(FileNotFoundError):  # a run in training replaces its checkpoints
+            with suppress(FileNotFoundError):  # training may replace checkpoints meanwhile
                 total += path.stat().st_size if path.is_file() else 0
         return total
 
 
-def taken(run: Run) -> UsageError:
-    """The error that a run of this name cannot be made."""
+def name_taken(run: Run) -> UsageError:
+    """Returns the error for a run name that is in use."""
     if not run.folder.exists():
-        return UsageError(f"{run.folder}: another process is about to make it; take another --run name")
-    return UsageError(f"{run.folder}: exists already; continue it with --resume, or take another --run name")
+        return UsageError(f"{run.folder}: another process is creating this run; choose another --run name")
+    return UsageError(f"{run.folder}: exists already; continue it with --resume, or choose another --run name")
 
 
 def _write_record(folder: Path, record: RunRecord) -> None:
@@ -293,5 +289,5 @@ def _write_record(folder: Path, record: RunRecord) -> None:
 
 
 def now() -> str:
-    """The time in UTC, to the microsecond so that runs sort by it."""
+    """Returns the time in UTC, to the microsecond so that runs sort by it."""
     return datetime.now(UTC).isoformat(timespec="microseconds")

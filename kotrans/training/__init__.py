@@ -1,4 +1,4 @@
-"""The training loop, one update, the optimizer, validation, resuming, and the log of metrics.
+"""The training loop, one update, divergence checks, validation, resuming, and the metrics log.
 
-Validation comes to the loop as a function, so that the loop does not know of search.
+The loop receives validation as a function, so that it does not depend on search.
 """

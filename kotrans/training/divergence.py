@@ -1,7 +1,4 @@
-"""Training that has diverged: its weights are of no use, although every number may be finite.
-
-What can be gone back to when training fails: every error comes to name it.
-"""
+"""Detection of diverged training, and the last good checkpoint that error messages name."""
 
 import math
 from collections.abc import Iterable, Iterator
@@ -14,10 +11,10 @@ from kotrans.errors import CheckpointError, TrainingError
 from kotrans.runs.checkpoint import TrainingState
 from kotrans.runs.run import Run, update_of
 
-# A model that knows nothing and says so costs log V a piece; one that costs twice that is surely wrong.
-_TIMES_A_GUESS = 2.0
 PATIENCE = 100
-"""Updates in a row with such a loss after which training ends."""
+"""Consecutive updates with too high a loss after which training ends."""
+# Relative to a uniform guess over V target pieces, whose loss is log V per piece.
+_LIMIT = 2.0
 _REMEDY = "training has diverged: lower training.learning_rate or raise training.warmup"
 
 
@@ -26,85 +23,87 @@ class DivergedError(TrainingError):
 
 
 class DivergenceCheck:
-    """Looks at the loss of each update and of each validation, and knows which checkpoints are good."""
+    """Checks the loss of each update and validation, and tells which checkpoints are good."""
 
     def __init__(self, vocabulary: int, patience: int = PATIENCE) -> None:
         """vocabulary: number of target pieces."""
-        # The first of the updates in a row whose loss is far above that of a guess; None if the last one's is not.
-        self._began: int | None = None
-        self._validated: int | None = None  # the last update whose validation found nothing wrong
+        self._first_bad: int | None = None  # first of the latest consecutive updates with too high a loss
+        self._validated: int | None = None  # last update that passed validation
         self._guess = math.log(vocabulary)
-        self._limit = _TIMES_A_GUESS * self._guess
+        self._limit = _LIMIT * self._guess
         self._patience = patience
 
     def after_update(self, update: int, nll: float) -> None:
-        """Takes the loss of a target piece. Raises TrainingError if it has been too high for too long."""
+        """Checks an update's loss per target piece. Raises DivergedError if it has been too high for too long."""
         if nll <= self._limit:
-            self._began = None
+            self._first_bad = None
             return
-        self._began = update if self._began is None else self._began
-        if update - self._began + 1 >= self._patience:
+        self._first_bad = update if self._first_bad is None else self._first_bad
+        if update - self._first_bad + 1 >= self._patience:
             raise DivergedError(
-                f"the loss has been above {self._limit:.1f} for {self._patience} updates{self._compared}"
+                f"the loss per target piece has been above {self._limit:.1f} for {self._patience} updates "
+                f"({self._reference}); {_REMEDY}"
             )
 
-    def is_good(self, update: int) -> bool:
-        """Whether the checkpoint of an update is good: validated, or older than the weights whose loss was too high."""
-        return self._began is None or update < self._began - 1 or update == self._validated
+    def after_validation(self, update: int, perplexity: float) -> None:
+        """Checks the perplexity. Raises DivergedError if the model is far worse than a uniform guess."""
+        if math.log(perplexity) > self._limit:
+            raise DivergedError(
+                f"the dev loss per target piece is {math.log(perplexity):.1f} ({self._reference}); {_REMEDY}"
+            )
+        self._validated = update
 
     @contextmanager
-    def watching(self, update: int) -> Iterator[None]:
-        """Inside the block, a loss that is not finite counts as too high."""
+    def recording(self, update: int) -> Iterator[None]:
+        """Counts a DivergedError inside the block as too high a loss of this update."""
         try:
             yield
         except DivergedError:
-            self._began = update if self._began is None else self._began
+            self._first_bad = update if self._first_bad is None else self._first_bad
             raise
 
-    def after_validation(self, update: int, perplexity: float) -> None:
-        """Raises TrainingError if the model is far worse than one that knows nothing."""
-        if math.log(perplexity) > self._limit:
-            raise DivergedError(f"the dev loss is {math.log(perplexity):.1f}{self._compared}")
-        self._validated = update
+    def is_good(self, update: int) -> bool:
+        """Returns whether an update's checkpoint passed validation or is older than weights with too high a loss."""
+        return self._first_bad is None or update < self._first_bad - 1 or update == self._validated
 
     @property
-    def _compared(self) -> str:
-        return f" a piece, where a uniform guess has {self._guess:.1f}; {_REMEDY}"
+    def _reference(self) -> str:
+        return f"a uniform guess has {self._guess:.1f}"
 
 
 def check_finite(state: TrainingState) -> None:
-    """Raises TrainingError if a weight, an average or a moment is not finite: nothing could go on from there."""
+    """Raises DivergedError if a weight, the moving average or a moment is not finite."""
     moments = (value for values in state.optimizer.state.values() for value in values.values())
-    for tensors in (state.model.parameters(), (state.average or {}).values(), moments):
+    for tensors in (state.model.parameters(), (state.ema or {}).values(), moments):
         if not _all_finite(tensors):
             raise DivergedError(f"the weights or the optimizer's moments are not finite; {_REMEDY}")
 
 
 def _all_finite(tensors: Iterable[Tensor]) -> bool:
-    found = [torch.isfinite(tensor).all() for tensor in tensors]
-    return not found or bool(torch.stack([each.cpu() for each in found]).all())
+    finite = [torch.isfinite(tensor).all() for tensor in tensors]
+    return not finite or bool(torch.stack([each.cpu() for each in finite]).all())
 
 
 class Fallback:
-    """The last good checkpoint of a run, for messages.
+    """The last good checkpoint of a run, for error messages.
 
-    Rank 0 may have ended between its record of one and word of it to others, and the disk of another rank may have an
-    older copy of the run, or none.
+    Ranks may disagree: rank 0 may have ended between recording a checkpoint and telling the others, and the disk of
+    another rank may hold an older copy of the run, or none.
     """
 
     def __init__(self, run: Run, divergence: DivergenceCheck, *, has_disk: bool) -> None:
-        """has_disk: whether the run's folder is surely here, as it is for rank 0."""
+        """has_disk: whether the run folder is certain to be on this machine, as it is for rank 0."""
         self._run = run
         self._divergence = divergence
         self._has_disk = has_disk
         self.last: str | None = None
         """The last checkpoint that this rank knows of."""
         self.run_started = ""
-        """Tells the run from another machine's of the same name."""
+        """Start time of the run, to detect another run of the same name on this machine."""
 
     @contextmanager
-    def named(self, where: str) -> Iterator[None]:
-        """Inside the block, an error comes to say where it happened and what can be gone back to."""
+    def errors_at(self, where: str) -> Iterator[None]:
+        """Adds the place and the last good checkpoint to errors raised inside the block."""
         try:
             yield
         except TrainingError as error:
@@ -119,7 +118,7 @@ class Fallback:
         return f"the last good checkpoint is {self._run.checkpoints / names[-1]}" if names else "there is no checkpoint"
 
     def _known(self) -> list[str]:
-        """The last one last."""
+        """Returns the names of checkpoints, the last one last."""
         with suppress(CheckpointError):
             record = self._run.record()
             if record.started == self.run_started:

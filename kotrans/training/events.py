@@ -1,4 +1,4 @@
-"""What training reports, to whoever listens: the progress bar, the log, metrics.jsonl, TensorBoard."""
+"""Events that training reports to its listeners: the progress display, metrics.jsonl and TensorBoard."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -7,22 +7,22 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Updated:
-    """One update is done."""
+    """An update was made."""
 
     update: int
-    epoch: int  # the first is 1
-    loss: float  # a target piece, with label smoothing
+    epoch: int  # counted from 1
+    loss: float  # mean per target piece, with label smoothing
     perplexity: float  # of the batch, without label smoothing
-    target_tokens: int  # real ones, padding not counted
+    target_tokens: int  # target pieces without padding
     seconds: float
     learning_rate: float
     gradient_norm: float  # before clipping
-    share_done: float  # of the run, by the limit that comes first
+    share_done: float  # share of the training that is done, by the limit that comes first
 
 
 @dataclass(frozen=True)
 class Sample:
-    """A dev sentence and what the model makes of it."""
+    """A dev sentence and its translation by the model."""
 
     source: str
     reference: str
@@ -31,7 +31,7 @@ class Sample:
 
 @dataclass(frozen=True)
 class DevFigures:
-    """What a validation found."""
+    """Results of a validation."""
 
     perplexity: float
     bleu: float
@@ -40,18 +40,18 @@ class DevFigures:
 
 @dataclass(frozen=True)
 class Validated:
-    """The dev split was measured."""
+    """The model was measured on the dev split."""
 
     update: int
     figures: DevFigures
     is_best: bool
-    stale: int  # validations since the best
+    stale: int  # validations without improvement
     seconds: float
 
 
 @dataclass(frozen=True)
 class Saved:
-    """A checkpoint is in place."""
+    """A checkpoint was written."""
 
     update: int
     folder: Path

@@ -1,9 +1,8 @@
-"""Where training starts: from the last checkpoint that is whole, and from the same weights on every rank."""
+"""Resuming from the last intact checkpoint, and copying rank 0's weights to the other ranks."""
 
 import logging
 from dataclasses import replace
 
-import torch
 from torch import Tensor, nn
 
 from kotrans.config.schema import Config
@@ -13,15 +12,16 @@ from kotrans.runs.checkpoint import read_weights, verify
 from kotrans.runs.progress import Progress
 from kotrans.runs.run import Run
 from kotrans.runs.schedule import limits_key
+from kotrans.training.update import set_weights
 
 logger = logging.getLogger(__name__)
 
 
-def last_whole_checkpoint(run: Run) -> str | None:
-    """Its name; None if there is no checkpoint. Damaged ones after it are said, and set aside under another name.
+def last_intact_checkpoint(run: Run) -> str | None:
+    """Returns its name, or None if there is no checkpoint; newer, damaged ones are logged and renamed.
 
-    Raises DamagedError if there are checkpoints but none is whole, CheckpointError if one cannot be read now: that may
-    pass, and nothing is changed.
+    Raises DamagedError if there are checkpoints but none is intact. Raises CheckpointError if one cannot be read, which
+    may be temporary, so nothing is changed then.
     """
     record = run.record()
     damages: list[DamagedError] = []
@@ -32,8 +32,8 @@ def last_whole_checkpoint(run: Run) -> str | None:
             damages.append(error)
             continue
         if damages:
-            logger.warning("%s; going on from %s", damages[0], name)
-            run.go_back_to(name)
+            logger.warning("%s; resuming from %s", damages[0], name)
+            run.roll_back_to(name)
         run.remove_leftovers(run.record())
         return name
     if damages:
@@ -42,29 +42,29 @@ def last_whole_checkpoint(run: Run) -> str | None:
     return None
 
 
-def continued(saved: Progress, here: Progress, config: Config, run: Run, world: World) -> Progress:
-    """Returns a checkpoint's progress for resuming; differences that change the result are logged."""
-    if world.leads and saved.ranks != here.ranks:
-        told = "%s: goes on with %d processes after %d; dropout draws anew"
-        logger.warning(told, run.folder, here.ranks, saved.ranks)
-    elif world.leads and saved.threads not in (None, here.threads):
-        told = (
-            "%s: goes on with %d threads after %d; dropout draws anew and sums are rounded in another order "
-            "(--set hardware.threads=%d keeps them)"
+def resumed_progress(saved: Progress, current: Progress, config: Config, run: Run, world: World) -> Progress:
+    """Returns a checkpoint's progress adapted to this start; differences that change the result are logged."""
+    if world.leads and saved.ranks != current.ranks:
+        message = "%s: resumed with %d processes instead of %d; dropout masks will differ"
+        logger.warning(message, run.folder, current.ranks, saved.ranks)
+    elif world.leads and saved.threads not in (None, current.threads):
+        message = (
+            "%s: resumed with %d threads instead of %d; dropout masks and rounding will differ "
+            "(--set hardware.threads=%d avoids this)"
         )
-        logger.warning(told, run.folder, here.threads, saved.threads, saved.threads)
+        logger.warning(message, run.folder, current.threads, saved.threads, saved.threads)
     tokens = config.batches.tokens
-    # Of larger batches fewer are the same share of a block.
-    batch = saved.batch * (saved.batch_tokens or tokens) // tokens
-    kept = saved.cooldown is not None and saved.cooldown.limits == limits_key(config.training)
+    # The same share of the block in batches of the new size.
+    batch = saved.position.batch * (saved.batch_tokens or tokens) // tokens
+    keep_plan = saved.cooldown is not None and saved.cooldown.limits == limits_key(config.training)
     return replace(
-        saved, ranks=here.ranks, threads=here.threads, batch=batch, batch_tokens=tokens,
-        cooldown=saved.cooldown if kept else None,
+        saved, ranks=current.ranks, threads=current.threads, position=replace(saved.position, batch=batch),
+        batch_tokens=tokens, cooldown=saved.cooldown if keep_plan else None,
     )  # fmt: skip
 
 
 def weights_of_best(run: Run) -> dict[str, Tensor]:
-    """The weights of the run's best checkpoint; none if it is damaged or there is none."""
+    """Returns the weights of the run's best checkpoint; empty if there is none or it is damaged."""
     best = run.record().best
     try:
         return read_weights(run.checkpoints / best) if best else {}
@@ -73,11 +73,9 @@ def weights_of_best(run: Run) -> dict[str, Tensor]:
         return {}
 
 
-def take_over_weights(model: nn.Module, world: World) -> None:
-    """Rank 0's weights on every rank: another kind of processor may have drawn and rounded others."""
-    if world.size == 1:
-        return
-    weights = world.tensors_from_leader(lambda: {name: own.detach().cpu() for name, own in model.named_parameters()})
-    with torch.no_grad():
-        for name, parameter in model.named_parameters():
-            parameter.copy_(weights[name])
+def copy_leader_weights(model: nn.Module, world: World) -> None:
+    """Copies rank 0's initial weights to every rank; other processors may have drawn or rounded them differently."""
+    if world.size > 1:
+        own = dict(model.named_parameters())
+        weights = world.tensors_from_leader(lambda: {name: each.detach().cpu() for name, each in own.items()})
+        set_weights(weights, model)

@@ -1,7 +1,7 @@
-"""Training a run from its config: whatever of the stages before is missing, the loop, and the test figures after."""
+"""Training a run from its config: preparing the data, creating or resuming the run folder, and the training loop."""
 
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 
 import torch
@@ -23,10 +23,10 @@ from kotrans.training.events import Event, Listener
 from kotrans.training.limits import Outcome
 from kotrans.training.loop import Trainer
 from kotrans.training.metrics_log import MetricsFile, TensorBoard
-from kotrans.training.resume import take_over_weights
+from kotrans.training.resume import copy_leader_weights
 from kotrans.training.validation import Validation
 
-# A resumed run may change how it goes on, but not what it is.
+# Settings that a resumed run cannot change.
 _FIXED = (
     "seed:", "corpora:", "cleaning.", "tokenizer.", "batches.max_pieces:",
     "embeddings.", "encoder.", "attention.", "decoder.",
@@ -35,15 +35,15 @@ _FIXED = (
 
 @dataclass(frozen=True)
 class StartingPoint:
-    """What is about to be trained, for the first lines of the output."""
+    """Facts about a training that is about to start, for display."""
 
     run: Run
     device: str
     precision: str
     ranks: int
-    threads: int  # of each rank on this machine
+    threads: int  # per rank
     parameters: int
-    batches: int  # in an epoch, about
+    batches: int  # per epoch, approximately
     padding: Padding
     resumed_at: int  # update
 
@@ -52,33 +52,44 @@ def train(
     config: Config, run: Run, reporter: Reporter, listener: Listener, *, world: World = ALONE,
     resume: bool = False, library: Library | None = None, begin: Callable[[StartingPoint], None] = lambda _: None,
 ) -> Outcome:  # fmt: skip
-    """Trains the config in a run folder, a new one or, to resume, the one that is there.
+    """Trains the config in a new run folder or, with `resume`, continues the run in it.
 
-    Only rank 0 writes into it, reports, and tells the listener. Raises CheckpointError if another process is training
-    in it.
+    Only rank 0 writes to the folder, reports, and calls the listener. begin: called before the first update.
+    Raises CheckpointError if another process is training this run.
     """
     if world.leads:
         remove_abandoned(run.folder.parent)
     with ExitStack() as resources:
         writers = _writers(config, run, resources) if world.leads else []
         prepared = world.in_turn(lambda: prepare(config, reporter if world.leads else SilentReporter(), library))
-        trainer = _trainer(config, run, prepared, _all(*writers, listener) if world.leads else _all(), world)
+
+        def notify(event: Event) -> None:
+            for each in (*writers, listener) if world.leads else ():
+                each(event)
+
+        trainer = _trainer(config, run, prepared, notify, world)
         _check_same_text(run, prepared, world)
-        _open(trainer, prepared, resume=resume)
+        if resume:
+            _resume(trainer, prepared)
+        elif world.leads:
+            with run.created(RunRecord(config.name, started=now(), dataset=prepared.manifest.key), dump_config(config)):
+                pass
         progress = trainer.state.progress
         for writer in writers:
             writer.start_after(progress.update, validated=not progress.validation_due)
         if world.leads:
-            begin(_beginning(trainer))
+            begin(_starting_point(trainer))
         return trainer.train()
 
 
 def _writers(config: Config, run: Run, resources: ExitStack) -> list[MetricsFile | TensorBoard]:
-    """Claims the run, and gives what writes into it beside the trainer."""
-    resources.enter_context(_claimed(run))
+    """Claims the run and returns the listeners that write to its folder."""
+    if not run.claim():
+        raise CheckpointError(f"{run.folder}: another process is training this run; wait for it, or stop it first")
+    resources.callback(run.release)
     writers: list[MetricsFile | TensorBoard] = [MetricsFile(run.metrics)]
     if config.training.tensorboard:
-        writers.append(resources.enter_context(TensorBoard(run.tensorboard)))
+        writers.append(resources.enter_context(closing(TensorBoard(run.tensorboard))))
     return writers
 
 
@@ -89,7 +100,7 @@ def _trainer(config: Config, run: Run, prepared: PreparedData, listener: Listene
     precision = pick_training_precision(config.hardware, device)
     with memory_errors(f"the weights on {device}", "make the model smaller"):
         model = build_model(config, prepared.tokenizer.source.size, prepared.tokenizer.target.size).to(device)
-    take_over_weights(model, world)
+    copy_leader_weights(model, world)
     return Trainer(
         model, training_batches(config, prepared), prepared.tokenizer, config, run, device=device,
         precision=precision, validate=Validation(prepared, config, device, precision, world), listener=listener,
@@ -97,18 +108,8 @@ def _trainer(config: Config, run: Run, prepared: PreparedData, listener: Listene
     )  # fmt: skip
 
 
-def _check_same_text(run: Run, prepared: PreparedData, world: World) -> None:
-    """Ranks that trained on other text, without knowing it, would spoil the weights of all."""
-    keys = world.collect([prepared.manifest.key])
-    if odd := next((rank for rank, key in enumerate(keys) if key != keys[0]), None):
-        raise DataError(
-            f"{run.folder}: dataset {keys[0]} on rank 0 but {keys[odd]} on rank {odd}; "
-            "every machine needs the same text and the same versions"
-        )
-
-
 def training_batches(config: Config, prepared: PreparedData) -> Batches:
-    """The stream of training batches of a config."""
+    """Returns the stream of training batches of a config."""
     strength = config.tokenizer.sampling
     return Batches(
         Dataset.open(prepared.dataset, "train"), config.batches, config.seed,
@@ -117,14 +118,52 @@ def training_batches(config: Config, prepared: PreparedData) -> Batches:
     )  # fmt: skip
 
 
-def resumed_config(run: Run, config: Config) -> list[str]:
-    """The settings that differ from those the run was started with, as `key: old -> new`.
+def _check_same_text(run: Run, prepared: PreparedData, world: World) -> None:
+    """Raises DataError if ranks have different datasets, which would silently mix them into one model."""
+    keys = world.collect([prepared.manifest.key])
+    if odd := next((rank for rank, key in enumerate(keys) if key != keys[0]), None):
+        raise DataError(
+            f"{run.folder}: dataset {keys[0]} on rank 0 but {keys[odd]} on rank {odd}; "
+            "every machine needs the same text and the same versions"
+        )
 
-    Raises ConfigError if one differs that the run's weights or data depend on.
+
+def _resume(trainer: Trainer, prepared: PreparedData) -> None:
+    """Loads the last intact checkpoint and stores the new config. Raises CheckpointError if the dataset differs."""
+    run = trainer.run
+    if not trainer.world.leads:
+        trainer.resume()
+        return
+    dataset = run.record().dataset
+    if dataset != prepared.manifest.key:
+        raise CheckpointError(
+            f"{run.folder}: was trained on dataset {dataset}, but the dataset is now {prepared.manifest.key}; "
+            "restore the original text, or start a new run"
+        )
+    trainer.resume()
+    with disk_errors(run.folder / "config.yaml", "the run's checkpoints are intact"):
+        write_text(run.folder / "config.yaml", dump_config(trainer.config))
+    run.write(replace(run.record(), status="training"))
+
+
+def _starting_point(trainer: Trainer) -> StartingPoint:
+    outline = trainer.batches.outline(trainer.state.progress.position.epoch)
+    return StartingPoint(
+        run=trainer.run, device=str(trainer.device), precision=trainer.precision, ranks=trainer.world.size,
+        threads=torch.get_num_threads(),
+        parameters=sum(parameter.numel() for parameter in trainer.state.model.parameters()),
+        batches=outline.batches, padding=outline.padding,
+        resumed_at=trainer.state.progress.update,
+    )  # fmt: skip
+
+
+def resumed_config(run: Run, config: Config) -> list[str]:
+    """Returns the settings that differ from those the run was last started with, as `key: old -> new`.
+
+    Raises ConfigError if one of them cannot change because the run's weights or data depend on it.
     """
     before = load_config(run.folder / "config.yaml").model_dump(mode="json")
-    after = config.model_dump(mode="json")
-    changes = _differences(before, after, "")
+    changes = _differences(before, config.model_dump(mode="json"), "")
     if fixed := [change for change in changes if change.startswith(_FIXED)]:
         raise ConfigError(f"{run.folder}: cannot be resumed with other settings ({'; '.join(fixed)}); start a new run")
     return changes
@@ -135,58 +174,3 @@ def _differences(before: object, after: object, key: str) -> list[str]:
         prefix = f"{key}." if key else ""
         return [line for name in after for line in _differences(before.get(name), after[name], f"{prefix}{name}")]
     return [] if before == after else [f"{key}: {before} -> {after}"]
-
-
-@contextmanager
-def _claimed(run: Run) -> Iterator[None]:
-    if not run.claim():
-        raise CheckpointError(f"{run.folder}: another process is training this run; wait for it, or stop it first")
-    try:
-        yield
-    finally:
-        run.release()
-
-
-def _open(trainer: Trainer, prepared: PreparedData, *, resume: bool) -> None:
-    """Makes the run's folder, or goes back to where the one to resume stands, if it was trained on this dataset."""
-    run, config = trainer.run, trainer.config
-    if resume and trainer.world.leads:
-        _check_dataset(run, prepared)
-    if resume:
-        trainer.resume()
-    if not trainer.world.leads:
-        return
-    if not resume:
-        with run.created(RunRecord(config.name, started=now(), dataset=prepared.manifest.key), dump_config(config)):
-            return
-    with disk_errors(run.folder / "config.yaml", "the run's checkpoints are whole"):
-        write_text(run.folder / "config.yaml", dump_config(config))
-    run.write(replace(run.record(), status="training"))
-
-
-def _check_dataset(run: Run, prepared: PreparedData) -> None:
-    record = run.record()
-    if record.dataset != prepared.manifest.key:
-        raise CheckpointError(
-            f"{run.folder}: was trained on dataset {record.dataset}, but the corpus is now {prepared.manifest.key}; "
-            "put the text back as it was, or start a new run"
-        )
-
-
-def _all(*listeners: Listener) -> Listener:
-    def tell(event: Event) -> None:
-        for listener in listeners:
-            listener(event)
-
-    return tell
-
-
-def _beginning(trainer: Trainer) -> StartingPoint:
-    outline = trainer.batches.outline(trainer.state.progress.epoch)
-    return StartingPoint(
-        run=trainer.run, device=str(trainer.device), precision=trainer.precision, ranks=trainer.world.size,
-        threads=torch.get_num_threads(),
-        parameters=sum(parameter.numel() for parameter in trainer.state.model.parameters()),
-        batches=outline.batches, padding=outline.padding,
-        resumed_at=trainer.state.progress.update,
-    )  # fmt: skip

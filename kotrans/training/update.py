@@ -1,7 +1,4 @@
-"""One update: forward and backward over its batches, clip, step.
-
-The optimizer, and the exponential moving average of the weights.
-"""
+"""One update: forward and backward passes, clipping and optimizer step. Also the moving average of the weights."""
 
 import math
 from collections.abc import Callable, Iterator, Sequence
@@ -30,17 +27,17 @@ Phase = Literal["forward", "backward", "gradients", "optimizer"]
 
 
 class UpdateResult(NamedTuple):
-    """Averages over the real target pieces of all batches of the update, on all ranks."""
+    """Means over the target pieces, without padding, of all batches of the update on all ranks."""
 
     loss: float
     nll: float
     target_tokens: int
-    gradient_norm: float
+    gradient_norm: float  # before clipping
     votes: list[float]  # sums over the ranks
 
 
 class Shard(NamedTuple):
-    """Rows of a batch, and where the random numbers come from that are drawn for them."""
+    """Rows of a batch, and the seed of the random numbers drawn for them."""
 
     batch: Batch
     seed: tuple[int, ...]
@@ -48,25 +45,26 @@ class Shard(NamedTuple):
 
 def run_update(
     model: Seq2Seq, optimizer: torch.optim.Optimizer, batches: Sequence[Batch], config: TrainingConfig,
-    *, learning_rate: float, precision: str, shares: ShardPool, seed: tuple[int, ...],
+    *, learning_rate: float, precision: str, pool: ShardPool, seed: tuple[int, ...],
     mark: Callable[[Phase], None] = lambda _: None, world: World = ALONE, votes: Callable[[], list[float]] = list,
 ) -> UpdateResult:  # fmt: skip
-    """Sums the gradients of the batches, clips their norm, and steps. The batches may be on any device.
+    """Sums the gradients of the batches, clips their norm, and takes an optimizer step.
 
-    What is dropped is drawn from `seed`, the number of the batch and the number of the share. Each rank is given the
-    same batches, takes its shares of them, and makes the same step. What the ranks vote on is summed beside.
-    `mark` hears when a phase ends: `forward` and `backward` in the thread of each share, `gradients` when all of them
-    are there, `optimizer`.
-    Raises TrainingError if the loss or the gradient is not finite, or memory runs out; the weights are unchanged then.
+    The batches may be on any device. Every rank passes the same batches, computes its shards of them, and takes the
+    same step. Dropout depends on `seed`, the index of the batch and the index of the shard.
+    votes: returns values that are summed over the ranks together with the gradients.
+    mark: called at the end of each phase: `forward` and `backward` in the thread of each shard, then `gradients` (all
+    summed) and `optimizer`.
+    Raises TrainingError if the loss or the gradient is not finite or memory runs out; the weights are unchanged then.
     """
-    shapes = ", ".join(_shape(batch) for batch in batches)
+    shapes = ", ".join(_describe(batch) for batch in batches)
     tokens = sum(batch.target_tokens for batch in batches)
     parameters, losses = list(model.parameters()), []
     with memory_errors(shapes, "lower batches.tokens"):
         optimizer.zero_grad(set_to_none=True)
-        passes = shares.map(
+        passes = pool.map(
             partial(_backward, model, parameters, tokens, config, precision, mark),
-            list(_deal(batches, shares.count, world, seed)),
+            list(_shards(batches, pool.count, world, seed)),
         )
         for loss, gradients in passes:
             losses.append(loss)
@@ -75,39 +73,39 @@ def run_update(
         sums = _add_over_ranks(parameters, torch.cat([sums, sums.new_tensor(votes())]), world)
         mark("gradients")
         norm = clip_grad_norm_(parameters, config.clip_norm)
-        # Asked for once: a GPU stops at each number that is read.
-        smoothed, nll, *counted, norm = torch.cat([sums, norm.unsqueeze(0)]).tolist()
+        # One transfer for all of them: each waits for the GPU.
+        smoothed, nll, *vote_sums, norm = torch.cat([sums, norm.unsqueeze(0)]).tolist()
         if not math.isfinite(smoothed) or not math.isfinite(norm):
             raise DivergedError(f"the loss ({smoothed:g}) or the gradient norm ({norm:g}) is not finite ({shapes})")
         for group in optimizer.param_groups:
             group["lr"] = learning_rate
         optimizer.step()
         mark("optimizer")
-    return UpdateResult(smoothed / tokens, nll / tokens, tokens, norm, counted)
+    return UpdateResult(smoothed / tokens, nll / tokens, tokens, norm, vote_sums)
 
 
-def _deal(batches: Sequence[Batch], count: int, world: World, seed: tuple[int, ...]) -> Iterator[Shard]:
-    """The rows of each batch that are this rank's, in at most `count` shares; none if there are too few.
+def _shards(batches: Sequence[Batch], count: int, world: World, seed: tuple[int, ...]) -> Iterator[Shard]:
+    """Yields this rank's rows of each batch in at most `count` shards; none if the batch has too few rows.
 
-    Ranks and shares are one: two ranks with a share each have the shares that one process would make two of.
+    Two ranks with one shard each have the same shards as one process with two.
     """
     for number, batch in enumerate(batches):
         own = replace(batch, source=batch.source[world.share], target=batch.target[world.share])
-        for share, rows in enumerate(own.deal(count)):
-            yield Shard(rows, (*seed, number, world.rank + world.size * share))
+        for shard, rows in enumerate(own.deal(count)):
+            yield Shard(rows, (*seed, number, world.rank + world.size * shard))
 
 
 def _backward(
     model: Seq2Seq, parameters: list[nn.Parameter], tokens: int, config: TrainingConfig, precision: str,
-    mark: Callable[[Phase], None], share: Shard,
+    mark: Callable[[Phase], None], shard: Shard,
 ) -> tuple[Tensor, tuple[Tensor, ...]]:  # fmt: skip
-    """The two losses of a share (2,), and the gradients of the parameters."""
+    """Returns the summed losses of a shard (2,), smoothed and not, and the gradients of the parameters."""
     device = parameters[0].device
-    batch = share.batch.to(device)
-    # Without autocast's cache, which threads would share: every weight is cast once a pass anyway.
+    batch = shard.batch.to(device)
+    # No autocast cache: threads would share it, and each weight is cast only once per pass anyway.
     with (
         torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16", cache_enabled=False),
-        drawing_from(_generator(share.seed, device)),
+        drawing_from(_generator(shard.seed, device)),
     ):
         inputs = mixed_inputs(model, batch, config.scheduled_sampling)
         smoothed, nll = training_loss(
@@ -135,9 +133,9 @@ def _add_gradients(parameters: list[nn.Parameter], gradients: tuple[Tensor, ...]
 
 @torch.no_grad()
 def _add_over_ranks(parameters: list[nn.Parameter], figures: Tensor, world: World) -> Tensor:
-    """Sums the gradients, and the figures (F,) beside them, in one message; a rank that had no rows gives zeros.
+    """Sums the gradients and `figures` (F,) over the ranks in one all-reduce; a rank without rows contributes zeros.
 
-    There would be nothing to send earlier: a pass through the recurrence has its gradients at its end.
+    Gradients of a recurrent network are complete only at the end of the backward pass, so nothing can be sent earlier.
     """
     if world.size == 1:
         return figures
@@ -150,28 +148,28 @@ def _add_over_ranks(parameters: list[nn.Parameter], figures: Tensor, world: Worl
     return figures
 
 
-def mixed_inputs(model: Seq2Seq, batch: Batch, chance: float) -> Tensor:
-    """The decoder's inputs (B, T), some of them the model's own best piece instead of the reference's.
+def mixed_inputs(model: Seq2Seq, batch: Batch, probability: float) -> Tensor:
+    """Returns decoder inputs (B, T), each replaced by the model's own prediction with the given probability.
 
-    Scheduled sampling (Bengio et al. 2015, arXiv 1506.03099) in two passes: a first one predicts with the reference
-    as history, then each input is replaced with the given chance (Duckworth et al. 2019, arXiv 1906.04331).
+    Scheduled sampling (Bengio et al. 2015, arXiv 1506.03099) in two passes: the first predicts with the reference as
+    history, the second trains on the mixed inputs (Duckworth et al. 2019, arXiv 1906.04331).
     """
-    if chance == 0:
+    if probability == 0:
         return batch.inputs
     with torch.no_grad():
         logits, _ = model(batch.source, batch.source_mask, batch.inputs)  # (B, T, V)
     predicted = torch.cat([batch.inputs[:, :1], logits.argmax(-1)[:, :-1]], dim=1)  # (B, T) shifted, BOS stays
-    replaced = draw(tuple(predicted.shape), chance, predicted.device)  # (B, T)
+    replaced = draw(tuple(predicted.shape), probability, predicted.device)  # (B, T)
     return torch.where(replaced & (batch.inputs != PAD), predicted, batch.inputs)
 
 
-def _shape(batch: Batch) -> str:
+def _describe(batch: Batch) -> str:
     (rows, source), target = batch.source.shape, batch.labels.size(1)
     return f"a batch of {rows} pairs, {source} source by {target} target pieces"
 
 
 def build_optimizer(model: nn.Module, config: TrainingConfig) -> torch.optim.Optimizer:
-    """Adam or AdamW over all weights, in its fused kernel (MPS has it, too)."""
+    """Returns a fused Adam or AdamW over all weights."""
     kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[config.optimizer]
     return kind(
         model.parameters(),
@@ -183,36 +181,37 @@ def build_optimizer(model: nn.Module, config: TrainingConfig) -> torch.optim.Opt
     )
 
 
-def start_average(model: nn.Module, config: TrainingConfig) -> dict[str, Tensor] | None:
-    """The moving average before the first update: the weights themselves; None if it is off."""
+def start_ema(model: nn.Module, config: TrainingConfig) -> dict[str, Tensor] | None:
+    """Returns the initial moving average (EMA), a copy of the weights; None if `training.ema` is 0."""
     if config.ema == 0:
         return None
     return {name: parameter.detach().clone() for name, parameter in model.named_parameters()}
 
 
 @torch.no_grad()
-def update_average(average: dict[str, Tensor], model: nn.Module, decay: float, update: int) -> None:
-    """average += (1 - decay) (weights - average); the decay warms up, or the first weights would linger."""
+def update_ema(ema: dict[str, Tensor], model: nn.Module, decay: float, update: int) -> None:
+    """Computes ema += (1 - decay) (weights - ema); early updates use a lower decay, to forget the initial weights."""
     decay = min(decay, (1 + update) / (10 + update))
     for name, parameter in model.named_parameters():
-        average[name].lerp_(parameter, 1 - decay)
+        ema[name].lerp_(parameter, 1 - decay)
 
 
 @contextmanager
-def weights_of(average: dict[str, Tensor] | None, model: nn.Module) -> Iterator[None]:
-    """The model with its averaged weights inside the block; nothing changes if there are none."""
-    if average is None:
+def temporary_weights(weights: dict[str, Tensor] | None, model: nn.Module) -> Iterator[None]:
+    """Gives the model other weights inside the block; None leaves it unchanged."""
+    if weights is None:
         yield
         return
     trained = {name: parameter.detach().clone() for name, parameter in model.named_parameters()}
-    _copy(average, model)
+    set_weights(weights, model)
     try:
         yield
     finally:
-        _copy(trained, model)
+        set_weights(trained, model)
 
 
 @torch.no_grad()
-def _copy(weights: dict[str, Tensor], model: nn.Module) -> None:
+def set_weights(weights: dict[str, Tensor], model: nn.Module) -> None:
+    """Copies weights into the model's parameters by name."""
     for name, parameter in model.named_parameters():
         parameter.copy_(weights[name])

@@ -1,4 +1,4 @@
-"""Measuring a model on the dev split while it trains: perplexity of the references, BLEU of its own translations."""
+"""Validation during training: perplexity of the dev references and BLEU of the model's translations."""
 
 import math
 
@@ -22,7 +22,7 @@ from kotrans.translation.translator import BatchTranslator
 
 
 class Validation:
-    """The dev split, ready to be measured again and again."""
+    """Measures models on the dev split."""
 
     def __init__(
         self, prepared: PreparedData, config: Config, device: torch.device, precision: str, world: World = ALONE
@@ -30,7 +30,9 @@ class Validation:
         """Raises DataError if the dev split has no pair with two sides."""
         self.dataset = Dataset.open(prepared.dataset, "dev")
         if not len(self.dataset):
-            raise DataError(f"{prepared.corpus}: the dev split has no pair with two sides; give it some to measure on")
+            raise DataError(
+                f"{prepared.corpus}: the dev split has no pair with both sides; validation needs at least one"
+            )
         dev = load_split(prepared.corpus, "dev")
         kept = slice(config.validation.sentences)
         self.sources, self.references = dev.source[kept], [normalize(line) for line in dev.target[kept]]
@@ -41,9 +43,9 @@ class Validation:
         self.world = world
 
     def __call__(self, model: Seq2Seq) -> DevFigures:
-        """Perplexity over the whole split, BLEU and samples over `validation.sentences`; the same on every rank.
+        """Returns the perplexity of the whole split, and BLEU and samples of `validation.sentences`, on every rank.
 
-        Raises TrainingError if the perplexity is not finite: training has diverged.
+        Raises TrainingError if the perplexity is not finite.
         """
         perplexity = self.perplexity(model)
         if not math.isfinite(perplexity):
@@ -53,16 +55,14 @@ class Validation:
             IncrementalDecoder(model), self.tokenizer, config, self.device,
             max_pieces=self.config.batches.max_pieces, passes_through=self.config.passes_through,
         )  # fmt: skip
-        sources = self.sources[self.world.share]
-        translations = translator.translate(sources, split_sentences=config.splits_pairs)
-        own = [translation.text for translation in translations]
-        hypotheses = self.world.collect(own)
+        translations = translator.translate(self.sources[self.world.share], split_sentences=config.splits_pairs)
+        hypotheses = self.world.collect([translation.text for translation in translations])
         return self.world.from_leader(
             lambda: DevFigures(perplexity, bleu(hypotheses, self.references), self._samples(hypotheses))
         )
 
     def perplexity(self, model: Seq2Seq) -> float:
-        """exp of the mean negative log-likelihood of a target piece, EOS counted."""
+        """Returns exp of the mean negative log-likelihood per target piece, EOS included."""
         lengths = self.dataset.source_lengths, self.dataset.target_lengths
         own = []
         for rows in plan_in_order(*lengths, self.config.batches.tokens)[self.world.share]:
@@ -77,7 +77,7 @@ class Validation:
         return math.exp(min(sum(nlls) / sum(tokens), 700))
 
     def _samples(self, hypotheses: list[str]) -> tuple[Sample, ...]:
-        """The same sentences every time, spread over the split, so that one sees them get better."""
+        """Returns translations of a fixed set of sentences, spread evenly over the split."""
         count = min(self.config.validation.samples, len(hypotheses))
         rows = [(2 * i + 1) * len(hypotheses) // (2 * count) for i in range(count)]
         return tuple(Sample(self.sources[i], self.references[i], hypotheses[i]) for i in rows)

@@ -1,4 +1,4 @@
-"""Random pairs as text has them."""
+"""Synthetic pairs."""
 
 from itertools import islice
 from pathlib import Path
@@ -21,7 +21,7 @@ def test_pairs_are_a_pure_function_of_the_config(tmp_path: Path) -> None:
     assert not torch.equal(next(one.stream())[1].target, other.target)
 
 
-def test_batches_keep_the_budget_and_hold_pieces_of_the_vocabulary_and_an_end(tmp_path: Path) -> None:
+def test_batches_fit_the_budget_and_rows_are_vocabulary_pieces_followed_by_eos(tmp_path: Path) -> None:
     config = tiny_config(tmp_path, batches={"tokens": 400, "max_pieces": 40})
     for _, batch in islice(SyntheticPairs(config).stream(), 50):
         assert batch.labels.numel() <= 400
@@ -33,17 +33,17 @@ def test_batches_keep_the_budget_and_hold_pieces_of_the_vocabulary_and_an_end(tm
             assert UNK < int(others.min()) <= int(others.max()) < config.tokenizer.vocabulary_size
 
 
-def test_lengths_are_drawn_as_the_description_says(tmp_path: Path) -> None:
+def test_lengths_follow_the_distribution_in_the_description(tmp_path: Path) -> None:
     pairs = SyntheticPairs(tiny_config(tmp_path, batches={"max_pieces": 100}))
     target = np.log(pairs.target_lengths)
     ratio = np.log(pairs.source_lengths / pairs.target_lengths)
     name = pairs.describe().name
     assert f"target median {np.median(pairs.target_lengths):.0f}, sigma {target.std():.2f}" in name
-    assert f"source {np.exp(np.median(ratio)):.0f} times as long, sigma {round(float(ratio.std()), 2):.2f}" in name
+    assert f"source/target ratio {np.exp(np.median(ratio)):.0f}, sigma {round(float(ratio.std()), 2):.2f}" in name
     assert int(pairs.target_lengths.max()) <= 101
 
 
-def test_no_source_is_longer_than_the_positions_of_location_attention(tmp_path: Path) -> None:
+def test_sources_are_not_longer_than_location_attention_allows(tmp_path: Path) -> None:
     attention = {"score": "location", "max_source_length": 9}
     pairs = SyntheticPairs(tiny_config(tmp_path, attention=attention))
     assert int(pairs.source_lengths.max()) == 9

@@ -1,4 +1,4 @@
-"""Timed updates: the trainer's own, on the batches of the stream, by both paths where that is asked for."""
+"""Training speed, and the comparison of the fast and the plain path."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import closing
@@ -24,8 +24,8 @@ from tests.tiny_training import tiny_config
 CPU = torch.device("cpu")
 
 
-class Seen:
-    """Calls of `run_update`: by which path, on which batches."""
+class Recorder:
+    """Records calls of `run_update`: the path and the batches."""
 
     def __init__(self) -> None:
         self.calls: list[tuple[bool, list[Batch]]] = []
@@ -36,10 +36,10 @@ class Seen:
 
 
 @pytest.fixture
-def seen(monkeypatch: pytest.MonkeyPatch) -> Seen:
-    seen = Seen()
-    monkeypatch.setattr("kotrans.bench.training_speed.run_update", seen)
-    return seen
+def recorder(monkeypatch: pytest.MonkeyPatch) -> Recorder:
+    recorder = Recorder()
+    monkeypatch.setattr("kotrans.bench.training_speed.run_update", recorder)
+    return recorder
 
 
 @pytest.fixture
@@ -57,12 +57,12 @@ def bench(config: Config) -> Iterator[TrainingBench]:
 def silent(seconds: float) -> None: ...
 
 
-def test_every_real_piece_of_the_batches_measured_is_counted_and_the_first_updates_are_not(
-    bench: TrainingBench, config: Config, seen: Seen
+def test_all_pieces_of_measured_batches_are_counted_without_padding_and_warm_up(
+    bench: TrainingBench, config: Config, recorder: Recorder
 ) -> None:
     measured = bench.measure(0, silent)
-    assert len(seen.calls) == 2 + 3
-    batches = [batch for _, group in seen.calls[2:] for batch in group]
+    assert len(recorder.calls) == 2 + 3
+    batches = [batch for _, group in recorder.calls[2:] for batch in group]
     expected = [batch for _, batch in islice(SyntheticPairs(config).stream(), 4, 10)]
     assert all(torch.equal(one.target, two.target) for one, two in zip(batches, expected, strict=True))
     rates = flop_rates(bench.model)
@@ -74,44 +74,43 @@ def test_every_real_piece_of_the_batches_measured_is_counted_and_the_first_updat
     assert measured.flops == sum(rates.training([source], [target]) for source, target in lengths)
 
 
-def test_the_phases_are_all_of_the_time_and_the_rates_follow_from_them(bench: TrainingBench) -> None:
+def test_rates_are_totals_divided_by_the_sum_of_the_phases(bench: TrainingBench) -> None:
     measured = bench.measure(0, silent)
     measured.phases = {"data": 1.0, "forward": 4.0, "backward": 4.0, "optimizer": 1.0}
     measured.target_tokens, measured.flops = 5000, 8000
-    figures = measured.figures(Peak(1600.0, 8))
+    figures = measured.figures(Peak(1600.0))
     assert (figures.seconds, figures.tokens_per_second) == (10, 500)
     assert figures.shares == {"data": 0.1, "forward": 0.4, "backward": 0.4, "optimizer": 0.1}
     assert (figures.flops_per_second, figures.share_of_peak) == (800, 0.5)
 
 
-def test_an_update_goes_through_forward_and_backward_for_each_batch_and_then_steps(
+def test_an_update_marks_forward_and_backward_of_each_batch_and_then_the_optimizer(
     bench: TrainingBench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     marks: list[str] = []
     monkeypatch.setattr(bench.watch, "mark", marks.append)
-    bench._update(bench._group())
+    bench.update(bench.next_group())
     assert marks == ["forward", "backward", "forward", "backward", "gradients", "optimizer"]
 
 
-def test_forward_and_backward_divide_the_time_of_the_passes_as_the_threads_divided_theirs() -> None:
+def test_forward_and_backward_are_in_proportion_to_their_sums_over_threads() -> None:
     marked = {"forward": 6.0, "backward": 12.0, "gradients": 1.0, "optimizer": 1.0}  # of two threads at once
     assert phases(0.5, 10.0, marked) == {"data": 0.5, "forward": 3.0, "backward": 6.0, "optimizer": 1.0}
 
 
-def test_both_paths_train_on_the_same_batches_and_take_turns_in_going_first(
-    bench: TrainingBench, seen: Seen, monkeypatch: pytest.MonkeyPatch
+def test_both_paths_train_on_the_same_batches_in_alternating_order(
+    bench: TrainingBench, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("kotrans.bench.training_speed.rounds", lambda *_: range(4))
     assert bench.against_plain(0, silent).pairs == 4
-    paths = [plain for plain, _ in seen.calls[2:]]
+    paths = [plain for plain, _ in recorder.calls[2:]]
     assert paths == [True, False, False, True, True, False, False, True]
-    for first, second in zip(seen.calls[2::2], seen.calls[3::2], strict=True):
+    for first, second in zip(recorder.calls[2::2], recorder.calls[3::2], strict=True):
         assert [id(batch) for batch in first[1]] == [id(batch) for batch in second[1]]
     assert bench.model.decoder.plain is False
 
 
-def test_a_comparison_tells_the_ratio_of_the_medians_and_the_middle_half_of_the_pairs() -> None:
-    comparison = compare([1.0, 2.0, 1.0, 4.0, 2.0], [2.0, 2.0, 3.0, 16.0, 10.0], tokens=330)
+def test_a_comparison_has_the_ratio_of_medians_and_the_quartiles_of_the_ratios() -> None:
+    comparison = compare([1.0, 2.0, 1.0, 4.0, 2.0], [2.0, 2.0, 3.0, 16.0, 10.0])
     assert comparison.ratio == 3.0 / 2.0
     assert (comparison.lower, comparison.upper) == (2.0, 4.0)  # of 1, 2, 3, 4 and 5
-    assert (comparison.fast_tokens_per_second, comparison.plain_tokens_per_second) == (33, 10)

@@ -1,4 +1,4 @@
-"""Translating with given lengths."""
+"""Translation speed, with translations of given lengths."""
 
 from pathlib import Path
 
@@ -27,7 +27,7 @@ def model(tmp_path: Path) -> Seq2Seq:
 
 
 @pytest.mark.parametrize("beam", [1, 4])
-def test_every_translation_ends_at_its_length_and_not_before(beam: int, model: Seq2Seq) -> None:
+def test_every_translation_has_its_given_length(beam: int, model: Seq2Seq) -> None:
     source = pad([[9, 8, 2], [5, 2], [7, 7, 7, 2], [6, 2], [4, 2]])
     config = SearchConfig(beam=beam, max_length_ratio=0, max_length_extra=6)
     found = search(
@@ -37,7 +37,7 @@ def test_every_translation_ends_at_its_length_and_not_before(beam: int, model: S
         assert {(len(hypothesis.ids) + 1, hypothesis.finished) for hypothesis in hypotheses} == {(length, True)}
 
 
-def test_before_its_end_the_model_says_what_it_would_have_said_with_eos_forbidden(model: Seq2Seq) -> None:
+def test_before_the_given_length_only_eos_is_suppressed(model: Seq2Seq) -> None:
     source = pad([[9, 8, 2], [5, 2]])
     given = GivenLengths(IncrementalDecoder(model), torch.tensor([5, 5]))
     plain = IncrementalDecoder(model)
@@ -50,11 +50,13 @@ def test_before_its_end_the_model_says_what_it_would_have_said_with_eos_forbidde
 
 
 @pytest.mark.parametrize(("beam", "batch", "precision"), [(1, 4, "fp32"), pytest.param(2, 1, "int8", marks=INT8)])
-def test_what_was_translated_is_counted(beam: int, batch: int, precision: str, model: Seq2Seq, tmp_path: Path) -> None:
+def test_translated_sentences_and_pieces_are_counted(
+    beam: int, batch: int, precision: str, model: Seq2Seq, tmp_path: Path
+) -> None:
     sentences = SyntheticPairs(tiny_config(tmp_path)).sentences(12)
     figures = measure_search(
         model, sentences, SearchConfig(), CPU, beam=beam, batch=batch, precision=precision, seconds=0,
-        tell=lambda _: None,
+        report=lambda _: None,
     )  # fmt: skip
     assert (figures.beam, figures.batch, figures.precision) == (beam, batch, precision)
     assert figures.sentences == 3 * batch  # three rounds at least

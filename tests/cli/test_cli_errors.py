@@ -147,7 +147,7 @@ MISTAKES = [
     ),
     Mistake("unknown corpus of fetch", of_runs("fetch", "startr"), ("'startr'", "did you mean starter?")),
     Mistake("unknown corpus of eval", of_runs("eval", "--corpus", "jhee"), ("'jhee'", "did you mean jhe?")),
-    Mistake("unknown run", of_runs("translate", "나무", "--run", "best"), ("no such run; runs here: tiny",)),
+    Mistake("unknown run", of_runs("translate", "나무", "--run", "best"), ("no such run; existing runs: tiny",)),
     Mistake("nearly a run", of_runs("translate", "나무", "--run", "tinny"), ("no such run", "did you mean tiny?")),
     Mistake("unknown checkpoint", of_runs("translate", "나무", "--run", "tiny/x"), ("has no checkpoint x", "update-")),
     Mistake("unknown split", of_runs("eval", "--split", "tets"), ("no split 'tets'", "test")),

@@ -195,7 +195,7 @@ def test_a_poor_default_run_is_told_where_a_far_better_one_of_the_same_corpora_i
     copy("last", 1.5, "2023")
     told = (
         "warning: last is the run that finished last, with a dev BLEU of 1.50; "
-        "good has 80.00 on the same corpora: take it with --run good\n"
+        "good has 80.00 on the same corpora: use it with --run good\n"
     )
     assert kotrans("runs").err == told
     kotrans("translate", "나무")

@@ -56,7 +56,7 @@ def test_of_two_trainings_of_one_name_the_second_is_refused_and_the_first_unharm
     said = found[1][1].splitlines()
     assert len(said) == 1
     assert said[0].startswith(f"error: {run.folder}: ")
-    assert "take another --run name" in said[0]
+    assert "choose another --run name" in said[0]
     assert run.record().status == "finished"
     for name in run.record().kept:
         verify(run.checkpoints / name)

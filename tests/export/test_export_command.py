@@ -131,8 +131,8 @@ def test_a_disk_that_is_full_leaves_nothing(run: TinyRun, best: Path, tmp_path: 
 @pytest.mark.parametrize(
     ("arguments", "told", "code"),
     [
-        (["nobody", "out"], "there is no such run; runs here: tiny", 1),
-        (["tiny/update-1", "out"], "has no checkpoint update-1; it keeps", 1),
+        (["nobody", "out"], "there is no such run; existing runs: tiny", 1),
+        (["tiny/update-1", "out"], "has no checkpoint update-1; available:", 1),
         (["tiny", "out", "more"], "export takes [RUN] OUT, but there are 3 names", 2),
     ],
 )

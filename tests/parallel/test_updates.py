@@ -15,7 +15,7 @@ from kotrans.errors import TrainingError
 from kotrans.model.build import build_model
 from kotrans.parallel.distributed import ALONE, World
 from kotrans.parallel.shards import ShardPool
-from kotrans.training.resume import take_over_weights
+from kotrans.training.resume import copy_leader_weights
 from kotrans.training.update import run_update
 from tests.parallel.ranks import in_ranks
 from tests.tiny_training import tiny_config
@@ -54,7 +54,7 @@ def train_updates(world: World, config: Config, groups: list[list[Batch]], count
     results = [
         run_update(
             model, optimizer, batches, config.training, learning_rate=0.05, precision="fp32",
-            shares=ShardPool(count), seed=(1, number), world=world, votes=lambda: [float(world.rank), 1.0],
+            pool=ShardPool(count), seed=(1, number), world=world, votes=lambda: [float(world.rank), 1.0],
         )
         for number, batches in enumerate(groups)
     ]  # fmt: skip
@@ -93,7 +93,7 @@ def train_on_nan(world: World) -> str:
     with pytest.raises(TrainingError) as error:
         run_update(
             model, torch.optim.Adam(model.parameters()), [batch], CONFIG.training, learning_rate=1, precision="fp32",
-            shares=ShardPool(1), seed=(1,), world=world,
+            pool=ShardPool(1), seed=(1,), world=world,
         )  # fmt: skip
     for old, parameter in zip(before, model.parameters(), strict=True):
         assert torch.equal(old.nan_to_num(), parameter.nan_to_num())
@@ -108,7 +108,7 @@ def test_a_non_finite_loss_of_one_rank_stops_all_ranks_before_the_weights_change
 
 def weights_taken_over(world: World) -> list[Tensor]:
     model = build_model(tiny_config(Path("text"), seed=world.rank), PIECES, PIECES)
-    take_over_weights(model, world)
+    copy_leader_weights(model, world)
     return [parameter.detach() for parameter in model.parameters()]
 
 

@@ -1,4 +1,4 @@
-"""`kotrans average`: the mean of checkpoints as a run of its own."""
+"""Checkpoint averaging: the mean weights of checkpoints as a new run."""
 
 from pathlib import Path
 
@@ -36,7 +36,7 @@ def test_the_average_of_two_checkpoints_is_their_mean(source: Run) -> None:
         torch.testing.assert_close(value, (one[name] + two[name]) / 2)
 
 
-def test_the_average_of_all_is_a_finished_run(source: Run, runs: Path) -> None:
+def test_the_average_of_all_checkpoints_is_a_finished_run(source: Run, runs: Path) -> None:
     target = new_run("mean", "tiny")
     assert average(source, target) == source.record().kept
     assert find_run(None).name == "mean"
@@ -45,7 +45,7 @@ def test_the_average_of_all_is_a_finished_run(source: Run, runs: Path) -> None:
     assert (target.folder / "config.yaml").read_bytes() == (source.folder / "config.yaml").read_bytes()
 
 
-def test_an_average_cannot_be_trained_on(source: Run, text: Path) -> None:
+def test_training_cannot_resume_from_an_average(source: Run, text: Path) -> None:
     target = new_run("mean", "tiny")
     average(source, target)
     target.release()
@@ -53,13 +53,13 @@ def test_an_average_cannot_be_trained_on(source: Run, text: Path) -> None:
         train_tiny(tiny_config(text, training={"max_updates": 9}), target, resume=True)
 
 
-def test_fewer_than_two_are_refused_and_leave_no_run(source: Run, runs: Path, text: Path) -> None:
+def test_fewer_than_two_checkpoints_are_refused_and_leave_no_run(source: Run, runs: Path, text: Path) -> None:
     target = new_run("mean", "tiny")
-    with pytest.raises(UsageError, match="--last 1: an average needs two checkpoints"):
+    with pytest.raises(UsageError, match="--last 1: averaging needs at least two checkpoints"):
         average(source, target, last=1)
     single = Run(runs / "single")
     train_tiny(tiny_config(text, training={"max_updates": 1}), single)
-    with pytest.raises(UsageError, match="keeps 1 checkpoints; averaging needs two"):
+    with pytest.raises(UsageError, match="has 1 checkpoints; averaging needs at least two"):
         average(single, target)
     assert not target.folder.exists()
 

@@ -1,4 +1,4 @@
-"""Run folders: names, claims, and which run is meant."""
+"""Run folders: names, claims, default runs, and checkpoints."""
 
 import logging
 import os
@@ -31,13 +31,13 @@ def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def make(run: Run, status: Status = "finished", config: str = "tiny") -> Run:
-    """A run with a record and nothing else."""
+    """Creates a run with a record and nothing else."""
     with run.created(RunRecord(config, status=status), "name: tiny\n"):
         pass
     return run
 
 
-def test_a_run_without_a_name_is_called_after_its_config_and_numbered() -> None:
+def test_unnamed_runs_get_the_name_of_their_config_and_a_number() -> None:
     names = []
     for _ in range(3):
         run = new_run(None, "tiny")
@@ -46,16 +46,16 @@ def test_a_run_without_a_name_is_called_after_its_config_and_numbered() -> None:
     assert names == ["tiny", "tiny-2", "tiny-3"]
 
 
-def test_a_name_that_a_living_process_holds_is_taken_and_free_again_after_it() -> None:
+def test_a_name_is_taken_while_a_process_claims_it() -> None:
     first = new_run(None, "tiny")
     assert new_run(None, "tiny").name == "tiny-2"
-    with pytest.raises(UsageError, match="tiny: another process is about to make it; take another --run name"):
+    with pytest.raises(UsageError, match="tiny: another process is creating this run; choose another --run name"):
         new_run("tiny", "other")
     first.release()
     assert new_run(None, "tiny").name == "tiny"
 
 
-def test_processes_that_start_together_get_folders_of_their_own(runs: Path) -> None:
+def test_processes_starting_together_get_different_names(runs: Path) -> None:
     processes = [
         subprocess.Popen(
             [sys.executable, "-c", CLAIM], cwd=Path(__file__).parents[2], text=True, stdin=subprocess.PIPE,
@@ -65,14 +65,14 @@ def test_processes_that_start_together_get_folders_of_their_own(runs: Path) -> N
     ]  # fmt: skip
     for process in processes:
         assert process.stdout
-        process.stdout.read(1)  # all have a name before the first makes its folder
+        process.stdout.read(1)  # all have claimed a name before the first creates its folder
     for process in processes:
         process.communicate("\n")
         assert process.returncode == 0
     assert sorted(run.name for run in all_runs()) == ["tiny", "tiny-2", "tiny-3", "tiny-4"]
 
 
-def test_a_killed_process_holds_nothing(runs: Path) -> None:
+def test_a_killed_process_releases_its_claim(runs: Path) -> None:
     process = subprocess.Popen(
         [sys.executable, "-c", CLAIM], cwd=Path(__file__).parents[2], text=True, stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -88,28 +88,30 @@ def test_a_killed_process_holds_nothing(runs: Path) -> None:
 @pytest.mark.parametrize(
     "name", ["", ".", "..", "a/b", "/etc", "../up", ".hidden", "prepared", "a b", "-x", "a\nb", "a\\b", "x" * 81]
 )
-def test_a_name_that_cannot_be_a_folder_here_is_refused(name: str) -> None:
+def test_invalid_run_names_are_refused(name: str) -> None:
     with pytest.raises(UsageError, match="cannot be a run's name"):
         new_run(name, "tiny")
 
 
 @pytest.mark.parametrize("name", ["a", "한국어", "open-ko-en_2", "v1.5", "x" * 80])
-def test_other_names_are_taken_as_they_are(name: str, runs: Path) -> None:
+def test_valid_names_are_used_unchanged(name: str, runs: Path) -> None:
     assert make(new_run(name, "tiny")).folder == runs / name
     assert find_run(name).name == name
 
 
-def test_a_name_that_is_taken_is_refused_with_what_to_do() -> None:
+def test_a_name_in_use_is_refused_with_a_remedy() -> None:
     make(Run(new_run("mine", "tiny").folder))
-    with pytest.raises(UsageError, match="mine: exists already; continue it with --resume, or take another --run name"):
+    with pytest.raises(
+        UsageError, match="mine: exists already; continue it with --resume, or choose another --run name"
+    ):
         new_run("mine", "tiny")
 
 
-def test_a_config_named_like_the_prepared_data_gets_a_run_beside_it() -> None:
+def test_a_config_named_prepared_gets_a_numbered_run() -> None:
     assert new_run(None, "prepared").name == "prepared-2"
 
 
-def test_a_folder_that_came_up_meanwhile_is_never_written_into(runs: Path) -> None:
+def test_a_folder_created_meanwhile_is_not_written_to(runs: Path) -> None:
     run = new_run("mine", "tiny")
     (runs / "mine").mkdir()
     (runs / "mine" / "somebody's").touch()
@@ -119,7 +121,7 @@ def test_a_folder_that_came_up_meanwhile_is_never_written_into(runs: Path) -> No
     assert not list(runs.glob(".mine-*"))
 
 
-def test_a_run_appears_whole_or_not_at_all(runs: Path) -> None:
+def test_a_run_is_created_completely_or_not_at_all(runs: Path) -> None:
     def fail() -> None:
         with new_run("mine", "tiny").created(RunRecord("tiny"), "") as run:
             (run.folder / "half").touch()
@@ -131,7 +133,7 @@ def test_a_run_appears_whole_or_not_at_all(runs: Path) -> None:
     assert not (runs / "mine").exists()
 
 
-def test_without_a_name_the_most_recently_finished_run_is_meant() -> None:
+def test_the_default_run_is_the_most_recently_finished_one() -> None:
     for name, status in (("old", "finished"), ("new", "finished"), ("going", "training"), ("cut", "interrupted")):
         make(Run(new_run(name, "tiny").folder), status)  # type: ignore[arg-type]
     assert find_run(None).name == "new"
@@ -139,7 +141,7 @@ def test_without_a_name_the_most_recently_finished_run_is_meant() -> None:
     assert find_run(None).name == "old"
 
 
-def test_without_a_name_the_most_recent_unfinished_run_that_nobody_trains_is_resumed() -> None:
+def test_the_default_run_to_resume_is_the_most_recent_unclaimed_one() -> None:
     for name, status in (("cut", "interrupted"), ("died", "training"), ("live", "training"), ("done", "finished")):
         make(Run(new_run(name, "tiny").folder), status)  # type: ignore[arg-type]
     live = find_run("live")
@@ -149,7 +151,7 @@ def test_without_a_name_the_most_recent_unfinished_run_that_nobody_trains_is_res
     assert find_run(None, unfinished=True).name == "live"
 
 
-def test_a_config_picks_among_its_own_runs() -> None:
+def test_runs_to_resume_can_be_restricted_to_a_config() -> None:
     make(Run(new_run("a", "tiny").folder), "interrupted", config="one")
     make(Run(new_run("b", "tiny").folder), "interrupted", config="two")
     assert find_run(None, unfinished=True, config="one").name == "a"
@@ -157,30 +159,32 @@ def test_a_config_picks_among_its_own_runs() -> None:
         find_run(None, unfinished=True, config="three")
 
 
-def test_a_missing_run_is_said_with_those_that_there_are(runs: Path) -> None:
+def test_an_unknown_run_is_reported_with_the_existing_ones(runs: Path) -> None:
     with pytest.raises(CheckpointError, match="no finished run yet; train one with `kotrans train`"):
         find_run(None)
-    with pytest.raises(CheckpointError, match="there is no such run; runs here: none yet"):
+    with pytest.raises(CheckpointError, match="there is no such run; existing runs: none"):
         find_run("nope")
     make(Run(new_run("cut", "tiny").folder), "interrupted")
-    with pytest.raises(CheckpointError, match="cut is unfinished: name it with --run, or finish it with --resume"):
+    with pytest.raises(CheckpointError, match="cut is unfinished: select it with --run, or finish it with --resume"):
         find_run(None)
-    with pytest.raises(CheckpointError, match="there is no such run; runs here: cut"):
+    with pytest.raises(CheckpointError, match="there is no such run; existing runs: cut"):
         find_run("nope")
 
 
-def test_a_run_without_checkpoints_says_how_to_get_one() -> None:
+def test_a_run_without_checkpoints_is_reported_with_a_remedy() -> None:
     run = make(new_run("mine", "tiny"))
-    with pytest.raises(CheckpointError, match="no checkpoint yet; go on with `kotrans train --run mine --resume`"):
+    with pytest.raises(
+        CheckpointError, match="no checkpoint yet; resume training with `kotrans train --run mine --resume`"
+    ):
         run.checkpoint()
 
 
-def test_a_checkpoint_that_is_not_kept_is_said_with_those_that_are() -> None:
+def test_an_unknown_checkpoint_is_reported_with_the_available_ones() -> None:
     run = make(new_run("mine", "tiny"))
     (run.checkpoints / "update-00000002").mkdir(parents=True)
     run.add_checkpoint("update-00000002", run.record(), best=False, keep=1)
     assert run.checkpoint("best") == run.checkpoint("last") == run.checkpoint("update-00000002")
-    with pytest.raises(CheckpointError, match="has no checkpoint update-00000009; it keeps update-00000002"):
+    with pytest.raises(CheckpointError, match="has no checkpoint update-00000009; available: update-00000002"):
         run.checkpoint("update-00000009")
 
 
@@ -193,13 +197,13 @@ def test_one_damaged_run_does_not_hide_the_others(runs: Path, caplog: pytest.Log
     assert "run.json is missing or damaged" in caplog.text
 
 
-def test_a_folder_that_is_being_made_is_no_run_yet(runs: Path) -> None:
+def test_a_run_being_created_is_not_listed(runs: Path) -> None:
     with new_run("mine", "tiny").created(RunRecord("tiny"), "") as run:
         run.write(RunRecord("tiny"))
         assert list(all_runs()) == []
 
 
-def test_leftovers_of_a_crash_are_removed_and_nothing_else() -> None:
+def test_only_leftovers_of_a_crash_are_removed() -> None:
     run = make(new_run("mine", "tiny"))
     for name in ("update-00000001", "update-00000002", ".update-00000003-abc"):
         (run.checkpoints / name).mkdir(parents=True)
@@ -212,7 +216,7 @@ def test_leftovers_of_a_crash_are_removed_and_nothing_else() -> None:
     assert names == {"checkpoints", "config.yaml", "metrics.jsonl", "notes.txt", "run.json"}
 
 
-def test_the_size_is_that_of_all_files_also_while_some_are_removed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_size_includes_all_files_and_tolerates_removed_ones(monkeypatch: pytest.MonkeyPatch) -> None:
     run = make(new_run("mine", "tiny"))
     before = run.size
     run.checkpoints.mkdir()
@@ -220,7 +224,9 @@ def test_the_size_is_that_of_all_files_also_while_some_are_removed(monkeypatch: 
     assert run.size - before == 1000
     os.symlink("nowhere", run.folder / "gone")
     is_file = Path.is_file
-    monkeypatch.setattr(Path, "is_file", lambda path: path.name == "gone" or is_file(path))  # it was when we asked
+    monkeypatch.setattr(
+        Path, "is_file", lambda path: path.name == "gone" or is_file(path)
+    )  # as if removed after the check
     assert run.size - before == 1000
 
 

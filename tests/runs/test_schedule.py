@@ -1,4 +1,4 @@
-"""The learning rate of every schedule."""
+"""Learning-rate schedules."""
 
 import pytest
 
@@ -9,14 +9,14 @@ RATE = 0.01
 
 
 @pytest.mark.parametrize("schedule", ["constant", "inverse_sqrt", "plateau"])
-def test_every_schedule_warms_up_in_equal_steps_to_the_rate(schedule: str) -> None:
+def test_every_schedule_warms_up_linearly(schedule: str) -> None:
     config = TrainingConfig.model_validate({"schedule": schedule, "learning_rate": RATE, "warmup": 4})
     rates = [learning_rate(update, config) for update in range(1, 5)]
     assert rates == pytest.approx([RATE / 4, RATE / 2, RATE * 3 / 4, RATE])
 
 
 @pytest.mark.parametrize("warmup", [0, 1, 100])
-def test_inverse_sqrt_halves_the_rate_when_updates_are_four_times_the_warm_up(warmup: int) -> None:
+def test_inverse_sqrt_halves_the_rate_at_four_times_the_warm_up(warmup: int) -> None:
     config = TrainingConfig(schedule="inverse_sqrt", learning_rate=RATE, warmup=warmup)
     peak = max(warmup, 1)
     assert learning_rate(peak, config) == pytest.approx(RATE)
@@ -24,13 +24,12 @@ def test_inverse_sqrt_halves_the_rate_when_updates_are_four_times_the_warm_up(wa
     assert learning_rate(16 * peak, config) == pytest.approx(RATE / 4)
 
 
-def test_constant_stays() -> None:
+def test_the_constant_schedule_does_not_change_the_rate() -> None:
     config = TrainingConfig(schedule="constant", learning_rate=RATE, warmup=0)
     assert {learning_rate(update, config) for update in (1, 10, 10**6)} == {RATE}
 
 
-def test_only_the_plateau_schedule_heeds_what_the_plateau_made_of_the_rate() -> None:
-    """A run that is resumed with another schedule gets that schedule's rate."""
+def test_only_the_plateau_schedule_uses_the_rate_factor() -> None:
     plateau = TrainingConfig(schedule="plateau", learning_rate=RATE, warmup=4)
     assert learning_rate(100, plateau, 0.25) == RATE / 4
     assert learning_rate(2, plateau, 0.25) == RATE / 8
@@ -41,7 +40,7 @@ def test_only_the_plateau_schedule_heeds_what_the_plateau_made_of_the_rate() -> 
 
 
 @pytest.mark.parametrize("schedule", ["constant", "inverse_sqrt", "plateau"])
-def test_every_rate_cools_down_on_a_line_to_nothing_in_the_last_share_of_the_training(schedule: str) -> None:
+def test_every_schedule_cools_down_linearly_to_zero(schedule: str) -> None:
     config = TrainingConfig.model_validate({"schedule": schedule, "learning_rate": RATE, "warmup": 4, "cooldown": 0.2})
     for done, share in [(0.0, 1.0), (0.8, 1.0), (0.85, 0.75), (0.9, 0.5), (1.0, 0.0)]:
         plain = learning_rate(100, config.model_copy(update={"cooldown": 0.0}), 0.5, done)

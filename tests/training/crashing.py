@@ -1,8 +1,8 @@
-"""A process of its own that trains in children, kills each at another moment, and resumes it.
+"""A program that trains in child processes, kills each at another point, checks its files, and resumes it.
 
-Called with a config and two numbers: each of the first children dies at so many more touches of its run's files than
-the one before, until one lives to its end, and so many others die at a random moment. The runs lie in KOTRANS_RUNS.
-Between kill and resume it checks what a crash may leave. Torch is imported once, so that a crash takes no seconds.
+Arguments: a config, a stride and a list of seeds. The first children die at disk access 1, 1 + stride, and so on, until
+one reaches its end. The others die after a time drawn with each seed. Runs are in KOTRANS_RUNS. Forking a process that
+has imported torch makes each crash take a fraction of a second.
 """
 
 import os
@@ -22,35 +22,38 @@ from kotrans.runs.run import Run
 from kotrans.storage.paths import runs_folder
 from tests.tiny_training import train_tiny
 
-_TOUCHES = {"open", "os.chmod", "os.mkdir", "os.remove", "os.rename", "os.rmdir"}
+_DISK_ACCESSES = {"open", "os.chmod", "os.mkdir", "os.remove", "os.rename", "os.rmdir"}
 
 
-def main(config_path: str, stride: str, moments: str) -> None:
+def main(config_path: str, stride: str, *seeds: str) -> None:
     torch.set_num_threads(1)
     config = load_config(Path(config_path))
     train_tiny(config, Run(runs_folder() / "warm"))
     began = time.monotonic()
     train_tiny(config, Run(runs_folder() / "straight"))
     seconds = time.monotonic() - began
-    touch, killed = 1, True
+    access, killed = 1, True
     while killed:
-        killed = _crash(config, Run(runs_folder() / f"touch-{touch:04d}"), touch=touch)
-        touch += int(stride)
-    draw = random.Random(1)
-    for number in range(int(moments)):
-        _crash(config, Run(runs_folder() / f"moment-{number}"), seconds=draw.random() * seconds)
+        killed = _crash(config, Run(runs_folder() / f"access-{access:04d}"), access=access)
+        access += int(stride)
+    for seed in seeds:
+        _crash(config, Run(runs_folder() / f"seed-{seed}"), seconds=random.Random(int(seed)).random() * seconds)
 
 
-def _crash(config: Config, run: Run, touch: int | None = None, seconds: float | None = None) -> bool:
-    """Trains with a crash and resumes; true if the crash came before the end."""
-    killed = _in_child(lambda: _train_until(touch, config, run), seconds)
-    _check_leftovers(run)
-    assert not _in_child(lambda: train_tiny(config, run, resume=run.folder.exists()))
+def _crash(config: Config, run: Run, access: int | None = None, seconds: float | None = None) -> bool:
+    """Trains with a crash and resumes; returns whether the crash came before the end."""
+    try:
+        killed = _in_child(lambda: _train_until(access, config, run), seconds)
+        _check_leftovers(run)
+        assert not _in_child(lambda: train_tiny(config, run, resume=run.folder.exists()))
+    except BaseException as error:
+        error.add_note(f"{run.name}, killed at disk access {access} or after {seconds} s")
+        raise
     return killed
 
 
 def _in_child(act: Callable[[], object], seconds: float | None = None) -> bool:
-    """True if the child was killed, which happens after so many seconds."""
+    """Runs `act` in a child process, killed after the given time; returns whether the child was killed."""
     child = os.fork()
     if child == 0:
         code = 1
@@ -67,13 +70,13 @@ def _in_child(act: Callable[[], object], seconds: float | None = None) -> bool:
     return status != 0
 
 
-def _train_until(touch: int | None, config: Config, run: Run) -> None:
-    """Trains, and dies just before the given touch of the run's files."""
-    left = touch or 0
+def _train_until(access: int | None, config: Config, run: Run) -> None:
+    """Trains, and dies just before the given access to the run's files."""
+    left = access or 0
 
     def count(event: str, arguments: tuple[object, ...]) -> None:
         nonlocal left
-        if event in _TOUCHES and run.name in str(arguments[0]):
+        if event in _DISK_ACCESSES and run.name in str(arguments[0]):
             left -= 1
             if left == 0:
                 os.kill(os.getpid(), signal.SIGKILL)
@@ -83,7 +86,7 @@ def _train_until(touch: int | None, config: Config, run: Run) -> None:
 
 
 def _check_leftovers(run: Run) -> None:
-    """run.json is whole and names whole checkpoints, if the run has come to be at all."""
+    """Asserts that run.json is intact and lists intact checkpoints, if the run was created."""
     if run.folder.exists():
         record = run.record()
         for name in record.kept:

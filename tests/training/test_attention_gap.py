@@ -1,7 +1,7 @@
-"""What attention is for: the longer the source, the less of it a fixed context holds.
+"""The benefit of attention: a fixed context loses more of longer sources.
 
-Two small models, one with attention and one without, learn lines of one to four short sentences. `eval` must show the
-difference: it would not if it split the lines, because then no model ever had a long source.
+Two small models, one with attention and one without, learn lines of one to four short sentences. `eval` must not split
+the lines into sentences, or no source would be long enough to show the difference.
 """
 
 import random
@@ -53,7 +53,7 @@ def bleu_by_length(run: str, text: Path, *settings: str) -> list[float]:
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
-def test_attention_is_better_than_a_fixed_context_and_more_so_the_longer_the_source(runs: Path, tmp_path: Path) -> None:
+def test_attention_beats_a_fixed_context_by_more_on_longer_sources(runs: Path, tmp_path: Path) -> None:
     write_lines_of_sentences(tmp_path)
     for score in ("additive", "none"):
         config = tiny_config(
@@ -74,10 +74,10 @@ def test_attention_is_better_than_a_fixed_context_and_more_so_the_longer_the_sou
     with_attention, without = bleu_by_length("additive", tmp_path), bleu_by_length("none", tmp_path)
     gaps = [attention - fixed for attention, fixed in zip(with_attention, without, strict=True)]
     assert min(with_attention) > 90
-    assert without[0] > 75  # it has learned, too: what it lacks is room for more
+    assert without[0] > 75  # it has learned short sources
     assert gaps[1] > gaps[0] + 10
     assert gaps[2] > gaps[1] + 10
     assert gaps[3] > 40
-    # Split into sentences, a long line is some short ones, and nothing of this is to be seen.
+    # Split into sentences, a long line becomes several short sources, and the gap closes.
     split = bleu_by_length("none", tmp_path, "search.split_sentences=true")
     assert with_attention[3] - split[3] < 25

@@ -1,4 +1,4 @@
-"""Training takes its batches from a thread that makes them ahead, and ends that thread however it ends itself."""
+"""Training prefetches batches in a thread, which ends with training."""
 
 import threading
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ def batch_threads() -> list[str]:
     return [thread.name for thread in threading.enumerate() if thread.name == "batches"]
 
 
-def test_batches_are_made_by_their_thread_and_what_fails_there_ends_training(
+def test_batches_are_made_in_a_thread_whose_errors_end_training(
     runs: Path, text: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     makers: list[str] = []
@@ -46,7 +46,7 @@ def test_batches_are_made_by_their_thread_and_what_fails_there_ends_training(
 
 
 @pytest.mark.parametrize("stopped", [False, True])
-def test_no_thread_is_left_when_training_is_over_or_stopped(stopped: bool, runs: Path, text: Path) -> None:
+def test_the_batch_thread_ends_when_training_finishes_or_is_stopped(stopped: bool, runs: Path, text: Path) -> None:
     listener = stop_at(3) if stopped else lambda event: None
     trainer = build_trainer(tiny_config(text), Run(runs / "run"), scripted(bleus=[1, 2, 3]), listener)
     assert trainer.train().reason == ("signal" if stopped else "max_updates")

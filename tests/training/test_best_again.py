@@ -1,4 +1,4 @@
-"""Settings of validation that change at a resume: figures that cannot be compared are measured again."""
+"""Settings of validation that change on resume: the best checkpoint is remeasured, so that figures are comparable."""
 
 import logging
 import shutil
@@ -25,7 +25,7 @@ def trained(text: Path, run: Run) -> None:
 
 
 @pytest.mark.parametrize(("again", "best"), [(10, "update-00000006"), (17, "update-00000002")])
-def test_the_best_is_measured_again_with_the_new_settings(
+def test_the_best_checkpoint_is_remeasured_after_settings_of_validation_changed(
     again: float, best: str, runs: Path, text: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     run = Run(runs / "run")
@@ -34,12 +34,14 @@ def test_the_best_is_measured_again_with_the_new_settings(
     trainer.resume()
     with caplog.at_level(logging.WARNING):
         trainer.train()
-    assert "settings of validation have changed; the best checkpoint so far, of update 2, has BLEU" in caplog.text
+    assert (
+        "settings of validation have changed; with them, the best checkpoint so far (update 2) has BLEU" in caplog.text
+    )
     assert run.record().best == best
     assert run.record().best_bleu == max(again, 15)
 
 
-def test_it_is_the_best_checkpoint_that_is_measured_and_training_goes_on_from_the_last(runs: Path, text: Path) -> None:
+def test_remeasuring_uses_the_best_checkpoint_and_training_continues_from_the_last(runs: Path, text: Path) -> None:
     run, straight = Run(runs / "run"), Run(runs / "straight")
     trained(text, run)
     trained(text, straight)
@@ -65,16 +67,16 @@ def test_it_is_the_best_checkpoint_that_is_measured_and_training_goes_on_from_th
     assert all(one[name] == two[name] for name in tensors)
 
 
-def test_the_same_settings_measure_nothing_again(runs: Path, text: Path) -> None:
+def test_unchanged_settings_do_not_remeasure_the_best(runs: Path, text: Path) -> None:
     run = Run(runs / "run")
     trained(text, run)
     trainer = build_trainer(config_of(text, 6, every=1, samples=1), run, scripted(bleus=[7, 8]))
     trainer.resume()
-    trainer.train()  # a third figure would not be there
+    trainer.train()  # a third validation would raise StopIteration
     assert (run.record().best, run.record().best_bleu) == ("update-00000002", 30)
 
 
-def test_a_best_checkpoint_that_is_damaged_is_the_best_no_more(runs: Path, text: Path) -> None:
+def test_a_damaged_best_checkpoint_is_replaced_by_the_next_validation(runs: Path, text: Path) -> None:
     run = Run(runs / "run")
     trained(text, run)
     shutil.rmtree(run.checkpoints / "update-00000002" / "tokenizer")

@@ -1,4 +1,4 @@
-"""A cooldown before a limit of time: planned once, kept in the checkpoints, and exactly the same after a resume."""
+"""Cooldown before a time limit: planned once, stored in checkpoints, and the same after a resume."""
 
 import signal
 import time
@@ -22,7 +22,7 @@ TRAINING: dict[str, Any] = {
 
 
 class Clock:
-    """A clock that goes on by so many seconds an update, and by more the later it is."""
+    """A listener that advances a fake clock by `seconds` per update, and can send a signal."""
 
     def __init__(self, patch: pytest.MonkeyPatch, seconds: float = 10) -> None:
         self.now = 0.0
@@ -42,7 +42,7 @@ def lines(run: Run) -> list[dict[str, Any]]:
     return [line for line in metrics(run) if line["kind"] == "update"]
 
 
-def test_the_rate_falls_on_a_line_to_a_last_update_that_is_planned_once(
+def test_the_rate_falls_linearly_to_a_last_update_that_is_planned_once(
     runs: Path, text: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = Clock(monkeypatch)
@@ -53,7 +53,7 @@ def test_the_rate_falls_on_a_line_to_a_last_update_that_is_planned_once(
 
     run = Run(runs / "run")
     outcome = train_tiny(tiny_config(text, training=TRAINING, validation={"every": 100}), run, slow_down)
-    # Half of the two minutes is over after six updates of ten seconds and the one at whose end it is noticed.
+    # Half of the two minutes is over after six updates of ten seconds; the votes of the seventh contain it.
     plan = outcome.progress.cooldown
     assert plan is not None
     assert (outcome.reason, outcome.progress.update) == ("max_minutes", plan.end)
@@ -64,7 +64,7 @@ def test_the_rate_falls_on_a_line_to_a_last_update_that_is_planned_once(
 
 
 @pytest.mark.parametrize("stop", [8, 11, 13])
-def test_a_run_resumed_in_its_cooldown_is_bit_for_bit_the_one_that_was_not_stopped(
+def test_a_run_resumed_in_its_cooldown_is_bitwise_equal_to_an_uninterrupted_one(
     stop: int, runs: Path, text: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config = tiny_config(text, training=TRAINING, validation={"every": 3, "patience": None})
@@ -78,7 +78,7 @@ def test_a_run_resumed_in_its_cooldown_is_bit_for_bit_the_one_that_was_not_stopp
     assert_same_training(stopped, straight)
 
 
-def test_the_plan_is_in_a_checkpoint_before_anything_goes_by_it(
+def test_the_plan_is_saved_in_a_checkpoint_before_it_takes_effect(
     runs: Path, text: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock, saved = Clock(monkeypatch), []
@@ -92,11 +92,11 @@ def test_the_plan_is_in_a_checkpoint_before_anything_goes_by_it(
     assert saved == [7, 14]
 
 
-def test_other_limits_on_resume_make_another_plan(runs: Path, text: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_changed_limits_on_resume_make_a_new_plan(runs: Path, text: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     clock, run = Clock(monkeypatch), Run(runs / "run")
     config = tiny_config(text, training=TRAINING, validation={"every": 100})
     assert train_tiny(config, run, clock).progress.update == 14
-    assert train_tiny(config, run, clock, resume=True).progress.update == 14  # it is finished
+    assert train_tiny(config, run, clock, resume=True).progress.update == 14  # already finished
     longer = tiny_config(text, training=TRAINING | {"max_minutes": 6}, validation={"every": 100})
     outcome = train_tiny(longer, run, clock, resume=True)
     assert outcome.progress.cooldown is not None
@@ -109,9 +109,7 @@ def test_other_limits_on_resume_make_another_plan(runs: Path, text: Path, monkey
     update=st.integers(1, 10**6), share=st.floats(0.01, 0.999), cooldown=st.floats(0.01, 0.99),
     most=st.integers(1, 10**6),
 )  # fmt: skip
-def test_a_plan_goes_on_from_the_share_that_was_done_and_ends_at_zero(
-    update: int, share: float, cooldown: float, most: int
-) -> None:
+def test_a_plan_starts_at_the_share_done_and_ends_at_one(update: int, share: float, cooldown: float, most: int) -> None:
     config = TrainingConfig(max_updates=max(most, update + 1), max_minutes=90, cooldown=cooldown, warmup=0)
     plan = plan_cooldown(update, share, config)
     if share < 1 - cooldown:
@@ -125,7 +123,7 @@ def test_a_plan_goes_on_from_the_share_that_was_done_and_ends_at_zero(
     assert learning_rate(plan.end, config, done=plan.done(plan.end - 1)) > 0
 
 
-def test_without_a_limit_of_time_nothing_is_planned() -> None:
+def test_there_is_no_plan_without_a_time_limit_or_a_cooldown() -> None:
     assert plan_cooldown(90, 0.9, TrainingConfig(max_updates=100, cooldown=0.5)) is None
     assert plan_cooldown(90, 0.9, TrainingConfig(max_updates=100, max_minutes=5)) is None
     assert plan_cooldown(0, 0.9, TrainingConfig(max_updates=100, max_minutes=5, cooldown=0.5)) is None

@@ -1,4 +1,4 @@
-"""A disk that gets full, whatever is written then: one line, and the last good checkpoint can be gone on from."""
+"""A full disk: one line of error, and the last good checkpoint can be resumed."""
 
 import shutil
 import subprocess
@@ -21,7 +21,7 @@ KILOBYTE = 1024
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 4 megabytes of its own."""
+    """A separate file system of 4 MB."""
     folder = tmp_path / "disk"
     folder.mkdir()
     mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(folder)], capture_output=True)
@@ -34,7 +34,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 def fill(folder: Path, left: int) -> Path:
-    """A file that leaves so many bytes free."""
+    """Writes a file that leaves `left` bytes free."""
     ballast = folder / "ballast"
     ballast.write_bytes(bytes(max(0, shutil.disk_usage(folder).free - left)))
     return ballast
@@ -46,7 +46,7 @@ def config_file(text: Path, tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("left", [0, 4 * KILOBYTE, 12 * KILOBYTE, 24 * KILOBYTE])
-def test_stages_on_a_full_disk_end_in_one_line_and_leave_nothing_half_made(
+def test_stages_on_a_full_disk_fail_with_one_line_and_leave_no_partial_output(
     left: int, small_disk: Path, text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("KOTRANS_RUNS", str(small_disk / "runs"))
@@ -63,7 +63,7 @@ def test_stages_on_a_full_disk_end_in_one_line_and_leave_nothing_half_made(
 
 
 @pytest.mark.parametrize("left", [0, 8 * KILOBYTE, 60 * KILOBYTE])
-def test_training_on_a_full_disk_names_a_checkpoint_from_which_the_same_run_goes_on(
+def test_training_on_a_full_disk_names_a_checkpoint_that_resumes_exactly(
     left: int, small_disk: Path, runs: Path, text: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     straight, config = Run(runs / "straight"), tiny_config(text)
@@ -90,7 +90,7 @@ def _weights(run: Run) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in run.checkpoint("last").glob("*.safetensors")}
 
 
-def test_a_dataset_that_is_larger_than_files_may_be_is_said_in_one_line(
+def test_a_dataset_above_the_file_size_limit_fails_with_one_line(
     text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("KOTRANS_RUNS", str(tmp_path / "runs"))
@@ -99,7 +99,7 @@ def test_a_dataset_that_is_larger_than_files_may_be_is_said_in_one_line(
     with files_of_at_most(1000):
         result = kotrans("prepare", "-c", config)
     assert result.code == 1, result.err
-    said = result.err.splitlines()[-1]
-    assert said.startswith(f"error: {tmp_path / 'runs' / 'prepared'}/dataset-")
-    assert said.endswith("cannot be written (File too large); free some space and run the same command again")
+    message = result.err.splitlines()[-1]
+    assert message.startswith(f"error: {tmp_path / 'runs' / 'prepared'}/dataset-")
+    assert message.endswith("cannot be written (File too large); free some space and run the same command again")
     assert kotrans("prepare", "-c", config).code == 0

@@ -1,4 +1,4 @@
-"""What is said when an update fails, and what is left: the last good checkpoint, and weights that did not move."""
+"""Failed updates and writes: the error names the last good checkpoint, and weights do not change."""
 
 import errno
 import sys
@@ -27,10 +27,12 @@ from tests.tiny_training import (
     train_tiny,
 )
 
-CPU_SAYS = "[enforce fail at alloc_cpu.cpp:121] err == 0. DefaultCPUAllocator: can't allocate memory: you tried to ..."
+CPU_MESSAGE = (
+    "[enforce fail at alloc_cpu.cpp:121] err == 0. DefaultCPUAllocator: can't allocate memory: you tried to ..."
+)
 MEMORY_ERRORS = [
     torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB."),
-    RuntimeError(CPU_SAYS),
+    RuntimeError(CPU_MESSAGE),
     RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED"),
     RuntimeError("MPS backend out of memory (MPS allocated: 17.00 GB)"),
     MemoryError(),
@@ -38,7 +40,7 @@ MEMORY_ERRORS = [
 
 
 def failing_trainer(text: Path, run: Run, sabotage: Callable[[Trainer], None]) -> Trainer:
-    """Saves at update 2; then the sabotage comes."""
+    """A trainer that calls `sabotage` after saving at update 2."""
 
     def listen(event: Event) -> None:
         if isinstance(event, Saved) and event.update == 2:
@@ -49,10 +51,10 @@ def failing_trainer(text: Path, run: Run, sabotage: Callable[[Trainer], None]) -
 
 
 def state_of(trainer: Trainer) -> list[bytes]:
-    model, average, optimizer, _ = trainer.state
-    assert average is not None
+    model, ema, optimizer, _ = trainer.state
+    assert ema is not None
     moments = [value for values in optimizer.state.values() for value in values.values()]
-    return [tensor.detach().numpy().tobytes() for tensor in (*model.parameters(), *average.values(), *moments)]
+    return [tensor.detach().numpy().tobytes() for tensor in (*model.parameters(), *ema.values(), *moments)]
 
 
 def raises(error: BaseException) -> Callable[..., object]:
@@ -62,7 +64,7 @@ def raises(error: BaseException) -> Callable[..., object]:
     return fail
 
 
-def test_a_loss_that_is_not_finite_is_reported_and_moves_no_weight(runs: Path, text: Path) -> None:
+def test_a_non_finite_loss_is_reported_and_changes_no_weight(runs: Path, text: Path) -> None:
     run, before = Run(runs / "run"), []
 
     def spoil(trainer: Trainer) -> None:
@@ -84,7 +86,7 @@ def test_a_loss_that_is_not_finite_is_reported_and_moves_no_weight(runs: Path, t
     assert state_of(trainer) == before
 
 
-def test_a_rate_that_is_far_too_high_is_found_out_before_anything_is_saved(runs: Path, text: Path) -> None:
+def test_a_non_finite_dev_perplexity_ends_training_before_saving(runs: Path, text: Path) -> None:
     run = Run(runs / "run")
     with pytest.raises(TrainingError, match=r"the dev perplexity is not finite; lower .*; there is no checkpoint"):
         train_tiny(tiny_config(text, training={"learning_rate": 1e38, "warmup": 0}, validation={"every": 1}), run)
@@ -93,7 +95,7 @@ def test_a_rate_that_is_far_too_high_is_found_out_before_anything_is_saved(runs:
 
 @pytest.mark.parametrize("error", MEMORY_ERRORS, ids=lambda error: f"{type(error).__name__}-{error}"[:40])
 @pytest.mark.parametrize("where", ["output", "step"])
-def test_memory_that_runs_out_in_an_update_is_reported(
+def test_out_of_memory_in_an_update_is_reported_and_changes_no_weight(
     error: BaseException, where: str, runs: Path, text: Path
 ) -> None:
     run, before = Run(runs / "run"), []
@@ -114,13 +116,13 @@ def test_memory_that_runs_out_in_an_update_is_reported(
     assert state_of(trainer) == before
 
 
-def test_memory_that_runs_out_in_a_validation_is_reported(runs: Path, text: Path) -> None:
+def test_out_of_memory_in_a_validation_is_reported(runs: Path, text: Path) -> None:
     trainer = build_trainer(tiny_config(text), Run(runs / "run"), lambda model: raises(MEMORY_ERRORS[1])())  # type: ignore[arg-type, return-value]
     with pytest.raises(TrainingError, match=r"validation after update 2: out of memory .*lower search.batch"):
         trainer.train()
 
 
-def test_another_error_of_torch_keeps_its_traceback(runs: Path, text: Path) -> None:
+def test_other_errors_of_torch_keep_their_traceback(runs: Path, text: Path) -> None:
     def spoil(trainer: Trainer) -> None:
         setattr(trainer.state.model, "output", raises(RuntimeError("a bug of ours")))  # noqa: B010
 
@@ -128,7 +130,7 @@ def test_another_error_of_torch_keeps_its_traceback(runs: Path, text: Path) -> N
         failing_trainer(text, Run(runs / "run"), spoil).train()
 
 
-def test_a_checkpoint_that_cannot_be_written_leaves_the_earlier_ones(
+def test_a_failed_checkpoint_leaves_the_earlier_ones_intact(
     runs: Path, text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     run, straight = Run(runs / "run"), Run(runs / "straight")
@@ -137,7 +139,7 @@ def test_a_checkpoint_that_cannot_be_written_leaves_the_earlier_ones(
     monkeypatch.setattr(
         sys, "argv", ["kotrans", "train", "-c", str(tmp_path / "tiny.yaml"), "--run", "run", "--resume"]
     )
-    # Less than the optimizer's file, more than the model's: it fails half way.
+    # Between the sizes of the model's and the optimizer's file, so that saving fails midway.
     size = (run.checkpoint("last") / "optimizer.safetensors").stat().st_size
     with files_of_at_most(size // 2 + 1000), pytest.raises(SystemExit) as exit_code:
         main()
@@ -145,7 +147,7 @@ def test_a_checkpoint_that_cannot_be_written_leaves_the_earlier_ones(
     last_line = capfd.readouterr().err.splitlines()[-1]
     folder = run.checkpoints / "update-00000004"
     assert last_line == (
-        f"error: {folder}: cannot be written (File too large); nothing of it was kept; "
+        f"error: {folder}: cannot be written (File too large); nothing was written; "
         f"the last good checkpoint is {run.checkpoint('last')}"
     )
     assert sorted(path.name for path in run.checkpoints.iterdir()) == ["update-00000002", "update-00000003"]
@@ -156,7 +158,7 @@ def test_a_checkpoint_that_cannot_be_written_leaves_the_earlier_ones(
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
-def test_a_disk_that_is_full_under_metrics_is_said_in_one_line(runs: Path, text: Path) -> None:
+def test_a_full_disk_while_writing_metrics_is_reported_in_one_line(runs: Path, text: Path) -> None:
     run = Run(runs / "run")
 
     def fill(event: Event) -> None:
@@ -167,13 +169,13 @@ def test_a_disk_that_is_full_under_metrics_is_said_in_one_line(runs: Path, text:
     with pytest.raises(CheckpointError) as error:
         train_tiny(tiny_config(text), run, fill)
     assert str(error.value) == (
-        f"{run.metrics}: the disk is full; make room and go on with --resume; "
+        f"{run.metrics}: the disk is full; free some space and continue with --resume; "
         f"saved as {run.checkpoints / 'update-00000003'}"
     )
     verify(run.checkpoint("last"))
 
 
-def test_a_disk_that_is_full_under_run_json_is_said_in_one_line(
+def test_a_full_disk_while_writing_run_json_is_reported_in_one_line(
     runs: Path, text: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run, straight = Run(runs / "run"), Run(runs / "straight")
@@ -183,7 +185,7 @@ def test_a_disk_that_is_full_under_run_json_is_said_in_one_line(
             full = OSError(errno.ENOSPC, "No space left on device")
             monkeypatch.setattr(runs_module, "write_json", raises(full))
 
-    with pytest.raises(CheckpointError, match=r"run.json: the disk is full; the checkpoints that it names are whole"):
+    with pytest.raises(CheckpointError, match=r"run.json: the disk is full; the checkpoints it names are intact"):
         train_tiny(tiny_config(text), run, fill)
     monkeypatch.undo()
     monkeypatch.setenv("KOTRANS_RUNS", str(runs))

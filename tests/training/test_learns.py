@@ -1,4 +1,4 @@
-"""The whole chain learns: numbers in Korean become digits, from last to first."""
+"""End to end: a small model learns to translate Korean numbers into digits in reverse order."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from tests.tiny_training import tiny_config, train_tiny, write_numbers
 
 @pytest.fixture
 def learned(runs: Path, tmp_path: Path) -> Path:
-    """Text on which a small model was trained."""
+    """The text that a small model was trained on."""
     text = write_numbers(tmp_path / "text", {"train": 3000, "dev": 50, "test": 100}, longest=4)
     config = tiny_config(
         text,
@@ -31,7 +31,7 @@ def learned(runs: Path, tmp_path: Path) -> Path:
     return text
 
 
-def test_it_learns_to_read_numbers_and_reverse_them(learned: Path, runs: Path) -> None:
+def test_a_model_learns_to_read_numbers_and_reverse_them(learned: Path, runs: Path) -> None:
     sources = (learned / "test.ko").read_text("utf-8").splitlines()
     references = (learned / "test.en").read_text("utf-8").splitlines()
     assert (Run(runs / "numbers").record().best_bleu or 0) > 90

@@ -1,4 +1,4 @@
-"""When training ends, when the learning rate falls, and what stays on disk."""
+"""Limits, patience, the plateau schedule, and the checkpoints that are kept."""
 
 import signal
 import time
@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from kotrans.data.batching import Position
 from kotrans.runs.run import Run
 from kotrans.training.events import Event, Saved, Updated
 from kotrans.training.limits import Outcome
@@ -16,7 +17,7 @@ from tests.tiny_training import build_trainer, metrics, scripted, tiny_config, t
 
 
 def train_scripted(text: Path, run: Run, figures: Mapping[str, Sequence[float]], **sections: Any) -> Outcome:
-    """Trains with these dev figures, a validation every two updates."""
+    """Trains with the given dev figures and a validation every two updates."""
     validation = {"every": 2, "patience": None} | sections.pop("validation", {})
     training = {"max_updates": 1000, "warmup": 0} | sections.pop("training", {})
     config = tiny_config(text, validation=validation, training=training, **sections)
@@ -32,7 +33,7 @@ def test_patience_counts_validations_without_a_better_bleu(runs: Path, text: Pat
     assert (run.record().best, run.record().last) == ("update-00000004", "update-00000010")
 
 
-def test_patience_goes_by_perplexity_where_the_config_says_so(runs: Path, text: Path) -> None:
+def test_patience_can_use_perplexity(runs: Path, text: Path) -> None:
     figures = {"bleus": [1, 2, 3, 4], "perplexities": [9, 7, 7, 8]}
     validation = {"patience": 2, "metric": "perplexity"}
     outcome = train_scripted(text, Run(runs / "run"), figures, validation=validation)
@@ -40,7 +41,7 @@ def test_patience_goes_by_perplexity_where_the_config_says_so(runs: Path, text: 
     assert (outcome.progress.best_update, outcome.progress.best_perplexity) == (4, 7)
 
 
-def test_more_patience_continues_a_run_that_had_lost_it(runs: Path, text: Path) -> None:
+def test_higher_patience_continues_a_run_that_patience_ended(runs: Path, text: Path) -> None:
     run = Run(runs / "run")
     train_scripted(text, run, {"bleus": [5, 4]}, validation={"patience": 1})
     config = tiny_config(text, validation={"every": 2, "patience": 3}, training={"max_updates": 1000, "warmup": 0})
@@ -50,7 +51,7 @@ def test_more_patience_continues_a_run_that_had_lost_it(runs: Path, text: Path) 
     assert (outcome.reason, outcome.progress.update, outcome.progress.stale_validations) == ("patience", 8, 3)
 
 
-def test_a_resume_may_go_by_the_other_metric(runs: Path, text: Path) -> None:
+def test_the_metric_may_change_on_resume(runs: Path, text: Path) -> None:
     run = Run(runs / "run")
     train_scripted(text, run, {"bleus": [20, 19], "perplexities": [9, 8]}, training={"max_updates": 4})
     validation = {"every": 2, "patience": 2, "metric": "perplexity"}
@@ -91,17 +92,17 @@ def test_the_rate_cools_down_before_the_limit_that_comes_first(limit: dict[str, 
     assert lines[0]["learning_rate"] == 0.02 > lines[-1]["learning_rate"] > 0
 
 
-def test_epochs_end_training(runs: Path, text: Path) -> None:
+def test_max_epochs_ends_training(runs: Path, text: Path) -> None:
     run = Run(runs / "run")
     outcome = train_tiny(
         tiny_config(text, training={"max_updates": 1000, "max_epochs": 2}, validation={"every": 9}), run
     )
-    assert (outcome.reason, outcome.progress.epoch, outcome.progress.batch) == ("max_epochs", 2, 0)
+    assert (outcome.reason, outcome.progress.position) == ("max_epochs", Position(2))
     assert {line["epoch"] for line in metrics(run) if line["kind"] == "update"} == {1, 2}
     assert metrics(run)[-1]["kind"] == "validation"  # the last update is measured, too
 
 
-def test_minutes_end_training_and_count_from_the_start_of_the_run(
+def test_max_minutes_counts_training_time_of_all_starts(
     runs: Path, text: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = 0.0
@@ -123,12 +124,12 @@ def test_minutes_end_training_and_count_from_the_start_of_the_run(
     outcome = train_tiny(config, whole, listen)
     assert (outcome.reason, outcome.progress.update) == ("max_minutes", 7)
     train_tiny(config, stopped, stop_at_3)
-    clock += 1e6  # nobody trained meanwhile
+    clock += 1e6  # time between the two starts does not count
     outcome = train_tiny(config, stopped, listen, resume=True)
     assert (outcome.reason, outcome.progress.update) == ("max_minutes", 7)
 
 
-def test_time_that_runs_out_while_a_checkpoint_is_written_leaves_no_update_without_a_validation(
+def test_time_running_out_while_saving_still_ends_with_a_validation(
     runs: Path, text: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = 0.0
@@ -149,7 +150,7 @@ def test_time_that_runs_out_while_a_checkpoint_is_written_leaves_no_update_witho
     assert metrics(run)[-1]["kind"] == "validation"
 
 
-def test_the_outcome_knows_what_the_last_validation_found(runs: Path, text: Path) -> None:
+def test_the_outcome_includes_the_last_validation(runs: Path, text: Path) -> None:
     outcome = train_scripted(text, Run(runs / "run"), {"bleus": [1, 2]}, training={"max_updates": 4})
     assert (outcome.reason, outcome.progress.best_update, outcome.progress.best_bleu) == ("max_updates", 4, 2)
 

@@ -1,4 +1,4 @@
-"""metrics.jsonl: a line for each update and each validation, also after a resume and a crash."""
+"""metrics.jsonl: one line per update and validation, also after a resume or a crash."""
 
 import json
 from pathlib import Path
@@ -27,7 +27,7 @@ def test_a_run_writes_a_line_for_each_update_and_validation(runs: Path, text: Pa
     assert lines[2].keys() >= {"bleu", "perplexity", "samples", "is_best", "stale"}
 
 
-def test_figures_are_written_at_the_top_of_a_line_and_korean_as_it_is(tmp_path: Path) -> None:
+def test_dev_figures_are_top_level_keys_of_a_line(tmp_path: Path) -> None:
     file = MetricsFile(tmp_path / "metrics.jsonl")
     file.start_after(0)
     for event in (UPDATED, VALIDATED, Saved(3, tmp_path)):
@@ -38,7 +38,7 @@ def test_figures_are_written_at_the_top_of_a_line_and_korean_as_it_is(tmp_path: 
 
 
 @pytest.mark.parametrize("tail", ["", '{"kind": "upd', "\0\0\0\0", '{"kind": "update"}\n', "[3]\n", "\ufffd\n"])
-def test_later_updates_and_what_a_crash_left_are_dropped(tail: str, tmp_path: Path) -> None:
+def test_later_updates_and_incomplete_lines_are_removed(tail: str, tmp_path: Path) -> None:
     path = tmp_path / "metrics.jsonl"
     lines = [json.dumps({"kind": "update", "update": update}) + "\n" for update in range(1, 6)]
     path.write_text("".join(lines) + tail, encoding="utf-8")
@@ -46,7 +46,7 @@ def test_later_updates_and_what_a_crash_left_are_dropped(tail: str, tmp_path: Pa
     assert path.read_text("utf-8") == "".join(lines[:3])
 
 
-def test_a_validation_that_is_due_again_is_dropped(tmp_path: Path) -> None:
+def test_a_validation_that_will_run_again_is_removed(tmp_path: Path) -> None:
     path = tmp_path / "metrics.jsonl"
     lines = [json.dumps({"kind": kind, "update": 3}) + "\n" for kind in ("update", "validation")]
     for validated, kept in ((True, lines), (False, lines[:1])):
@@ -55,7 +55,7 @@ def test_a_validation_that_is_due_again_is_dropped(tmp_path: Path) -> None:
         assert path.read_text("utf-8") == "".join(kept)
 
 
-def test_a_line_cut_within_a_letter_is_dropped(tmp_path: Path) -> None:
+def test_a_line_cut_inside_a_character_is_removed(tmp_path: Path) -> None:
     path = tmp_path / "metrics.jsonl"
     whole = '{"update": 1, "said": "한"}\n'
     path.write_bytes((whole + whole).encode()[:-5])
@@ -63,7 +63,7 @@ def test_a_line_cut_within_a_letter_is_dropped(tmp_path: Path) -> None:
     assert path.read_text("utf-8") == whole
 
 
-def test_a_last_line_without_its_end_is_kept_if_it_is_whole(tmp_path: Path) -> None:
+def test_a_complete_last_line_without_a_newline_is_kept(tmp_path: Path) -> None:
     path = tmp_path / "metrics.jsonl"
     path.write_text('{"update": 1}\n{"update": 2}', encoding="utf-8")
     MetricsFile(path).start_after(3)

@@ -1,4 +1,4 @@
-"""A run that was stopped and resumed ends as if it never had been, bit for bit."""
+"""Resuming: a stopped and resumed run is bitwise equal to an uninterrupted one."""
 
 import shutil
 import signal
@@ -17,7 +17,7 @@ from kotrans.model.seq2seq import Seq2Seq
 from kotrans.runs.run import Run
 from kotrans.storage.files import write_lines
 from kotrans.training.events import DevFigures, Event, Saved, Updated, Validated
-from kotrans.training.resume import last_whole_checkpoint
+from kotrans.training.resume import last_intact_checkpoint
 from kotrans.training.train import resumed_config
 from tests.tiny_training import (
     assert_same_training,
@@ -44,7 +44,7 @@ EVERYTHING: dict[str, Any] = {
 
 
 def interrupted(config: Config, run: Run, stops: Sequence[int]) -> Run:
-    """Trains to the end with these stops."""
+    """Trains to the end with stops after these updates."""
     for number, stop in enumerate(stops):
         outcome = train_tiny(config, run, stop_at(stop), resume=number > 0)
         assert (outcome.reason, outcome.progress.update, outcome.signal) == ("signal", stop, signal.SIGINT)
@@ -55,7 +55,7 @@ def interrupted(config: Config, run: Run, stops: Sequence[int]) -> Run:
 
 @pytest.fixture(scope="module")
 def straight(text: Path, prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
-    """A run of EVERYTHING that nothing disturbed."""
+    """An uninterrupted run of EVERYTHING."""
     with pytest.MonkeyPatch.context() as patch:
         folder = tmp_path_factory.mktemp("runs")
         (folder / "prepared").symlink_to(prepared)
@@ -65,15 +65,15 @@ def straight(text: Path, prepared: Path, tmp_path_factory: pytest.TempPathFactor
     return run
 
 
-# Update 5 is a validation, 3 a checkpoint besides, 4 neither; an epoch has about five updates.
+# Update 5 has a validation, 3 a checkpoint only, 4 neither; an epoch has about five updates.
 @pytest.mark.parametrize("stops", [[1], [5], [3, 4], [10, 11, 16]], ids=str)
-def test_a_stopped_and_resumed_run_is_the_straight_run(stops: list[int], straight: Run, runs: Path, text: Path) -> None:
+def test_a_stopped_and_resumed_run_equals_an_uninterrupted_one(
+    stops: list[int], straight: Run, runs: Path, text: Path
+) -> None:
     assert_same_training(interrupted(tiny_config(text, **EVERYTHING), Run(runs / "stopped"), stops), straight)
 
 
-def test_a_run_over_several_blocks_is_resumed_within_one(
-    text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_run_is_resumed_in_the_middle_of_a_block(text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(build_dataset, "_MOST_IN_A_BLOCK", 50)
     monkeypatch.setenv("KOTRANS_RUNS", str(tmp_path))
     config, run, straight = (
@@ -81,20 +81,20 @@ def test_a_run_over_several_blocks_is_resumed_within_one(
         Run(tmp_path / "run"),
         Run(tmp_path / "all"),
     )
-    stood = []
+    positions = []
     for stop in (2, 6, 7):
         progress = train_tiny(config, run, stop_at(stop), resume=stop > 2).progress
-        stood.append((progress.block, progress.batch))
+        positions.append((progress.position.block, progress.position.batch))
     train_tiny(config, run, resume=True)
     train_tiny(config, straight)
     assert_same_training(run, straight)
-    assert any(block and batch for block, batch in stood)  # in the middle of a block that is not the first
+    assert any(block and batch for block, batch in positions)  # in the middle of a block that is not the first
     epochs = [line["epoch"] for line in metrics(straight) if line["kind"] == "update"]
     assert epochs == sorted(epochs)
     assert epochs.count(1) > 2
 
 
-def test_the_straight_run_has_all_that_a_resume_could_lose(straight: Run) -> None:
+def test_the_uninterrupted_run_exercises_all_state_that_resuming_could_lose(straight: Run) -> None:
     lines = metrics(straight)
     updates = [line for line in lines if line["kind"] == "update"]
     assert [line["update"] for line in updates] == list(range(1, 18))
@@ -119,7 +119,7 @@ def test_another_seed_gives_another_run(runs: Path, text: Path) -> None:
     assert metrics(one) != metrics(two)
 
 
-def test_a_stop_during_a_validation_ends_after_it_with_its_checkpoint(runs: Path, text: Path) -> None:
+def test_a_signal_after_a_validation_stops_with_its_checkpoint(runs: Path, text: Path) -> None:
     config, run, straight = tiny_config(text), Run(runs / "stopped"), Run(runs / "straight")
 
     def stop_in_validation(event: Event) -> None:
@@ -133,7 +133,7 @@ def test_a_stop_during_a_validation_ends_after_it_with_its_checkpoint(runs: Path
     assert_same_training(run, straight)
 
 
-def test_a_second_signal_stops_at_once_and_leaves_the_last_checkpoint(runs: Path, text: Path) -> None:
+def test_a_second_signal_stops_immediately_and_keeps_the_last_checkpoint(runs: Path, text: Path) -> None:
     config, run, straight = tiny_config(text), Run(runs / "stopped"), Run(runs / "straight")
 
     def stop_twice(event: Event) -> None:
@@ -149,7 +149,7 @@ def test_a_second_signal_stops_at_once_and_leaves_the_last_checkpoint(runs: Path
     assert_same_training(run, straight)
 
 
-def test_a_stop_before_a_validation_saves_at_once_and_the_resumed_run_validates(runs: Path, text: Path) -> None:
+def test_a_stop_before_a_validation_saves_first_and_the_resumed_run_validates(runs: Path, text: Path) -> None:
     config, run, straight = tiny_config(text), Run(runs / "stopped"), Run(runs / "straight")
     seen: list[Event] = []
 
@@ -158,7 +158,7 @@ def test_a_stop_before_a_validation_saves_at_once_and_the_resumed_run_validates(
         if isinstance(event, Updated) and event.update in (4, 6):
             signal.raise_signal(signal.SIGTERM)
 
-    for update in (4, 6):  # 6 is the last one
+    for update in (4, 6):  # 6 is the last update
         seen.clear()
         outcome = train_tiny(config, run, listen, resume=update > 4)
         assert (outcome.reason, outcome.progress.validation_due) == ("signal", True)
@@ -171,16 +171,16 @@ def test_a_stop_before_a_validation_saves_at_once_and_the_resumed_run_validates(
     assert run.record().kept == straight.record().kept
 
 
-def test_a_validation_that_is_stopped_is_made_again_whole(runs: Path, text: Path) -> None:
+def test_an_interrupted_validation_is_repeated_on_resume(runs: Path, text: Path) -> None:
     config, run, straight = tiny_config(text, training={"ema": 0.5}), Run(runs / "stopped"), Run(runs / "straight")
     build_trainer(config, straight, scripted(bleus=[1, 2, 3])).train()
     trainers = []
 
     def interrupted(model: Seq2Seq) -> DevFigures:
         signal.raise_signal(signal.SIGINT)
-        raise AssertionError("it went on")
+        raise AssertionError("validation was not interrupted")
 
-    for resume in (False, True):  # the second time before anything else
+    for resume in (False, True):  # a resumed run starts with the validation
         trainer = build_trainer(config, run, interrupted)
         trainers.append(trainer)
         if resume:
@@ -197,27 +197,29 @@ def test_a_validation_that_is_stopped_is_made_again_whole(runs: Path, text: Path
     assert [name for name in one if one[name] != two[name]] == []
 
 
-def test_another_number_of_threads_is_said(runs: Path, text: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_changed_number_of_threads_is_logged_on_resume(
+    runs: Path, text: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     run = Run(runs / "run")
     config = tiny_config(text, batches={"tokens": 2000}, hardware={"threads": 2})
     train_tiny(config, run, stop_at(3))
     train_tiny(config, run, stop_at(4), resume=True)
     assert not caplog.records
     train_tiny(tiny_config(text, batches={"tokens": 2000}, hardware={"threads": 1}), run, resume=True)
-    (said,) = [record.getMessage() for record in caplog.records]
-    assert said == (
-        f"{run.folder}: goes on with 1 threads after 2; dropout draws anew and sums are rounded in another order "
-        "(--set hardware.threads=2 keeps them)"
+    (message,) = [record.getMessage() for record in caplog.records]
+    assert message == (
+        f"{run.folder}: resumed with 1 threads instead of 2; dropout masks and rounding will differ "
+        "(--set hardware.threads=2 avoids this)"
     )
 
 
-def test_signals_are_python_s_own_again_after_training(runs: Path, text: Path) -> None:
+def test_signal_handlers_are_restored_after_training(runs: Path, text: Path) -> None:
     before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
     train_tiny(tiny_config(text), Run(runs / "run"))
     assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
 
 
-def test_a_run_that_died_before_its_first_checkpoint_starts_again(runs: Path, text: Path) -> None:
+def test_a_run_without_checkpoints_resumes_from_the_beginning(runs: Path, text: Path) -> None:
     config, run, straight = tiny_config(text), Run(runs / "died"), Run(runs / "straight")
 
     def die(event: Event) -> None:
@@ -231,8 +233,7 @@ def test_a_run_that_died_before_its_first_checkpoint_starts_again(runs: Path, te
     assert_same_training(run, straight)
 
 
-def test_what_a_crash_while_saving_left_behind_is_removed(runs: Path, text: Path) -> None:
-    """A checkpoint that run.json does not name yet is in the way of the one that is written instead."""
+def test_leftovers_of_a_crash_while_saving_are_removed(runs: Path, text: Path) -> None:
     config, run, straight = tiny_config(text), Run(runs / "killed"), Run(runs / "straight")
     train_tiny(config, run, stop_at(3))
     for name in ("update-00000004", ".update-00000006-0123456789abcdef"):
@@ -257,7 +258,7 @@ def test_more_updates_continue_a_finished_run(runs: Path, text: Path) -> None:
         assert (run.checkpoint("last") / path).read_bytes() == (straight.checkpoint("last") / path).read_bytes()
 
 
-def test_a_run_that_goes_on_counts_as_unfinished_until_it_ends(runs: Path, text: Path) -> None:
+def test_a_resumed_run_is_unfinished_until_it_ends(runs: Path, text: Path) -> None:
     run = Run(runs / "raised")
     train_tiny(tiny_config(text, training={"max_updates": 2}), run)
     seen = []
@@ -275,7 +276,7 @@ def test_resuming_a_finished_run_changes_nothing(runs: Path, text: Path) -> None
 
 
 @pytest.mark.parametrize("tokens", [75, 300])
-def test_other_batches_go_on_at_the_same_share_of_the_epoch(tokens: int, runs: Path, text: Path) -> None:
+def test_changed_batch_tokens_resume_at_the_same_share_of_the_epoch(tokens: int, runs: Path, text: Path) -> None:
     run = Run(runs / "run")
     limits = {"max_updates": 1000, "max_epochs": 1}
     stopped = train_tiny(tiny_config(text, batches={"tokens": 150}, training=limits), run, stop_at(6))
@@ -310,7 +311,9 @@ def test_a_changed_learning_rate_takes_effect_and_is_reported(runs: Path, text: 
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_a_resumed_run_refuses_to_become_another(section: dict[str, Any], message: str, runs: Path, text: Path) -> None:
+def test_settings_that_weights_depend_on_cannot_change_on_resume(
+    section: dict[str, Any], message: str, runs: Path, text: Path
+) -> None:
     run = Run(runs / "run")
     train_tiny(tiny_config(text, training={"max_updates": 1}), run)
     with pytest.raises(ConfigError) as error:
@@ -319,20 +322,20 @@ def test_a_resumed_run_refuses_to_become_another(section: dict[str, Any], messag
     assert message in str(error.value)
 
 
-def test_a_changed_corpus_is_refused_and_leaves_the_run_as_it_is(runs: Path, text: Path, tmp_path: Path) -> None:
+def test_a_changed_corpus_is_refused_and_leaves_the_run_unchanged(runs: Path, text: Path, tmp_path: Path) -> None:
     run = Run(runs / "run")
     train_tiny(tiny_config(text, training={"max_updates": 1}), run)
     config_before, record_before = (run.folder / "config.yaml").read_bytes(), run.record()
     changed = tmp_path / "changed"
     for path in text.iterdir():
         write_lines(changed / path.name, [*path.read_text("utf-8").splitlines(), "삼" if path.suffix == ".ko" else "3"])
-    with pytest.raises(CheckpointError, match=r"was trained on dataset .* put the text back as it was"):
+    with pytest.raises(CheckpointError, match=r"was trained on dataset .* restore the original text"):
         train_tiny(tiny_config(changed), run, resume=True)
     assert (run.folder / "config.yaml").read_bytes() == config_before
     assert run.record() == record_before
 
 
-def test_an_average_that_is_switched_on_later_starts_from_the_weights(runs: Path, text: Path) -> None:
+def test_an_ema_that_is_turned_on_later_starts_from_the_weights(runs: Path, text: Path) -> None:
     run = Run(runs / "run")
     train_tiny(tiny_config(text, training={"max_updates": 4}), run)
     trained = (run.checkpoint("last") / "model.safetensors").read_bytes()
@@ -359,7 +362,7 @@ def damage(folder: Path) -> None:
     path.write_bytes(path.read_bytes()[:-1])
 
 
-def test_a_damaged_last_checkpoint_is_left_for_the_one_before(
+def test_resuming_skips_damaged_checkpoints_and_renames_them(
     runs: Path, text: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     config, run, straight = (
@@ -373,10 +376,10 @@ def test_a_damaged_last_checkpoint_is_left_for_the_one_before(
     damage(last)
     damage(run.checkpoints / run.record().kept[-2])
     train_tiny(config, run, resume=True)
-    (said,) = [record.getMessage() for record in caplog.records]
-    assert said == (
+    (message,) = [record.getMessage() for record in caplog.records]
+    assert message == (
         f"{last}: this checkpoint is damaged (optimizer.safetensors is missing or not what was written); "
-        "use another checkpoint of the run; going on from update-00000009"
+        "use another checkpoint of the run; resuming from update-00000009"
     )
     assert_same_training(run, straight)
     there = sorted(path.name for path in run.checkpoints.iterdir())
@@ -384,17 +387,17 @@ def test_a_damaged_last_checkpoint_is_left_for_the_one_before(
     assert run.record().damaged == ["update-00000010.damaged", "update-00000011.damaged"]
 
 
-def test_a_best_checkpoint_that_was_given_up_is_best_no_more(runs: Path, text: Path) -> None:
+def test_a_damaged_best_checkpoint_is_no_longer_the_best(runs: Path, text: Path) -> None:
     run = Run(runs / "run")
     train_tiny(tiny_config(text, training={"max_updates": 4}), run)
     run.write(replace(run.record(), best="update-00000004"))
     damage(run.checkpoints / "update-00000004")
-    assert last_whole_checkpoint(run) == "update-00000002"
+    assert last_intact_checkpoint(run) == "update-00000002"
     record = run.record()
     assert (record.last, record.best, record.kept) == ("update-00000002",) * 2 + (["update-00000002"],)
 
 
-def test_a_run_whose_checkpoints_are_all_damaged_is_left_as_it_is(runs: Path, text: Path) -> None:
+def test_a_run_whose_checkpoints_are_all_damaged_is_not_changed(runs: Path, text: Path) -> None:
     run = Run(runs / "run")
     train_tiny(tiny_config(text), run)
     record = run.record()

@@ -1,4 +1,4 @@
-"""The folder of a run that trains: nobody else writes into it, and nothing is left of it when it is deleted."""
+"""The run folder during training: it is locked, and may be moved or deleted."""
 
 import shutil
 from pathlib import Path
@@ -13,7 +13,7 @@ from tests.tiny_training import stop_at, tiny_config, train_tiny
 
 
 @pytest.mark.parametrize("kind", [Updated, Validated, Saved])
-def test_a_run_that_is_deleted_while_it_trains_ends_in_one_line_and_leaves_nothing(
+def test_deleting_a_run_during_training_fails_with_one_line_and_leaves_nothing(
     kind: type[Event], runs: Path, text: Path
 ) -> None:
     run = new_run("run", "tiny")
@@ -31,7 +31,7 @@ def test_a_run_that_is_deleted_while_it_trains_ends_in_one_line_and_leaves_nothi
     train_tiny(tiny_config(text), new_run("run", "tiny"))  # the name is free
 
 
-def test_a_run_that_is_moved_while_it_trains_keeps_its_checkpoints(runs: Path, text: Path) -> None:
+def test_moving_a_run_during_training_keeps_its_checkpoints(runs: Path, text: Path) -> None:
     run, moved = Run(runs / "run"), Run(runs / "moved")
 
     def move(event: Event) -> None:
@@ -45,7 +45,7 @@ def test_a_run_that_is_moved_while_it_trains_keeps_its_checkpoints(runs: Path, t
     assert moved.record().last == "update-00000006"
 
 
-def test_a_run_is_locked_even_if_its_lock_file_was_deleted(runs: Path, text: Path) -> None:
+def test_a_run_stays_locked_if_its_lock_file_is_deleted(runs: Path, text: Path) -> None:
     run = new_run("run", "tiny")
     refused = []
 
@@ -64,7 +64,7 @@ def test_a_run_is_locked_even_if_its_lock_file_was_deleted(runs: Path, text: Pat
     train_tiny(tiny_config(text, training={"max_updates": 7}), Run(run.folder), resume=True)
 
 
-def test_a_new_run_is_locked_as_soon_as_its_folder_is_there(runs: Path, text: Path) -> None:
+def test_a_new_run_is_locked_as_soon_as_its_folder_exists(runs: Path, text: Path) -> None:
     run = new_run("run", "tiny")
 
     def look(event: Event) -> None:

@@ -1,4 +1,4 @@
-"""TensorBoard files hold what metrics.jsonl holds, where the config asks for them."""
+"""TensorBoard files contain the values of metrics.jsonl, if the config turns them on."""
 
 import importlib
 import importlib.util
@@ -19,7 +19,7 @@ installed = pytest.mark.skipif(
 
 
 def curves(folder: Path) -> Callable[[str], list[tuple[int, float]]]:
-    """The points of a curve, as TensorBoard shows it."""
+    """Returns a function that reads the points of a scalar by its tag."""
     accumulator = importlib.import_module("tensorboard.backend.event_processing.event_accumulator")
     events = accumulator.EventAccumulator(str(folder), size_guidance={"scalars": 0})
     events.Reload()
@@ -31,7 +31,7 @@ def of_metrics(run: Run, kind: str, key: str) -> list[tuple[int, Any]]:
 
 
 @installed
-def test_the_curves_are_those_of_metrics_also_after_a_resume(runs: Path, text: Path) -> None:
+def test_scalars_equal_metrics_after_a_resume(runs: Path, text: Path) -> None:
     config, run = tiny_config(text, training={"tensorboard": True}), Run(runs / "run")
     train_tiny(config, run, stop_at(3))
     train_tiny(config, run, resume=True)
@@ -43,7 +43,7 @@ def test_the_curves_are_those_of_metrics_also_after_a_resume(runs: Path, text: P
 
 
 @installed
-def test_updates_that_a_crash_undid_are_not_in_the_curve_twice(runs: Path, text: Path) -> None:
+def test_updates_repeated_after_a_crash_appear_once(runs: Path, text: Path) -> None:
     config, run = tiny_config(text, training={"tensorboard": True}), Run(runs / "run")
 
     def die(event: object) -> None:
@@ -56,7 +56,7 @@ def test_updates_that_a_crash_undid_are_not_in_the_curve_twice(runs: Path, text:
     assert curves(run.folder / "tensorboard")("train/loss") == of_metrics(run, "update", "loss")
 
 
-def test_a_missing_package_is_said_before_any_work_with_the_line_that_installs_it(
+def test_a_missing_package_is_reported_before_any_work_with_the_install_command(
     runs: Path, text: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
@@ -65,7 +65,7 @@ def test_a_missing_package_is_said_before_any_work_with_the_line_that_installs_i
     assert not (runs / "run").exists()
 
 
-def test_nothing_is_written_where_the_config_does_not_ask(runs: Path, text: Path) -> None:
+def test_nothing_is_written_by_default(runs: Path, text: Path) -> None:
     run = Run(runs / "run")
     train_tiny(tiny_config(text), run)
     assert not (run.folder / "tensorboard").exists()

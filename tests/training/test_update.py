@@ -1,4 +1,4 @@
-"""One update: what it sums, clips, smooths and averages."""
+"""One update: gradients, clipping, label smoothing, dropout, shards, and the moving average of the weights."""
 
 import math
 from pathlib import Path
@@ -13,7 +13,7 @@ from kotrans.data.tokenizer import BOS, EOS, PAD
 from kotrans.model.build import build_model
 from kotrans.model.seq2seq import Seq2Seq
 from kotrans.parallel.shards import ShardPool
-from kotrans.training.update import UpdateResult, mixed_inputs, run_update, start_average, update_average, weights_of
+from kotrans.training.update import UpdateResult, mixed_inputs, run_update, start_ema, temporary_weights, update_ema
 from tests.tiny_training import tiny_config
 
 SOURCES = [[5, 6, 7, EOS], [8, EOS], [9, 10, 11, 12, 13, EOS], [6, EOS], [5, 5, EOS]]
@@ -33,7 +33,7 @@ def small(text: Path, **training: float) -> tuple[Config, Seq2Seq]:
 def update(model: Seq2Seq, config: Config, *batches: Batch) -> UpdateResult:
     optimizer = torch.optim.SGD(model.parameters())
     return run_update(
-        model, optimizer, batches, config.training, learning_rate=0.1, precision="fp32", shares=ShardPool(1), seed=(1,)
+        model, optimizer, batches, config.training, learning_rate=0.1, precision="fp32", pool=ShardPool(1), seed=(1,)
     )
 
 
@@ -41,7 +41,7 @@ def gradients(model: Seq2Seq) -> Tensor:
     return torch.cat([parameter.grad.flatten() for parameter in model.parameters() if parameter.grad is not None])
 
 
-def test_batches_accumulated_give_the_gradient_of_their_union(text: Path) -> None:
+def test_accumulated_batches_have_the_gradient_of_their_union(text: Path) -> None:
     config, together = small(text)
     _, apart = small(text)
     one = update(together, config, batch(slice(None)))
@@ -51,16 +51,16 @@ def test_batches_accumulated_give_the_gradient_of_their_union(text: Path) -> Non
     assert one.target_tokens == sum(map(len, TARGETS))
 
 
-def test_a_long_gradient_is_cut_to_the_clip_norm_and_a_short_one_left_alone(text: Path) -> None:
+def test_gradients_are_clipped_only_above_the_clip_norm(text: Path) -> None:
     config, free = small(text)
     cut_config, cut = small(text, clip_norm=0.01)
     found, clipped = update(free, config, batch(slice(None))), update(cut, cut_config, batch(slice(None)))
     assert float(gradients(free).norm()) == pytest.approx(found.gradient_norm)
-    assert clipped.gradient_norm == found.gradient_norm  # reported as it was
+    assert clipped.gradient_norm == found.gradient_norm  # the norm before clipping
     torch.testing.assert_close(gradients(cut), gradients(free) * 0.01 / found.gradient_norm, rtol=1e-3, atol=0)
 
 
-def test_the_weights_move_by_the_rate_that_is_given(text: Path) -> None:
+def test_the_step_uses_the_given_learning_rate(text: Path) -> None:
     config, model = small(text)
     before = [parameter.detach().clone() for parameter in model.parameters()]
     update(model, config, batch(slice(None)))
@@ -78,7 +78,7 @@ def test_label_smoothing_is_in_the_loss_and_not_in_the_perplexity(text: Path) ->
     assert abs(smoothed.loss - smoothed.nll) > 1e-4
 
 
-def test_scheduled_sampling_replaces_words_by_the_model_s_own_but_never_bos_or_padding(text: Path) -> None:
+def test_scheduled_sampling_replaces_inputs_by_predictions_except_bos_and_padding(text: Path) -> None:
     _, model = small(text)
     model.eval()
     whole = batch(slice(None))
@@ -92,16 +92,16 @@ def test_scheduled_sampling_replaces_words_by_the_model_s_own_but_never_bos_or_p
     assert torch.equal(mixed_inputs(model, whole, 0.0), whole.inputs)
 
 
-def test_the_moving_average_is_its_formula(text: Path) -> None:
+def test_the_ema_follows_its_formula(text: Path) -> None:
     config, model = small(text, ema=0.9)
-    average = start_average(model, config.training)
+    average = start_ema(model, config.training)
     assert average is not None
     by_hand = {name: parameter.detach().clone() for name, parameter in model.named_parameters()}
     for number in range(1, 101):
         with torch.no_grad():
             for parameter in model.parameters():
                 parameter.add_(torch.randn_like(parameter))
-        update_average(average, model, config.training.ema, number)
+        update_ema(average, model, config.training.ema, number)
         decay = min(0.9, (1 + number) / (10 + number))
         for name, parameter in model.named_parameters():
             by_hand[name] = decay * by_hand[name] + (1 - decay) * parameter.detach()
@@ -109,13 +109,13 @@ def test_the_moving_average_is_its_formula(text: Path) -> None:
         torch.testing.assert_close(average[name], value)
 
 
-def test_averaged_weights_are_lent_and_the_trained_ones_come_back_bit_for_bit(text: Path) -> None:
+def test_temporary_weights_are_replaced_by_the_trained_ones_even_after_an_error(text: Path) -> None:
     _, model = small(text)
     trained = {name: parameter.detach().clone() for name, parameter in model.named_parameters()}
     average = {name: torch.full_like(parameter, math.pi) for name, parameter in model.named_parameters()}
 
     def fail() -> None:
-        with weights_of(average, model):
+        with temporary_weights(average, model):
             assert all(bool((parameter == math.pi).all()) for parameter in model.parameters())
             raise ZeroDivisionError
 
@@ -126,39 +126,39 @@ def test_averaged_weights_are_lent_and_the_trained_ones_come_back_bit_for_bit(te
 
 
 @pytest.mark.parametrize("count", [2, 3, 9])
-def test_shares_of_a_batch_give_the_gradient_of_the_whole(text: Path, count: int) -> None:
+def test_shards_of_a_batch_have_the_gradient_of_the_whole(text: Path, count: int) -> None:
     config, together = small(text)
     _, apart = small(text)
     whole = update(together, config, batch(slice(None)))
     optimizer = torch.optim.SGD(apart.parameters())
     shared = run_update(
         apart, optimizer, [batch(slice(None))], config.training, learning_rate=0.1, precision="fp32",
-        shares=ShardPool(count), seed=(1,),
+        pool=ShardPool(count), seed=(1,),
     )  # fmt: skip
     torch.testing.assert_close(gradients(apart), gradients(together), rtol=1e-12, atol=1e-14)
     assert shared[:-1] == pytest.approx(whole[:-1], rel=1e-12)
 
 
 def dropped(text: Path, *, seed: int, count: int = 2) -> Tensor:
-    """The gradient of an update with dropout."""
+    """Returns the gradient of an update with dropout."""
     config = tiny_config(text, dropout={"embedding": 0.5, "recurrent": 0.3, "source_word": 0.2})
     model = build_model(config, 20, 20)
     run_update(
         model, torch.optim.SGD(model.parameters()), [batch(slice(None))] * 2, config.training, learning_rate=0.1,
-        precision="fp32", shares=ShardPool(count), seed=(seed,),
+        precision="fp32", pool=ShardPool(count), seed=(seed,),
     )  # fmt: skip
     return gradients(model)
 
 
-def test_what_is_dropped_depends_on_the_seed_and_on_nothing_else(text: Path) -> None:
+def test_dropout_masks_depend_on_the_seed_only(text: Path) -> None:
     first = dropped(text, seed=1)
     torch.rand(1000)
-    for _ in range(10):  # threads come in any order
+    for _ in range(10):  # the order of threads varies
         assert torch.equal(dropped(text, seed=1), first)
     assert not torch.equal(dropped(text, seed=2), first)
 
 
-def test_no_two_shares_or_batches_drop_the_same(text: Path) -> None:
+def test_dropout_masks_differ_between_shards_and_batches(text: Path) -> None:
     masks: list[Tensor] = []
     config = tiny_config(text, dropout={"embedding": 0.5, "layers": 0, "output": 0})
     model = build_model(config, 20, 20)
@@ -166,20 +166,20 @@ def test_no_two_shares_or_batches_drop_the_same(text: Path) -> None:
     same = Batch.of([SOURCES[0]] * 2, [TARGETS[0]] * 2)
     run_update(
         model, torch.optim.SGD(model.parameters()), [same, same], config.training, learning_rate=0.1,
-        precision="fp32", shares=ShardPool(2), seed=(1,),
+        precision="fp32", pool=ShardPool(2), seed=(1,),
     )  # fmt: skip
     assert len(masks) == 4
     assert len({tuple(mask.flatten().tolist()) for mask in masks}) == 4
 
 
-def test_every_share_runs_on_one_thread_and_who_asks_keeps_its_own() -> None:
+def test_every_shard_runs_on_one_thread_and_the_caller_keeps_its_setting() -> None:
     torch.set_num_threads(2)
-    shares = ShardPool(2)
-    assert list(shares.map(lambda _: torch.get_num_threads(), range(4))) == [1] * 4
+    pool = ShardPool(2)
+    assert list(pool.map(lambda _: torch.get_num_threads(), range(4))) == [1] * 4
     assert torch.get_num_threads() == 2
 
 
-def test_threads_that_have_no_share_help_inside_the_operations() -> None:
+def test_threads_without_a_shard_work_inside_operations() -> None:
     assert ShardPool.of_batches(8, 1024).count == 2
     assert list(ShardPool.of_batches(8, 1024).map(lambda _: torch.get_num_threads(), range(2))) == [4, 4]
     assert ShardPool.of_batches(8, 100).count == 1

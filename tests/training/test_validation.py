@@ -1,4 +1,4 @@
-"""Measuring the dev split: what is measured, with which weights, and that training does not notice."""
+"""Validation: perplexity, BLEU, the weights it uses, and that it does not change training."""
 
 import math
 from pathlib import Path
@@ -32,7 +32,7 @@ def measure(config: Config) -> tuple[PreparedData, Seq2Seq, Validation]:
 
 
 @pytest.mark.parametrize("tokens", [16, 100, 5000])
-def test_perplexity_is_the_mean_over_pieces_however_they_are_batched(tokens: int, runs: Path, text: Path) -> None:
+def test_perplexity_does_not_depend_on_batching(tokens: int, runs: Path, text: Path) -> None:
     _, model, validation = measure(tiny_config(text, batches={"tokens": tokens}))
     nll, pieces = 0.0, 0
     with torch.no_grad():
@@ -44,7 +44,7 @@ def test_perplexity_is_the_mean_over_pieces_however_they_are_batched(tokens: int
         assert validation.perplexity(model) == pytest.approx(math.exp(nll / pieces), rel=1e-5)
 
 
-def test_bleu_and_samples_are_of_the_first_sentences(runs: Path, text: Path) -> None:
+def test_bleu_and_samples_use_the_first_sentences(runs: Path, text: Path) -> None:
     _, model, validation = measure(tiny_config(text, validation={"sentences": 4, "samples": 2}))
     with torch.no_grad():
         figures = validation(model)
@@ -55,7 +55,7 @@ def test_bleu_and_samples_are_of_the_first_sentences(runs: Path, text: Path) -> 
     ]
 
 
-def test_references_are_brought_into_the_form_that_the_final_scores_use(runs: Path, tmp_path: Path) -> None:
+def test_references_are_normalized_as_in_evaluation(runs: Path, tmp_path: Path) -> None:
     text = write_numbers(tmp_path / "text")
     lines = (text / "dev.en").read_text("utf-8").splitlines()
     write_lines(text / "dev.en", [f"\u200b{line}\u00a0" for line in lines])
@@ -63,7 +63,7 @@ def test_references_are_brought_into_the_form_that_the_final_scores_use(runs: Pa
     assert validation.references == lines
 
 
-def test_dev_lines_are_translated_whole(runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_dev_lines_are_not_split_into_sentences(runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     text = write_numbers(tmp_path / "text")
     write_lines(text / "dev.ko", ["삼 오. 칠 이."] * 2)
     write_lines(text / "dev.en", ["5 3. 2 7."] * 2)
@@ -83,16 +83,16 @@ def test_dev_lines_are_translated_whole(runs: Path, tmp_path: Path, monkeypatch:
         assert found == [parts, parts]
 
 
-def test_a_dev_split_with_nothing_to_measure_is_refused_before_training(runs: Path, tmp_path: Path) -> None:
+def test_an_empty_dev_split_is_refused_before_training(runs: Path, tmp_path: Path) -> None:
     text = write_numbers(tmp_path / "text")
     write_lines(text / "dev.ko", ["", "이"])
     write_lines(text / "dev.en", ["2", ""])
-    with pytest.raises(DataError, match="the dev split has no pair with two sides"):
+    with pytest.raises(DataError, match="the dev split has no pair with both sides"):
         train_tiny(tiny_config(text), Run(runs / "run"))
     assert not (runs / "run").exists()
 
 
-def test_validations_do_not_disturb_training(runs: Path, text: Path) -> None:
+def test_validations_do_not_change_training(runs: Path, text: Path) -> None:
     weights = []
     for name, every in (("often", 1), ("once", 100)):
         run = Run(runs / name)
@@ -102,7 +102,7 @@ def test_validations_do_not_disturb_training(runs: Path, text: Path) -> None:
     assert weights[0] == weights[1]
 
 
-def test_validation_sees_the_averaged_weights_and_training_goes_on_with_its_own(runs: Path, text: Path) -> None:
+def test_validation_uses_the_ema_and_training_its_own_weights(runs: Path, text: Path) -> None:
     trained: list[torch.Tensor] = []
 
     def weights(trainer: Trainer) -> list[torch.Tensor]:
@@ -111,7 +111,7 @@ def test_validation_sees_the_averaged_weights_and_training_goes_on_with_its_own(
     def validate(model: Seq2Seq) -> DevFigures:
         assert not model.training
         assert not torch.is_grad_enabled()
-        average = trainer.state.average
+        average = trainer.state.ema
         assert average is not None
         for name, parameter in model.named_parameters():
             assert torch.equal(parameter, average[name])
