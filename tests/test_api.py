@@ -11,7 +11,6 @@ import pytest
 import kotrans
 from kotrans import KotransError, Translation, Translator
 from kotrans.runs.run import Run
-from kotrans.translation.model_loading import load_runs
 from tests.tiny_run import TinyRun
 from tests.tiny_run import kotrans as command
 
@@ -27,7 +26,7 @@ def run(tiny_run: TinyRun, monkeypatch: pytest.MonkeyPatch) -> TinyRun:
 
 @pytest.fixture
 def expected(run: TinyRun) -> list[str]:
-    return [translation.text for translation in load_runs(["tiny"]).translator.translate(LINES)]
+    return [translation.text for translation in Translator.load("tiny").translations(LINES)]
 
 
 def test_every_way_to_name_a_model_loads_the_same_one(

@@ -22,7 +22,7 @@ from kotrans.runs.checkpoint import Checkpoint, copy_weights, load_checkpoint, w
 from kotrans.runs.run import now
 from kotrans.storage.files import disk_errors, new_directory, new_file, write_text
 from kotrans.storage.manifest import write_manifest
-from kotrans.translation.model_loading import FoundModel
+from kotrans.translation.model_loading import SavedModel
 
 CARD = "README.md"
 _UNHARMED = "nothing was exported"
@@ -105,7 +105,7 @@ class Exported:
     sizes: dict[str, int]  # bytes of each file but the manifest
 
 
-def export(found: FoundModel, out: Path, precision: Precision, *, zipped: bool = False, onnx: bool = False) -> Exported:
+def export(found: SavedModel, out: Path, precision: Precision, *, zipped: bool = False, onnx: bool = False) -> Exported:
     """Writes the model as a new folder, or as a zip if `zipped` or if `out` ends in .zip; all or nothing.
 
     Raises UsageError if `out` is there or an optional package is missing, CheckpointError if the model is damaged.

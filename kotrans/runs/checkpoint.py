@@ -37,7 +37,7 @@ from kotrans.model.seq2seq import Seq2Seq
 from kotrans.parallel.device import memory_errors
 from kotrans.parallel.distributed import ALONE, World
 from kotrans.runs.progress import Progress
-from kotrans.storage.files import disk_errors, new_directory, write_json
+from kotrans.storage.files import content_key, disk_errors, new_directory, write_json
 from kotrans.storage.manifest import VerifiedFiles, damaged, unreadable, write_manifest
 
 _UNHARMED = "nothing of it was kept"
@@ -60,6 +60,8 @@ class Checkpoint(NamedTuple):
     tokenizer: Tokenizer
     config: Config
     progress: Progress
+    files_hash: str
+    """Hash of the list of its files and their hashes."""
 
 
 def save_checkpoint(folder: Path, state: TrainingState, config: Config, tokenizer: Tokenizer) -> None:
@@ -88,13 +90,14 @@ def write_for_use(folder: Path, weights: Mapping[str, Tensor], source: Checkpoin
     _write_description(folder, source.config, source.tokenizer)
 
 
-def load_checkpoint(path: Path, device: torch.device) -> Checkpoint:
+def load_checkpoint(path: Path, device: torch.device, config: Config | None = None) -> Checkpoint:
     """Reads a checkpoint or an exported model for use: its folder, or the zip of one.
 
-    Only what is used is read, and all of that is checked. Raises CheckpointError if it is missing or damaged.
+    Only what is used is read, and all of that is checked. `config`: the checkpoint's own, if it was read before.
+    Raises CheckpointError if it is missing or damaged.
     """
     sealed = VerifiedFiles(path)
-    config, tokenizer = read_config(sealed), _read_tokenizer(sealed)
+    config, tokenizer = config or read_config(sealed), _read_tokenizer(sealed)
     try:
         model = build_unfilled(config, tokenizer.source.size, tokenizer.target.size)
     except RuntimeError:  # the weights are smaller: a config that was not made with them
@@ -105,7 +108,7 @@ def load_checkpoint(path: Path, device: torch.device) -> Checkpoint:
     copy_weights(_parse_weights(data, path, name), model, path)
     with memory_errors(f"the weights of {path} on {device}", "take --set hardware.device=cpu", CheckpointError):
         model = model.to(device).eval()
-    return Checkpoint(model, tokenizer, config, _read_progress(sealed))
+    return Checkpoint(model, tokenizer, config, _read_progress(sealed), content_key(sealed.files))
 
 
 @contextmanager

@@ -54,7 +54,7 @@ class Validation:
             max_pieces=self.config.batches.max_pieces, passes_through=self.config.passes_through,
         )  # fmt: skip
         sources = self.sources[self.world.share]
-        translations = translator.translate(sources, split_sentences=config.splits_pairs)
+        translations = translator.translations(sources, split_sentences=config.splits_pairs)
         own = [translation.text for translation in translations]
         hypotheses = self.world.collect(own)
         return self.world.from_leader(

@@ -149,7 +149,7 @@ def test_mistakes_are_told_in_one_line(
 def test_a_model_that_is_not_there_is_told(run: TinyRun, tmp_path: Path) -> None:
     missing = kotrans("translate", "--model", tmp_path / "no", "나무")
     assert (missing.code, missing.err) == (
-        1, f"error: {tmp_path / 'no'}: there is no such file or folder; give what `kotrans export` wrote\n"
+        1, f"error: {tmp_path / 'no'}: there is no such file or folder; use one that `kotrans export` wrote\n"
     )  # fmt: skip
     (tmp_path / "empty").mkdir()
     assert "there is no checkpoint here" in kotrans("translate", "--model", tmp_path / "empty", "나무").err

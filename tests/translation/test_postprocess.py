@@ -61,7 +61,7 @@ def test_as_many_are_searched_for_as_may_be_preferred(tokenizer: Tokenizer) -> N
     with_literals, without = (LinePart(ids, "") for ids in tokenizer.source.encode([SOURCE, "학교에 갔다."]))
     for penalty, part, expected in ((1, with_literals, 5), (1, without, 2), (0, with_literals, 2)):
         assembler = Postprocessor(tokenizer, SearchConfig(verbatim_penalty=penalty))
-        assert assembler.searched(part, n_best=2, beam=5) == expected
+        assert assembler.hypotheses_needed(part, n_best=2, beam=5) == expected
 
 
 def test_the_list_has_one_order_even_if_the_best_lacks_nothing(tokenizer: Tokenizer) -> None:
@@ -99,7 +99,7 @@ def test_a_translation_that_is_given_stays_as_it_is(tokenizer: Tokenizer) -> Non
     (given,) = tokenizer.target.encode(["nothing"])
     prepared = PreparedLine(SOURCE, [LinePart(ids, "")], cut=False)
     hypothesis = Hypothesis(tuple(given), -1.0, -1.0, (), None, True)
-    assert Postprocessor(tokenizer, SearchConfig()).as_given(prepared, [hypothesis]).text == "nothing"
+    assert Postprocessor(tokenizer, SearchConfig()).assemble_given(prepared, [hypothesis]).text == "nothing"
 
 
 @pytest.mark.parametrize(

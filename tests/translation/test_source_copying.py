@@ -303,4 +303,4 @@ def test_a_source_without_literals_changes_nothing(target: list[str], seed: int)
 
 
 def test_copies_of_a_later_sentence_are_counted_from_the_first_piece() -> None:
-    assert Copy(1, 4, "a", "b").behind(7) == Copy(8, 11, "a", "b")
+    assert Copy(1, 4, "a", "b").shifted(7) == Copy(8, 11, "a", "b")
