@@ -18,7 +18,7 @@ from kotrans.data.corpora import Library
 from kotrans.data.dataset import Dataset, dataset_key
 from kotrans.data.prefetch import Item, Prefetched
 from kotrans.data.prepare_corpus import CorpusManifest, corpus_key
-from kotrans.data.stages import PreparedData, Reporter, SilentReporter, input_hashes, prepare, prepared_folder
+from kotrans.data.stages import PreparedData, Reporter, SilentReporter, input_hashes, prepare
 from kotrans.data.tokenizer import Tokenizer, tokenizer_key
 from kotrans.errors import DataError
 from kotrans.model.build import build_model
@@ -26,6 +26,7 @@ from kotrans.model.kernels.products import multiplies_int8
 from kotrans.model.seq2seq import Seq2Seq
 from kotrans.parallel.device import pick_device, pick_precision, pick_training_precision, set_threads
 from kotrans.runs.run import now
+from kotrans.storage.paths import prepared_folder
 from kotrans.storage.resources import VERSION
 from kotrans.training.train import training_batches
 

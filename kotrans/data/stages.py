@@ -16,14 +16,9 @@ from kotrans.data.tokenizer import Tokenizer, TokenizerManifest, tokenizer_key, 
 from kotrans.errors import ConfigError, DataError
 from kotrans.storage.files import content_key, read_bytes, stream_lines, write_json, write_problem
 from kotrans.storage.hash_cache import HashCache
-from kotrans.storage.paths import runs_folder
+from kotrans.storage.paths import prepared_folder
 from kotrans.storage.scratch import remove_abandoned
 from kotrans.text.word_counts import DEFINITION, word_counts
-
-
-def prepared_folder() -> Path:
-    """Where the stages before training keep their results, shared by all runs."""
-    return runs_folder() / "prepared"
 
 
 @dataclass(frozen=True)

@@ -95,3 +95,8 @@ def near_names(path: Path, most: int = 3) -> list[str]:
 def runs_folder() -> Path:
     """Where runs and prepared data lie: KOTRANS_RUNS, or runs/ in the current folder."""
     return user_path(os.environ.get("KOTRANS_RUNS") or "runs")
+
+
+def prepared_folder() -> Path:
+    """Where the stages before training keep their results, shared by all runs."""
+    return runs_folder() / "prepared"
