@@ -25,7 +25,7 @@ from kotrans.search.stepper import EnsembleStepper, Stepper
 from kotrans.text.sentence_splitter import split_lines
 from kotrans.translation.model_loading import TranslatorSpec, find_models
 from kotrans.translation.postprocess import LinePart, Postprocessor, PreparedLine, Translation
-from kotrans.translation.units import SourceReader, Unit, prepared
+from kotrans.translation.units import SourceReader, Unit, parts_of, prepared
 
 # Batches that are read and sorted by length together: several per thread, so that no thread idles at the end.
 _BATCHES_SORTED = 16
@@ -234,9 +234,12 @@ class Translator:
         units = [self._reader.units(line, splits=splits) for line in lines]
         encoded = iter(self.tokenizer.source.encode([unit.text for of_line in units for unit in of_line]))
         return [
-            prepared(of_line, [self._parts(self._checked(next(encoded), n), unit.joint) for unit in of_line], line)
+            prepared(of_line, [self._parts(next(encoded), n, unit.joint) for unit in of_line], line)
             for n, (line, of_line) in enumerate(zip(lines, units, strict=True), first)
         ]
+
+    def _parts(self, ids: Sequence[int], line: int, space: str) -> list[LinePart]:
+        return parts_of(self._checked(ids, line), self.max_pieces, self.tokenizer.source, space)
 
     def batch(self, sources: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
         """Returns ids (B, S) of sources without EOS, with EOS appended, and a mask (B, S) that is true on pieces."""
@@ -276,19 +279,6 @@ class Translator:
                 f"for attention.max_source_length {limit}; shorten the line"
             )
         return ids
-
-    def _parts(self, ids: Sequence[int], space: str = "") -> list[LinePart]:
-        """Cuts a long source into parts of at most `max_pieces`, before a word in their second half if there is one."""
-        if len(ids) <= self.max_pieces:
-            return [LinePart(ids, space)] if ids else []
-        begins = [piece.startswith("▁") for piece in self.tokenizer.source.pieces(ids)]
-        parts, start = [], 0
-        while len(ids) - start > self.max_pieces:
-            end = start + self.max_pieces
-            cut = next((i for i in range(end, start + self.max_pieces // 2, -1) if begins[i]), end)
-            parts.append(LinePart(ids[start:cut], " "))
-            start = cut
-        return [*parts, LinePart(ids[start:], space)]
 
 
 BatchTranslator = Translator  # the name in other packages until they are renamed

@@ -76,6 +76,20 @@ class SourceReader:
         return self._passes_through and not has_korean(text)
 
 
+def parts_of(ids: Sequence[int], most: int, vocabulary: Vocabulary, space: str = "") -> list[LinePart]:
+    """Cuts a long source into parts of at most `most` pieces, before a word in their second half if there is one."""
+    if len(ids) <= most:
+        return [LinePart(ids, space)] if ids else []
+    begins = [piece.startswith("▁") for piece in vocabulary.pieces(ids)]
+    parts, start = [], 0
+    while len(ids) - start > most:
+        end = start + most
+        cut = next((i for i in range(end, start + most // 2, -1) if begins[i]), end)
+        parts.append(LinePart(ids[start:cut], " "))
+        start = cut
+    return [*parts, LinePart(ids[start:], space)]
+
+
 def prepared(units: Sequence[Unit], parts_of_units: Sequence[Sequence[LinePart]], line: str) -> PreparedLine:
     """Returns a line from its units and the parts of each."""
     parts, passed, cut = list[LinePart](), [""], False

@@ -25,14 +25,14 @@ def records(text: str) -> list[Any]:
 def test_score_gives_translations_of_translate_the_score_of_the_search(run: TinyRun, tmp_path: Path) -> None:
     sources = read_lines(run.folder / "test.ko")
     settings = ["--set", "search.copying=none"]
-    options = ["--json", "--n-best", "3", "--beam", "3", *settings, "--file", run.folder / "test.ko"]
+    options: list[str | Path] = ["--json", "--n-best", "3", "--beam", "3", *settings, "--file", run.folder / "test.ko"]
     found = records(kotrans("translate", *options).out)
     assert any(len(line["hypotheses"]) == 3 for line in found)
     pairs = [(line["source"], each) for line in found for each in line["hypotheses"]]
     assert len(pairs) > len(sources)
     write_lines(tmp_path / "ko", [source for source, _ in pairs])
     write_lines(tmp_path / "en", [each["text"] for _, each in pairs])
-    files = ["--source", tmp_path / "ko", "--target", tmp_path / "en"]
+    files: list[str | Path] = ["--source", tmp_path / "ko", "--target", tmp_path / "en"]
     scored = records(kotrans("score", "--json", *settings, *files).out)
     compared = 0
     for (source, searched), line in zip(pairs, scored, strict=True):

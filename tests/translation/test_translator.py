@@ -1,8 +1,8 @@
-"""Text to text: what a line becomes depends on the line alone."""
+"""Translator: the translation of a line depends on that line only."""
 
 import threading
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from random import Random
 
 import pytest
@@ -21,6 +21,7 @@ from kotrans.translation.continuous_batching import ContinuousTranslator, Search
 from kotrans.translation.copies import words_copied
 from kotrans.translation.postprocess import LinePart, PreparedLine, Translation, translation_record
 from kotrans.translation.translator import Translator
+from kotrans.translation.units import parts_of
 from tests.processors import INT8
 from tests.tiny_run import TinyRun, kotrans, write_config
 
@@ -58,7 +59,7 @@ def assert_same(found: Sequence[Translation], expected: Sequence[Translation]) -
 
 @pytest.mark.parametrize("beam", [1, 4])
 @pytest.mark.parametrize("batch", [1, 3])
-def test_batch_size_chunks_and_neighbours_change_nothing(
+def test_batch_size_chunks_and_neighbours_do_not_change_translations(
     beam: int, batch: int, tiny_run: TinyRun, sources: list[str]
 ) -> None:
     expected = list(translator_with(tiny_run, f"search.beam={beam}").translations(sources, n_best=beam))
@@ -71,7 +72,7 @@ def test_batch_size_chunks_and_neighbours_change_nothing(
     assert_same(list(small.translations(sources[5:6], n_best=beam)), expected[5:6])
 
 
-def test_threads_divide_the_batches_and_change_nothing(tiny_run: TinyRun, sources: list[str]) -> None:
+def test_threads_share_the_batches_and_do_not_change_translations(tiny_run: TinyRun, sources: list[str]) -> None:
     expected = list(translator_with(tiny_run, "search.batch=3").translations(sources * 2, n_best=2))
     threads: set[tuple[int, int]] = set()
     divided = translator_with(tiny_run, "search.batch=3", "hardware.threads=3")
@@ -88,7 +89,9 @@ def test_threads_divide_the_batches_and_change_nothing(tiny_run: TinyRun, source
     assert {inside for _, inside in threads} == {1}
 
 
-def test_lines_that_join_a_running_search_get_what_they_get_alone(tiny_run: TinyRun, sources: list[str]) -> None:
+def test_lines_that_join_a_running_search_have_the_same_translations_as_alone(
+    tiny_run: TinyRun, sources: list[str]
+) -> None:
     translator, random = translator_with(tiny_run), Random(1)
     running, found = ContinuousTranslator(translator, MEMORY), dict[int, Translation]()
     lines = [(line, beam, random.randint(1, beam)) for line in [*sources, " ".join(sources)] for beam in (1, 3)]
@@ -106,7 +109,7 @@ def test_lines_that_join_a_running_search_get_what_they_get_alone(tiny_run: Tiny
         )
 
 
-def test_parts_of_a_line_stand_in_their_order_whichever_is_done_first(tiny_run: TinyRun, sources: list[str]) -> None:
+def test_parts_of_a_line_are_joined_in_order_whichever_finishes_first(tiny_run: TinyRun, sources: list[str]) -> None:
     translator, line = translator_with(tiny_run), f"{LONG}. {sources[0]} 나무."
     running, done = ContinuousTranslator(translator, MEMORY), list[Translation]()
     running.add([SearchRequest(0, translator.prepare([line])[0], 1, 1)])
@@ -118,7 +121,7 @@ def test_parts_of_a_line_stand_in_their_order_whichever_is_done_first(tiny_run: 
 
 
 @pytest.mark.parametrize("precision", ["bf16", pytest.param("int8", marks=INT8)])
-def test_a_lower_precision_is_taken_only_when_told_and_hardly_moves_a_score(
+def test_a_lower_precision_must_be_set_and_changes_scores_little(
     tiny_run: TinyRun, sources: list[str], precision: str
 ) -> None:
     exact = [each.hypotheses[0] for each in translator_with(tiny_run).translations(sources)]
@@ -136,7 +139,7 @@ def test_a_lower_precision_is_taken_only_when_told_and_hardly_moves_a_score(
     assert all(near)
 
 
-def test_the_ensemble_of_a_run_with_itself_is_the_run(tiny_run: TinyRun, sources: list[str]) -> None:
+def test_the_ensemble_of_a_run_with_itself_translates_as_the_run(tiny_run: TinyRun, sources: list[str]) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("KOTRANS_RUNS", str(tiny_run.runs))
         alone, twice = Translator.load("tiny"), Translator.load(["tiny", "tiny"])
@@ -150,25 +153,28 @@ def test_a_blank_line_has_one_blank_translation(translator: Translator) -> None:
         assert len(translation.hypotheses) == 1
 
 
-def test_a_long_line_is_cut_before_words_and_nothing_is_lost(translator: Translator) -> None:
+def test_a_long_line_is_cut_before_words_and_keeps_all_pieces(translator: Translator) -> None:
     source, most = translator.tokenizer.source, translator.max_pieces
     lengths = set()
     for before in range(5):  # so that the longest part would sometimes end inside a word
         (ids,) = source.encode(["나무를 " * before + LONG])
-        parts = translator._parts(ids)
+        parts = parts_of(ids, most, source)
         lengths |= {len(part.ids) for part in parts[:-1]}
         assert len(parts) > 2
         assert [piece for part in parts for piece in part.ids] == ids
         assert all(source.pieces(part.ids)[0].startswith("▁") for part in parts)
     assert most / 2 < min(lengths) < max(lengths) <= most
     (wordless,) = source.encode(["가" * 100])
-    assert max(len(part.ids) for part in translator._parts(wordless)) == most
+    assert max(len(part.ids) for part in parts_of(wordless, most, source)) == most
 
 
-def test_a_long_line_is_one_line_of_what_its_parts_are(translator: Translator) -> None:
+def test_the_translation_of_a_long_line_joins_those_of_its_parts(translator: Translator) -> None:
     (whole,) = translator.translations([LONG])
     (ids,) = translator.tokenizer.source.encode([LONG])
-    texts = [translator.tokenizer.source.decode(part.ids) for part in translator._parts(ids)]
+    texts = [
+        translator.tokenizer.source.decode(part.ids)
+        for part in parts_of(ids, translator.max_pieces, translator.tokenizer.source)
+    ]
     alone = list(translator.translations(texts))
     assert whole.parts == len(texts) > 2
     assert whole.cut
@@ -177,7 +183,7 @@ def test_a_long_line_is_one_line_of_what_its_parts_are(translator: Translator) -
     assert whole.hypotheses[0].log_prob == pytest.approx(sum(part.hypotheses[0].log_prob for part in alone))
 
 
-def test_sentences_of_a_line_are_translated_one_by_one_and_stand_as_far_apart_as_they_did(
+def test_sentences_of_a_line_are_translated_separately_and_keep_the_spaces_between_them(
     translator: Translator, sources: list[str]
 ) -> None:
     alone = list(translator.translations(sources[:3]))
@@ -197,19 +203,19 @@ def test_sentences_of_a_line_are_translated_one_by_one_and_stand_as_far_apart_as
         ("저는 나무를 봅니다.\u3164우유를 찾습니다.", "저는 나무를 봅니다. 우유를 찾습니다."),
     ],
 )  # fmt: skip
-def test_sentences_end_where_they_end_in_the_normalised_line(typed: str, clean: str, translator: Translator) -> None:
+def test_sentences_are_split_in_the_normalised_line(typed: str, clean: str, translator: Translator) -> None:
     found, expected = translator.translations([typed, clean])
     assert (found.text, found.parts) == (expected.text, 2)
 
 
-def test_a_line_of_many_sentences_holds_no_weights_between_them(translator: Translator) -> None:
+def test_a_line_of_many_sentences_stores_no_weights_between_them(translator: Translator) -> None:
     (found,) = translator.translations(["나무를 봅니다. " * 300])
     weights = found.hypotheses[0].weights_of_parts
     assert len(weights) == found.parts == 300
     assert sum(each.numel() for each in weights) < 300 * 20 * 40
 
 
-def test_at_least_one_translation_is_asked_for(translator: Translator) -> None:
+def test_an_n_best_of_0_raises_usage_error(translator: Translator) -> None:
     with pytest.raises(UsageError, match="n-best: 0 translations are asked for"):
         list(translator.translations(["나무"], n_best=0))
 
@@ -226,7 +232,7 @@ def test_attention_of_a_long_line_stays_within_its_parts(translator: Translator)
     assert best.weights[-1, ends[-2] :].sum().item() == pytest.approx(1, abs=1e-5)
 
 
-def test_a_model_that_spells_line_ends_still_gives_one_clean_line(
+def test_line_ends_and_control_characters_in_pieces_are_removed(
     translator: Translator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     spelt = Hypothesis((5,), -1.0, -1.0, (-1.0, -1.0), None, True)
@@ -235,7 +241,7 @@ def test_a_model_that_spells_line_ends_still_gives_one_clean_line(
     assert text == "a b [31mc d" == normalize(text)
 
 
-def test_a_text_that_several_hypotheses_spell_is_one_translation_with_the_best_score(
+def test_hypotheses_with_the_same_text_are_one_translation_with_the_best_score(
     translator: Translator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     found = [Hypothesis((piece,), score, score, (score, 0.0), None, True) for piece, score in [(5, -1.0), (6, -2.0)]]
@@ -247,7 +253,7 @@ def test_a_text_that_several_hypotheses_spell_is_one_translation_with_the_best_s
         assert [each.score for each in translation.hypotheses] == scores
 
 
-def test_the_whole_beam_is_asked_for_only_where_the_source_has_a_literal(
+def test_the_search_returns_the_whole_beam_only_for_a_source_with_a_literal(
     tiny_run: TinyRun, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     translator = translator_with(tiny_run, "search.beam=3")
@@ -264,23 +270,23 @@ def test_the_whole_beam_is_asked_for_only_where_the_source_has_a_literal(
 
 
 def misspelling(translator: Translator, monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """Makes it translate every sentence with "a zebr", which looks at the source's second word; gives the ids."""
+    """Makes the search find "a zebr" for every sentence, with attention on its second word. Returns the ids."""
     (ids,) = translator.tokenizer.target.encode(["a zebr"])
 
-    def found(sources: Sequence[Sequence[int]], n_best: int, shares: int) -> Iterator[list[Hypothesis]]:
-        for source in sources:
-            word = next(i for i, piece in enumerate(translator.tokenizer.source.pieces(source)) if i and "▁" in piece)
-            weights = torch.zeros(len(ids) + 1, len(source) + 1)
-            weights[:, word : len(source)] = 1 / (len(source) - word)
-            yield [Hypothesis(tuple(ids), -1.0, -2.0, (-1.0,) * len(weights), weights, True)]
+    def hypothesis(source: list[int]) -> Hypothesis:
+        word = next(i for i, piece in enumerate(translator.tokenizer.source.pieces(source)) if i and "▁" in piece)
+        weights = torch.zeros(len(ids) + 1, len(source) + 1)
+        weights[:, word : len(source)] = 1 / (len(source) - word)
+        return Hypothesis(tuple(ids), -1.0, -2.0, (-1.0,) * len(weights), weights, True)
 
-    monkeypatch.setattr(translator, "_search", found)
+    def search_stub(stepper: object, source: Tensor, mask: Tensor, *_: object) -> list[list[Hypothesis]]:
+        return [[hypothesis(row[real][:-1].tolist())] for row, real in zip(source, mask, strict=True)]
+
+    monkeypatch.setattr("kotrans.translation.translator.search", search_stub)
     return ids
 
 
-def test_text_has_what_was_copied_and_the_pieces_stay_what_the_model_said(
-    tiny_run: TinyRun, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_copies_change_the_text_but_not_the_pieces(tiny_run: TinyRun, monkeypatch: pytest.MonkeyPatch) -> None:
     translator = translator_with(tiny_run)
     ids = misspelling(translator, monkeypatch)
     (translation,) = translator.translations(["나무 zebra.  나무 zebra."])
@@ -298,7 +304,7 @@ def test_text_has_what_was_copied_and_the_pieces_stay_what_the_model_said(
     assert [part.target_words for part in shown] == [["a", "zebra", "</s>"]] * 2
 
 
-def test_nothing_is_copied_when_told_or_into_a_translation_that_is_given(
+def test_nothing_is_copied_if_copying_is_off_or_a_translation_is_given(
     tiny_run: TinyRun, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plain = translator_with(tiny_run, "search.copying=false")
@@ -310,7 +316,7 @@ def test_nothing_is_copied_when_told_or_into_a_translation_that_is_given(
     assert (scored.text, scored.hypotheses[0].copies) == ("a zebr", ())
 
 
-def test_location_refuses_what_it_has_no_positions_for_and_names_the_line(
+def test_a_line_too_long_for_location_attention_is_an_error_that_names_the_line(
     tiny_run: TinyRun, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("KOTRANS_RUNS", str(tiny_run.folder / "others"))
@@ -330,7 +336,7 @@ def test_location_refuses_what_it_has_no_positions_for_and_names_the_line(
     assert "attention.max_source_length 3; raise it" in too_short.err
 
 
-def test_an_ensemble_wants_one_vocabulary_and_attention_wants_a_score(
+def test_an_ensemble_of_two_vocabularies_and_weights_of_a_model_without_attention_are_errors(
     tiny_run: TinyRun, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("KOTRANS_RUNS", str(tiny_run.folder / "others"))
