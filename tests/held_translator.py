@@ -59,7 +59,7 @@ class Held(BatchTranslator):
         )
         self.device = torch.device("cpu")
         self.stepper = self.held = HeldStepper()
-        self.assembler = Unspelt()
+        self.postprocessor = Unspelt()
         self.tokenizer = SimpleNamespace(target=SimpleNamespace(size=VOCABULARY))  # type: ignore[assignment]
 
     def prepare(

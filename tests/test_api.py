@@ -1,4 +1,4 @@
-"""`from kotrans import Translator`: few names, imported late, and every way to say which model."""
+"""`from kotrans import Translator`: lazy imports, and every way to name a model."""
 
 import subprocess
 import sys
@@ -11,7 +11,6 @@ import pytest
 import kotrans
 from kotrans import KotransError, Translation, Translator
 from kotrans.runs.run import Run
-from kotrans.translation.model_loading import load_runs
 from tests.tiny_run import TinyRun
 from tests.tiny_run import kotrans as command
 
@@ -27,7 +26,7 @@ def run(tiny_run: TinyRun, monkeypatch: pytest.MonkeyPatch) -> TinyRun:
 
 @pytest.fixture
 def expected(run: TinyRun) -> list[str]:
-    return [translation.text for translation in load_runs(["tiny"]).translator.translate(LINES)]
+    return [translation.text for translation in Translator.load("tiny").translations(LINES)]
 
 
 def test_every_way_to_name_a_model_loads_the_same_one(
@@ -46,7 +45,14 @@ def test_every_way_to_name_a_model_loads_the_same_one(
     assert Translator.load("folder").translate(LINES) == Translator.load("packed.zip").translate(LINES) == expected
 
 
-def test_a_run_s_name_goes_before_a_folder_and_a_path_never_names_a_run(
+def test_a_list_of_models_is_an_ensemble(run: TinyRun, expected: list[str]) -> None:
+    ensemble = Translator.load(["tiny", run.runs / "tiny"])
+    assert ensemble.translate(LINES) == expected
+    one = Translator.load("tiny").name
+    assert ensemble.name == f"{one} + {one}"
+
+
+def test_a_string_names_a_run_before_a_folder_and_a_path_never_names_a_run(
     run: TinyRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "tiny").mkdir()
@@ -56,7 +62,7 @@ def test_a_run_s_name_goes_before_a_folder_and_a_path_never_names_a_run(
         Translator.load(Path("tiny"))
 
 
-def test_blank_in_blank_out_and_lines_may_come_without_end(run: TinyRun, expected: list[str]) -> None:
+def test_blank_lines_stay_blank_and_lines_may_be_endless(run: TinyRun, expected: list[str]) -> None:
     assert expected[1] == ""
     assert len({*expected}) == 3
 
@@ -74,7 +80,7 @@ def test_line_breaks_inside_a_text_are_kept(run: TinyRun, expected: list[str]) -
     ]
 
 
-def test_translations_tell_more_than_the_text(run: TinyRun, expected: list[str]) -> None:
+def test_translations_have_scores_besides_the_text(run: TinyRun, expected: list[str]) -> None:
     first = next(Translator.load("tiny").translations(LINES, n_best=2))
     assert isinstance(first, Translation)
     assert first.text == expected[0]
@@ -90,7 +96,7 @@ def test_settings_are_those_of_the_command_line(run: TinyRun) -> None:
         Translator.load("tiny", settings=["training.max_updates=1"])
 
 
-def test_lines_are_split_into_sentences_unless_told(run: TinyRun) -> None:
+def test_lines_are_split_into_sentences_by_default(run: TinyRun) -> None:
     two = [f"{LINES[0]} {LINES[2]}"]
     for settings in ([], ["search.split_sentences=false"], ["search.split_sentences=true"]):
         translator = Translator.load("tiny", settings=settings)
@@ -99,18 +105,18 @@ def test_lines_are_split_into_sentences_unless_told(run: TinyRun) -> None:
     assert translator.translate(two, split_sentences=True) == [" ".join(translator.translate([LINES[0], LINES[2]]))]
 
 
-def test_one_string_is_not_taken_for_its_letters(run: TinyRun) -> None:
+def test_one_string_instead_of_a_list_raises_type_error(run: TinyRun) -> None:
     with pytest.raises(TypeError, match="give a list"):
         Translator.load("tiny").translate("나무")
 
 
-def test_a_model_that_is_not_there_is_a_kotrans_error(run: TinyRun, tmp_path: Path) -> None:
+def test_a_missing_model_raises_kotrans_error(run: TinyRun, tmp_path: Path) -> None:
     for missing in ("nobody", tmp_path / "nothing"):
         with pytest.raises(KotransError, match="there is no such"):
             Translator.load(missing)
 
 
-def test_every_public_name_is_there_and_no_other() -> None:
+def test_every_public_name_can_be_imported_and_no_other() -> None:
     assert {name: getattr(kotrans, name) is not None for name in kotrans.__all__} == dict.fromkeys(
         kotrans.__all__, True
     )

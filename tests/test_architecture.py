@@ -36,7 +36,6 @@ PACKAGES = (
     "export",
     "serve",
     "bench",
-    "api",
     "cli",
     "__main__",
 )
@@ -75,7 +74,7 @@ def run_python(program: str) -> str:
 
 
 def test_nothing_lies_loose_beside_the_packages() -> None:
-    assert {path.stem for path in PACKAGE.glob("*.py")} == {"__init__", "__main__", "api", "errors"}
+    assert {path.stem for path in PACKAGE.glob("*.py")} == {"__init__", "__main__", "errors"}
     assert {own_name(path) for path in FILES} - {"__init__"} == set(PACKAGES)
 
 

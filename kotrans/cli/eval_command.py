@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from kotrans.evaluation.evaluate import Evaluation
     from kotrans.evaluation.metrics import Scores
     from kotrans.evaluation.test_sets import TestSet
-    from kotrans.translation.model_loading import LoadedRuns
+    from kotrans.translation.translator import Translator
 
 
 def evaluate(
@@ -65,10 +65,10 @@ def evaluate(
         test_set = _with_origins(files_as_test_set(source, reference), origin)
         evaluation = evaluate_file(hypothesis, test_set, reference)
     else:
-        loaded = load([*(runs or []), *(models or [])], settings)
+        translator = load([*(runs or []), *(models or [])], settings)
         files = (source, reference) if source and reference else None
-        test_set = _with_origins(find_test_set(loaded, split or "test", corpus, files, mirror), origin)
-        evaluation = evaluate_run(loaded, test_set, sentences)
+        test_set = _with_origins(find_test_set(translator, split or "test", corpus, files, mirror), origin)
+        evaluation = evaluate_run(translator, test_set, sentences)
     show_json(evaluation.figures(sentences)) if as_json else show(evaluation, extremes=sentences)
 
 
@@ -123,17 +123,17 @@ def show_scores(scores: "Scores") -> None:
         typer.echo(f"{name:<4} {value:6.2f}  {scores.signatures[name.lower()]}")
 
 
-def load(names: list[str | Path], settings: list[str] | None) -> "LoadedRuns":
+def load(names: list[str | Path], settings: list[str] | None) -> "Translator":
     """A translator of these runs or models, named on standard error."""
-    from kotrans.translation.model_loading import load_runs
+    from kotrans.translation.translator import Translator
 
-    loaded = load_runs(names, settings or [])
-    typer.echo(f"run {' + '.join(loaded.names)}", err=True)
-    return loaded
+    translator = Translator.load(names, settings=settings or [])
+    typer.echo(f"run {translator.name}", err=True)
+    return translator
 
 
 def find_test_set(
-    loaded: "LoadedRuns", split: str, corpus: str | None, files: tuple[Path, Path] | None, mirror: str | None
+    translator: "Translator", split: str, corpus: str | None, files: tuple[Path, Path] | None, mirror: str | None
 ) -> "TestSet":
     """Files if there are some, else a split of a corpus, else one of the run's own corpora."""
     from kotrans.cli.display import StageDisplay
@@ -143,4 +143,4 @@ def find_test_set(
         return files_as_test_set(*files)
     if corpus:
         return split_of_corpus(corpus, split, find_library(mirror))
-    return split_of_config(loaded, split, StageDisplay())
+    return split_of_config(translator, split, StageDisplay())

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     from kotrans.storage.resumable_output import ResumableOutput
-    from kotrans.translation.model_loading import LoadedRuns
     from kotrans.translation.postprocess import Translation
+    from kotrans.translation.translator import Translator
 
 Item = TypeVar("Item")
 
@@ -62,19 +62,19 @@ def with_remarks(
         say(f"warning: {subject} {_UNFAMILIAR} (line {unfamiliar[0]}{' first' if len(unfamiliar) > 1 else ''})")
 
 
-def made_with(loaded: "LoadedRuns", n_best: int, *, as_json: bool) -> dict[str, Any]:
+def made_with(translator: "Translator", n_best: int, *, as_json: bool) -> dict[str, Any]:
     """All that the lines of an output depend on but the input, by the names of options and settings.
 
     How many sentences are translated together has no part in it.
     """
     from kotrans.storage.resources import VERSION
 
-    models = zip(loaded.names, loaded.seals, strict=True)
-    search = loaded.config.search.model_dump(mode="json", exclude={"batch"})
+    models = zip(translator.spec.names, translator.hashes, strict=True)
+    search = translator.config.model_dump(mode="json", exclude={"batch"})
     return {
         "kotrans": VERSION,
-        "model": ", ".join(f"{name} ({seal})" for name, seal in models),
-        "precision": loaded.precision,
+        "model": ", ".join(f"{name} ({files_hash})" for name, files_hash in models),
+        "precision": translator.precision,
         "--json": as_json,
         "--n-best": n_best,
         **{f"search.{key}": value for key, value in search.items()},

@@ -37,11 +37,11 @@ def score(
     A line for each pair: normalised score, log-probability and number of pieces, tab-separated.
     """
     pairs = _pairs(pair, source, target)
-    loaded = load_models([*(runs or []), *(models or [])], with_split_sentences(settings, split_sentences))
+    translator = load_models([*(runs or []), *(models or [])], with_split_sentences(settings, split_sentences))
     from kotrans.translation.model_loading import translation_memory
 
-    with translation_memory(loaded.config.search):
-        for translation in write_attention_on_the_way(attention, loaded.translator.score(pairs)):
+    with translation_memory(translator.config):
+        for translation in write_attention_on_the_way(attention, translator.score(pairs)):
             sys.stdout.write(to_json(translation) + "\n" if as_json else _line(translation))
     sys.stdout.flush()
 

@@ -1,6 +1,7 @@
 """`kotrans serve`."""
 
 import json
+from functools import partial
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
     from starlette.types import ASGIApp
 
-    from kotrans.translation.model_loading import FoundRuns
+    from kotrans.translation.model_loading import TranslatorSpec
 
 
 def serve(
@@ -41,15 +42,15 @@ def serve(
     if missing := [name for name in ("fastapi", "uvicorn", "prometheus_client") if find_spec(name) is None]:
         raise UsageError(f"{missing[0]} is not installed; run pip install 'kotrans[serve]'")
     from kotrans.serve.server import check_token, host_names, listen, serve, url
-    from kotrans.translation.model_loading import find_runs
+    from kotrans.translation.model_loading import find_models
 
     where = [f"serve.{key}={json.dumps(value)}" for key, value in (("host", host), ("port", port)) if value is not None]
-    found = find_runs(
+    spec = find_models(
         [*(runs or []), *(models or [])], [*(settings or []), *where], sections=("search", "hardware", "serve")
     )
-    config = found.config.serve
+    config = spec.config.serve
     check_token(config, token)  # before a model is loaded that will not be served
-    build = _builder(found, token)
+    build = _builder(spec, token)
     with listen(config) as listening:
 
         def tell() -> None:
@@ -59,18 +60,21 @@ def serve(
     typer.echo("stopped", err=True)
 
 
-def _builder(found: "FoundRuns", token: str | None) -> "Callable[[frozenset[str] | None, Callable[[], None]], ASGIApp]":
+def _builder(
+    spec: "TranslatorSpec", token: str | None
+) -> "Callable[[frozenset[str] | None, Callable[[], None]], ASGIApp]":
     """Loads the models; makes their service of its names and of what is called when it is ready.
 
     A model that processes load for themselves is let go here.
     """
     from kotrans.serve.application import build_app
     from kotrans.serve.worker import start_of, without_model
+    from kotrans.translation.translator import Translator
 
-    loaded, serving = found.load(), found.config.serve
-    model, translator = " + ".join(loaded.names), loaded.translator
+    translator, serving = Translator.from_spec(spec), spec.config.serve
+    model = translator.name
     typer.echo(f"run {model}", err=True)
-    start = start_of(translator, found.load_for_one_core, serving.max_memory)
+    start = start_of(translator, partial(Translator.from_spec, spec.for_one_core()), serving.max_memory)
     preparing, threads = without_model(translator), translator.threads
     return lambda hosts, on_ready: build_app(
         start, preparing, model, serving,

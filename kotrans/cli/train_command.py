@@ -39,7 +39,7 @@ def train(
     from kotrans.evaluation.evaluate import evaluate_run
     from kotrans.evaluation.test_sets import held_out_splits, split_of_config
     from kotrans.training.train import train
-    from kotrans.translation.model_loading import load_runs
+    from kotrans.translation.translator import Translator
 
     stages = StageDisplay()
     with _together() as world, TrainingDisplay() as display:
@@ -53,9 +53,9 @@ def train(
         raise SystemExit(128 + outcome.signal)
     if not world.leads:
         return
-    loaded = load_runs([run.name])
-    for split in held_out_splits(loaded, SilentReporter()):
-        show(evaluate_run(loaded, split_of_config(loaded, split, SilentReporter())), samples=5)
+    translator = Translator.load(run.name)
+    for split in held_out_splits(translator, SilentReporter()):
+        show(evaluate_run(translator, split_of_config(translator, split, SilentReporter())), samples=5)
 
 
 def average(

@@ -29,8 +29,8 @@ from kotrans.errors import KotransError, UsageError
 if TYPE_CHECKING:
     from kotrans.storage.pipe_lines import ArrivingLines
     from kotrans.storage.resumable_output import ResumableOutput
-    from kotrans.translation.model_loading import LoadedRuns
     from kotrans.translation.postprocess import Translation
+    from kotrans.translation.translator import Translator
 
 
 def translate(
@@ -76,9 +76,9 @@ def translate(
         return
     output = _output(out, go_on=go_on)
     text = _Text(sentences, file, read_now=not go_on)
-    loaded = load_models(names, overrides)
+    translator = load_models(names, overrides)
     with output.claimed() if output else nullcontext():
-        _translate(loaded, text, output, _Form(n_best, as_json, attention), go_on=go_on)
+        _translate(translator, text, output, _Form(n_best, as_json, attention), go_on=go_on)
 
 
 class _Form(NamedTuple):
@@ -102,14 +102,14 @@ class _Text:
         self.lines = iter(_lines(sentences, file))
         self._arriving = self._arrive() if self.is_piped and read_now else None
 
-    def translations(self, loaded: "LoadedRuns", n_best: int, first: int) -> "Iterator[Translation]":
+    def translations(self, translator: "Translator", n_best: int, first: int) -> "Iterator[Translation]":
         """The first of the lines has the number `first` in messages."""
         from kotrans.translation.multiprocess import translate_chunks, translate_text
 
         if not self.is_piped:
-            return translate_text(loaded, self.lines, n_best, first=first)
+            return translate_text(translator, self.lines, n_best, first=first)
         arriving = self._arriving or self._arrive()
-        return translate_chunks(loaded, arriving.chunks(loaded.translator.lines_ahead), n_best, first=first)
+        return translate_chunks(translator, arriving.chunks(translator.lines_ahead), n_best, first=first)
 
     def skip(self, output: "ResumableOutput", digests: list[str], ahead: int) -> int:
         """Passes over the lines that are done, which must be those of the digests.
@@ -136,19 +136,19 @@ class _Text:
 
 
 def _translate(
-    loaded: "LoadedRuns", text: _Text, output: "ResumableOutput | None", form: _Form, *, go_on: bool
+    translator: "Translator", text: _Text, output: "ResumableOutput | None", form: _Form, *, go_on: bool
 ) -> None:
-    made = made_with(loaded, form.n_best, as_json=form.as_json)
+    made = made_with(translator, form.n_best, as_json=form.as_json)
     done = again = 0
     if output and go_on:
-        done, again = _resume(output, text, made, loaded.translator.lines_ahead)
+        done, again = _resume(output, text, made, translator.lines_ahead)
     elif output:
         output.check_unused()  # again, now that no other process can begin
     shown = sys.stderr.isatty() and (text.is_piped or text.file is not None)
     shown = shown and (output is not None or not sys.stdout.isatty())
     total = text.count() if shown else None
-    translations = islice(text.translations(loaded, form.n_best, done - again + 1), again, None)
-    remarked = with_remarks(translations, loaded.translator.tokenizer.is_unfamiliar, done + 1)
+    translations = islice(text.translations(translator, form.n_best, done - again + 1), again, None)
+    remarked = with_remarks(translations, translator.tokenizer.is_unfamiliar, done + 1)
     counted = with_progress(write_attention_on_the_way(form.attention, remarked), total=total, done=done, shown=shown)
     write_lines_of(((each.source, form.line(each)) for each in counted), output, made)
 
@@ -191,20 +191,20 @@ def _output(out: Path | None, *, go_on: bool) -> "ResumableOutput | None":
     return output
 
 
-def load_models(names: list[str | Path], settings: list[str]) -> "LoadedRuns":
+def load_models(names: list[str | Path], settings: list[str]) -> "Translator":
     """Some runs or models, whose names are told."""
     # Imports make objects by the hundred thousand, all of which stay: to look for garbage among them again and again
     # would take a tenth of the start.
     gc.disable()
     try:
-        from kotrans.translation.model_loading import load_runs
+        from kotrans.translation.translator import Translator
 
-        loaded = load_runs(names, settings)
+        translator = Translator.load(names, settings=settings)
     finally:
         gc.freeze()
         gc.enable()
-    typer.echo(f"run {' + '.join(loaded.names)}", err=True)
-    return loaded
+    typer.echo(f"run {translator.name}", err=True)
+    return translator
 
 
 def write_attention_on_the_way(path: Path | None, translations: "Iterator[Translation]") -> "Iterator[Translation]":
@@ -259,7 +259,7 @@ def to_json(translation: "Translation") -> str:
     return json.dumps(translation_record(translation), ensure_ascii=False)
 
 
-def _prompt(loaded: "LoadedRuns", n_best: int) -> None:
+def _prompt(translator: "Translator", n_best: int) -> None:
     from kotrans.translation.multiprocess import translate_text
 
     typer.echo("Type a Korean sentence; an empty line or Ctrl-D leaves.", err=True)
@@ -271,7 +271,7 @@ def _prompt(loaded: "LoadedRuns", n_best: int) -> None:
         import readline  # noqa: F401  (lets `input` edit the line and remember earlier ones)
     while line := _ask().strip():
         try:
-            found = with_remarks(translate_text(loaded, [line], n_best), loaded.translator.tokenizer.is_unfamiliar)
+            found = with_remarks(translate_text(translator, [line], n_best), translator.tokenizer.is_unfamiliar)
             for translation in found:
                 typer.echo(_line(translation, n_best))
         except KotransError as error:

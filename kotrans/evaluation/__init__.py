@@ -1,4 +1,4 @@
 """Scores of translations: BLEU, chrF, counts of faults, significance, and comparisons of systems.
 
-Nothing here draws; tables and pictures are in `report`.
+Results are plain data; tables and pictures of them are in `report`.
 """

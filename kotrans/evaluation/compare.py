@@ -1,4 +1,4 @@
-"""Two systems on one test set: whether one is better, in what, and on which sentences."""
+"""Compares two systems on a test set: scores with significance, faults, and sentences that differ most."""
 
 import logging
 from collections.abc import Sequence
@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from kotrans.evaluation.diagnostics import ScoredPair, highest, judged
+from kotrans.evaluation.diagnostics import ScoredPair, scored_pairs
 from kotrans.evaluation.evaluate import evaluate_run, read_hypotheses, training_corpus, written_hypotheses
 from kotrans.evaluation.faults import Faults, count_faults
 from kotrans.evaluation.metrics import sentence_chrf
@@ -14,31 +14,37 @@ from kotrans.evaluation.significance import PairedTest, paired_bootstrap
 from kotrans.evaluation.test_sets import TestSet
 from kotrans.storage.resources import VERSION
 from kotrans.text.normalization import normalize
-from kotrans.translation.model_loading import LoadedRuns
+from kotrans.translation.translator import Translator
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class SystemComparison:
-    """Two systems, in the order in which they were given."""
+    """Two systems, in the order given."""
 
     test_set: TestSet
     names: tuple[str, str]
     hypotheses: tuple[list[str], list[str]]
     metrics: list[PairedTest]
-    chrf: tuple[list[float], list[float]]  # of each sentence
-    faults: tuple[Faults, Faults] | None  # None without sources
-    written_before: tuple[bool, ...] = ()  # for each run, whether `kotrans eval` had written its translations
+    chrf: tuple[list[float], list[float]]
+    """Of each sentence."""
+    faults: tuple[Faults, Faults] | None
+    """None without sources."""
+    written_before: tuple[bool, ...] = ()
+    """For each run, whether translations written by an earlier `kotrans eval` were used."""
 
     def better(self, system: int, most: int) -> list[ScoredPair]:
-        """The sentences that this system (0 or 1) translates better than the other, by chrF, the clearest first."""
-        gains = [ours - other for ours, other in zip(self.chrf[system], self.chrf[1 - system], strict=True)]
-        lines = [i for i in highest(gains, most) if gains[i] > 0]
-        return judged(lines, self.chrf, self.test_set.source, self.hypotheses, self.test_set.reference)
+        """Returns sentences that system 0 or 1 translates better than the other, by difference in chrF, largest first.
+
+        Equal differences are ordered by line.
+        """
+        gains = [own - other for own, other in zip(self.chrf[system], self.chrf[1 - system], strict=True)]
+        lines = [i for i in sorted(range(len(gains)), key=lambda i: -gains[i])[:most] if gains[i] > 0]
+        return scored_pairs(lines, self.chrf, self.test_set.source, self.hypotheses, self.test_set.reference)
 
     def figures(self, sentences: int) -> dict[str, Any]:
-        """All of it ready for JSON, with so many of the sentences that each translates better."""
+        """Returns a JSON object. sentences: number of sentences per system that it translates better."""
         return {
             "kotrans": VERSION,
             "test_set": self.test_set.name,
@@ -51,21 +57,29 @@ class SystemComparison:
         }
 
 
-def compare_runs(first: LoadedRuns, second: LoadedRuns, test_set: TestSet) -> SystemComparison:
-    """Compares what two runs make of a test set, of which translations are taken where they are written already."""
-    _warn_of_other_text(first, second)
-    written = [written_hypotheses(loaded, test_set) for loaded in (first, second)]
-    ours, theirs = (
-        evaluate_run(loaded, test_set).hypotheses if lines is None else lines
-        for loaded, lines in zip((first, second), written, strict=True)
-    )
+def compare_runs(first: Translator, second: Translator, test_set: TestSet) -> SystemComparison:
+    """Compares the translations of two runs or exported models; translates only what `kotrans eval` has not written.
+
+    Logs a warning if the runs were trained on different text: a split of one run's corpora may be in the training text
+    of the other.
+    """
+    translators = (first, second)
+    corpora = [training_corpus(each.spec.run) for each in translators]
+    names = first.spec.names[0], second.spec.names[0]
+    if None not in corpora and corpora[0] != corpora[1]:
+        logger.warning("%s and %s were trained on different text: make sure that neither has seen the test set", *names)
+    written = [written_hypotheses(each, test_set) for each in translators]
+    hypotheses = [
+        evaluate_run(translator, test_set).hypotheses if lines is None else lines
+        for translator, lines in zip(translators, written, strict=True)
+    ]
     references = [normalize(line) for line in test_set.reference]
-    comparison = _compared(test_set, (first.names[0], second.names[0]), (ours, theirs), references)
+    comparison = _compared(test_set, names, (hypotheses[0], hypotheses[1]), references)
     return replace(comparison, written_before=tuple(lines is not None for lines in written))
 
 
 def compare_files(first: Path, second: Path, test_set: TestSet, reference: Path) -> SystemComparison:
-    """Compares any two systems' outputs, as they are. Raises DataError if the line counts differ."""
+    """Compares the outputs of any two systems as they are. Raises DataError if the numbers of lines differ."""
     hypotheses = read_hypotheses(first, test_set, reference), read_hypotheses(second, test_set, reference)
     return _compared(test_set, (str(first), str(second)), hypotheses, test_set.reference)
 
@@ -82,13 +96,3 @@ def _compared(
         faults=None if source is None
         else (count_faults(source, first, references), count_faults(source, second, references)),
     )  # fmt: skip
-
-
-def _warn_of_other_text(first: LoadedRuns, second: LoadedRuns) -> None:
-    """A split of one run's corpora may stand in the training text of a run of other corpora."""
-    corpora = [training_corpus(loaded.run) for loaded in (first, second)]
-    if None not in corpora and corpora[0] != corpora[1]:
-        logger.warning(
-            "%s and %s were trained on different text: make sure that neither has seen the test set",
-            first.names[0], second.names[0],
-        )  # fmt: skip

@@ -1,9 +1,4 @@
-"""The sentences to look at: the worst and the best translations, and those that two systems differ most in.
-
-Scores by the training frequency of the rarest word of the reference.
-
-Which pairs of a test set a model may have seen: those that also stand in its training text.
-"""
+"""Diagnostics of a test set: sentences with their scores, scores by rare words, and pairs seen in training."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,72 +10,62 @@ from kotrans.evaluation.metrics import Bucket, by_number
 from kotrans.text.normalization import normalize
 from kotrans.text.word_counts import words
 
+_FREQUENCY_EDGES = (0, 4, 19, 99, 999)
+
 
 @dataclass(frozen=True)
 class ScoredPair:
-    """A sentence with its translations, one of each system, and the chrF of each."""
+    """A sentence with the translation of each system and its chrF."""
 
     line: int
-    """Counted from 1."""
+    """From 1."""
     chrf: list[float]
     source: str | None
     hypotheses: list[str]
     reference: str
 
     def as_dict(self) -> dict[str, Any]:
-        """Ready for JSON."""
+        """Returns a JSON object."""
         return asdict(self)
 
 
-def judged(
-    lines: Sequence[int],
+def scored_pairs(
+    indices: Sequence[int],
     chrf: Sequence[Sequence[float]],
     sources: Sequence[str] | None,
     systems: Sequence[Sequence[str]],
     references: Sequence[str],
 ) -> list[ScoredPair]:
-    """The sentences of these indices; `chrf` and `systems` have a list of all sentences for each system."""
+    """Returns the sentences of these indices. chrf, systems: for each system, a list over all sentences."""
     return [
         ScoredPair(
             i + 1, [of_system[i] for of_system in chrf], sources[i] if sources is not None else None,
             [hypotheses[i] for hypotheses in systems], references[i],
         )
-        for i in lines
+        for i in indices
     ]  # fmt: skip
-
-
-def lowest(values: Sequence[float], most: int) -> list[int]:
-    """The indices of the lowest values, the lowest first, of equal ones the first."""
-    return sorted(range(len(values)), key=lambda i: (values[i], i))[:most]
-
-
-def highest(values: Sequence[float], most: int) -> list[int]:
-    """The indices of the highest values, the highest first, of equal ones the first."""
-    return lowest([-value for value in values], most)
-
-
-_EDGES = (0, 4, 19, 99, 999)
 
 
 def by_rarest_word(hypotheses: Sequence[str], references: Sequence[str], counts: Mapping[str, int]) -> list[Bucket]:
     """Returns scores bucketed by the training frequency of the rarest word of each reference.
 
-    References without a word are left out.
+    counts: frequency of each word in the training text. References without a word are left out.
     """
-    rarest = [min((counts.get(word, 0) for word in words(line)), default=None) for line in references]
-    kept = [i for i, number in enumerate(rarest) if number is not None]
-    if not kept:
+    frequencies = {
+        i: min(counts.get(word, 0) for word in of_line) for i, line in enumerate(references) if (of_line := words(line))
+    }
+    if not frequencies:
         return []
+    rows = list(frequencies)
     return by_number(
-        [number for number in rarest if number is not None],
-        [hypotheses[i] for i in kept], [references[i] for i in kept], _EDGES,
-    )  # fmt: skip
+        list(frequencies.values()), [hypotheses[i] for i in rows], [references[i] for i in rows], _FREQUENCY_EDGES
+    )
 
 
 def seen_pairs(sources: Sequence[str], references: Sequence[str], training: Iterable[tuple[str, str]]) -> list[int]:
-    """Indices of the pairs that are in the normalised training text, or have a side of four or more words that is.
+    """Returns the indices of the pairs that the training text has, or has one side of if it has four or more words.
 
-    It is the rule by which `cleaning.contamination` drops training pairs.
+    This is the rule by which `data.cleaning` drops held-out pairs from the training text. training: normalised pairs.
     """
     sentences, pairs = defaultdict[str, list[int]](list), defaultdict[tuple[str, str], list[int]](list)
     for number, sides in enumerate(zip(sources, references, strict=True)):

@@ -1,4 +1,4 @@
-"""Scoring a run, or any file, against references."""
+"""Scores the translations of a run, or of any file, against references."""
 
 import json
 import logging
@@ -7,12 +7,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from kotrans.config.loading import load_config
 from kotrans.data.dataset import DatasetManifest
 from kotrans.data.prepare_corpus import CorpusManifest
 from kotrans.data.stages import training_words
 from kotrans.errors import DataError
-from kotrans.evaluation.diagnostics import ScoredPair, by_rarest_word, highest, judged, lowest, seen_pairs
+from kotrans.evaluation.diagnostics import ScoredPair, by_rarest_word, scored_pairs, seen_pairs
 from kotrans.evaluation.faults import Faults, count_faults
 from kotrans.evaluation.metrics import Bucket, Scores, by_label, by_length, check_lines, score, sentence_chrf
 from kotrans.evaluation.test_sets import TestSet, was_trained_on
@@ -21,42 +20,51 @@ from kotrans.storage.files import content_key, disk_errors, read_lines, sha256, 
 from kotrans.storage.paths import prepared_folder
 from kotrans.storage.resources import VERSION
 from kotrans.text.normalization import normalize
-from kotrans.translation.model_loading import LoadedRuns
 from kotrans.translation.multiprocess import translate_text
+from kotrans.translation.translator import Translator
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What came out, and where it was written."""
+    """Translations of a test set with their scores."""
 
     test_set: TestSet
     hypotheses: list[str]
     scores: Scores
-    chrf: list[float]  # of each sentence
+    chrf: list[float]
+    """Of each sentence."""
     by_length: list[Bucket]
-    by_origin: list[Bucket]  # empty if all pairs are from the same corpus, or none says where it is from
-    by_rarity: list[Bucket]  # empty if the training text is not here
-    faults: Faults | None  # None without sources
-    seen: list[int] | None = None  # lines that the training text has, counted from 1; None if that was not looked for
-    copies: list[dict[str, Any]] = field(default_factory=list)  # line, what the model said, what was copied over it
-    made: dict[str, Any] = field(default_factory=dict)  # by what, when and how; empty for a file
-    file: Path | None = None  # of the figures, the hypotheses beside it; only a run has a place for them
+    by_origin: list[Bucket]
+    """Empty if all pairs have the same origin, or no origin."""
+    by_rarity: list[Bucket]
+    """Empty if the training text is not on this machine."""
+    faults: Faults | None
+    """None without sources."""
+    seen: list[int] | None = None
+    """Lines that the training text has, from 1; None if this was not checked."""
+    copies: list[dict[str, Any]] = field(default_factory=list)
+    """Literals copied from the sources: line, text of the model, and its replacement."""
+    made: dict[str, Any] = field(default_factory=dict)
+    """Date, checkpoints and everything else the translations depend on; empty for a file."""
+    file: Path | None = None
+    """Figures in the run's evaluation folder, with the hypotheses beside them; None if the translator is not a run."""
 
     def worst(self, most: int) -> list[ScoredPair]:
-        """The sentences of the least chrF, the least first."""
-        return self._judged(lowest(self.chrf, most))
+        """Returns the sentences with the lowest chrF, lowest first; equal ones by line."""
+        return self._sorted(most, sign=1)
 
     def best(self, most: int) -> list[ScoredPair]:
-        """The sentences of the greatest chrF, the greatest first."""
-        return self._judged(highest(self.chrf, most))
+        """Returns the sentences with the highest chrF, highest first; equal ones by line."""
+        return self._sorted(most, sign=-1)
 
-    def _judged(self, lines: list[int]) -> list[ScoredPair]:
-        return judged(lines, [self.chrf], self.test_set.source, [self.hypotheses], self.test_set.reference)
+    def _sorted(self, most: int, sign: int) -> list[ScoredPair]:
+        indices = sorted(range(len(self.chrf)), key=lambda i: sign * self.chrf[i])[:most]
+        return scored_pairs(indices, [self.chrf], self.test_set.source, [self.hypotheses], self.test_set.reference)
 
     def figures(self, sentences: int = 0) -> dict[str, Any]:
-        """Everything but the hypotheses, ready for JSON, with so many of the worst and best sentences."""
+        """Returns a JSON object of everything but the hypotheses. sentences: number of worst and best ones."""
         buckets = {
             "by_source_words": self.by_length, "by_origin": self.by_origin, "by_rarest_word": self.by_rarity,
         }  # fmt: skip
@@ -77,18 +85,19 @@ class Evaluation:
         }
 
 
-def evaluate_run(loaded: LoadedRuns, test_set: TestSet, sentences: int = 0) -> Evaluation:
-    """Translates and scores, and writes hypotheses and figures into the run's evaluation folder, if it is a run.
+def evaluate_run(translator: Translator, test_set: TestSet, sentences: int = 0) -> Evaluation:
+    """Translates and scores a test set. Of a run, writes hypotheses and figures into its evaluation folder.
 
-    Each source is translated whole, as training saw it, unless `search.split_sentences` is true. The figures hold so
-    many of the worst and best sentences.
+    Sources are translated whole, as in training, unless `search.split_sentences` is true. sentences: number of worst
+    and best sentences in the figures.
     """
     assert test_set.source is not None
-    trained_on = training_corpus(loaded.run)
+    spec = translator.spec
+    trained_on = training_corpus(spec.run)
     corpus = trained_on or test_set.corpus
     words = training_words(corpus) if corpus else None
-    splits = loaded.config.search.splits_pairs
-    translations = list(translate_text(loaded, test_set.source, split_sentences=splits))
+    splits = translator.config.splits_pairs
+    translations = list(translate_text(translator, test_set.source, split_sentences=splits))
     evaluation = replace(
         _evaluated(
             replace(test_set, reference=[normalize(line) for line in test_set.reference]),
@@ -97,56 +106,47 @@ def evaluate_run(loaded: LoadedRuns, test_set: TestSet, sentences: int = 0) -> E
             [n for n, each in enumerate(translations, start=1) if not each.hypotheses[0].finished],
         ),
         test_set=test_set,
+        # A split of the corpora that the run was trained on needs no check: cleaning has dropped its pairs from train.
         seen=None if trained_on is None or trained_on == test_set.corpus else _seen(test_set, trained_on),
         copies=[
             {"line": n, "said": copy.said, "copied": copy.copied}
             for n, each in enumerate(translations, start=1)
             for copy in each.hypotheses[0].copies
         ],
-        made={"date": now(), "checkpoints": loaded.names, **_provenance(loaded, test_set)},
-        file=_figures_file(loaded, test_set),
+        made={"date": now(), "checkpoints": spec.names, **_provenance(translator, test_set)},
+        file=_figures_file(translator, test_set),
     )
     if evaluation.file is not None:
         _write(evaluation, evaluation.file, sentences)
     return evaluation
 
 
-def _seen(test_set: TestSet, corpus: Path) -> list[int]:
-    """Lines of the test set that the training text has, which is logged. A split of its own corpora was cleaned of."""
-    assert test_set.source is not None
-    training = zip(stream_lines(corpus / "train.ko"), stream_lines(corpus / "train.en"), strict=True)
-    seen = [number + 1 for number in seen_pairs(test_set.source, test_set.reference, training)]
-    if seen:
-        logger.warning(
-            "%s: %d of %d pairs, or a side of theirs of four or more words, are in the text the run was trained on",
-            test_set.name, len(seen), len(test_set.reference),
-        )  # fmt: skip
-    return seen
-
-
 def evaluate_file(hypothesis: Path, test_set: TestSet, reference: Path) -> Evaluation:
-    """Scores any system's output, as it is. Raises DataError if the line counts differ."""
+    """Scores the output of any system as it is. Raises DataError if the numbers of lines differ."""
     return _evaluated(test_set, read_hypotheses(hypothesis, test_set, reference))
 
 
 def read_hypotheses(file: Path, test_set: TestSet, reference: Path) -> list[str]:
-    """A system's output. Raises DataError unless it has a line for each of the references, which are in that file."""
+    """Reads the output of a system. reference: file of the references, for messages.
+
+    Raises DataError if the numbers of lines differ.
+    """
     lines = read_lines(file)
     check_lines(lines, test_set.reference, (str(file), str(reference)))
     return lines
 
 
-def written_hypotheses(loaded: LoadedRuns, test_set: TestSet) -> list[str] | None:
-    """What an earlier evaluation wrote, if it is certain that the same translator made it of the same sources.
+def written_hypotheses(translator: Translator, test_set: TestSet) -> list[str] | None:
+    """Returns hypotheses that an earlier evaluation wrote, if they would be the same now; otherwise None.
 
-    That is: the same version, weights, tokenizer, search settings, precision and device, and the file is unchanged.
+    Version, weights, tokenizer, search settings, precision, device and sources must be equal, and the file unchanged.
     """
-    file = _figures_file(loaded, test_set)
+    file = _figures_file(translator, test_set)
     try:
         if file is None or not file.is_file():
             return None
         figures = json.loads(file.read_bytes())
-        expected = {"kotrans": VERSION, **_provenance(loaded, test_set)}
+        expected = {"kotrans": VERSION, **_provenance(translator, test_set)}
         if {key: figures.get(key) for key in expected} != expected:
             return None
         if figures.get("hypotheses") != sha256(_hypotheses_file(file)):
@@ -154,6 +154,19 @@ def written_hypotheses(loaded: LoadedRuns, test_set: TestSet) -> list[str] | Non
     except (ValueError, AttributeError, OSError, RecursionError):
         return None
     return read_lines(_hypotheses_file(file))
+
+
+def training_corpus(run: Run | None) -> Path | None:
+    """Returns the prepared corpus that a run was trained on; None if it is not on this machine."""
+    if run is None:
+        return None
+    try:
+        dataset = DatasetManifest.read(prepared_folder() / f"dataset-{run.record().dataset}")
+        corpus = prepared_folder() / f"corpus-{dataset.corpus}"
+        CorpusManifest.read(corpus)
+    except DataError:  # deleted, or of another version
+        return None
+    return corpus
 
 
 def _evaluated(
@@ -170,54 +183,55 @@ def _evaluated(
     )  # fmt: skip
 
 
-def training_corpus(run: Run | None) -> Path | None:
-    """The prepared corpus that a run was trained on, if that and what was made of it are here."""
-    if run is None:
-        return None
-    try:
-        dataset = DatasetManifest.read(prepared_folder() / f"dataset-{run.record().dataset}")
-        corpus = prepared_folder() / f"corpus-{dataset.corpus}"
-        CorpusManifest.read(corpus)
-    except DataError:  # deleted, or of another version
-        return None
-    return corpus
+def _seen(test_set: TestSet, corpus: Path) -> list[int]:
+    """Returns the lines of the test set that the training text has, from 1, and logs their number."""
+    assert test_set.source is not None
+    training = zip(stream_lines(corpus / "train.ko"), stream_lines(corpus / "train.en"), strict=True)
+    seen = [number + 1 for number in seen_pairs(test_set.source, test_set.reference, training)]
+    if seen:
+        logger.warning(
+            "%s: %d of %d pairs, or one of their sides with four or more words, are in the text the run was trained on",
+            test_set.name, len(seen), len(test_set.reference),
+        )  # fmt: skip
+    return seen
 
 
-def _provenance(loaded: LoadedRuns, test_set: TestSet) -> dict[str, Any]:
-    """All that the translations depend on but the program itself."""
-    search = loaded.translator.config
+def _provenance(translator: Translator, test_set: TestSet) -> dict[str, Any]:
+    """Everything the translations depend on but the version."""
+    search = translator.config
     return {
-        "weights": list(loaded.seals),
-        "tokenizer": loaded.translator.tokenizer.fingerprint,
-        # Figures of earlier versions have no `split_sentences`: their sources were split.
+        "weights": list(translator.hashes),
+        "tokenizer": translator.tokenizer.fingerprint,
+        # Earlier versions wrote no `split_sentences` and split sources.
         "search": {**search.model_dump(), "split_sentences": search.splits_pairs},
-        "precision": loaded.precision,
-        "device": loaded.translator.device.type,
+        "precision": translator.precision,
+        "device": translator.device.type,
         "source": content_key(test_set.source),
     }
 
 
-def _figures_file(loaded: LoadedRuns, test_set: TestSet) -> Path | None:
-    """A name alone is for a split of the run's own text or of a listed corpus; other text has a hash besides."""
-    if loaded.run is None:
+def _figures_file(translator: Translator, test_set: TestSet) -> Path | None:
+    """File in the run's evaluation folder. Test sets that a name alone does not identify have a hash in it."""
+    spec = translator.spec
+    if spec.run is None:
         return None
-    own = test_set.corpus is not None and was_trained_on(loaded, test_set.corpus)
-    parts = [test_set.name, "" if own or test_set.listed else content_key(test_set.source), loaded.label]
-    return loaded.run.evaluation / f"{'.'.join(filter(None, [*parts, *_changed(loaded, loaded.run)]))}.json"
+    own = test_set.corpus is not None and was_trained_on(translator, test_set.corpus)
+    parts = [test_set.name, "" if own or test_set.listed else content_key(test_set.source), spec.label]
+    return spec.run.evaluation / f"{'.'.join(filter(None, [*parts, *_overridden(translator)]))}.json"
 
 
-def _changed(loaded: LoadedRuns, run: Run) -> list[str]:
-    """What of the precision and the search is not the run's own; how many sentences are a batch says nothing.
+def _overridden(translator: Translator) -> list[str]:
+    """Names the precision and search settings that are not the run's own; the batch size does not change results.
 
-    Translations of split sources never have the name of those of whole ones, whatever the run's own setting is.
+    Translations of split sources always have another name than those of whole ones.
     """
-    own, here = (
-        config.search.model_dump(exclude={"batch", "split_sentences"})
-        for config in (load_config(run.folder / "config.yaml"), loaded.config)
+    own, used = (
+        search.model_dump(exclude={"batch", "split_sentences"})
+        for search in (translator.spec.own_search, translator.config)
     )
-    search = [f"{key}={value}" for key, value in here.items() if value != own[key]]
-    search += ["split_sentences=True"] if loaded.config.search.splits_pairs else []
-    return search if loaded.precision == "fp32" else [loaded.precision, *search]
+    precision = [] if translator.precision == "fp32" else [translator.precision]
+    splits = ["split_sentences=True"] if translator.config.splits_pairs else []
+    return [*precision, *(f"{key}={value}" for key, value in used.items() if value != own[key]), *splits]
 
 
 def _hypotheses_file(figures: Path) -> Path:
@@ -226,6 +240,6 @@ def _hypotheses_file(figures: Path) -> Path:
 
 def _write(evaluation: Evaluation, file: Path, sentences: int) -> None:
     hypotheses = _hypotheses_file(file)
-    with disk_errors(file.parent, "nothing of it was kept"):
+    with disk_errors(file.parent, "nothing was written"):
         write_lines(hypotheses, evaluation.hypotheses)
         write_json(file, evaluation.figures(sentences) | {"hypotheses": sha256(hypotheses)})

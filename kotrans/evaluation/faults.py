@@ -1,8 +1,8 @@
-"""Counted faults of translations: numbers, Latin words and placeholders that got lost, loops, outputs without a word.
+"""Counts faults of translations: lost literals, loops, empty output, and output cut at the maximum length.
 
-A number of the source that the reference has, too, by its value, is expected in the hypothesis: as often as in the one
-of the two that has it less often, and however it is written. So is a Latin word, placeholder, address or piece of code,
-as it is written. What the reference does not have is not expected.
+Literals are counted against the reference: a literal of the source is *expected* if the reference has it too, as many
+times as both have it, and *found* if the hypothesis has it, each occurrence counted once. Literals that the reference
+translates, drops or writes otherwise are not expected.
 """
 
 import re
@@ -13,59 +13,75 @@ from typing import Any
 from kotrans.text.literals import Kind, Literals, Token, kept
 from kotrans.text.normalization import normalize
 
-_LONGEST_GROUP = 4  # words of a group that is looked for
-_TIMES = 3  # in a row
-# Of 242,361 pairs of real text (configs/open-ko-en.yaml), the reference of one has more characters than this.
-_CHARACTERS_FOR_EACH, _CHARACTERS_MORE = 5, 40
-_EXAMPLES = 50  # in JSON
+_LONGEST_GROUP = 4  # words
+_REPETITIONS = 3
+# Far more than references of real text have.
+_CHARACTERS_PER_SOURCE_CHARACTER, _MORE_CHARACTERS = 5, 40
+_EXAMPLES = 50  # lines per fault in JSON
 
 
 @dataclass(frozen=True)
 class LostLiterals:
-    """What a line was expected to have, and has not."""
+    """Literals of one line that are expected and not found."""
 
     line: int
-    """Counted from 1."""
+    """From 1."""
     tokens: list[str]
+    """As the source writes them, sorted."""
 
 
 @dataclass(frozen=True)
 class LiteralSurvival:
-    """How many of the expected tokens are there."""
+    """How many expected literals of one kind are found, summed over all lines."""
 
     expected: int
     found: int
     lost: list[LostLiterals]
+    """Lines with at least one lost literal."""
 
     @property
     def recall(self) -> float | None:
-        """The share of them that is there; None if nothing was expected."""
+        """found / expected; None if nothing is expected."""
         return self.found / self.expected if self.expected else None
 
     def as_dict(self) -> dict[str, Any]:
-        """Ready for JSON, with the first of the lines that lost something."""
+        """Returns a JSON object with at most 50 of the lines that lost something."""
         lost = [{"line": each.line, "tokens": each.tokens} for each in self.lost[:_EXAMPLES]]
         return {"expected": self.expected, "found": self.found, "recall": self.recall, "lost": lost}
 
 
 @dataclass(frozen=True)
 class Faults:
-    """The faults of a test set's translations; lines are counted from 1."""
+    """The faults of the translations of a test set; lines are counted from 1."""
 
     pairs: int
     numbers: LiteralSurvival
+    """Numbers in digits or words, Korean or English, compared by value: 3만 is found in "30,000" and "30 thousand".
+
+    Months, times of day and ordinals are numbers: 9월 is found in "September". Numbers with several readings are equal
+    if they share one: 3시 is found in "3 p.m.", "15:00" and "three" (see `text.quantities`). A 1 in words (한, "one")
+    is never expected, and "a" is not a number.
+    """
     latin: LiteralSurvival
+    """Words in Latin letters, compared as written, including case.
+
+    No letter, digit or underscore may adjoin the word in the hypothesis, except digits before it ("10KB" has KB) and an
+    "s" or "es" of the plural. It may be part of a hyphenated word; "()" after a name of a function is ignored.
+    """
     opaque: LiteralSurvival
-    """Placeholders, URLs, e-mail addresses, telephone numbers, ids and code."""
+    """Placeholders (%s, {name}), URLs, e-mail addresses, telephone numbers, ids and code in backticks, compared whole.
+
+    "$1" is also found in "1 dollar".
+    """
     loops: list[int]
-    """Lines that say a group of words three times in a row, or run on much longer than any translation does."""
+    """Lines whose hypothesis is a loop, see `is_loop`."""
     empty: list[int]
-    """Lines without a word, of sources that have some."""
+    """Lines whose hypothesis is blank after normalisation while the source is not."""
     unfinished: list[int] | None
-    """Lines cut at the maximum length; None if that is not known."""
+    """Lines whose best hypothesis was cut at the maximum length; None if the translations come from a file."""
 
     def as_dict(self) -> dict[str, Any]:
-        """Ready for JSON, with the first of the lines of each fault."""
+        """Returns a JSON object with at most 50 of the lines of each fault. rate: lines with the fault / all lines."""
         lines = {"loops": self.loops, "empty": self.empty, "unfinished": self.unfinished}
         return {
             "numbers": self.numbers.as_dict(),
@@ -82,7 +98,7 @@ class Faults:
 def count_faults(
     sources: Sequence[str], hypotheses: Sequence[str], references: Sequence[str], unfinished: list[int] | None = None
 ) -> Faults:
-    """Counts the faults of line-aligned texts; `unfinished` is what the search says of itself."""
+    """Counts the faults of line-aligned texts. unfinished: lines that the search cut at the maximum length, from 1."""
     lines = list(enumerate(zip(sources, hypotheses, references, strict=True), start=1))
     literals = [
         (number, Literals(source), Literals(hypothesis), Literals(reference))
@@ -100,48 +116,47 @@ def count_faults(
 
 
 def is_loop(source: str, hypothesis: str, reference: str) -> bool:
-    """Whether the hypothesis repeats a group of words that the reference does not, or is far too long for the source.
+    """Whether the hypothesis repeats a group of words and the reference does not, or is far too long for the source.
 
-    Far too long is more than five times the characters of the source and 40 more.
+    Repeats: see `repeats`. Far too long: more characters than 40 plus 5 per character of the source.
     """
-    if len(normalize(hypothesis)) > _CHARACTERS_FOR_EACH * len(normalize(source)) + _CHARACTERS_MORE:
-        return True
-    return repeats(hypothesis) and not repeats(reference)
+    most = _CHARACTERS_PER_SOURCE_CHARACTER * len(normalize(source)) + _MORE_CHARACTERS
+    return len(normalize(hypothesis)) > most or (repeats(hypothesis) and not repeats(reference))
 
 
 def repeats(line: str) -> bool:
-    """Whether a group of one to four words stands three times in a row; case and punctuation do not count."""
+    """Whether a group of one to four words occurs three times in a row.
+
+    Words are separated by white space; case and punctuation around words are ignored, as are words of punctuation only.
+    """
     words = [word for each in line.casefold().split() if (word := re.sub(r"^\W+|\W+$", "", each))]
     for size in range(1, _LONGEST_GROUP + 1):
         in_a_row = 0
         for left, right in zip(words, words[size:], strict=False):
             in_a_row = in_a_row + 1 if left == right else 0
-            if in_a_row >= (_TIMES - 1) * size:
+            if in_a_row >= (_REPETITIONS - 1) * size:
                 return True
     return False
 
 
 def _survival(lines: Sequence[tuple[int, Literals, Literals, Literals]], kind: Kind) -> LiteralSurvival:
-    expected = found = 0
+    n_expected = n_found = 0
     lost = []
     for number, source, hypothesis, reference in lines:
-        wanted = _in_both([token for token in source.of(kind) if _counts(token)], reference)
-        missing = [token.key for token, has in _which(wanted, hypothesis) if not has]
-        expected += len(wanted)
-        found += len(wanted) - len(missing)
+        countable = [token for token in source.of(kind) if _is_countable(token)]
+        expected = [token for token, in_reference in _with_presence(countable, reference) if in_reference]
+        missing = [token.key for token, found in _with_presence(expected, hypothesis) if not found]
+        n_expected += len(expected)
+        n_found += len(expected) - len(missing)
         if missing:
             lost.append(LostLiterals(number, sorted(missing)))
-    return LiteralSurvival(expected, found, lost)
+    return LiteralSurvival(n_expected, n_found, lost)
 
 
-def _counts(token: Token) -> bool:
-    """Not 1 in words, which is in every text: 한, "one"."""
+def _is_countable(token: Token) -> bool:
+    """Excludes a 1 in words, which occurs in every text: 한, "one"."""
     return token.firm or token.kind == "word" or (token.quantity is not None and 1 not in token.quantity.readings)
 
 
-def _in_both(wanted: Sequence[Token], reference: Literals) -> list[Token]:
-    return [token for token, has in _which(wanted, reference) if has]
-
-
-def _which(wanted: Sequence[Token], text: Literals) -> Iterator[tuple[Token, bool]]:
-    return zip(wanted, kept(wanted, text, articles=False), strict=True)
+def _with_presence(tokens: Sequence[Token], text: Literals) -> Iterator[tuple[Token, bool]]:
+    return zip(tokens, kept(tokens, text, articles=False), strict=True)

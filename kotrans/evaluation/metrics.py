@@ -1,4 +1,4 @@
-"""Translations against references: scores by sacrebleu (Post 2018), of the corpus, of groups of it, of sentences."""
+"""BLEU, chrF and TER with sacrebleu (Post 2018), for a corpus, for groups of its pairs, and for single sentences."""
 
 import logging
 from collections.abc import Sequence
@@ -9,30 +9,29 @@ from typing import Any
 from kotrans.errors import DataError
 
 logger = logging.getLogger(__name__)
-_EDGES = (5, 10, 15, 20, 30, 40, 60)
-# TER searches for shifts of word blocks: two unrelated lines of 200 words take a few seconds, of 1,250 half a minute.
-_SLOW_WORDS = 200
+_LENGTH_EDGES = (5, 10, 15, 20, 30, 40, 60)
+_SLOW_WORDS = 200  # TER searches for shifts of word blocks, which takes seconds for unrelated lines of this length
 
 
 @dataclass(frozen=True)
 class Scores:
-    """Corpus scores from 0 to 100 (TER may exceed it, and less is better), each with its sacrebleu signature."""
+    """Corpus scores. BLEU and chrF are from 0 to 100; TER is 0 for a perfect translation and can exceed 100."""
 
     pairs: int
     bleu: float
     chrf: float
     ter: float
     signatures: dict[str, str]
-    """By the names above: a score without its signature cannot be compared."""
+    """sacrebleu's signature of each score; scores with different signatures are not comparable."""
 
     def as_dict(self) -> dict[str, Any]:
-        """Ready for JSON."""
+        """Returns a JSON object."""
         return asdict(self)
 
 
 @dataclass(frozen=True)
 class Bucket:
-    """Some of the pairs, such as those of one corpus or of sources of like length, and their BLEU and chrF."""
+    """BLEU and chrF of a group of pairs."""
 
     label: str
     pairs: int
@@ -40,16 +39,16 @@ class Bucket:
     chrf: float
 
     def as_dict(self) -> dict[str, Any]:
-        """Ready for JSON."""
+        """Returns a JSON object."""
         return asdict(self)
 
 
 def score(
     hypotheses: Sequence[str], references: Sequence[str], names: tuple[str, str] = ("hypotheses", "references")
 ) -> Scores:
-    """BLEU, chrF and TER of the corpus with sacrebleu's defaults: case counts in BLEU and chrF, 13a tokenization.
+    """Computes BLEU, chrF and TER of the corpus with sacrebleu's defaults (13a tokenization; TER ignores case).
 
-    `names` is what messages call the two. Raises DataError if their numbers of lines differ or are 0.
+    names: of hypotheses and references in messages. Raises DataError if their numbers of lines differ or are 0.
     """
     from sacrebleu.metrics.bleu import BLEU
     from sacrebleu.metrics.chrf import CHRF
@@ -64,7 +63,7 @@ def score(
 
 
 def bleu(hypotheses: Sequence[str], references: Sequence[str]) -> float:
-    """The BLEU of `score` alone, which is the fastest of the three. Raises DataError as `score` does."""
+    """Computes the BLEU of `score` only. Raises DataError as `score` does."""
     from sacrebleu.metrics.bleu import BLEU
 
     check_lines(hypotheses, references, ("hypotheses", "references"))
@@ -72,7 +71,7 @@ def bleu(hypotheses: Sequence[str], references: Sequence[str]) -> float:
 
 
 def sentence_chrf(hypotheses: Sequence[str], references: Sequence[str]) -> list[float]:
-    """The chrF of each pair by itself, from 0 to 100. Raises DataError as `score` does."""
+    """Computes the chrF of each pair, from 0 to 100. Raises DataError as `score` does."""
     from sacrebleu.metrics.chrf import CHRF
 
     check_lines(hypotheses, references, ("hypotheses", "references"))
@@ -84,9 +83,9 @@ def sentence_chrf(hypotheses: Sequence[str], references: Sequence[str]) -> list[
 
 
 def by_length(
-    sources: Sequence[str], hypotheses: Sequence[str], references: Sequence[str], edges: Sequence[int] = _EDGES
+    sources: Sequence[str], hypotheses: Sequence[str], references: Sequence[str], edges: Sequence[int] = _LENGTH_EDGES
 ) -> list[Bucket]:
-    """Scores for short to long sources, in words. Raises DataError if the numbers of lines differ or are 0."""
+    """Returns scores bucketed by the number of words of the source. Raises DataError as `score` does."""
     check_lines(sources, references, ("sources", "references"))
     return by_number([len(source.split()) for source in sources], hypotheses, references, edges)
 
@@ -94,21 +93,19 @@ def by_length(
 def by_number(
     numbers: Sequence[int], hypotheses: Sequence[str], references: Sequence[str], edges: Sequence[int]
 ) -> list[Bucket]:
-    """Scores by a number that each pair has: a bucket up to each edge and one beyond the last, empty ones left out.
+    """Returns scores bucketed by a number of each pair: up to and including each edge, and above the last one.
 
-    Raises DataError if the numbers of lines differ or are 0.
+    Empty buckets are left out. Raises DataError as `score` does.
     """
-    labels = _labels(edges)
+    between = [f"{low + 1}-{high}" for low, high in pairwise(edges)]
+    labels = [f"up to {edges[0]}" if edges[0] else "0", *between, f"over {edges[-1]}"]
     of_pairs = [labels[sum(number > edge for edge in edges)] for number in numbers]
     buckets = by_label(of_pairs, hypotheses, references)
     return sorted(buckets, key=lambda bucket: labels.index(bucket.label))
 
 
 def by_label(labels: Sequence[str], hypotheses: Sequence[str], references: Sequence[str]) -> list[Bucket]:
-    """Scores of the pairs of each label, in the order in which labels first occur.
-
-    Raises DataError if the numbers of lines differ or are 0.
-    """
+    """Returns scores of the pairs of each label, in order of first occurrence. Raises DataError as `score` does."""
     from sacrebleu.metrics.chrf import CHRF
 
     check_lines(hypotheses, references, ("hypotheses", "references"))
@@ -117,23 +114,18 @@ def by_label(labels: Sequence[str], hypotheses: Sequence[str], references: Seque
     for index, label in enumerate(labels):
         members.setdefault(label, []).append(index)
     buckets = []
-    for label, chosen in members.items():
-        ours, theirs = [hypotheses[i] for i in chosen], [references[i] for i in chosen]
+    for label, indices in members.items():
+        ours, theirs = [hypotheses[i] for i in indices], [references[i] for i in indices]
         chrf = float(CHRF().corpus_score(ours, [theirs]).score)
-        buckets.append(Bucket(label, len(chosen), bleu(ours, theirs), chrf))
+        buckets.append(Bucket(label, len(indices), bleu(ours, theirs), chrf))
     return buckets
-
-
-def _labels(edges: Sequence[int]) -> list[str]:
-    between = [f"{low + 1}-{high}" for low, high in pairwise(edges)]
-    return [f"up to {edges[0]}" if edges[0] else "0", *between, f"over {edges[-1]}"]
 
 
 def check_lines(
     left: Sequence[str], right: Sequence[str], names: tuple[str, str],
     why: str = "line N of one must belong to line N of the other",
 ) -> None:  # fmt: skip
-    """Raises DataError if the numbers of lines differ or are 0; `names` is what messages call the two."""
+    """Raises DataError if the numbers of lines differ or are 0. names: of the two in messages."""
     if len(left) != len(right):
         raise DataError(f"{names[0]}: has {len(left)} lines but {names[1]} has {len(right)}; {why}")
     if not right:
@@ -143,4 +135,4 @@ def check_lines(
 def _warn_of_slow_lines(hypotheses: Sequence[str], references: Sequence[str]) -> None:
     for number, pair in enumerate(zip(hypotheses, references, strict=True), start=1):
         if (words := min(len(side.split()) for side in pair)) > _SLOW_WORDS:
-            logger.warning("line %d has %d words: TER takes long for such a line", number, words)
+            logger.warning("line %d has %d words: TER is slow for such a line", number, words)

@@ -1,4 +1,4 @@
-"""Whether one system is better than another, by sacrebleu's paired bootstrap (Koehn 2004, Post 2018)."""
+"""Significance of differences between two systems: sacrebleu's paired bootstrap (Koehn 2004, Post 2018)."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -9,7 +9,7 @@ from kotrans.evaluation.metrics import check_lines
 
 @dataclass(frozen=True)
 class Interval:
-    """A score, and where 95 % of the resamples have it: `mean` plus and minus `half_width`."""
+    """A score and its 95 % interval over the resamples, `mean` ± `half_width`."""
 
     score: float
     mean: float
@@ -18,35 +18,35 @@ class Interval:
 
 @dataclass(frozen=True)
 class PairedTest:
-    """One metric of two systems."""
+    """One metric of two systems and the significance of their difference."""
 
     metric: str
     """BLEU, chrF or TER."""
     systems: tuple[Interval, Interval]
     p_value: float
-    """How likely a difference as great is by chance, if the systems were equally good.
+    """Probability of a difference at least as large if the systems were equally good.
 
-    1 if no resample tells them apart, or if there is one sentence alone, for which sacrebleu gives its least value.
+    1 if the systems are equal on every resample, or if there is only one sentence (sacrebleu returns its minimum then).
     """
     signature: str
 
     @property
     def difference(self) -> float:
-        """The second's score less the first's."""
+        """Score of the second system minus that of the first."""
         return self.systems[1].score - self.systems[0].score
 
     def as_dict(self) -> dict[str, Any]:
-        """Ready for JSON."""
+        """Returns a JSON object."""
         return asdict(self) | {"difference": self.difference}
 
 
 def paired_bootstrap(
     first: Sequence[str], second: Sequence[str], references: Sequence[str], samples: int = 1000
 ) -> list[PairedTest]:
-    """BLEU, chrF and TER of both on the same resamples of the test set: what `sacrebleu --paired-bs` gives.
+    """Compares BLEU, chrF and TER on the same resamples of the test set, as `sacrebleu --paired-bs` does.
 
-    The random numbers are fixed as sacrebleu fixes them, by SACREBLEU_SEED or else 12345. Takes some 120 kB for each
-    sentence. Raises DataError if the numbers of lines differ or are 0.
+    The seed is SACREBLEU_SEED (default: 12345). Needs about 120 kB per sentence. Raises DataError if the numbers of
+    lines differ or are 0.
     """
     from sacrebleu.metrics.bleu import BLEU
     from sacrebleu.metrics.chrf import CHRF

@@ -1,4 +1,4 @@
-"""The card of an exported model: what it is, what it learned from, how good it is, how to run it."""
+"""The card of an exported model: architecture, training data, quality, files, and usage."""
 
 import json
 from collections.abc import Iterator
@@ -16,21 +16,24 @@ from kotrans.storage.resources import VERSION
 _STORED = {
     "fp32": "float32, exactly as trained",
     "bf16": "matrices in bfloat16, vectors in float32; computed in float32",
-    "int8": "matrices in int8 with a float32 scale for each row, vectors in float32; made float32 again when loaded",
+    "int8": "matrices in int8 with a float32 scale per row, vectors in float32; converted to float32 when loaded",
 }
 
 
 @dataclass(frozen=True)
 class Provenance:
-    """Where an exported model comes from."""
+    """The origin of an exported model."""
 
-    name: str  # run/checkpoint
-    evaluation: Path | None  # the run's folder of figures
-    date: str  # of the export
+    name: str
+    """RUN/CHECKPOINT, or the path of an exported model."""
+    evaluation: Path | None
+    """The run's evaluation folder; None for an exported model."""
+    date: str
+    """Of the export, in ISO format."""
 
 
 def card(checkpoint: Checkpoint, provenance: Provenance, precision: Precision, sizes: dict[str, int]) -> str:
-    """The card in Markdown; `sizes` has the bytes of each file."""
+    """Returns the card in Markdown. sizes: bytes of each file."""
     config = checkpoint.config
     return "\n".join(
         [
@@ -56,10 +59,10 @@ def card(checkpoint: Checkpoint, provenance: Provenance, precision: Precision, s
 
 def _architecture(config: Config) -> str:
     encoder, decoder = config.encoder, config.decoder
-    ways = "two-way" if encoder.bidirectional else "one-way"
+    direction = "bidirectional" if encoder.bidirectional else "unidirectional"
     attention = "a fixed context" if config.attention.score == "none" else f"{config.attention.score} attention"
     return (
-        f"{ways} {encoder.cell.upper()} encoder of {encoder.layers} × {encoder.hidden_size}, "
+        f"{direction} {encoder.cell.upper()} encoder of {encoder.layers} × {encoder.hidden_size}, "
         f"{attention}, {decoder.cell.upper()} decoder of {decoder.layers} × {decoder.hidden_size}, "
         f"embeddings of {config.embeddings.size}"
     )
@@ -79,19 +82,23 @@ def _quality(provenance: Provenance, search: SearchConfig, precision: Precision)
 
 
 def _evaluations(provenance: Provenance, search: SearchConfig) -> Iterator[tuple[str, dict[str, Any]]]:
-    """The figures that `kotrans eval` wrote of exactly this checkpoint and search in fp32, each with what it was of.
+    """Yields test sets and figures that `kotrans eval` wrote for exactly this checkpoint and search, in fp32.
 
-    What is no such file is passed over.
+    Other files are ignored.
     """
     expected = {"checkpoints": [provenance.name], "precision": "fp32"}
-    own = search.model_copy(update={"split_sentences": search.splits_pairs})
+    expected_search = search.model_copy(update={"split_sentences": search.splits_pairs})
     needed = {"pairs", "bleu", "signatures", "date"}
     for path in sorted(provenance.evaluation.glob("*.json")) if provenance.evaluation else ():
         try:
             figures = json.loads(path.read_bytes())
-            # Figures of earlier versions have no `split_sentences`: they are of split sources.
-            own_search = SearchConfig(**{"split_sentences": True} | figures["search"] | {"batch": search.batch}) == own
-            if own_search and needed <= figures.keys() and expected == {key: figures[key] for key in expected}:
+            # Earlier versions wrote no `split_sentences` and split sources.
+            used = SearchConfig(**{"split_sentences": True} | figures["search"] | {"batch": search.batch})
+            if (
+                used == expected_search
+                and needed <= figures.keys()
+                and expected == {key: figures[key] for key in expected}
+            ):
                 yield path.stem.removesuffix(f".{provenance.name.rpartition('/')[2]}"), figures
         except (ValueError, KeyError, TypeError, OSError, RecursionError):
             continue
@@ -101,7 +108,7 @@ def _data(corpora: tuple[CorpusConfig, ...]) -> Iterator[str]:
     listed = load_registry()
     for corpus in corpora:
         if corpus.splits or corpus.name not in listed:
-            yield f"- {corpus.name}: files of the one who trained it; ask them for the licence."
+            yield f"- {corpus.name}: files of whoever trained the model; ask them for the licence."
         else:
             entry = listed[corpus.name]
             home = f" <{entry.homepage}>" if entry.homepage else ""

@@ -1,16 +1,14 @@
-"""The encoder and one step of the decoder as ONNX graphs, and the check that onnxruntime translates with them alike.
+"""Exports the encoder and one decoder step as ONNX graphs, and checks that onnxruntime translates as the model does.
 
 | graph | inputs | outputs |
 | --- | --- | --- |
-| encoder.onnx | source (B, S), mask (B, S) | the first state, a tensor for each of its parts |
+| encoder.onnx | source (B, S), mask (B, S) | the initial state, one tensor per part |
 | decoder_step.onnx | previous (B,), mask, every part | log_probs (B, V), the parts that change, weights (B, S) |
 
-Shape key: B sentences, S source positions, V target pieces. A part of the state is called the same in both graphs, and
-what a step gives is `next_` and the name of the part that it replaces. Every axis called `batch` or `source` is free.
+A part of the state has the same name in both graphs; the output that replaces it has the prefix `next_`. The axes
+`batch` and `source` are dynamic.
 
-Recurrent layers in the form that ONNX has for them.
-
-Shape key: B sentences, T positions, I input width, H state width, G number of gates.
+Shape key: B sentences, S source positions, T positions, V target pieces, I input width, H state width, G gates.
 """
 
 import warnings
@@ -36,9 +34,18 @@ from kotrans.search.beam import search
 from kotrans.search.hypotheses import length_limits
 from kotrans.search.topk import forbid_special
 
+ENCODER, STEP = "encoder.onnx", "decoder_step.onnx"
+_OPSET = 17  # the first with layer normalisation
+_SENTENCES = (
+    "안녕하세요?",
+    "저는 내일 친구하고 시장에 갈 거예요.",
+    "비가 오면 우리는 집에서 영화를 볼 거예요.",
+    "그 책은 2024년 3월에 처음 나왔고 지금도 많은 사람이 읽고 있다고 합니다.",
+)
+
 
 def for_any_length(model: Seq2Seq) -> Seq2Seq:
-    """A copy of a model that can be traced for any number of positions; our own loops would be unrolled for one."""
+    """Returns a copy of a model that can be traced for any length; Python loops would be unrolled for one length."""
     copied = deepcopy(model).eval()
     for name, module in list(copied.named_modules()):
         if isinstance(module, LoopedRecurrence):
@@ -48,7 +55,7 @@ def for_any_length(model: Seq2Seq) -> Seq2Seq:
 
 
 def _on_kernel(cell: Cell) -> LibraryRecurrence:
-    """A cell without layer normalisation on the library's kernel: recurrent dropout is for training alone."""
+    """Returns PyTorch's kernel with the weights of a cell without layer normalisation; dropout is for training only."""
     (kind,) = (name for name, made in CELLS.items() if type(cell) is made)
     layer = LibraryRecurrence(kind, cell.weight_input.size(1), cell.hidden_size)
     hidden_bias = torch.zeros_like(cell.bias)  # (G*H,)
@@ -62,7 +69,7 @@ def _on_kernel(cell: Cell) -> LibraryRecurrence:
 
 
 class ScriptedRecurrence(Recurrence):
-    """A cell run over a whole sequence by a scripted loop, which becomes an ONNX one."""
+    """Runs a cell over a sequence in a TorchScript loop, which becomes an ONNX loop."""
 
     def __init__(self, cell: Cell) -> None:
         super().__init__()
@@ -70,11 +77,11 @@ class ScriptedRecurrence(Recurrence):
         width = cell.hidden_size
         example = torch.zeros(1, cell.gates * width), torch.zeros(1, width), torch.zeros(1, width)
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DeprecationWarning)  # as of the exporter that needs it, see `graphs`
+            warnings.simplefilter("ignore", DeprecationWarning)  # as for the exporter, see `_export`
             self.loop = torch.jit.script(_Loop(torch.jit.trace(_LoopStep(cell), example)))
 
     def forward(self, inputs: Tensor, state: CellState | None = None) -> tuple[Tensor, CellState]:
-        """States (B, T, H) of inputs (B, T, I) and the last state."""
+        """Returns states (B, T, H) of inputs (B, T, I), and the last state."""
         state = state or self.cell.initial(inputs.new_zeros(inputs.size(0), self.cell.hidden_size))
         long_term = torch.zeros_like(state.hidden) if state.long_term is None else state.long_term
         states, hidden, long_term = self.loop(self.cell.project(inputs), state.hidden, long_term)
@@ -82,27 +89,27 @@ class ScriptedRecurrence(Recurrence):
 
 
 class _LoopStep(nn.Module):
-    """A step of a cell in tensors; those that have no long term pass it through."""
+    """A step of a cell with tensors as arguments; a cell without a long-term state passes it through."""
 
     def __init__(self, cell: Cell) -> None:
         super().__init__()
         self.cell = cell
 
     def forward(self, projected: Tensor, hidden: Tensor, long_term: Tensor) -> tuple[Tensor, Tensor]:
-        """The next hidden state and long term (B, H) from projected (B, G*H)."""
+        """Returns the next hidden and long-term state (B, H) from projected inputs (B, G*H)."""
         state = self.cell(projected, CellState(hidden, long_term))
         return state.hidden, long_term if state.long_term is None else state.long_term
 
 
 class _Loop(nn.Module):
-    """A step repeated, in what TorchScript can say."""
+    """A loop over steps that TorchScript can compile."""
 
     def __init__(self, step: nn.Module) -> None:
         super().__init__()
         self.step = step
 
     def forward(self, projected: Tensor, hidden: Tensor, long_term: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """States (B, T, H) and the last state from projected (B, T, G*H)."""
+        """Returns states (B, T, H) and the last state from projected inputs (B, T, G*H)."""
         states = []
         for position in range(projected.size(1)):
             hidden, long_term = self.step(projected[:, position], hidden, long_term)
@@ -110,20 +117,10 @@ class _Loop(nn.Module):
         return torch.stack(states, dim=1), hidden, long_term
 
 
-ENCODER, STEP = "encoder.onnx", "decoder_step.onnx"
-_OPSET = 17  # the first with layer normalisation
-_SENTENCES = (
-    "안녕하세요?",
-    "저는 내일 친구하고 시장에 갈 거예요.",
-    "비가 오면 우리는 집에서 영화를 볼 거예요.",
-    "그 책은 2024년 3월에 처음 나왔고 지금도 많은 사람이 읽고 있다고 합니다.",
-)
-
-
 def write_graphs(folder: Path, checkpoint: Checkpoint) -> None:
-    """Writes both graphs and translates a few sentences with them.
+    """Writes both graphs and checks them by translating a few sentences.
 
-    Raises UsageError if onnxruntime is missing, CheckpointError if the translations are not the model's own.
+    Raises UsageError if onnx or onnxruntime is missing, CheckpointError if their translations differ from the model's.
     """
     runtime = _runtime()
     source = _source(checkpoint, _SENTENCES)  # (B, S)
@@ -133,7 +130,7 @@ def write_graphs(folder: Path, checkpoint: Checkpoint) -> None:
 
 
 def _runtime() -> Any:
-    """onnxruntime, which alone is called; the library's exporter calls onnx."""
+    """Imports onnxruntime, and onnx, which PyTorch's exporter calls."""
     try:
         import_module("onnx")
         return import_module("onnxruntime")
@@ -142,21 +139,21 @@ def _runtime() -> Any:
 
 
 def _source(checkpoint: Checkpoint, lines: Sequence[str]) -> Tensor:
-    """Ids (B, S) of the lines, each cut to what the model takes."""
+    """Returns ids (B, S) of the lines, cut to the longest source of the model."""
     config = checkpoint.config
     longest = min(config.batches.max_pieces, (config.attention.max_source_length or config.batches.max_pieces + 1) - 1)
     return pad([[*ids[:longest], EOS] for ids in checkpoint.tokenizer.source.encode(lines)])
 
 
 class State(NamedTuple):
-    """What goes from step to step, one hypothesis a sentence."""
+    """Decoder state between steps, with one hypothesis per sentence."""
 
     source: EncodedSource
     decoder: DecoderState
 
 
 def step(model: Seq2Seq, state: State, previous: Tensor) -> tuple[Tensor, State, Tensor | None]:
-    """After the pieces previous (B,): log-probabilities (B, V), the next state, attention weights (B, S) or None."""
+    """Returns log-probabilities (B, V) after the pieces `previous` (B,), the next state, and weights (B, S) or None."""
     embedded = model.target_embedding(previous)  # (B, E)
     contexts, weights = model.decoder.look(state.source, state.decoder.layers[0].hidden.unsqueeze(1))  # (B, 1, H)
     output, after = model.decoder.step(state.decoder, embedded, contexts.squeeze(1))  # (B, O)
@@ -165,19 +162,19 @@ def step(model: Seq2Seq, state: State, previous: Tensor) -> tuple[Tensor, State,
 
 
 class _Start(nn.Module):
-    """The first state, part by part, without what was given."""
+    """Returns the parts of the initial state, except the mask."""
 
     def __init__(self, model: Seq2Seq) -> None:
         super().__init__()
         self.model = model
 
     def forward(self, source: Tensor, mask: Tensor) -> tuple[Tensor, ...]:
-        """Of source and mask (B, S)."""
+        """source, mask (B, S)."""
         return tuple(part for _, part in parts_of(State(*self.model.start(source, mask))) if part is not mask)
 
 
 class _Step(nn.Module):
-    """A step from the parts of a state to log-probabilities, the parts that changed, and weights if there are any."""
+    """Returns log-probabilities, changed parts of the state, and attention weights if the model has them."""
 
     def __init__(self, model: Seq2Seq, like: State) -> None:
         super().__init__()
@@ -185,7 +182,7 @@ class _Step(nn.Module):
         self.like = like
 
     def forward(self, previous: Tensor, *parts: Tensor) -> tuple[Tensor, ...]:
-        """After the pieces previous (B,)."""
+        """previous (B,); parts: all parts of the state."""
         before = with_parts(self.like, iter(parts))
         log_probs, after, weights = step(self.model, before, previous)
         changed = (new for (_, old), (_, new) in zip(parts_of(before), parts_of(after), strict=True) if new is not old)
@@ -193,7 +190,7 @@ class _Step(nn.Module):
 
 
 def parts_of(state: Any, name: str = "") -> Iterator[tuple[str, Tensor]]:
-    """The tensors of a nested tuple by the names of their fields, such as `decoder_layers_0_hidden`."""
+    """Yields the tensors of a nested tuple with the names of their fields, such as `decoder_layers_0_hidden`."""
     if isinstance(state, Tensor):
         yield name, state
     elif state is not None:
@@ -202,7 +199,7 @@ def parts_of(state: Any, name: str = "") -> Iterator[tuple[str, Tensor]]:
 
 
 def with_parts(state: Any, parts: Iterator[Tensor]) -> Any:
-    """The same nested tuple with other tensors, in the order of `parts_of`."""
+    """Returns the nested tuple with other tensors, in the order of `parts_of`."""
     if state is None or isinstance(state, Tensor):
         return None if state is None else next(parts)
     inner = [with_parts(part, parts) for part in state]
@@ -225,7 +222,7 @@ def _write(folder: Path, model: Seq2Seq, source: Tensor, mask: Tensor) -> None:
 
 
 def _export(module: nn.Module, path: Path, inputs: dict[str, Tensor], outputs: list[str]) -> None:
-    """By tracing: the exporter that came after it needs another package and gives an LSTM one length only."""
+    """Exports by tracing: the newer exporter needs another package and fixes the length of an LSTM."""
     length = inputs["mask"].size(1)
     axes = {
         name: {0: "batch"} | ({1: "source"} if tensor.dim() > 1 and tensor.size(1) == length else {})
@@ -233,9 +230,11 @@ def _export(module: nn.Module, path: Path, inputs: dict[str, Tensor], outputs: l
     }
     axes |= {name: {0: "batch"} for name in outputs}
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of deprecation, and of lengths that a trace would fix, which the check finds
+        warnings.simplefilter("ignore")  # deprecation, and lengths fixed by tracing, which the check would find
         given = tuple(inputs.values())
-        traced = torch.jit.trace(module.eval(), given, check_trace=False)  # the exporter's own leaves scripts out
+        traced = torch.jit.trace(
+            module.eval(), given, check_trace=False
+        )  # the exporter does not trace scripted modules
         torch.onnx.export(
             traced, given, str(path), dynamo=False, opset_version=_OPSET,
             input_names=list(inputs), output_names=outputs, dynamic_axes=axes,
@@ -243,7 +242,7 @@ def _export(module: nn.Module, path: Path, inputs: dict[str, Tensor], outputs: l
 
 
 def _check(runtime: Any, folder: Path, checkpoint: Checkpoint, source: Tensor) -> None:
-    """Greedy translations of all sentences together, and of the shortest alone: other sizes than were traced."""
+    """Translates all sentences together, and the shortest alone: a batch size and length that were not traced."""
     config = checkpoint.config.search.model_copy(update={"beam": 1, "max_repetitions": None})
     shortest = int((source != PAD).sum(1).argmin())
     alone = source[shortest : shortest + 1, : int((source[shortest] != PAD).sum())]
@@ -261,7 +260,7 @@ def _check(runtime: Any, folder: Path, checkpoint: Checkpoint, source: Tensor) -
 
 
 def _greedy(runtime: Any, folder: Path, source: Tensor, mask: Tensor, limits: list[int]) -> list[tuple[int, ...]]:
-    """Translations of source (B, S) by the graphs alone, without end marks."""
+    """Returns greedy translations of source (B, S) by the graphs, without EOS."""
     options = runtime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
     encoder, stepper = (runtime.InferenceSession(str(folder / name), options) for name in (ENCODER, STEP))

@@ -1,4 +1,4 @@
-"""What people look at: heat maps, curves and text tables.
+"""Output for people: heat maps, curves, text tables, and files of attention weights.
 
-Everything here takes results and returns text or writes a picture; nothing is computed from models.
+Everything here takes results and returns text or writes files; nothing is computed with models.
 """

@@ -1,4 +1,4 @@
-"""Attention weights of translations, written while they pass by."""
+"""Writes the attention weights of translations while they are passed on."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -17,11 +17,10 @@ _MOST_PICTURES = 20
 
 
 def write_attention(path: Path, translations: Iterator[Translation]) -> Iterator[Translation]:
-    """Passes the translations on and writes their weights: .jsonl a record a line, .png and .svg a picture each.
+    """Yields the translations and writes the attention weights of the best hypothesis of each.
 
-    .pharaoh has the word alignment of each line instead.
-
-    Raises UsageError for another kind of file or too many pictures, ModelError if the model has no attention.
+    .jsonl has a record per line, .pharaoh a word alignment per line; .png and .svg are a heat map per line. Raises
+    UsageError for another file type or too many pictures, ModelError if the model has no attention.
     """
     kind = path.suffix.lower()
     if kind == ".jsonl":
@@ -31,6 +30,16 @@ def write_attention(path: Path, translations: Iterator[Translation]) -> Iterator
     if kind not in (".png", ".svg"):
         raise UsageError(f"{path}: attention is written as .jsonl, .pharaoh, .png or .svg; change the file name")
     return _draw_all(path, translations)
+
+
+def pharaoh(translation: Translation) -> str:
+    """Returns the word alignment of the best hypothesis as `0-0 1-2` (source-target); "" without attention."""
+    best = translation.hypotheses[0]
+    weights = best.weights
+    if weights is None:
+        return ""
+    pairs = word_alignment(translation.source_pieces, best.pieces, weights)
+    return " ".join(f"{source}-{target}" for source, target in pairs)
 
 
 def _write_lines(
@@ -57,7 +66,7 @@ def _draw_all(path: Path, translations: Iterator[Translation]) -> Iterator[Trans
         shown += [translation] if translation.source_pieces else []
         if len(shown) > _MOST_PICTURES:
             raise UsageError(
-                f"{path}: a picture of each line is too many (at most {_MOST_PICTURES}); write .jsonl instead"
+                f"{path}: too many lines to draw a picture of each (at most {_MOST_PICTURES}); write .jsonl instead"
             )
     for picture, translation in zip(numbered(path, len(shown)), shown, strict=True):
         best = translation.hypotheses[0]
@@ -71,13 +80,3 @@ def _draw_all(path: Path, translations: Iterator[Translation]) -> Iterator[Trans
 def _check(translation: Translation) -> None:
     if translation.source_pieces and not translation.hypotheses[0].weights_of_parts:
         raise ModelError("this run has no attention weights to write: it was trained with attention.score `none`")
-
-
-def pharaoh(translation: Translation) -> str:
-    """The word alignment of the best hypothesis as `0-0 1-2`: source word, target word; empty if there is none."""
-    best = translation.hypotheses[0]
-    weights = best.weights
-    if weights is None:
-        return ""
-    pairs = word_alignment(translation.source_pieces, best.pieces, weights)
-    return " ".join(f"{source}-{target}" for source, target in pairs)

@@ -1,4 +1,4 @@
-"""How runs came on: dev BLEU and perplexity over the time or the updates that they took."""
+"""Learning curves of runs: dev BLEU and perplexity over time or updates."""
 
 import json
 from collections.abc import Sequence
@@ -20,25 +20,25 @@ By = Literal["minutes", "updates"]
 
 @dataclass(frozen=True)
 class Point:
-    """A validation."""
+    """One validation."""
 
     updates: int
     minutes: float
-    """Of updates, validations and checkpoints left out."""
+    """Time spent in updates, without validations and checkpoints."""
     bleu: float
     perplexity: float
 
 
 @dataclass(frozen=True)
 class Curve:
-    """A run's validations, in order."""
+    """The validations of a run, in order."""
 
     name: str
     points: tuple[Point, ...]
 
 
 def read_curve(run: Run) -> Curve:
-    """What the run's metrics say of its validations.
+    """Reads the validations from the run's metrics.
 
     Raises CheckpointError if they cannot be read, UsageError if there is no validation yet.
     """
@@ -51,16 +51,16 @@ def read_curve(run: Run) -> Curve:
             else:
                 points.append(Point(values["update"], minutes, values["bleu"], values["perplexity"]))
     except (DataError, ValueError, KeyError, TypeError, RecursionError):
-        raise CheckpointError(f"{run.metrics}: missing or damaged; the run's checkpoints are not concerned") from None
+        raise CheckpointError(f"{run.metrics}: missing or damaged; the run's checkpoints are not affected") from None
     if not points:
-        raise UsageError(f"run {run.name}: has no validation yet; wait for the first, or lower validation.every")
+        raise UsageError(f"run {run.name}: has no validation yet; wait for the first one, or lower validation.every")
     return Curve(run.name, tuple(points))
 
 
 def draw_curves(path: Path, curves: Sequence[Curve], by: By = "minutes") -> None:
-    """Draws dev BLEU and dev perplexity of runs side by side as a PNG or SVG file.
+    """Plots dev BLEU and dev perplexity of runs side by side as a PNG or SVG file.
 
-    Raises UsageError for another file type, KotransError if there is no font with Korean.
+    Raises UsageError for another file type, KotransError if the Korean font is missing.
     """
     check_picture(path)
     with drawing():

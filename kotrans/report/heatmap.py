@@ -1,4 +1,4 @@
-"""Attention weights as values for JSON and as a picture."""
+"""Attention weights as a JSON record and as a heat map."""
 
 import textwrap
 from collections.abc import Sequence
@@ -15,14 +15,14 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 # Shape key: T target pieces, S source pieces.
-_CELL = 0.36  # inches, of one weight ...
-_MOST_INCHES = 40.0  # ... until a side gets this long; then the cells and letters of a longer sentence shrink
+_CELL = 0.36  # inches per weight
+_MOST_INCHES = 40.0  # per side: cells and letters of longer sentences shrink
 
 
 def attention_record(
     source: str, translation: str, source_pieces: Sequence[str], target_pieces: Sequence[str], weights: ArrayLike
 ) -> dict[str, Any]:
-    """One sentence's attention, ready for a line of JSON; weights (T, S) are given to six digits."""
+    """Returns a JSON object of the attention of one line, with weights (T, S) rounded to six digits."""
     values = _checked(source_pieces, target_pieces, weights)
     return {
         "source": source,
@@ -34,7 +34,7 @@ def attention_record(
 
 
 def numbered(path: Path, count: int) -> list[Path]:
-    """A path for each of `count` pictures: the path itself for one, else name-1.png, name-2.png, …"""
+    """Returns `count` paths: the path itself if it is one, otherwise name-1.png, name-2.png, …"""
     if count == 1:
         return [path]
     return [path.with_name(f"{path.stem}-{number}{path.suffix}") for number in range(1, count + 1)]
@@ -43,11 +43,11 @@ def numbered(path: Path, count: int) -> list[Path]:
 def draw(
     path: Path, source_pieces: Sequence[str], target_pieces: Sequence[str], weights: ArrayLike, title: str = ""
 ) -> None:
-    """Draws weights (T, S) as a PNG or SVG file, target pieces downwards and source pieces across.
+    """Draws weights (T, S) as a PNG or SVG file, with target pieces as rows and source pieces as columns.
 
-    The title may have lines: the sentence and its translation. The word marker ▁ is drawn as _, which every font has.
-    Byte pieces that spell one character are drawn as that character: its weight as source is their sum, as target
-    their mean. Raises UsageError for another file type, KotransError if there is no font with Korean.
+    The title can have several lines. The word marker ▁ is drawn as _, which every font has. Byte pieces that spell one
+    character are drawn as that character: its weight is their sum in the source, their mean in the target. Raises
+    UsageError for another file type, KotransError if the Korean font is missing.
     """
     from kotrans.report.style import check_picture, drawable, drawing, save
 
@@ -67,12 +67,12 @@ def _figure(columns: list[str], rows: list[str], values: NDArray[np.float64], ti
     cell = min(_CELL, _MOST_INCHES / max(values.shape))
     width, height = cell * len(columns), cell * len(rows)
     figure = Figure(figsize=(width, height))
-    axes = figure.add_axes((0, 0, 1, 1))  # labels, title and scale lie outside; the tight bounding box takes them in
-    # Cells as pixels in an SVG too: a long sentence has thousands. imshow would resample them, which takes seconds.
+    axes = figure.add_axes((0, 0, 1, 1))  # labels, title and scale are outside; the tight bounding box includes them
+    # Cells are rasterized in an SVG too: a long sentence has thousands. imshow would resample them, which is slow.
     image = axes.pcolormesh(values, cmap="Blues", vmin=0, edgecolors="0.92", linewidth=0.5, rasterized=True)
     axes.invert_yaxis()
     axes.xaxis.tick_top()
-    # A dollar sign is a dollar sign, not the beginning of a formula.
+    # parse_math=False: a dollar sign does not begin a formula.
     axes.set_xticks(
         np.arange(len(columns)) + 0.5, columns, rotation=60, ha="left", rotation_mode="anchor", parse_math=False
     )
@@ -88,7 +88,7 @@ def _figure(columns: list[str], rows: list[str], values: NDArray[np.float64], ti
 
 
 def _wrapped(line: str, most: int) -> list[str]:
-    """The line in at most three, each about as wide as `most` Latin letters; a Korean letter is as wide as two."""
+    """Wraps into at most three lines of the width of about `most` Latin letters; a Korean letter is twice as wide."""
     width = sum(2 if east_asian_width(character) in "WF" else 1 for character in line)
     return textwrap.wrap(line, max(1, most * len(line) // width), max_lines=3, placeholder=" …") if line else []
 
@@ -103,7 +103,7 @@ def _checked(source_pieces: Sequence[str], target_pieces: Sequence[str], weights
 
 
 def _join_bytes(pieces: Sequence[str]) -> tuple[list[str], NDArray[np.float64]]:
-    """Labels with byte pieces joined into characters, and a matrix (pieces, labels) with 1 where one is part of one."""
+    """Returns labels, with byte pieces joined into characters, and their membership matrix (pieces, labels)."""
     labels: list[str] = []
     starts: list[int] = []
     at = 0
@@ -119,7 +119,7 @@ def _join_bytes(pieces: Sequence[str]) -> tuple[list[str], NDArray[np.float64]]:
 
 
 def _spelt_character(pieces: Sequence[str]) -> tuple[str, int]:
-    """The printable character that the first pieces spell in bytes and their number, else the first piece as it is."""
+    """Returns the printable character that the first pieces spell in bytes, and their number; or one piece and 1."""
     spelt = bytearray()
     for piece in pieces:
         if (byte := byte_of(piece)) is None:

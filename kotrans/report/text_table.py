@@ -1,7 +1,4 @@
-"""Tables for people: plain text, columns aligned by what a terminal shows.
-
-Faults, comparisons and the sentences behind them, for people.
-"""
+"""Plain-text tables for a terminal, in which Hangul takes two columns: runs, corpora, cleaning, scores and faults."""
 
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,9 +11,11 @@ from kotrans.evaluation.metrics import Bucket
 from kotrans.evaluation.significance import Interval, PairedTest
 from kotrans.runs.run import Run
 
+_SIGNIFICANT = 0.05  # p-values below are marked
+
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]], left: int = 1) -> str:
-    """Columns two spaces apart; the first `left` are flush left, the others right."""
+    """Returns columns two spaces apart; the first `left` are aligned left, the others right."""
     lines = [header, *rows]
     widths = [max(shown_width(line[i]) for line in lines) for i in range(len(header))]
     return "\n".join(
@@ -28,7 +27,7 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]], left: int = 1) -
 
 
 def shown_width(text: str) -> int:
-    """Columns that a terminal gives the text: Hangul takes two each."""
+    """Returns the number of terminal columns of a text; a Hangul syllable takes two."""
     return sum(1 + (unicodedata.east_asian_width(c) in "WF") for c in text)
 
 
@@ -38,7 +37,7 @@ def _fill(text: str, width: int, left: bool) -> str:
 
 
 def runs_table(runs: Sequence[Run]) -> str:
-    """`kotrans runs`."""
+    """Returns the table of `kotrans runs`."""
     rows = []
     for run in runs:
         record = run.record()
@@ -49,7 +48,7 @@ def runs_table(runs: Sequence[Run]) -> str:
 
 
 def corpora_table(listings: Sequence[Listing]) -> str:
-    """`kotrans corpora`."""
+    """Returns the table of `kotrans corpora`."""
     rows = []
     for listing in listings:
         entry = listing.entry
@@ -60,7 +59,7 @@ def corpora_table(listings: Sequence[Listing]) -> str:
 
 
 def cleaning_table(manifest: CorpusManifest) -> str:
-    """What became of the training pairs, by corpus and reason."""
+    """Returns the numbers of training pairs read, dropped, by reason, and kept, for each corpus."""
     names = [report.name for report in manifest.corpora]
     rows = [
         ["read", *(f"{report.read:,}" for report in manifest.corpora)],
@@ -76,7 +75,7 @@ def cleaning_table(manifest: CorpusManifest) -> str:
 
 
 def files_table(manifest: CorpusManifest) -> str:
-    """Pairs read from each file of the splits that have several; empty if none has."""
+    """Returns the numbers of pairs read from each file of splits with several files; "" if there are none."""
     rows = [
         [report.name, split, file, f"{pairs:,}"]
         for report in manifest.corpora
@@ -88,7 +87,7 @@ def files_table(manifest: CorpusManifest) -> str:
 
 
 def cleaning_examples(manifest: CorpusManifest) -> str:
-    """The first records that were malformed or dropped, by corpus and reason; "" if there are none."""
+    """Returns examples of malformed and dropped records, by corpus and reason; "" if there are none."""
     return "\n".join(
         f"{report.name}, {'malformed' if reason in report.malformed else 'dropped'}: {reason}\n"
         + "\n".join(f"    {example}" for example in examples)
@@ -98,22 +97,19 @@ def cleaning_examples(manifest: CorpusManifest) -> str:
 
 
 def _counted(what: str, counts: Sequence[Mapping[str, int]]) -> list[list[str]]:
-    """A row for each reason that applied in any corpus."""
+    """Returns a row for each reason that any corpus has."""
     reasons = dict.fromkeys(reason for count in counts for reason in count)
     return [[f"{what}: {reason}", *(f"{count.get(reason, 0):,}" for count in counts)] for reason in reasons]
 
 
 def buckets_table(what: str, buckets: Sequence[Bucket]) -> str:
-    """BLEU and chrF by what the pairs have in common."""
+    """Returns BLEU and chrF of groups of pairs. what: what they are grouped by."""
     rows = [[bucket.label, f"{bucket.pairs:,}", f"{bucket.bleu:.2f}", f"{bucket.chrf:.2f}"] for bucket in buckets]
     return table([what, "pairs", "BLEU", "chrF"], rows)
 
 
-_SURE = 0.05  # a difference with a lower p-value is marked
-
-
 def faults_table(names: Sequence[str], faults: Sequence[Faults]) -> str:
-    """The faults of each system in a column."""
+    """Returns the faults, with a column for each system."""
     rows = [
         ["numbers kept", *(_kept(each.numbers) for each in faults)],
         ["Latin words kept", *(_kept(each.latin) for each in faults)],
@@ -127,17 +123,17 @@ def faults_table(names: Sequence[str], faults: Sequence[Faults]) -> str:
 
 
 def comparison_table(names: Sequence[str], metrics: Sequence[PairedTest]) -> str:
-    """Scores with the interval that holds 95 % of the resamples, the difference, and how likely it is by chance."""
+    """Returns scores with their 95 % intervals, the difference, and its p-value, with a column for each metric."""
     rows = [
         *([name, *(_interval(metric.systems[i]) for metric in metrics)] for i, name in enumerate(names)),
         ["difference", *(f"{metric.difference:+.2f}" for metric in metrics)],
-        ["p", *(f"{metric.p_value:.4f}{'*' if metric.p_value < _SURE else ''}" for metric in metrics)],
+        ["p-value", *(f"{metric.p_value:.4f}{'*' if metric.p_value < _SIGNIFICANT else ''}" for metric in metrics)],
     ]
     return table(["", *(metric.metric for metric in metrics)], rows)
 
 
 def sentences_text(sentences: Sequence[ScoredPair], names: Sequence[str] = ()) -> str:
-    """Each with its line number, the chrF of each system, source, translations and reference."""
+    """Returns sentences with line number, chrF of each system, source, translations and reference."""
     return "\n".join(line for sentence in sentences for line in _sentence(sentence, names))
 
 
@@ -159,4 +155,4 @@ def _kept(survival: LiteralSurvival) -> str:
 
 
 def _lines(lines: Sequence[int] | None, faults: Faults) -> str:
-    return "not known" if lines is None else f"{len(lines):,} ({len(lines) / faults.pairs:.2%})"
+    return "unknown" if lines is None else f"{len(lines):,} ({len(lines) / faults.pairs:.2%})"

@@ -59,6 +59,8 @@ class Checkpoint(NamedTuple):
     tokenizer: Tokenizer
     config: Config
     progress: Progress
+    files_hash: str
+    """Hash of the list of its files and their hashes."""
 
 
 def save_checkpoint(folder: Path, state: TrainingState, config: Config, tokenizer: Tokenizer) -> None:
@@ -87,13 +89,14 @@ def write_for_use(folder: Path, weights: Mapping[str, Tensor], source: Checkpoin
     _write_config_and_tokenizer(folder, source.config, source.tokenizer)
 
 
-def load_checkpoint(path: Path, device: torch.device) -> Checkpoint:
+def load_checkpoint(path: Path, device: torch.device, config: Config | None = None) -> Checkpoint:
     """Loads a checkpoint or an exported model for inference, from its folder or a zip of it.
 
-    Reads and verifies only the files needed. Raises CheckpointError if one is missing or damaged.
+    Reads and verifies only the files needed. `config` is the config of the checkpoint if it was read before.
+    Raises CheckpointError if a file is missing or damaged.
     """
     files = VerifiedFiles(path)
-    config, tokenizer = read_config(files), _read_tokenizer(files)
+    config, tokenizer = config or read_config(files), _read_tokenizer(files)
     try:
         model = build_without_weights(config, tokenizer.source.size, tokenizer.target.size)
     except RuntimeError:  # a size overflows
@@ -107,7 +110,7 @@ def load_checkpoint(path: Path, device: torch.device) -> Checkpoint:
     assign_weights(model, weights)
     with memory_errors(f"the weights of {path} on {device}", "use --set hardware.device=cpu", CheckpointError):
         model = model.to(device).eval()
-    return Checkpoint(model, tokenizer, config, _read_progress(files))
+    return Checkpoint(model, tokenizer, config, _read_progress(files), content_key(files.files))
 
 
 @contextmanager
@@ -178,6 +181,13 @@ def load_tensors(path: Path) -> dict[str, Tensor]:
 
 def copy_weights(weights: Mapping[str, Tensor], model: nn.Module, folder: Path) -> None:
     """Copies weights into the model. Raises CheckpointError naming the first that does not fit; none is copied then."""
+    _check_weights(weights, model, folder)
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            parameter.copy_(weights[name])
+
+
+def _check_weights(weights: Mapping[str, Tensor], model: nn.Module, folder: Path) -> None:
     parameters = dict(model.named_parameters())
     if odd := sorted(weights.keys() ^ parameters.keys()):
         raise CheckpointError(f"{folder}: the weights do not belong to the model that the config describes ({odd[0]})")

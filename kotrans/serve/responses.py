@@ -55,7 +55,7 @@ def attention_of_parts(translation: Translation, found: TranslatedText) -> Itera
     for weights in found.weights_of_parts:
         rows, columns = weights.shape  # (T, S)
         target, source = found.pieces[row : row + rows], translation.source_pieces[column : column + columns]
-        copies = [copy.behind(-row) for copy in found.copies if row <= copy.begin < row + rows]
+        copies = [copy.shifted(-row) for copy in found.copies if row <= copy.begin < row + rows]
         of_target, of_source = word_spans(target), word_spans(source)
         yield Attention.model_construct(
             source_pieces=list(source),

@@ -1,7 +1,4 @@
-"""From what a search finds for the parts of a line to the line's translations.
-
-Translations as JSON.
-"""
+"""Makes translations of lines from the hypotheses of their parts: detokenizes, ranks, copies literals, and joins."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -17,6 +14,7 @@ from kotrans.search.hypotheses import Hypothesis
 from kotrans.text.literals import Literals, lost
 from kotrans.text.normalization import normalize
 from kotrans.text.passthrough import wrong_symbols
+from kotrans.text.subwords import END
 from kotrans.translation.copies import Copy, with_symbols
 from kotrans.translation.source_copying import KINDS, SourceLiterals, copy_over
 
@@ -26,213 +24,221 @@ class TranslatedText:
     """One translation of a line."""
 
     text: str
-    score: float  # the log-probability as `search` normalises it, the mean of all parts
+    score: float
+    """Length-normalised log-probability, as the search ranks hypotheses; the mean over the parts."""
     log_prob: float
-    pieces: tuple[str, ...]  # with "</s>" if the translation is finished
-    token_log_probs: tuple[float, ...]  # of each piece
-    weights_of_parts: tuple[Tensor, ...]  # attention weights of each part; none with a fixed context
-    finished: bool  # false if it was cut at the maximum length
-    copies: tuple[Copy, ...]  # literals of the source that stand in `text` for what some of the pieces spell
+    pieces: tuple[str, ...]
+    """Target pieces, with "</s>" at the end of each finished part."""
+    token_log_probs: tuple[float, ...]
+    """Of each piece."""
+    weights_of_parts: tuple[Tensor, ...]
+    """Attention weights (T, S) of each part; empty for a model without attention."""
+    finished: bool
+    """False if a part was cut at the maximum length."""
+    copies: tuple[Copy, ...]
+    """Literals of the source that replace, in `text`, what some of the pieces spell."""
 
     @property
     def weights(self) -> Tensor | None:
-        """(pieces, source pieces) attention weights; no part looked at another's source, so those are 0.
+        """Attention weights (pieces, source pieces), 0 between different parts; None for a model without attention.
 
-        Made when asked for: of a line of many sentences they are many more than those of its parts.
+        Computed on each access: the matrix of a line of many sentences is much larger than those of its parts.
         """
         return torch.block_diag(*self.weights_of_parts) if self.weights_of_parts else None
 
 
 @dataclass(frozen=True)
 class Translation:
-    """A line and its translations, the best first.
+    """A line and its translations.
 
-    A blank line has one, which is blank; a line that was passed through has one, the line itself, of score 0.
+    A blank line has one, which is blank; a line that was passed through has one, the line itself, with score 0.
     """
 
     source: str
-    source_pieces: tuple[str, ...]  # with "</s>" at the end of each part
-    hypotheses: tuple[TranslatedText, ...]  # of different texts
-    # Sentences, and pieces of those longer than what the model saw in training; 0 if nothing was translated.
+    source_pieces: tuple[str, ...]
+    """With "</s>" at the end of each part."""
+    hypotheses: tuple[TranslatedText, ...]
+    """Best first, with different texts."""
     parts: int
-    cut: bool = False  # true if there is such a long sentence
-    left_out: tuple[str, ...] = ()  # symbols and letters of the source that its vocabulary and the translation lack
+    """Number of sentences, or of chunks of sentences longer than any in training; 0 if nothing was translated."""
+    cut: bool = False
+    """True if the line has such a long sentence."""
+    left_out: tuple[str, ...] = ()
+    """Symbols and letters of the source that neither its vocabulary nor the best translation has."""
 
     @property
     def text(self) -> str:
+        """The best translation."""
         return self.hypotheses[0].text
 
 
 def packed(translation: Translation) -> Translation:
-    """The translation as it is sent to another process, which unpacks it: with arrays instead of tensors.
+    """Returns the translation with arrays instead of tensors, for another process.
 
-    Tensors would be sent through shared memory, each in a file.
+    Each tensor would be sent through a file in shared memory.
     """
     return _with_weights(translation, lambda weights: weights.numpy())
 
 
 def unpacked(translation: Translation) -> Translation:
-    """What was packed."""
+    """Inverse of `packed`."""
     return _with_weights(translation, torch.from_numpy)
 
 
-def _with_weights(translation: Translation, change: Callable[[Any], Any]) -> Translation:
-    changed = [
-        replace(each, weights_of_parts=tuple(map(change, each.weights_of_parts))) for each in translation.hypotheses
+def _with_weights(translation: Translation, convert: Callable[[Any], Any]) -> Translation:
+    converted = [
+        replace(each, weights_of_parts=tuple(map(convert, each.weights_of_parts))) for each in translation.hypotheses
     ]
-    return replace(translation, hypotheses=tuple(changed))
+    return replace(translation, hypotheses=tuple(converted))
 
 
 class LinePart(NamedTuple):
-    """What of a line is translated by itself."""
+    """A unit translated independently: a sentence, or a chunk of an over-long one."""
 
     ids: Sequence[int]
-    space: str  # between it and the next part
+    space: str  # between its translation and that of the next part
 
 
 class PreparedLine(NamedTuple):
-    """A line before it is translated."""
+    """A line that is ready to be translated."""
 
     line: str
-    parts: Sequence[LinePart]  # none of a blank line
-    cut: bool  # whether there is a sentence of several parts
-    passed: Sequence[str] = ()  # untranslated text before each part, and behind the last one; none is no such text
+    parts: Sequence[LinePart]  # empty for a line that is blank or passed through
+    cut: bool  # whether a sentence has several parts
+    passed: Sequence[str] = ()  # untranslated text before each part and after the last one; () if there is none
     outside: Sequence[str] = ()  # symbols and letters of other scripts that the vocabulary lacks
 
 
-_BLANK = TranslatedText("", 0.0, 0.0, (), (), (), finished=True, copies=())
-
-
 class Postprocessor:
-    """Spells hypotheses, ranks them, and copies into them what they misspell."""
+    """Makes translations of the hypotheses of the search."""
 
     def __init__(self, tokenizer: Tokenizer, config: SearchConfig) -> None:
         self._tokenizer = tokenizer
         self._config = config
 
-    def searched(self, part: LinePart, n_best: int, beam: int) -> int:
-        """How many hypotheses of a part `assemble` needs for so many translations.
+    def hypotheses_needed(self, part: LinePart, n_best: int, beam: int) -> int:
+        """Returns how many hypotheses of a part `assemble` needs for `n_best` translations.
 
-        The whole beam where the source has a literal, which the best hypothesis may lack and another one have.
+        The whole beam if the source has a literal: the best hypothesis may lack it while another one has it.
         """
-        ranked = (
-            self._config.verbatim_penalty > 0 and n_best < beam and _SourcePart(part, self._tokenizer).literals.firm
-        )
+        ranked = self._config.verbatim_penalty > 0 and n_best < beam and _Source(part, self._tokenizer).literals.firm
         return beam if ranked else n_best
 
     def assemble(self, prepared: PreparedLine, found: Sequence[Sequence[Hypothesis]], n_best: int) -> Translation:
-        """The n best translations of a line from what was found for each of its parts, best first."""
-        parts = [_SourcePart(part, self._tokenizer) for part in prepared.parts]
-        ranked = [self._ranked(part, hypotheses) for part, hypotheses in zip(parts, found, strict=True)]
-        return _translation(prepared, parts, zip(*ranked, strict=False), n_best)  # a part may have fewer than others
+        """Returns the n best translations of a line from the hypotheses of each part, best first."""
+        sources = [_Source(part, self._tokenizer) for part in prepared.parts]
+        ranked = [self._ranked(source, hypotheses) for source, hypotheses in zip(sources, found, strict=True)]
+        return _translation(prepared, sources, zip(*ranked, strict=False), n_best)  # as many as the shortest list has
 
-    def as_given(self, prepared: PreparedLine, found: Sequence[Hypothesis]) -> Translation:
-        """The translation that was given for a line, the hypotheses of its parts as they are."""
-        parts = [_SourcePart(part, self._tokenizer) for part in prepared.parts]
-        said = tuple(_HypothesisText(part, each, copying="none") for part, each in zip(parts, found, strict=True))
-        return _translation(prepared, parts, iter([said]), 1)
+    def assemble_given(self, prepared: PreparedLine, found: Sequence[Hypothesis]) -> Translation:
+        """Returns the line with a given translation, one hypothesis per part, into which nothing is copied."""
+        sources = [_Source(part, self._tokenizer) for part in prepared.parts]
+        given = tuple(_Candidate(source, each, "none") for source, each in zip(sources, found, strict=True))
+        return _translation(prepared, sources, iter([given]), 1)
 
-    def _ranked(self, part: "_SourcePart", hypotheses: Sequence[Hypothesis]) -> Iterator["_HypothesisText"]:
-        """The hypotheses of a part, the best first: by score less the penalty for each literal that they lack.
+    def _ranked(self, source: "_Source", hypotheses: Sequence[Hypothesis]) -> Iterator["_Candidate"]:
+        """Yields the hypotheses of a part, best first: by score less the penalty for each literal they lack.
 
-        What the model itself produced counts, before anything is copied: a hypothesis that is right ranks higher than
-        one that has to be put right. Finished ones rank before those that were cut.
+        The text before copying is ranked: a hypothesis that is right ranks above one that copying corrects. Finished
+        ones rank above those that were cut.
         """
-        said = (_HypothesisText(part, each, copying=self._config.copying) for each in hypotheses)
-        penalty = self._config.verbatim_penalty
-        first = next(said)
-        if not first.finished or (penalty and first.lost):
-            yield from sorted([first, *said], key=lambda each: each.rank(penalty))
-        else:  # no other one can rank higher, and mostly none is asked for
+        candidates = (_Candidate(source, each, self._config.copying) for each in hypotheses)
+        first = next(candidates)
+        if not first.hypothesis.finished or (self._config.verbatim_penalty and first.lost):
+            yield from sorted([first, *candidates], key=self._rank)
+        else:  # no other one can rank above it, and usually no more are needed
             yield first
-            yield from sorted(said, key=lambda each: each.rank(penalty))
+            yield from sorted(candidates, key=self._rank)
+
+    def _rank(self, candidate: "_Candidate") -> tuple[bool, float]:
+        penalty = self._config.verbatim_penalty
+        hypothesis = candidate.hypothesis
+        return not hypothesis.finished, (penalty * candidate.lost if penalty else 0.0) - hypothesis.score
 
 
-class _SourcePart:
-    """The source of a part, spelt."""
+class _Source:
+    """The source of a part as text; properties are computed when needed."""
 
     def __init__(self, part: LinePart, tokenizer: Tokenizer) -> None:
-        self.space = part.space
-        self._ids = part.ids
+        self.part = part
         self.tokenizer = tokenizer
 
     @cached_property
     def pieces(self) -> list[str]:
-        return [*self.tokenizer.source.pieces(self._ids), "</s>"]
+        return [*self.tokenizer.source.pieces(self.part.ids), END]
 
     @cached_property
     def literals(self) -> Literals:
-        return Literals(self.tokenizer.source.decode(self._ids))
+        return Literals(self.tokenizer.source.decode(self.part.ids))
 
     @cached_property
-    def source(self) -> SourceLiterals:
+    def piece_literals(self) -> SourceLiterals:
         return SourceLiterals(self.pieces)
 
 
-class _HypothesisText:
-    """A hypothesis of a part, spelt."""
+class _Candidate:
+    """A hypothesis of a part as text; properties are computed when needed."""
 
-    def __init__(self, part: _SourcePart, hypothesis: Hypothesis, *, copying: Copying) -> None:
-        vocabulary = part.tokenizer.target
-        self.part = part
+    def __init__(self, source: _Source, hypothesis: Hypothesis, copying: Copying) -> None:
+        self.source = source
         self.hypothesis = hypothesis
-        self.finished, self.score = hypothesis.finished, hypothesis.score
-        self.pieces = [*vocabulary.pieces(hypothesis.ids), *(["</s>"] if hypothesis.finished else [])]
         self._copying: Copying = copying
+        self._vocabulary = source.tokenizer.target
+
+    @cached_property
+    def pieces(self) -> list[str]:
+        return [*self._vocabulary.pieces(self.hypothesis.ids), *([END] if self.hypothesis.finished else [])]
 
     @cached_property
     def plain(self) -> str:
-        """The text of the pieces. A model that spells bytes may spell a line end or a control character, too."""
-        return normalize(self.part.tokenizer.target.decode(self.hypothesis.ids))
-
-    @cached_property
-    def copied(self) -> tuple[str, list[Copy]]:
-        """The text with literals and symbols of the source, and what was copied."""
-        weights = self.hypothesis.weights
-        if not KINDS[self._copying]:
-            return self.plain, []
-        text, copies = self.plain, list[Copy]()
-        if weights is not None and self.part.literals.firm:
-            text, copies = copy_over(text, self.part.source, self.pieces, weights, self._copying)
-        wrong = wrong_symbols(text, self.part.literals.line, self.part.tokenizer.target.has)
-        return with_symbols(text, copies, wrong, self.pieces) if wrong else (text, copies)
+        """The text of the pieces, normalised: byte pieces can spell line ends and control characters."""
+        return normalize(self._vocabulary.decode(self.hypothesis.ids))
 
     @cached_property
     def lost(self) -> int:
-        """How many literals of the source the text of the pieces lacks."""
-        return len(lost(self.part.literals, Literals(self.plain))) if self.part.literals.firm else 0
+        """Number of literals of the source that the text of the pieces lacks."""
+        literals = self.source.literals
+        return len(lost(literals, Literals(self.plain))) if literals.firm else 0
 
-    def rank(self, penalty: float) -> tuple[bool, float]:
-        """The smaller, the better."""
-        return not self.finished, (penalty * self.lost if penalty else 0.0) - self.score
+    @cached_property
+    def copied(self) -> tuple[str, list[Copy]]:
+        """The text with literals and symbols of the source, and the copies."""
+        if not KINDS[self._copying]:
+            return self.plain, []
+        text, copies, weights = self.plain, list[Copy](), self.hypothesis.weights
+        if weights is not None and self.source.literals.firm:
+            text, copies = copy_over(text, self.source.piece_literals, self.pieces, weights, self._copying)
+        wrong = wrong_symbols(text, self.source.literals.line, self._vocabulary.has)
+        return with_symbols(text, copies, wrong, self.pieces) if wrong else (text, copies)
 
 
 def _translation(
-    prepared: PreparedLine, parts: Sequence[_SourcePart], ranked: Iterator[tuple[_HypothesisText, ...]], n_best: int
+    prepared: PreparedLine, sources: Sequence[_Source], ranked: Iterator[tuple[_Candidate, ...]], n_best: int
 ) -> Translation:
-    if not parts:
-        return Translation(prepared.line, (), (replace(_BLANK, text="".join(prepared.passed).strip(" ")),), 0)
-    pieces = [piece for part in parts for piece in part.pieces]
-    best: dict[str, TranslatedText] = {}  # other pieces may spell the same text, more so after copying
-    for said in ranked:
-        joined = _join(said, prepared.passed)
+    if not sources:
+        passed = TranslatedText("".join(prepared.passed).strip(" "), 0.0, 0.0, (), (), (), finished=True, copies=())
+        return Translation(prepared.line, (), (passed,), 0)
+    best: dict[str, TranslatedText] = {}  # different pieces can spell the same text, especially after copying
+    for candidates in ranked:
+        joined = _join(candidates, prepared.passed)
         best.setdefault(joined.text, joined)
         if len(best) == n_best:
             break
-    found = tuple(best.values())
-    left_out = tuple(each for each in prepared.outside if each not in found[0].text)
-    return Translation(prepared.line, tuple(pieces), found, len(parts), prepared.cut, left_out)
+    hypotheses = tuple(best.values())
+    pieces = tuple(piece for source in sources for piece in source.pieces)
+    left_out = tuple(each for each in prepared.outside if each not in hypotheses[0].text)
+    return Translation(prepared.line, pieces, hypotheses, len(sources), prepared.cut, left_out)
 
 
-def _join(parts: Sequence[_HypothesisText], passed: Sequence[str]) -> TranslatedText:
-    """Joins the translations of the parts with the text that was passed through between them."""
+def _join(parts: Sequence[_Candidate], passed: Sequence[str]) -> TranslatedText:
+    """Joins translations of the parts with the untranslated text between them."""
     hypotheses = [each.hypothesis for each in parts]
-    before, *behind = passed or [""] * (len(parts) + 1)
-    text, pieces, copies = before, list[str](), list[Copy]()
-    for each, untranslated in zip(parts, behind, strict=True):
-        said, copied = each.copied
-        text += (said and said + each.part.space) + untranslated
-        copies += [copy.behind(len(pieces)) for copy in copied]
+    text, *after_parts = passed or [""] * (len(parts) + 1)
+    pieces, copies = list[str](), list[Copy]()
+    for each, after in zip(parts, after_parts, strict=True):
+        translated, own_copies = each.copied
+        text += (translated and translated + each.source.part.space) + after
+        copies += [copy.shifted(len(pieces)) for copy in own_copies]
         pieces += each.pieces
     return TranslatedText(
         text=text.strip(" "),
@@ -247,22 +253,21 @@ def _join(parts: Sequence[_HypothesisText], passed: Sequence[str]) -> Translated
 
 
 def translation_record(translation: Translation) -> dict[str, Any]:
-    """A line with its hypotheses, the best first: text, score, log-probability, that of each piece, and copies."""
+    """Returns a JSON object of a line and its translations: text, scores, pieces with log-probabilities, copies."""
     return {
         "source": translation.source,
-        "hypotheses": [_hypothesis(hypothesis) for hypothesis in translation.hypotheses],
-    }
-
-
-def _hypothesis(hypothesis: TranslatedText) -> dict[str, Any]:
-    return {
-        "text": hypothesis.text,
-        "score": round(hypothesis.score, 6),
-        "log_prob": round(hypothesis.log_prob, 6),
-        "finished": hypothesis.finished,
-        "pieces": [
-            {"piece": piece, "log_prob": round(log_prob, 6)}
-            for piece, log_prob in zip(hypothesis.pieces, hypothesis.token_log_probs, strict=True)
+        "hypotheses": [
+            {
+                "text": found.text,
+                "score": round(found.score, 6),
+                "log_prob": round(found.log_prob, 6),
+                "finished": found.finished,
+                "pieces": [
+                    {"piece": piece, "log_prob": round(log_prob, 6)}
+                    for piece, log_prob in zip(found.pieces, found.token_log_probs, strict=True)
+                ],
+                "copies": [copy._asdict() for copy in found.copies],
+            }
+            for found in translation.hypotheses
         ],
-        "copies": [copy._asdict() for copy in hypothesis.copies],
     }

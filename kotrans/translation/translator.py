@@ -1,9 +1,11 @@
-"""Text to text: tokenize, batch, search, detokenize, and keep the order of the lines."""
+"""Translates and scores lines: tokenizes, batches by length, searches, detokenizes, and keeps the order."""
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
-from typing import Any, TypeVar
+from os import PathLike
+from pathlib import Path
+from typing import Any, Self, TypeVar
 
 import torch
 from torch import Tensor
@@ -13,34 +15,43 @@ from kotrans.data.batching import pad
 from kotrans.data.tokenizer import EOS, PAD, Tokenizer
 from kotrans.errors import ModelError
 from kotrans.model.incremental.incremental_decoder import PRODUCTS, IncrementalDecoder
+from kotrans.parallel.device import memory_errors, pick_device, pick_precision, set_threads
 from kotrans.parallel.shards import ShardPool
 from kotrans.runs.checkpoint import Checkpoint
 from kotrans.search.beam import check_n_best, search
 from kotrans.search.forced_decoding import forced_decoding
 from kotrans.search.hypotheses import Hypothesis
 from kotrans.search.stepper import EnsembleStepper, Stepper
+from kotrans.text.sentence_splitter import split_lines
+from kotrans.translation.model_loading import TranslatorSpec, find_models
 from kotrans.translation.postprocess import LinePart, Postprocessor, PreparedLine, Translation
-from kotrans.translation.units import SourceReader, Unit, prepared
+from kotrans.translation.units import SourceReader, Unit, parts_of, prepared
 
-# Batches of lines read ahead and sorted by length: some for each thread, so that none waits long at the end.
+# Batches that are read and sorted by length together: several per thread, so that no thread idles at the end.
 _BATCHES_SORTED = 16
-_BATCHES_A_THREAD = 4
+_BATCHES_PER_THREAD = 4
 logger = logging.getLogger(__name__)
 
-Found = TypeVar("Found")
+Result = TypeVar("Result")
+ModelName = str | PathLike[str]
 
 
-class BatchTranslator:
-    """Translates lines with one model, or with several of the same vocabulary together."""
+class Translator:
+    """Translates Korean lines into English with one model, or with an ensemble of models of one vocabulary.
+
+    >>> Translator.load("starter").translate(["저는 학생이에요."])
+    ["I'm a student."]
+    """
 
     def __init__(
         self, stepper: Stepper[Any], tokenizer: Tokenizer, config: SearchConfig, device: torch.device,
         *, max_pieces: int, max_source_length: int | None = None, passes_through: bool = False,
     ) -> None:  # fmt: skip
-        """max_pieces: a longer source is translated in parts, because the model never saw one in training.
+        """Creates a translator from a model in memory; use `load` for trained ones.
 
-        max_source_length: a longer source, its EOS counted, is refused (`attention.score: location`).
-        passes_through: a line or sentence without Korean letters is not translated (`Config.passes_through`).
+        max_pieces: a longer source is translated in parts, because training had none.
+        max_source_length: a longer source, EOS included, is an error (`attention.score: location`).
+        passes_through: lines and sentences without Korean letters are not translated (`Config.passes_through`).
         """
         self.stepper = stepper
         self.tokenizer = tokenizer
@@ -48,52 +59,130 @@ class BatchTranslator:
         self.device = device
         self.max_pieces = max_pieces
         self.max_source_length = max_source_length
+        self.precision = "fp32"
+        self.hashes: tuple[str, ...] = ()  # of the files of each model
+        self.postprocessor = Postprocessor(tokenizer, config)
         self._reader = SourceReader(tokenizer.source, passes_through=passes_through)
-        self.assembler = Postprocessor(tokenizer, config)
-        self._shares = ShardPool(torch.get_num_threads() if device.type == "cpu" else 1)
+        self._shards = ShardPool(torch.get_num_threads() if device.type == "cpu" else 1)
+        self._spec: TranslatorSpec | None = None
+
+    @classmethod
+    def load(cls, model: ModelName | Sequence[ModelName] | None = None, *, settings: Sequence[str] = ()) -> Self:
+        """Loads a run by name or as "RUN/CHECKPOINT", or the path of a run, a checkpoint, an exported folder or zip.
+
+        Several models make an ensemble; None is the most recently finished run. Runs are in KOTRANS_RUNS (default:
+        runs/); a Path is never the name of a run. `settings` are those of `--set`, such as "search.beam=1" or
+        "hardware.device=cpu". Sets the number of PyTorch's CPU threads (`hardware.threads`). Raises KotransError if a
+        model is missing or damaged, a setting is invalid, or the vocabularies differ.
+        """
+        models = [] if model is None else [model] if isinstance(model, str | PathLike) else model
+        return cls.from_spec(find_models([each if isinstance(each, str) else Path(each) for each in models], settings))
+
+    @classmethod
+    def from_spec(cls, spec: TranslatorSpec) -> Self:
+        """Loads the models of a spec.
+
+        Raises CheckpointError if one is damaged, ConfigError if the device or precision is not available, or ModelError
+        if the vocabularies differ.
+        """
+        hardware = spec.config.hardware
+        set_threads(hardware)
+        device = pick_device(hardware)
+        with memory_errors("loading the model", f"free some of the memory of {device}"):
+            checkpoints = [model.load(device) for model in spec.models]
+        _check_vocabularies(checkpoints)
+        precision = pick_precision(hardware, device)
+        models = [IncrementalDecoder(checkpoint.model, PRODUCTS[precision]) for checkpoint in checkpoints]
+        configs = [checkpoint.config for checkpoint in checkpoints]
+        limits = [each.attention.max_source_length for each in configs if each.attention.score == "location"]
+        translator = cls(
+            models[0] if len(models) == 1 else EnsembleStepper(models),
+            checkpoints[0].tokenizer, spec.config.search, device,
+            max_pieces=min(each.batches.max_pieces for each in configs),
+            max_source_length=min((limit for limit in limits if limit is not None), default=None),
+            passes_through=all(each.passes_through for each in configs),
+        )  # fmt: skip
+        translator.precision = precision
+        translator.hashes = tuple(checkpoint.files_hash for checkpoint in checkpoints)
+        translator._spec = spec
+        return translator
+
+    @property
+    def spec(self) -> TranslatorSpec:
+        """The models on disk and their config. Only of a translator that was loaded."""
+        assert self._spec is not None, "this translator was made from a model in memory"
+        return self._spec
+
+    @property
+    def name(self) -> str:
+        """RUN/CHECKPOINT, or the path of an exported model; those of an ensemble with " + " between them."""
+        return " + ".join(self.spec.names)
 
     @property
     def threads(self) -> int:
-        """Threads that divide the batches, each on one core."""
-        return self._shares.count
+        """Number of threads; each searches one batch at a time on one core."""
+        return self._shards.count
 
     @property
     def lines_ahead(self) -> int:
-        """How many lines are read, sorted by length and translated before the first of them is given."""
-        return self.config.batch * max(_BATCHES_SORTED, _BATCHES_A_THREAD * self._shares.count)
+        """Number of lines that are read, sorted by length and translated together."""
+        return self.config.batch * max(_BATCHES_SORTED, _BATCHES_PER_THREAD * self._shards.count)
 
-    def translate(
+    def translate(self, lines: Iterable[str], *, split_sentences: bool | None = None) -> list[str]:
+        """Returns the best translation of each line, in order; a blank line stays blank.
+
+        A text of several lines is translated line by line and keeps its line breaks. split_sentences: translate each
+        sentence of a line separately (default: the model's `search.split_sentences`; if that is null, true).
+        """
+        _refuse_one_string(lines)
+        texts = [split_lines(text) for text in lines]
+        found = self.translations((line for text in texts for line in text.lines), split_sentences=split_sentences)
+        return [text.join([next(found).text for _ in text.lines]) for text in texts]
+
+    def translations(
         self, lines: Iterable[str], n_best: int = 1, *, first: int = 1, split_sentences: bool | None = None
     ) -> Iterator[Translation]:
-        """One Translation for each line, in order; reads `lines_ahead` at most. `first` numbers them in messages.
+        """Yields the `n_best` translations of each line, in order, with scores, pieces and attention weights.
 
-        split_sentences: translate each sentence of a line by itself; None is what `search.split_sentences` is for text.
-        The batches of the lines read are divided among the threads, each batch on one core.
-        Raises ModelError if a line is too long for a model with `attention.score: location`, UsageError for an `n_best`
-        below 1 or above the beam.
+        Reads `lines_ahead` lines at a time, so that `lines` may be endless. A line break inside a line is white space.
+        first: number of the first line in messages. split_sentences: as in `translate`. Raises UsageError if `n_best`
+        is below 1 or above the beam, ModelError if a line is too long for a model with `attention.score: location`.
         """
+        _refuse_one_string(lines)
         remaining = iter(lines)
-        yield from self.translate_chunks(
-            iter(lambda: list(islice(remaining, self.lines_ahead)), []),
-            n_best, first=first, split_sentences=split_sentences,
-        )  # fmt: skip
+        chunks = iter(lambda: list(islice(remaining, self.lines_ahead)), [])
+        return self.translate_chunks(chunks, n_best, first=first, split_sentences=split_sentences)
 
     def translate_chunks(
         self, chunks: Iterable[Sequence[str]], n_best: int = 1, *, first: int = 1, split_sentences: bool | None = None
     ) -> Iterator[Translation]:
-        """As `translate`, for lines in chunks: a chunk is translated completely before the next one is read."""
+        """As `translations`, for lines in chunks: each chunk is translated completely before the next one is read."""
         check_n_best(n_best, self.config.beam)
         for chunk in chunks:
-            yield from self.translate_chunk(chunk, n_best, first, self._shares.count, split_sentences=split_sentences)
+            yield from self.translate_chunk(chunk, n_best, first, self._shards.count, split_sentences=split_sentences)
             first += len(chunk)
 
-    def score(self, pairs: Iterable[tuple[str, str]], *, split_sentences: bool | None = None) -> Iterator[Translation]:
-        """Each source with the translation given for it as its one hypothesis, scored as a search scores its own.
+    def translate_chunk(
+        self, lines: Sequence[str], n_best: int, first: int, shards: int, *, split_sentences: bool | None = None
+    ) -> Iterator[Translation]:
+        """Translates lines together, sorted by length, in at least `shards` batches if there are as many lines.
 
-        split_sentences: score sentence by sentence, which takes as many sentences on both sides; a pair with other
-        numbers is scored whole, and a warning counts those. None is what `search.split_sentences` is for pairs. A
-        source that is longer than `max_pieces` is scored whole. A pair with a blank side is blank. Raises ModelError as
-        `translate` does.
+        The batches depend on `shards` only, not on the number of threads.
+        """
+        prepared_lines = self.prepare(lines, first, split_sentences=split_sentences)
+        parts = [part for line in prepared_lines for part in line.parts]
+        n_search = [self.postprocessor.hypotheses_needed(part, n_best, self.config.beam) for part in parts]
+        found = self._search([part.ids for part in parts], n_search, shards)
+        for line in prepared_lines:
+            yield self.postprocessor.assemble(line, list(islice(found, len(line.parts))), n_best)
+
+    def score(self, pairs: Iterable[tuple[str, str]], *, split_sentences: bool | None = None) -> Iterator[Translation]:
+        """Yields each source with the given translation as its only hypothesis, scored as the search scores its own.
+
+        split_sentences: score sentence by sentence (default: `search.split_sentences`; if that is null, false). A pair
+        whose sides have different numbers of sentences is scored whole, and a warning counts those pairs. A source
+        longer than `max_pieces` is scored whole. A pair with a blank side is blank. Raises ModelError as `translations`
+        does.
         """
         splits = self.config.splits_pairs if split_sentences is None else split_sentences
         remaining, first, whole = iter(pairs), 1, 0
@@ -120,79 +209,65 @@ class BatchTranslator:
         targets = self.tokenizer.target.encode([target for _, _, target in flat])
         rows = [i for i, ids in enumerate(sources) if ids and targets[i]]
 
-        def scored(batch: Sequence[int]) -> list[Hypothesis]:
-            together = self.batch([sources[i] for i in batch])
-            return forced_decoding(self.stepper, *together, [targets[i] for i in batch], self.config)
+        def scored(rows: Sequence[int]) -> list[Hypothesis]:
+            batch = self.batch([sources[i] for i in rows])
+            return forced_decoding(self.stepper, *batch, [targets[i] for i in rows], self.config)
 
-        found = self._by_length(rows, lambda i: len(sources[i]), scored, self._shares.count)
+        found = self._by_length(rows, lambda i: len(sources[i]), scored, self._shards.count)
         numbers = iter(range(len(flat)))
         for line, of_pair in zip(lines, units, strict=True):
             own = list(islice(numbers, len(of_pair)))
             parts = [[LinePart(sources[i], flat[i][1].joint)] if i in found else [] for i in own]
-            yield self.assembler.as_given(
+            yield self.postprocessor.assemble_given(
                 prepared([unit for unit, _ in of_pair], parts, line), [found[i] for i in own if i in found]
             )
-
-    def translate_chunk(
-        self, lines: Sequence[str], n_best: int, first: int, shares: int, *, split_sentences: bool | None = None
-    ) -> Iterator[Translation]:
-        """The same of lines that are sorted by length together, in batches that give something to each of the shares.
-
-        Which lines stand in a batch is told by `shares` alone, and not by the threads that there are.
-        """
-        lines_prepared = self.prepare(lines, first, split_sentences=split_sentences)
-        parts = [part for line in lines_prepared for part in line.parts]
-        searched = [self.assembler.searched(part, n_best, self.config.beam) for part in parts]
-        found = self._search([part.ids for part in parts], searched, shares)
-        for line in lines_prepared:
-            yield self.assembler.assemble(line, list(islice(found, len(line.parts))), n_best)
 
     def prepare(
         self, lines: Sequence[str], first: int = 1, *, split_sentences: bool | None = None
     ) -> list[PreparedLine]:
         """Divides each line into units that are translated independently, and long units into parts.
 
-        `first` numbers the lines in messages. split_sentences: None is what `search.split_sentences` is for text.
-        Raises ModelError if a line is too long for a model with `attention.score: location`.
+        first: number of the first line in messages. split_sentences: as in `translate`. Raises ModelError if a line is
+        too long for a model with `attention.score: location`.
         """
         splits = self.config.splits_text if split_sentences is None else split_sentences
         units = [self._reader.units(line, splits=splits) for line in lines]
         encoded = iter(self.tokenizer.source.encode([unit.text for of_line in units for unit in of_line]))
         return [
-            prepared(of_line, [self._parts(self._checked(next(encoded), n), unit.joint) for unit in of_line], line)
+            prepared(of_line, [self._parts(next(encoded), n, unit.joint) for unit in of_line], line)
             for n, (line, of_line) in enumerate(zip(lines, units, strict=True), first)
         ]
 
+    def _parts(self, ids: Sequence[int], line: int, space: str) -> list[LinePart]:
+        return parts_of(self._checked(ids, line), self.max_pieces, self.tokenizer.source, space)
+
     def batch(self, sources: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
-        """What a search takes for sources without EOS: their ids (B, S), and a mask (B, S) true on real pieces."""
+        """Returns ids (B, S) of sources without EOS, with EOS appended, and a mask (B, S) that is true on pieces."""
         source = pad([[*ids, EOS] for ids in sources]).to(self.device)  # (B, S)
         return source, source != PAD
 
     def _search(
-        self, sources: Sequence[Sequence[int]], n_best: Sequence[int], shares: int
+        self, sources: Sequence[Sequence[int]], n_best: Sequence[int], shards: int
     ) -> Iterator[list[Hypothesis]]:
-        """The n best of each source, in order, found in batches of like lengths, the longest first."""
+        """Returns the n best hypotheses of each source, in order."""
 
-        def translated(batch: Sequence[int]) -> list[list[Hypothesis]]:
-            together = self.batch([sources[i] for i in batch])
-            return search(self.stepper, *together, self.config, [n_best[i] for i in batch])
+        def searched(rows: Sequence[int]) -> list[list[Hypothesis]]:
+            batch = self.batch([sources[i] for i in rows])
+            return search(self.stepper, *batch, self.config, [n_best[i] for i in rows])
 
-        found = self._by_length(range(len(sources)), lambda i: len(sources[i]), translated, shares)
+        found = self._by_length(range(len(sources)), lambda i: len(sources[i]), searched, shards)
         return (found[i] for i in range(len(sources)))
 
     def _by_length(
-        self, rows: Sequence[int], length: Callable[[int], int], run: Callable[[Sequence[int]], list[Found]],
-        shares: int,
-    ) -> dict[int, Found]:  # fmt: skip
-        """What `run` finds for each row, run for batches of like lengths, the longest first, on all threads.
-
-        Of few rows there are as many batches as shares.
-        """
+        self, rows: Sequence[int], length: Callable[[int], int], run: Callable[[Sequence[int]], list[Result]],
+        shards: int,
+    ) -> dict[int, Result]:  # fmt: skip
+        """Calls `run` on all threads for batches of rows of similar length, longest first, and returns its results."""
         order = sorted(rows, key=lambda i: -length(i))
-        size = min(self.config.batch, -(-len(order) // shares))
+        size = min(self.config.batch, -(-len(order) // shards))
         batches = [order[start : start + size] for start in range(0, len(order), size or 1)]
-        found: dict[int, Found] = {}
-        for batch, results in zip(batches, self._shares.map(run, batches), strict=True):
+        found: dict[int, Result] = {}
+        for batch, results in zip(batches, self._shards.map(run, batches), strict=True):
             found.update(zip(batch, results, strict=True))
         return found
 
@@ -205,27 +280,11 @@ class BatchTranslator:
             )
         return ids
 
-    def _parts(self, ids: Sequence[int], space: str = "") -> list[LinePart]:
-        """The whole sentence, or pieces of it cut before a word where there is one in reach."""
-        if len(ids) <= self.max_pieces:
-            return [LinePart(ids, space)] if ids else []
-        begins = [piece.startswith("▁") for piece in self.tokenizer.source.pieces(ids)]
-        parts, start = [], 0
-        while len(ids) - start > self.max_pieces:
-            most = start + self.max_pieces
-            cut = next((i for i in range(most, start + self.max_pieces // 2, -1) if begins[i]), most)
-            parts.append(LinePart(ids[start:cut], " "))
-            start = cut
-        return [*parts, LinePart(ids[start:], space)]
+
+BatchTranslator = Translator  # the name in other packages until they are renamed
 
 
-def translator_of(
-    checkpoints: Sequence[Checkpoint], search: SearchConfig, device: torch.device, precision: str = "fp32"
-) -> BatchTranslator:
-    """A translator of one checkpoint, or of an ensemble, that multiplies in fp32, bf16 or int8.
-
-    Raises ModelError if their vocabularies differ.
-    """
+def _check_vocabularies(checkpoints: Sequence[Checkpoint]) -> None:
     first = checkpoints[0]
     for other in checkpoints[1:]:
         if other.tokenizer.fingerprint != first.tokenizer.fingerprint:
@@ -233,16 +292,8 @@ def translator_of(
                 f"an ensemble needs one vocabulary, but {first.config.name} and {other.config.name} have tokenizers "
                 f"{first.tokenizer.fingerprint} and {other.tokenizer.fingerprint}"
             )
-    models = [IncrementalDecoder(checkpoint.model, PRODUCTS[precision]) for checkpoint in checkpoints]
-    limits = [
-        checkpoint.config.attention.max_source_length
-        for checkpoint in checkpoints
-        if checkpoint.config.attention.score == "location"
-    ]
-    return BatchTranslator(
-        models[0] if len(models) == 1 else EnsembleStepper(models),
-        first.tokenizer, search, device,
-        max_pieces=min(checkpoint.config.batches.max_pieces for checkpoint in checkpoints),
-        max_source_length=min((limit for limit in limits if limit is not None), default=None),
-        passes_through=all(checkpoint.config.passes_through for checkpoint in checkpoints),
-    )  # fmt: skip
+
+
+def _refuse_one_string(lines: Iterable[str]) -> None:
+    if isinstance(lines, str):
+        raise TypeError("lines is one string; give a list: translate([line])")

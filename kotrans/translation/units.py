@@ -1,4 +1,4 @@
-"""Units of translation: a sentence or a whole line, without the text that is passed through."""
+"""Divides lines into units of translation, separated from the text that is passed through."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -13,15 +13,15 @@ from kotrans.translation.postprocess import LinePart, PreparedLine
 class Unit(NamedTuple):
     """A sentence, or a line that is translated whole."""
 
-    before: str  # passed through, in front of the text
-    text: str = ""  # blank if all of it is passed through
-    after: str = ""  # passed through, behind the text
-    space: str = ""  # between it and the next unit
-    outside: tuple[str, ...] = ()  # symbols and letters that the vocabulary does not have
+    before: str  # passed through, before the text
+    text: str = ""  # blank if everything is passed through
+    after: str = ""  # passed through, after the text
+    space: str = ""  # between this unit and the next
+    outside: tuple[str, ...] = ()  # symbols and letters that the vocabulary lacks
 
     @property
     def joint(self) -> str:
-        """The space after the text; empty if something is passed through there."""
+        """The space after the translation; empty if text is passed through there."""
         return "" if self.after else self.space
 
 
@@ -29,12 +29,12 @@ class SourceReader:
     """Divides lines into units."""
 
     def __init__(self, vocabulary: Vocabulary, *, passes_through: bool) -> None:
-        """passes_through: a line or sentence without Korean letters is not translated."""
+        """passes_through: lines and sentences without Korean letters are not translated."""
         self._vocabulary = vocabulary
         self._passes_through = passes_through
 
     def units(self, line: str, *, splits: bool) -> list[Unit]:
-        """The sentences of a line, or all of it as one; none if it is blank."""
+        """Returns the sentences of a line, or the whole line as one unit; empty if it is blank."""
         if self._passes(line):
             return [Unit(normalize(line))] if line.strip() else []
         line = legible(line)
@@ -42,7 +42,7 @@ class SourceReader:
         return [self._unit(sentence, _blanks(space)) for sentence, space in sentences if sentence.strip()]
 
     def units_of_pair(self, source: str, target: str, *, splits: bool) -> list[tuple[Unit, str]] | None:
-        """Units and what the model is given as the translation of each.
+        """Returns units of the source, each with the text that the model scores as its translation.
 
         None if the sides have different numbers of sentences.
         """
@@ -59,7 +59,7 @@ class SourceReader:
         ]
 
     def _unit_of_pair(self, source: str, target: str, space: str) -> tuple[Unit, str]:
-        """The model scores what `translate` would pass through, unless the translation is just that."""
+        """A sentence that would be passed through is scored by the model unless its translation is the same text."""
         if self._passes(source) and normalize(source) == normalize(target):
             return self._unit(source, space), ""
         unit = self._divided(source, space)
@@ -76,8 +76,22 @@ class SourceReader:
         return self._passes_through and not has_korean(text)
 
 
+def parts_of(ids: Sequence[int], most: int, vocabulary: Vocabulary, space: str = "") -> list[LinePart]:
+    """Cuts a long source into parts of at most `most` pieces, before a word in their second half if there is one."""
+    if len(ids) <= most:
+        return [LinePart(ids, space)] if ids else []
+    begins = [piece.startswith("▁") for piece in vocabulary.pieces(ids)]
+    parts, start = [], 0
+    while len(ids) - start > most:
+        end = start + most
+        cut = next((i for i in range(end, start + most // 2, -1) if begins[i]), end)
+        parts.append(LinePart(ids[start:cut], " "))
+        start = cut
+    return [*parts, LinePart(ids[start:], space)]
+
+
 def prepared(units: Sequence[Unit], parts_of_units: Sequence[Sequence[LinePart]], line: str) -> PreparedLine:
-    """The line of these units, which have these parts."""
+    """Returns a line from its units and the parts of each."""
     parts, passed, cut = list[LinePart](), [""], False
     for unit, of_unit in zip(units, parts_of_units, strict=True):
         parts += of_unit
@@ -89,13 +103,13 @@ def prepared(units: Sequence[Unit], parts_of_units: Sequence[Sequence[LinePart]]
     return PreparedLine(line, parts, cut, tuple(passed), tuple(outside))
 
 
-def _passed(pictures: str) -> str:
-    """Pictures at an end of a sentence, with a blank where white space is between them and the text."""
-    if not pictures:
+def _passed(emoji: str) -> str:
+    """Emoji at an end of a sentence, with one space where white space separates them from the text."""
+    if not emoji:
         return ""
-    return " " * pictures[0].isspace() + normalize(pictures) + " " * pictures[-1].isspace()
+    return " " * emoji[0].isspace() + normalize(emoji) + " " * emoji[-1].isspace()
 
 
 def _blanks(space: str) -> str:
-    """The blanks between two sentences, as they stood; another white space is one blank, for a line stays a line."""
+    """Spaces between two sentences as they are; other white space becomes one space, so that a line stays a line."""
     return space if set(space) <= {" "} else " "

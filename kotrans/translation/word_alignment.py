@@ -1,4 +1,4 @@
-"""Attention weights and alignments of words, from those of pieces.
+"""Attention weights between words, and word alignments, from the weights between pieces.
 
 Shape key: T target pieces, S source pieces, U target words, R source words.
 """
@@ -12,7 +12,10 @@ from kotrans.text.subwords import END, word_spans
 
 
 def word_weights(weights: Tensor, target: Sequence[range], source: Sequence[range]) -> Tensor:
-    """(U, R) of weights (T, S): each word's row sums to what its pieces' rows sum to on average."""
+    """Returns weights (U, R) from weights (T, S): summed over the pieces of a source word, averaged over a target word.
+
+    target, source: the pieces of each word.
+    """
     columns = torch.stack([weights[:, span.start : span.stop].sum(1) for span in source], 1)  # (T, R)
     return torch.stack([columns[span.start : span.stop].mean(0) for span in target])  # (U, R)
 
@@ -20,9 +23,9 @@ def word_weights(weights: Tensor, target: Sequence[range], source: Sequence[rang
 def word_alignment(
     source_pieces: Sequence[str], target_pieces: Sequence[str], weights: Sequence[Sequence[float]] | Tensor
 ) -> list[tuple[int, int]]:
-    """For each target word the source word with the largest attention weight, as (source, target) from 0.
+    """Aligns each target word to the source word with the highest attention weight, as (source, target) from 0.
 
-    weights (T, S). "</s>" is not a word; a target word with all of its weight there is not aligned.
+    weights (T, S). "</s>" is not a word; a target word whose weights on all source words are 0 is not aligned.
     """
     source, target = (
         [span for span in word_spans(pieces) if pieces[span.start] != END] for pieces in (source_pieces, target_pieces)

@@ -137,7 +137,7 @@ def test_files_of_any_systems_are_compared_as_they_are(tmp_path: Path) -> None:
     expected = paired_bootstrap(texts["a.en"], texts["b.en"], texts["r.en"])
     printed = {line.split()[0]: line for line in result.lines if line.strip()}
     assert [f"{metric.difference:+.2f}" in printed["difference"] for metric in expected] == [True] * 3
-    assert all(f"{metric.p_value:.4f}" in printed["p"] for metric in expected)
+    assert all(f"{metric.p_value:.4f}" in printed["p-value"] for metric in expected)
     assert all(metric.signature in result.out for metric in expected)
     assert printed["numbers"].split()[2:] == ["100.00%", "of", "1", "0.00%", "of", "1"]
     assert printed["loops"].split()[1:] == ["1", "(50.00%)", "0", "(0.00%)"]

@@ -282,7 +282,7 @@ def test_memory_that_runs_out_is_told_in_one_line_with_what_to_set(
     assert (result.code, result.out) == (1, "")
     assert result.err.split("\n")[-2] == (
         "error: out of memory (translating up to 16 sentences together with beam 5); "
-        "--set search.batch=2 or a smaller beam takes less"
+        "use --set search.batch=2 or a smaller beam"
     )
     assert "Traceback" not in result.err
 

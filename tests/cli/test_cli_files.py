@@ -135,6 +135,6 @@ def test_eval_tells_which_pairs_of_other_text_are_in_the_training_text(
     with caplog.at_level(logging.WARNING):
         result = kotrans("eval", "--json", "--source", folder / "c.ko", "--reference", folder / "c.en")
     assert json.loads(result.out)["seen_in_training"] == [1]
-    assert "file.c: 1 of 2 pairs, or a side of theirs of four or more words, are in the text" in caplog.text
+    assert "file.c: 1 of 2 pairs, or one of their sides with four or more words, are in the text" in caplog.text
     own = json.loads(kotrans("eval", "--json").out)
     assert "seen_in_training" not in own

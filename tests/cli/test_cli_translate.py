@@ -20,7 +20,7 @@ if sys.platform != "win32":
 from kotrans.storage.files import read_lines
 from kotrans.text.normalization import normalize
 from kotrans.text.passthrough import has_korean
-from kotrans.translation.model_loading import load_runs
+from kotrans.translation.translator import Translator
 from tests.tiny_run import TinyRun, kotrans
 
 KOREAN = "저는 새 나무를 봅니다."
@@ -392,6 +392,6 @@ def test_lines_are_read_as_they_are_needed(tiny_run: TinyRun, monkeypatch: pytes
             taken.append(KOREAN)
             yield KOREAN
 
-    translator = load_runs(["tiny"], ["search.batch=4", "search.beam=1"]).translator
-    assert len(list(islice(translator.translate(endless()), 10))) == 10
+    translator = Translator.load("tiny", settings=["search.batch=4", "search.beam=1"])
+    assert len(list(islice(translator.translations(endless()), 10))) == 10
     assert len(taken) <= 64

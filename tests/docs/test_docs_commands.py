@@ -34,7 +34,7 @@ LANGUAGES = {
 }
 
 
-def of_language(*languages: str) -> Any:
+def of_language(*languages: str) -> pytest.MarkDecorator:
     chosen = [each for each in BLOCKS if each[1].language in languages]
     ids = [f"{page.name}:{block.line}" for page, block in chosen]
     return pytest.mark.parametrize(("page", "block"), chosen, ids=ids)

@@ -88,7 +88,7 @@ def _templates() -> list[str]:
     for path in chain((ROOT / "kotrans").rglob("*.py"), (ROOT / "data").rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
             if isinstance(node, ast.JoinedStr):
-                found.append("".join(v.value if isinstance(v, ast.Constant) else HOLE for v in node.values))
+                found.append("".join(str(v.value) if isinstance(v, ast.Constant) else HOLE for v in node.values))
             elif isinstance(node, ast.Constant) and isinstance(node.value, str):
                 found.append(node.value)
     return found

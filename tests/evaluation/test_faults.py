@@ -1,4 +1,4 @@
-"""What is counted as a fault of a translation, as laws."""
+"""Counts of faults of translations."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -20,7 +20,7 @@ def counted(lines: list[tuple[str, str, str]]) -> Faults:
 
 
 @given(LINES)
-def test_a_reference_keeps_everything_that_is_expected_of_a_hypothesis(lines: list[tuple[str, str, str]]) -> None:
+def test_the_reference_as_hypothesis_has_every_expected_literal(lines: list[tuple[str, str, str]]) -> None:
     sources, references = [line[0] for line in lines], [line[2] for line in lines]
     faults = count_faults(sources, references, references)
     for survival in (faults.numbers, faults.latin, faults.opaque):
@@ -29,7 +29,7 @@ def test_a_reference_keeps_everything_that_is_expected_of_a_hypothesis(lines: li
 
 
 @given(LINES)
-def test_an_empty_hypothesis_keeps_nothing_and_names_all_that_is_lost(lines: list[tuple[str, str, str]]) -> None:
+def test_an_empty_hypothesis_loses_every_expected_literal(lines: list[tuple[str, str, str]]) -> None:
     sources, references = [line[0] for line in lines], [line[2] for line in lines]
     faults = count_faults(sources, [""] * len(lines), references)
     for survival in (faults.numbers, faults.latin, faults.opaque):
@@ -39,7 +39,7 @@ def test_an_empty_hypothesis_keeps_nothing_and_names_all_that_is_lost(lines: lis
 
 
 @given(LINES, TEXT)
-def test_saying_more_loses_nothing(lines: list[tuple[str, str, str]], more: str) -> None:
+def test_appending_text_loses_no_literal(lines: list[tuple[str, str, str]], more: str) -> None:
     sources, hypotheses, references = ([line[i] for line in lines] for i in range(3))
     short = count_faults(sources, hypotheses, references)
     long = count_faults(sources, [f"{each} {more}" for each in hypotheses], references)
@@ -64,18 +64,18 @@ def test_a_word_that_the_reference_spells_otherwise_is_not_expected() -> None:
     assert [(lost.line, lost.tokens) for lost in faults.latin.lost] == [(1, ["KDE"])]
 
 
-def test_a_word_within_another_word_or_in_other_letters_is_lost() -> None:
+def test_a_word_within_another_word_or_in_another_case_is_lost() -> None:
     for hypothesis in ("the gtk library", "the GTKx library", "the my_GTK library"):
         assert count_faults(["GTK 라이브러리"], [hypothesis], ["the GTK library"]).latin.found == 0
 
 
-def test_a_word_may_be_part_of_a_hyphened_one() -> None:
+def test_a_word_may_be_part_of_a_hyphenated_one() -> None:
     for hypothesis in ("a KDE-based desktop", "(KDE)", "xKDE KDE", "KDE"):
         assert count_faults(["KDE 사용"], [hypothesis], ["uses KDE"]).latin.found == 1
     assert count_faults(["a-a"], ["xa-a-a"], ["a-a"]).latin.found == 1
 
 
-def test_a_word_right_behind_a_number_is_kept_as_it_is_and_apart() -> None:
+def test_a_unit_is_found_with_and_without_a_space_after_its_number() -> None:
     for hypothesis in ("a 10KB file", "a 10 KB file"):
         faults = count_faults(["10KB 파일"], [hypothesis], ["a 10KB file"])
         assert (faults.latin.expected, faults.latin.found) == (1, 1)
@@ -93,7 +93,7 @@ def test_numbers_are_expected_and_found_by_value() -> None:
     assert [each.tokens for each in numbers.lost] == [["3만", "9월"], ["오후 3시"], ["100만"], ["네"]]
 
 
-def test_an_article_is_no_number_that_a_reference_has() -> None:
+def test_an_article_is_not_a_number() -> None:
     assert count_faults(["1명"], ["nobody"], ["a man"]).numbers.expected == 0
     assert count_faults(["1명"], ["a man"], ["one man"]).numbers.found == 0
 
@@ -107,13 +107,13 @@ def test_placeholders_and_addresses_are_expected_whole() -> None:
     assert faults.as_dict()["opaque"]["recall"] == 0.5
 
 
-def test_what_stands_twice_must_come_twice() -> None:
+def test_a_literal_that_occurs_twice_is_expected_twice() -> None:
     faults = count_faults(["2 더하기 2는 4"], ["2 and 4"], ["2 plus 2 is 4"])
     assert (faults.numbers.expected, faults.numbers.found) == (3, 2)
     assert faults.numbers.lost[0].tokens == ["2"]
 
 
-def test_what_the_source_has_once_is_expected_once_however_often_the_reference_says_it() -> None:
+def test_a_literal_that_occurs_once_in_the_source_is_expected_once() -> None:
     faults = count_faults(["KDE 4"], ["KDE 4"], ["KDE 4, that is KDE in its 4th version"])
     assert (faults.numbers.expected, faults.latin.expected) == (1, 1)
 
@@ -126,14 +126,14 @@ def test_a_group_of_words_three_times_in_a_row_is_a_repetition(
 
 
 @given(WORDS, WORDS)
-def test_words_that_come_twice_are_none(words: list[str], others: list[str]) -> None:
+def test_a_group_of_words_twice_in_a_row_is_no_repetition(words: list[str], others: list[str]) -> None:
     assert not repeats(" ".join(words))
     assert not repeats(" ".join(words * 2))
     assert not repeats(" ".join(word for word in words for _ in range(2)))
     assert not repeats(" ".join([*words, "between", *others]))
 
 
-def test_case_and_punctuation_hide_no_repetition_and_make_none() -> None:
+def test_case_and_punctuation_are_ignored_in_repetitions() -> None:
     assert repeats("No, no, NO!")
     assert not repeats("a - - - b . . . c")
     assert not repeats("the address 0.0.0.0")
@@ -152,7 +152,7 @@ def test_an_output_far_longer_than_its_source_is_a_loop(length: int) -> None:
     assert is_loop("가" * length, longest + "a", "")
 
 
-def test_empty_is_what_has_no_word_though_its_source_has() -> None:
+def test_a_blank_hypothesis_of_a_source_with_text_is_empty() -> None:
     faults = count_faults(["가", "", " ", "나"], ["", "", "x", "\u200b"], ["a", "", "", "b"], unfinished=[2])
     assert faults.empty == [1, 4]
     assert faults.as_dict()["empty"] == {"count": 2, "rate": 0.5, "lines": [1, 4]}

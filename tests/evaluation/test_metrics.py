@@ -1,4 +1,4 @@
-"""Scores against sacrebleu called directly, and what is refused."""
+"""Scores compared with those of sacrebleu, and errors."""
 
 import json
 import logging
@@ -44,7 +44,7 @@ def test_a_perfect_translation_scores_best_and_an_empty_one_worst() -> None:
     assert (empty.bleu, empty.chrf, empty.ter) == (0.0, 0.0, 100.0)
 
 
-def test_scores_and_buckets_are_ready_for_json() -> None:
+def test_scores_and_buckets_are_json_objects() -> None:
     scores = score(HYPOTHESES, REFERENCES)
     assert json.loads(json.dumps(scores.as_dict())) == scores.as_dict()
     assert scores.as_dict()["bleu"] == scores.bleu
@@ -61,7 +61,7 @@ def test_buckets_hold_every_pair_once_by_the_words_of_the_source() -> None:
     assert sum(bucket.pairs for bucket in by_length(sources, HYPOTHESES, REFERENCES)) == 4
 
 
-def test_a_label_s_scores_are_those_of_its_pairs_alone() -> None:
+def test_the_scores_of_a_label_are_those_of_its_pairs_only() -> None:
     buckets = by_label(["b", "a", "b", "b"], HYPOTHESES, REFERENCES)
     assert [(bucket.label, bucket.pairs) for bucket in buckets] == [("b", 3), ("a", 1)]
     ours, theirs = [[lines[i] for i in (0, 2, 3)] for lines in (HYPOTHESES, REFERENCES)]
@@ -71,7 +71,7 @@ def test_a_label_s_scores_are_those_of_its_pairs_alone() -> None:
         by_label(["a"], HYPOTHESES, REFERENCES)
 
 
-def test_an_edge_belongs_to_the_bucket_below_it_and_buckets_stand_in_order() -> None:
+def test_an_edge_belongs_to_the_bucket_below_it_and_buckets_are_sorted() -> None:
     buckets = by_number([9, 4, 0, 5], HYPOTHESES, REFERENCES, (0, 4, 8))
     assert [(bucket.label, bucket.pairs) for bucket in buckets] == [("0", 1), ("1-4", 1), ("5-8", 1), ("over 8", 1)]
 
@@ -84,7 +84,7 @@ def test_the_chrf_of_a_sentence_is_that_of_a_corpus_of_it_alone() -> None:
     assert each[3] == min(each) == 0
 
 
-def test_unequal_numbers_of_lines_are_refused_with_both_numbers() -> None:
+def test_different_numbers_of_lines_raise_data_error_with_both_numbers() -> None:
     message = r"^out.en: has 3 lines but test.en has 4; line N of one must belong to line N of the other$"
     with pytest.raises(DataError, match=message):
         score(HYPOTHESES[:3], REFERENCES, names=("out.en", "test.en"))
@@ -92,12 +92,12 @@ def test_unequal_numbers_of_lines_are_refused_with_both_numbers() -> None:
         by_length(["가"], HYPOTHESES, REFERENCES)
 
 
-def test_an_empty_corpus_is_refused() -> None:
+def test_an_empty_corpus_raises_data_error() -> None:
     with pytest.raises(DataError, match=r"^references: has no lines to score against"):
         score([], [])
 
 
-def test_a_line_that_makes_ter_slow_is_named(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_line_that_is_slow_to_score_with_ter_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     long = "word " * 201
     with caplog.at_level(logging.WARNING, logger="kotrans"):
         score(["short", long], ["short", long])

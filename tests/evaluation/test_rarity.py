@@ -1,4 +1,4 @@
-"""How rare a reference's words are in training."""
+"""Scores by the training frequency of rare words."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -20,7 +20,7 @@ def test_the_counts_of_two_texts_add_up(one: list[str], other: list[str]) -> Non
     assert word_counts(one + other) == word_counts(one) + word_counts(other)
 
 
-def test_a_pair_is_counted_by_the_rarest_word_of_its_reference() -> None:
+def test_a_pair_is_in_the_bucket_of_the_rarest_word_of_its_reference() -> None:
     counts = {"the": 5000, "cat": 20, "sat": 4}
     references = ["The cat sat", "the cat", "the", "the zebra", "1961 ?!"]
     hypotheses = ["The cat sat", "the dog", "the", "the horse", "1961 ?!"]

@@ -1,4 +1,4 @@
-"""Which pairs of a test set are in the training text."""
+"""Pairs of a test set that are in the training text."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,14 +12,14 @@ SIDE = st.sampled_from(["", "네", "네.", "나다 라마 바사 아자", "나�
 PAIRS = st.lists(st.tuples(SIDE, SIDE), max_size=8)
 
 
-def test_short_pairs_count_as_a_whole_and_long_sides_alone() -> None:
+def test_short_pairs_are_seen_as_a_whole_and_long_sides_separately() -> None:
     sources, references = ["그래?", "그래?", "나는 어제 학교에 갔다."], ["Really?", "Is it?", "I went."]
     training = [("그래!", "really"), ("나는 어제, 학교에 갔다", "At school I was.")]
     assert seen_pairs(sources, references, training) == [0, 2]
 
 
 @given(PAIRS, PAIRS)
-def test_it_is_the_rule_by_which_training_pairs_are_dropped(
+def test_seen_pairs_are_those_that_cleaning_drops_from_training(
     test: list[tuple[str, str]], train: list[tuple[str, str]]
 ) -> None:
     config = CleaningConfig(min_hangul=0, max_hangul_target=1, max_length_ratio=1000, equal_sides=False)

@@ -1,4 +1,4 @@
-"""The paired bootstrap against sacrebleu's own command."""
+"""The paired bootstrap compared with sacrebleu's command."""
 
 import random
 import re
@@ -68,13 +68,13 @@ def test_the_numbers_are_those_of_the_sacrebleu_command(tmp_path: Path) -> None:
         assert "bs:1000|seed:12345" in metric.signature
 
 
-def test_systems_that_are_equal_differ_by_chance_alone() -> None:
+def test_equal_systems_have_a_difference_of_0_and_a_p_value_of_1() -> None:
     references, first, _ = texts(20)
     for metric in paired_bootstrap(first, list(first), references, samples=50):
         assert (metric.difference, metric.p_value) == (0.0, 1.0)
 
 
-def test_the_other_way_round_the_difference_turns_and_the_probability_stays() -> None:
+def test_swapping_the_systems_negates_the_difference_and_keeps_the_p_value() -> None:
     references, first, second = texts(20)
     there, back = paired_bootstrap(first, second, references, 50), paired_bootstrap(second, first, references, 50)
     for one, other in zip(there, back, strict=True):
@@ -83,14 +83,14 @@ def test_the_other_way_round_the_difference_turns_and_the_probability_stays() ->
         assert one.systems == other.systems[::-1]
 
 
-def test_a_perfect_system_is_surely_better_than_a_bad_one() -> None:
+def test_a_perfect_system_has_the_lowest_p_value_against_a_bad_one() -> None:
     references, _, second = texts()
     bleu, chrf, ter = paired_bootstrap(second, references, references, samples=200)
     assert bleu.p_value == chrf.p_value == ter.p_value == 1 / 201
     assert bleu.difference > 0 > ter.difference
 
 
-def test_unequal_and_empty_systems_are_refused() -> None:
+def test_different_numbers_of_lines_and_empty_systems_raise_data_error() -> None:
     with pytest.raises(DataError, match=r"^the second system: has 1 lines but the references has 2"):
         paired_bootstrap(["a", "b"], ["a"], ["a", "b"])
     with pytest.raises(DataError, match=r"^the references: has no lines to score against"):
@@ -98,13 +98,13 @@ def test_unequal_and_empty_systems_are_refused() -> None:
 
 
 @pytest.mark.parametrize("lines", [["a tree"], ["", ""], ["a cat", ""], ["the old cat sees a tree"] * 2])
-def test_equal_systems_differ_in_nothing_by_chance_whatever_is_empty(lines: list[str]) -> None:
+def test_equal_systems_with_empty_lines_have_a_p_value_of_1(lines: list[str]) -> None:
     for references in (lines, [""] * len(lines), ["the dog"] * len(lines)):
         for metric in paired_bootstrap(lines, lines, references, samples=50):
             assert (metric.difference, metric.p_value) == (0, 1)
 
 
-def test_one_sentence_alone_proves_nothing() -> None:
+def test_one_sentence_has_a_p_value_of_1() -> None:
     for metric in paired_bootstrap(["the old cat sees a tree"], ["a river"], ["the old cat sees a tree"], samples=50):
         assert metric.difference != 0
         assert metric.p_value == 1

@@ -1,4 +1,4 @@
-"""Commands look for runs where `tiny` is; a model of it as it comes from disk."""
+"""The run `tiny` and its best checkpoint."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from tests.tiny_run import TinyRun
 
 @pytest.fixture
 def run(tiny_run: TinyRun, monkeypatch: pytest.MonkeyPatch) -> TinyRun:
-    """The shared run, found by every command of the test."""
+    """The shared run, in KOTRANS_RUNS."""
     monkeypatch.setenv("KOTRANS_RUNS", str(tiny_run.runs))
     return tiny_run
 

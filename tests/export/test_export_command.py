@@ -1,4 +1,4 @@
-"""`kotrans export` and what takes its results: exported is trained."""
+"""`kotrans export`, and commands that load exported models."""
 
 import json
 import os
@@ -22,7 +22,7 @@ CPU = torch.device("cpu")
 
 
 def translations(run: TinyRun, *which: str | Path) -> str:
-    """Of the test split, n best with scores."""
+    """Translates the test split, n best with scores."""
     result = kotrans("translate", *which, "--file", run.folder / "test.ko", "--n-best", "3")
     assert result.code == 0, result.err
     return result.out
@@ -35,7 +35,7 @@ def export(run: TinyRun, out: Path, *options: str) -> Path:
     return out
 
 
-def test_an_exported_model_translates_exactly_as_the_trained_one(run: TinyRun, tmp_path: Path) -> None:
+def test_an_exported_model_translates_exactly_as_its_run(run: TinyRun, tmp_path: Path) -> None:
     trained = translations(run, "--run", "tiny")
     assert len(set(trained.split("\n"))) > 20
     for out in (tmp_path / "folder", tmp_path / "packed.zip"):
@@ -45,7 +45,7 @@ def test_an_exported_model_translates_exactly_as_the_trained_one(run: TinyRun, t
     assert translations(run, "--model", tmp_path / "by-option") == trained
 
 
-def test_a_zip_packed_again_by_other_hands_is_the_same_model(run: TinyRun, tmp_path: Path) -> None:
+def test_a_zip_made_by_another_program_is_the_same_model(run: TinyRun, tmp_path: Path) -> None:
     folder = export(run, tmp_path / "folder")
     packed = shutil.make_archive(str(tmp_path / "again"), "zip", folder)
     assert translations(run, "--model", Path(packed)) == translations(run, "--run", "tiny")
@@ -71,7 +71,7 @@ def test_an_exported_model_needs_nothing_else(run: TinyRun, tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("precision", ["bf16", "int8"])
-def test_fewer_bytes_still_translate(run: TinyRun, tmp_path: Path, precision: str) -> None:
+def test_weights_of_lower_precision_translate_nearly_the_same(run: TinyRun, tmp_path: Path, precision: str) -> None:
     out = export(run, tmp_path / "out", "--precision", precision)
     stored = load_tensors(out / "model.safetensors")
     kinds = {tensor.dtype for tensor in stored.values()}
@@ -99,28 +99,28 @@ def test_the_command_lists_every_file_with_its_size(run: TinyRun, tmp_path: Path
 
 
 @pytest.mark.parametrize("kind", ["file", "folder", "zip"])
-def test_what_is_there_is_never_overwritten(run: TinyRun, tmp_path: Path, kind: str) -> None:
+def test_an_existing_file_folder_or_zip_is_never_overwritten(run: TinyRun, tmp_path: Path, kind: str) -> None:
     out = tmp_path / ("out.zip" if kind == "zip" else "out")
     kept = out / "kept" if kind == "folder" else out
     kept.parent.mkdir(exist_ok=True)
     kept.write_text("mine")
     result = kotrans("export", "tiny", out)
     assert (result.code, result.err.split("\n")[1:]) == (
-        2, [f"error: {out}: exists already; take another name, or remove it first", ""]
+        2, [f"error: {out}: exists already; use another name, or remove it first", ""]
     )  # fmt: skip
     assert kept.read_text() == "mine"
 
 
 @pytest.mark.parametrize("name", ["out", "out.zip"])
-def test_a_link_that_leads_nowhere_is_there_as_well(run: TinyRun, tmp_path: Path, name: str) -> None:
+def test_a_dangling_link_is_not_overwritten(run: TinyRun, tmp_path: Path, name: str) -> None:
     (tmp_path / name).symlink_to(tmp_path / "nowhere")
     result = kotrans("export", "tiny", tmp_path / name)
     assert (result.code, [path.name for path in tmp_path.iterdir()]) == (2, [name])
-    assert "exists already; take another name" in result.err
+    assert "exists already; use another name" in result.err
 
 
 @pytest.mark.parametrize("name", ["out", "out.zip"])
-def test_a_disk_that_is_full_leaves_nothing(run: TinyRun, best: Path, tmp_path: Path, name: str) -> None:
+def test_a_full_disk_leaves_no_files(run: TinyRun, best: Path, tmp_path: Path, name: str) -> None:
     with files_of_at_most((best / "model.safetensors").stat().st_size - 1):
         result = kotrans("export", "tiny", tmp_path / name)
     assert result.code == 1
@@ -136,7 +136,7 @@ def test_a_disk_that_is_full_leaves_nothing(run: TinyRun, best: Path, tmp_path: 
         (["tiny", "out", "more"], "export takes [RUN] OUT, but there are 3 names", 2),
     ],
 )
-def test_mistakes_are_told_in_one_line(
+def test_wrong_arguments_give_an_error_of_one_line(
     run: TinyRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], told: str, code: int
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -146,16 +146,16 @@ def test_mistakes_are_told_in_one_line(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_model_that_is_not_there_is_told(run: TinyRun, tmp_path: Path) -> None:
+def test_a_missing_model_is_an_error(run: TinyRun, tmp_path: Path) -> None:
     missing = kotrans("translate", "--model", tmp_path / "no", "나무")
     assert (missing.code, missing.err) == (
-        1, f"error: {tmp_path / 'no'}: there is no such file or folder; give what `kotrans export` wrote\n"
+        1, f"error: {tmp_path / 'no'}: there is no such file or folder; use one that `kotrans export` wrote\n"
     )  # fmt: skip
     (tmp_path / "empty").mkdir()
     assert "there is no checkpoint here" in kotrans("translate", "--model", tmp_path / "empty", "나무").err
 
 
-def test_weights_that_are_no_numbers_are_not_exported(run: TinyRun, tmp_path: Path) -> None:
+def test_weights_that_are_not_finite_are_not_exported(run: TinyRun, tmp_path: Path) -> None:
     from kotrans.runs.checkpoint import save_weights
 
     checkpoint = load_checkpoint(export(run, tmp_path / "good"), CPU)
@@ -168,14 +168,16 @@ def test_weights_that_are_no_numbers_are_not_exported(run: TinyRun, tmp_path: Pa
     assert not (tmp_path / "out").exists()
 
 
-def test_nothing_of_the_machine_it_was_trained_on_goes_along(run: TinyRun, tmp_path: Path) -> None:
+def test_an_export_has_no_paths_or_hardware_settings_of_the_training_machine(run: TinyRun, tmp_path: Path) -> None:
     out = export(run, tmp_path / "out")
     assert load_checkpoint(out, CPU).config.hardware == HardwareConfig()
     for path in out.rglob("*.*"):
         assert str(run.folder).encode() not in path.read_bytes(), path
 
 
-def test_the_card_tells_the_score_of_this_checkpoint_or_that_there_is_none(run: TinyRun, tmp_path: Path) -> None:
+def test_the_card_has_the_score_of_this_checkpoint_or_says_that_it_was_not_measured(
+    run: TinyRun, tmp_path: Path
+) -> None:
     runs = shutil.copytree(run.runs, tmp_path / "runs", ignore=shutil.ignore_patterns("evaluation"))
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("KOTRANS_RUNS", str(runs))

@@ -1,4 +1,4 @@
-"""ONNX graphs: they translate as the model does, for any number of sentences of any length."""
+"""ONNX graphs translate as the model does, for any number of sentences of any length."""
 
 import sys
 from pathlib import Path
@@ -23,14 +23,14 @@ onnxruntime = pytest.importorskip("onnxruntime")
 
 
 def rebuilt(checkpoint: Checkpoint, *settings: str) -> Checkpoint:
-    """The checkpoint with another, untrained network."""
+    """Returns the checkpoint with another, untrained network."""
     config = override_config(checkpoint.config, ["decoder.hidden_size=24", *settings])
     model = build_model(config, checkpoint.tokenizer.source.size, checkpoint.tokenizer.target.size)
     return checkpoint._replace(config=config, model=model.eval())
 
 
 def with_random_biases(checkpoint: Checkpoint) -> Checkpoint:
-    """Those of a new network are zeros, among which one cannot be taken for another."""
+    """Randomises the biases, which are zeros in a new network: swapped biases would not be noticed."""
     for parameter in checkpoint.model.parameters():
         if parameter.dim() == 1:
             nn.init.normal_(parameter, generator=torch.Generator().manual_seed(len(parameter)))
@@ -53,7 +53,7 @@ def with_random_biases(checkpoint: Checkpoint) -> Checkpoint:
     ],
     ids=lambda settings: settings[0].partition("=")[2],
 )
-def test_every_score_and_cell_has_graphs_that_pass_their_check(
+def test_graphs_of_every_score_and_cell_pass_their_check(
     checkpoint: Checkpoint, tmp_path: Path, settings: list[str]
 ) -> None:
     write_graphs(tmp_path, rebuilt(checkpoint, *settings))
@@ -71,7 +71,7 @@ def test_every_score_and_cell_has_graphs_that_pass_their_check(
     ],
     ids=["as trained", "normed lstm", "normed gru", "gru that dropped", "lstm that dropped"],
 )
-def test_graphs_give_the_probabilities_of_the_model_at_sizes_they_were_not_traced_with(
+def test_graphs_have_the_probabilities_of_the_model_at_sizes_other_than_traced(
     checkpoint: Checkpoint, tmp_path: Path, settings: list[str]
 ) -> None:
     checkpoint = with_random_biases(rebuilt(checkpoint, *settings)) if settings else checkpoint
@@ -89,7 +89,7 @@ def test_graphs_give_the_probabilities_of_the_model_at_sizes_they_were_not_trace
     torch.testing.assert_close(torch.from_numpy(log_probs), expected, atol=1e-5, rtol=1e-4)
 
 
-def test_graphs_of_another_model_do_not_pass(
+def test_graphs_of_another_model_fail_their_check(
     checkpoint: Checkpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def search_of_another(model: Any, *arguments: Any) -> Any:
@@ -101,7 +101,7 @@ def test_graphs_of_another_model_do_not_pass(
 
 
 @pytest.mark.parametrize("precision", ["fp32", "int8"])
-def test_the_command_adds_both_graphs_to_what_it_seals(run: TinyRun, tmp_path: Path, precision: str) -> None:
+def test_onnx_adds_both_graphs_to_the_exported_files(run: TinyRun, tmp_path: Path, precision: str) -> None:
     result = kotrans("export", "tiny", tmp_path / "out", "--onnx", "--precision", precision)
     assert result.code == 0, result.err
     assert {ENCODER, STEP} <= {line.split()[1] for line in result.lines[:-1]}
@@ -110,7 +110,7 @@ def test_the_command_adds_both_graphs_to_what_it_seals(run: TinyRun, tmp_path: P
 
 
 @pytest.mark.parametrize("package", ["onnx", "onnxruntime"])
-def test_a_missing_extra_says_what_to_install_and_leaves_nothing(
+def test_without_onnx_packages_the_error_says_what_to_install_and_nothing_is_written(
     run: TinyRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, package: str
 ) -> None:
     monkeypatch.setitem(sys.modules, package, None)

@@ -1,4 +1,4 @@
-"""Pictures of how runs came on, from the metrics that training writes."""
+"""Learning curves from the metrics that training writes."""
 
 import json
 from pathlib import Path
@@ -17,7 +17,7 @@ def points_of(*bleu: float) -> tuple[Point, ...]:
     return tuple(Point(100 * n, 2.5 * n, each, 500 / n) for n, each in enumerate(bleu, start=1))
 
 
-def test_a_curve_is_what_the_validations_said_after_the_minutes_of_the_updates_before(tiny_run: TinyRun) -> None:
+def test_a_curve_has_each_validation_at_the_minutes_of_the_updates_before_it(tiny_run: TinyRun) -> None:
     run = Run(tiny_run.runs / "tiny")
     lines = [json.loads(line) for line in stream_lines(run.metrics)]
     validations = [line for line in lines if line["kind"] == "validation"]
@@ -39,7 +39,7 @@ def test_only_a_line_end_ends_a_line_of_metrics(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("damage", [lambda text: text[: len(text) // 2], lambda text: "[]\n" + text, None])
-def test_damaged_or_missing_metrics_are_named(damage: object, tiny_run: TinyRun, tmp_path: Path) -> None:
+def test_damaged_or_missing_metrics_raise_checkpoint_error(damage: object, tiny_run: TinyRun, tmp_path: Path) -> None:
     if callable(damage):
         text = (tiny_run.runs / "tiny" / "metrics.jsonl").read_text("utf-8")
         (tmp_path / "metrics.jsonl").write_text(damage(text), "utf-8")
@@ -47,13 +47,13 @@ def test_damaged_or_missing_metrics_are_named(damage: object, tiny_run: TinyRun,
         read_curve(Run(tmp_path))
 
 
-def test_a_run_without_a_validation_has_no_curve(tmp_path: Path) -> None:
+def test_a_run_without_a_validation_raises_usage_error(tmp_path: Path) -> None:
     (tmp_path / "metrics.jsonl").write_text('{"kind": "update", "update": 1, "seconds": 1.0}\n', "utf-8")
     with pytest.raises(UsageError, match="has no validation yet"):
         read_curve(Run(tmp_path))
 
 
-def test_other_points_names_or_axes_make_another_picture(tmp_path: Path) -> None:
+def test_the_same_curves_give_the_same_bytes_and_other_points_names_or_axes_do_not(tmp_path: Path) -> None:
     one = [Curve("하나", points_of(1, 2, 3)), Curve("b", points_of(1, 1, 2))]
     draw_curves(tmp_path / "one.png", one)
     draw_curves(tmp_path / "again.png", one)
@@ -67,7 +67,7 @@ def test_other_points_names_or_axes_make_another_picture(tmp_path: Path) -> None
     assert 400 < height < width < 1600
 
 
-def test_perplexities_stand_at_their_axis_as_plain_numbers() -> None:
+def test_the_perplexity_axis_has_plain_numbers() -> None:
     figure = _figure([Curve("one", points_of(1, 2, 3, 4, 5))], "updates")  # from 500 down to 100
     figure.draw_without_rendering()
     labels = [label.get_text() for label in figure.axes[1].get_yticklabels()]
@@ -75,7 +75,7 @@ def test_perplexities_stand_at_their_axis_as_plain_numbers() -> None:
     assert not any("$" in label for label in labels)
 
 
-def test_the_command_draws_runs_and_refuses_what_it_cannot(tiny_run: TinyRun, tmp_path: Path) -> None:
+def test_the_curves_command_draws_runs_and_reports_bad_arguments(tiny_run: TinyRun, tmp_path: Path) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("KOTRANS_RUNS", str(tiny_run.runs))
         drawn = kotrans("curves", "--run", "tiny", "--updates", "--out", tmp_path / "curves.svg")

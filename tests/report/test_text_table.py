@@ -1,4 +1,4 @@
-"""Tables that a person reads in a terminal."""
+"""Plain-text tables."""
 
 from typing import Any
 
@@ -7,13 +7,13 @@ from kotrans.evaluation.metrics import Bucket
 from kotrans.report.text_table import buckets_table, cleaning_examples, cleaning_table, shown_width, table
 
 
-def test_columns_stand_under_each_other_in_korean_too() -> None:
+def test_columns_are_aligned_in_korean_too() -> None:
     lines = table(["이름", "pairs"], [["나무와 바다", "1"], ["a", "12,345"]]).split("\n")
     assert lines == ["이름          pairs", "나무와 바다       1", "a            12,345"]
     assert len({shown_width(line) for line in lines}) == 1
 
 
-def test_text_is_flush_left_and_figures_right_and_no_line_ends_in_blanks() -> None:
+def test_text_is_aligned_left_and_figures_right_without_trailing_spaces() -> None:
     text = table(["a", "b", "c"], [["x", "long", "1"], ["y", "z", ""]], left=2)
     assert text.split("\n") == ["a  b     c", "x  long  1", "y  z"]
 
@@ -22,11 +22,11 @@ def test_a_table_without_rows_is_its_header() -> None:
     assert table(["a", "b"], []) == "a  b"
 
 
-def test_hangul_is_two_columns_wide() -> None:
+def test_hangul_takes_two_columns() -> None:
     assert [shown_width(text) for text in ("", "ab", "가나", "漢a", "→")] == [0, 2, 4, 3, 1]
 
 
-def test_cleaning_has_a_column_for_each_corpus_and_a_row_for_each_reason() -> None:
+def test_the_cleaning_table_has_a_column_per_corpus_and_a_row_per_reason() -> None:
     reports = tuple(
         CorpusReport(
             name=name, weight=1, read=1000 + n, kept=n, dropped={"empty": 1000}, normalised={"nfc": n}, fetched=None
@@ -51,7 +51,7 @@ def test_cleaning_has_a_column_for_each_corpus_and_a_row_for_each_reason() -> No
     ]
 
 
-def test_what_was_not_read_has_rows_and_examples_for_the_reasons_that_applied() -> None:
+def test_malformed_and_unused_records_have_rows_and_examples_for_the_reasons_that_occurred() -> None:
     def report(name: str, **more: Any) -> CorpusReport:
         return CorpusReport(
             name=name, weight=1, read=5, kept=4, dropped={"empty": 1}, normalised={}, fetched=None, **more
@@ -81,7 +81,7 @@ def test_what_was_not_read_has_rows_and_examples_for_the_reasons_that_applied() 
     ]
 
 
-def test_buckets_show_their_size_beside_their_scores() -> None:
+def test_a_table_of_buckets_has_sizes_and_scores() -> None:
     text = buckets_table("source words", [Bucket("up to 5", 1200, 31.256, 50.0), Bucket("over 60", 3, 0.0, 9.5)])
     assert text.split("\n") == [
         "source words  pairs   BLEU   chrF",

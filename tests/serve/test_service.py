@@ -12,8 +12,7 @@ import pytest
 
 from kotrans.serve.schemas import Problem, TranslateResponse
 from kotrans.storage.files import read_lines
-from kotrans.translation.model_loading import load_runs
-from kotrans.translation.translator import BatchTranslator
+from kotrans.translation.translator import Translator
 from tests.serve.conftest import Service
 from tests.tiny_run import TinyRun
 
@@ -25,13 +24,13 @@ def lines(tiny_run: TinyRun) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def translator(tiny_run: TinyRun) -> Callable[[int], BatchTranslator]:
+def translator(tiny_run: TinyRun) -> Callable[[int], Translator]:
     """The translator in this process, by beam."""
 
-    def load(beam: int) -> BatchTranslator:
+    def load(beam: int) -> Translator:
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("KOTRANS_RUNS", str(tiny_run.runs))
-            return load_runs(["tiny"], [f"search.beam={beam}"]).translator
+            return Translator.load("tiny", settings=[f"search.beam={beam}"])
 
     return load
 
@@ -43,7 +42,7 @@ def figure(client: httpx.Client, name: str) -> float:
 
 
 def test_requests_that_come_together_are_batched_and_each_gets_what_it_would_get_alone(
-    service: Service, lines: list[str], translator: Callable[[int], BatchTranslator]
+    service: Service, lines: list[str], translator: Callable[[int], Translator]
 ) -> None:
     asked = [(line, beam) for line in lines for beam in (1, 4)]
     start = threading.Barrier(len(asked))
@@ -63,7 +62,7 @@ def test_requests_that_come_together_are_batched_and_each_gets_what_it_would_get
     for beam in (1, 4):
         alone = translator(beam)
         for line, answer in zip(lines, answers[(beam == 4) :: 2], strict=True):
-            (expected,) = alone.translate([line], beam)
+            (expected,) = alone.translations([line], beam)
             (found,) = answer.translations
             assert (found.text, found.parts, answer.beam) == (expected.text, expected.parts, beam)
             assert [each.text for each in found.hypotheses] == [each.text for each in expected.hypotheses]
@@ -81,12 +80,12 @@ def test_requests_that_come_together_are_batched_and_each_gets_what_it_would_get
 
 
 def test_a_list_is_answered_in_its_order_and_without_being_asked_says_no_attention(
-    service: Service, lines: list[str], translator: Callable[[int], BatchTranslator]
+    service: Service, lines: list[str], translator: Callable[[int], Translator]
 ) -> None:
     with service.client() as client:
         answer = TranslateResponse.model_validate_json(client.post("/translate", json={"text": lines * 4}).text)
         assert client.post("/translate", json={"text": []}).json()["translations"] == []
-    assert [each.text for each in answer.translations] == [each.text for each in translator(5).translate(lines)] * 4
+    assert [each.text for each in answer.translations] == [each.text for each in translator(5).translations(lines)] * 4
     assert {hypothesis.attention for each in answer.translations for hypothesis in each.hypotheses} == {None}
     assert answer.model.startswith("tiny/update-")
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from kotrans.data.tokenizer import Tokenizer
 from kotrans.text.subwords import owners_of, spelt, word_spans, word_text
-from kotrans.translation.model_loading import load_runs
+from kotrans.translation.translator import Translator
 from kotrans.translation.word_alignment import word_weights
 from tests.tiny_run import TinyRun
 
@@ -16,7 +16,7 @@ from tests.tiny_run import TinyRun
 def tokenizer(tiny_run: TinyRun) -> Tokenizer:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("KOTRANS_RUNS", str(tiny_run.runs))
-        return load_runs(["tiny"]).translator.tokenizer
+        return Translator.load("tiny").tokenizer
 
 
 @given(text=st.text(st.sampled_from("저는새나무 \t.,a🌳é뷁 "), min_size=1, max_size=30))

@@ -13,7 +13,7 @@ from kotrans.evaluation.evaluate import evaluate_run
 from kotrans.evaluation.test_sets import files_as_test_set
 from kotrans.runs.run import Run
 from kotrans.storage.files import write_lines
-from kotrans.translation.model_loading import load_runs
+from kotrans.translation.translator import Translator
 from tests.tiny_training import tiny_config, train_tiny
 
 WHO = {"저는": "I", "우리는": "We", "너는": "You", "그들은": "They"}
@@ -46,9 +46,9 @@ def write_lines_of_sentences(folder: Path) -> None:
 
 def bleu_by_length(run: str, text: Path, *settings: str) -> list[float]:
     """BLEU of `kotrans eval` on the lines of each length."""
-    loaded = load_runs([run], ["search.beam=1", *settings])
+    translator = Translator.load(run, settings=["search.beam=1", *settings])
     tests = [files_as_test_set(text / f"long{n}.ko", text / f"long{n}.en") for n in LENGTHS]
-    return [evaluate_run(loaded, test).scores.bleu for test in tests]
+    return [evaluate_run(translator, test).scores.bleu for test in tests]
 
 
 @pytest.mark.slow

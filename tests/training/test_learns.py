@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from kotrans.runs.run import Run
-from kotrans.translation.model_loading import load_runs
 from kotrans.translation.postprocess import Translation
+from kotrans.translation.translator import Translator
 from tests.tiny_training import tiny_config, train_tiny, write_numbers
 
 
@@ -36,11 +36,11 @@ def test_a_model_learns_to_read_numbers_and_reverse_them(learned: Path, runs: Pa
     references = (learned / "test.en").read_text("utf-8").splitlines()
     assert (Run(runs / "numbers").record().best_bleu or 0) > 90
     torch.set_num_threads(1)
-    translator = load_runs(["numbers"], ["search.beam=3", "search.batch=32"]).translator
-    together = list(translator.translate(sources))
+    translator = Translator.load("numbers", settings=["search.beam=3", "search.batch=32"])
+    together = list(translator.translations(sources))
     right = sum(found.text == reference for found, reference in zip(together, references, strict=True))
     assert right > 90
-    alone = [next(iter(translator.translate([source]))) for source in sources[:30]]
+    alone = [next(iter(translator.translations([source]))) for source in sources[:30]]
     assert [found.text for found in alone] == [found.text for found in together[:30]]
     assert scores(alone) == pytest.approx(scores(together[:30]), abs=1e-4)
 

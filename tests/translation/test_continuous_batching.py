@@ -1,4 +1,4 @@
-"""A search that lines join and leave: who runs, how many, and what of them stays."""
+"""Continuous batching: order of lines, number of rows, memory, and cancelled lines."""
 
 from kotrans.search.memory_bound import SearchMemory
 from kotrans.translation.continuous_batching import ContinuousTranslator, SearchRequest
@@ -13,7 +13,7 @@ def released(**arguments: int) -> Held:
     return held
 
 
-def test_however_many_parts_a_line_has_no_more_rows_run_than_a_batch_of_the_model_has() -> None:
+def test_no_more_rows_run_than_a_batch_has_however_many_parts_a_line_has() -> None:
     held = released(batch=4, beam=2)
     running = ContinuousTranslator(held, MEMORY)
     running.add([SearchRequest(key, prepared("a " * 300), 8 if key else 2, 1) for key in range(3)])
@@ -25,7 +25,7 @@ def test_however_many_parts_a_line_has_no_more_rows_run_than_a_batch_of_the_mode
     assert sum(map(len, held.held.joined)) == 900
 
 
-def test_groups_take_turns_and_one_that_has_nothing_running_joins_at_once() -> None:
+def test_groups_take_turns_and_a_group_without_running_parts_starts_at_once() -> None:
     held = released(batch=4)
     running = ContinuousTranslator(held, MEMORY)
     running.add([SearchRequest(0, prepared("a " * 40), 1, 1, group=0)])
@@ -44,7 +44,7 @@ def test_groups_take_turns_and_one_that_has_nothing_running_joins_at_once() -> N
     assert max(held.held.rows) == 6
 
 
-def test_what_is_dropped_leaves_the_search_and_the_others_do_not_notice() -> None:
+def test_dropped_lines_leave_the_search_and_the_others_continue() -> None:
     held = released(batch=8)
     running = ContinuousTranslator(held, MEMORY)
     running.add([SearchRequest(0, prepared("a b c"), 1, 1), SearchRequest(1, prepared("x " * 30), 1, 1, group=1)])
@@ -69,7 +69,7 @@ def test_an_interrupt_ends_a_call_after_its_step() -> None:
     assert len(held.held.rows) == 1
 
 
-def test_lines_wait_while_those_before_them_may_fill_the_memory() -> None:
+def test_lines_wait_while_earlier_ones_can_fill_the_memory() -> None:
     held = released()
     of_line = SearchMemory(MEMORY, 1, held.config).finished([2] * 10, 1)
     running = ContinuousTranslator(held, 5 * of_line)  # half of it is for finished parts: two lines

@@ -1,24 +1,23 @@
-"""A long text: the same translations, whoever makes them."""
+"""Translating a long text with a process per core."""
 
-from dataclasses import replace
 from itertools import pairwise
+from typing import Any
 
 import pytest
 import torch
 
 from kotrans.errors import DataError
 from kotrans.storage.files import read_lines
-from kotrans.translation.model_loading import LoadedRuns, load_runs
 from kotrans.translation.multiprocess import translate_text
-from kotrans.translation.translator import BatchTranslator
+from kotrans.translation.translator import Translator
 from tests.tiny_run import TinyRun
 
 
 @pytest.fixture
-def loaded(tiny_run: TinyRun, monkeypatch: pytest.MonkeyPatch) -> LoadedRuns:
-    """Two threads, and 16 lines a chunk."""
+def translator(tiny_run: TinyRun, monkeypatch: pytest.MonkeyPatch) -> Translator:
+    """Two threads, and 16 lines per chunk."""
     monkeypatch.setenv("KOTRANS_RUNS", str(tiny_run.runs))
-    return load_runs(["tiny"], ["hardware.threads=2", "search.batch=1", "search.beam=2"])
+    return Translator.load("tiny", settings=["hardware.threads=2", "search.batch=1", "search.beam=2"])
 
 
 @pytest.fixture
@@ -28,14 +27,15 @@ def lines(tiny_run: TinyRun) -> list[str]:
 
 
 @pytest.mark.parametrize("threads", [2, 6])
-def test_a_long_text_has_the_translations_that_one_process_makes(
+def test_processes_translate_a_long_text_exactly_as_one_process_does(
     threads: int, tiny_run: TinyRun, lines: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("KOTRANS_RUNS", str(tiny_run.runs))
-    loaded = load_runs(["tiny"], [f"hardware.threads={threads}", "search.batch=2", "search.beam=2"])
-    lines = lines * -(-5 * loaded.translator.lines_ahead // len(lines))
-    expected = list(loaded.translator.translate(lines, n_best=2))
-    found = list(translate_text(loaded, iter(lines), n_best=2))
+    settings = [f"hardware.threads={threads}", "search.batch=2", "search.beam=2"]
+    translator = Translator.load("tiny", settings=settings)
+    lines = lines * -(-5 * translator.lines_ahead // len(lines))
+    expected = list(translator.translations(lines, n_best=2))
+    found = list(translate_text(translator, iter(lines), n_best=2))
     assert [each.source for each in found] == lines
     for one, other in zip(found, expected, strict=True):
         for best, known in zip(one.hypotheses, other.hypotheses, strict=True):
@@ -45,25 +45,26 @@ def test_a_long_text_has_the_translations_that_one_process_makes(
                 assert torch.equal(best.weights, known.weights)
 
 
-def test_processes_split_or_leave_lines_as_told(loaded: LoadedRuns, lines: list[str]) -> None:
+def test_processes_split_sentences_only_if_the_argument_is_true(translator: Translator, lines: list[str]) -> None:
     two = [f"{left} {right}" for left, right in pairwise(lines)]
     for splits in (False, True):
-        expected = list(loaded.translator.translate(two, split_sentences=splits))
-        found = list(translate_text(loaded, two, split_sentences=splits))
+        expected = list(translator.translations(two, split_sentences=splits))
+        found = list(translate_text(translator, two, split_sentences=splits))
         assert [(each.text, each.parts) for each in found] == [(each.text, each.parts) for each in expected]
         assert max(each.parts for each in found) >= 1 + splits
 
 
-def refuse() -> BatchTranslator:
-    raise DataError("asked elsewhere")
+def test_processes_are_started_only_for_a_long_text_and_2_to_8_threads(
+    translator: Translator, lines: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*arguments: Any) -> None:
+        raise DataError("processes were started")
 
-
-def test_only_a_long_text_and_several_cores_are_worth_other_processes(loaded: LoadedRuns, lines: list[str]) -> None:
-    watched = replace(loaded, load_for_one_core=refuse)
-    assert watched.translator.lines_ahead == 16
-    assert len(list(translate_text(watched, lines[:64]))) == 64  # four chunks
-    with pytest.raises(DataError, match="asked elsewhere"):
-        next(translate_text(watched, lines[:65]))
+    monkeypatch.setattr("kotrans.translation.multiprocess.ordered_map", refuse)
+    assert translator.lines_ahead == 16
+    assert len(list(translate_text(translator, lines[:64]))) == 64  # four chunks
+    with pytest.raises(DataError, match="processes were started"):
+        next(translate_text(translator, lines[:65]))
     for threads in (1, 9):
-        other = load_runs(["tiny"], [f"hardware.threads={threads}", "search.batch=1"])
-        assert len(list(translate_text(replace(other, load_for_one_core=refuse), lines[:20] * 30))) == 600
+        other = Translator.load("tiny", settings=[f"hardware.threads={threads}", "search.batch=1"])
+        assert len(list(translate_text(other, lines[:20] * 30))) == 600

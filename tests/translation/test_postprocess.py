@@ -1,4 +1,4 @@
-"""Which of the hypotheses that a search found become translations, and in what order."""
+"""Ranking of hypotheses, copying into them, and joining of parts."""
 
 import unicodedata
 from pathlib import Path
@@ -48,28 +48,28 @@ def test_each_lost_number_or_latin_word_costs_the_penalty(tokenizer: Tokenizer) 
     assert assembled(tokenizer, SAID, 9.0) == ["Python 3.11 and 7"]
 
 
-def test_a_translation_that_was_cut_stands_behind_every_finished_one(tokenizer: Tokenizer) -> None:
+def test_a_translation_that_was_cut_ranks_below_every_finished_one(tokenizer: Tokenizer) -> None:
     said = {"nothing": -1.0, "7 3.11 Python": -0.5}
     assert assembled(tokenizer, said, 9.0, 2, cut="7 3.11 Python") == list(said)
 
 
-def test_every_part_of_a_line_is_ranked_by_itself(tokenizer: Tokenizer) -> None:
+def test_every_part_of_a_line_is_ranked_separately(tokenizer: Tokenizer) -> None:
     assert assembled(tokenizer, SAID, 9.0, parts=2) == ["Python 3.11 and 7 Python 3.11 and 7"]
 
 
-def test_as_many_are_searched_for_as_may_be_preferred(tokenizer: Tokenizer) -> None:
+def test_the_whole_beam_is_needed_only_for_a_penalty_and_a_source_with_a_literal(tokenizer: Tokenizer) -> None:
     with_literals, without = (LinePart(ids, "") for ids in tokenizer.source.encode([SOURCE, "학교에 갔다."]))
     for penalty, part, expected in ((1, with_literals, 5), (1, without, 2), (0, with_literals, 2)):
         assembler = Postprocessor(tokenizer, SearchConfig(verbatim_penalty=penalty))
-        assert assembler.searched(part, n_best=2, beam=5) == expected
+        assert assembler.hypotheses_needed(part, n_best=2, beam=5) == expected
 
 
-def test_the_list_has_one_order_even_if_the_best_lacks_nothing(tokenizer: Tokenizer) -> None:
+def test_hypotheses_are_sorted_by_one_rule_even_if_the_first_lacks_nothing(tokenizer: Tokenizer) -> None:
     said = {"7 3.11 Python": -1.0, "nothing": -1.1, "Python 3.11 and 7": -2.0}
     assert assembled(tokenizer, said, 9.0, 3) == ["7 3.11 Python", "Python 3.11 and 7", "nothing"]
 
 
-def test_a_hypothesis_that_is_right_ranks_higher_than_one_that_has_to_be_put_right(tokenizer: Tokenizer) -> None:
+def test_a_correct_hypothesis_ranks_above_one_that_copying_corrects(tokenizer: Tokenizer) -> None:
     said = {"Pyhton 3.11 7": -1.0, "Python 3.11 7 right": -1.2}
     (source,) = tokenizer.source.encode([SOURCE])
     found = []
@@ -94,12 +94,12 @@ def test_numbers_are_ranked_by_value(tokenizer: Tokenizer) -> None:
     assert [each.text for each in hypotheses] == list(said)
 
 
-def test_a_translation_that_is_given_stays_as_it_is(tokenizer: Tokenizer) -> None:
+def test_a_given_translation_is_not_changed(tokenizer: Tokenizer) -> None:
     (ids,) = tokenizer.source.encode([SOURCE])
     (given,) = tokenizer.target.encode(["nothing"])
     prepared = PreparedLine(SOURCE, [LinePart(ids, "")], cut=False)
     hypothesis = Hypothesis(tuple(given), -1.0, -1.0, (), None, True)
-    assert Postprocessor(tokenizer, SearchConfig()).as_given(prepared, [hypothesis]).text == "nothing"
+    assert Postprocessor(tokenizer, SearchConfig()).assemble_given(prepared, [hypothesis]).text == "nothing"
 
 
 @pytest.mark.parametrize(
@@ -112,7 +112,7 @@ def test_a_translation_that_is_given_stays_as_it_is(tokenizer: Tokenizer) -> Non
         ("학교 30", "café 30", "café 30"),
     ],
 )
-def test_a_symbol_that_the_model_misspelt_in_bytes_is_the_source_s_or_gone(
+def test_a_symbol_misspelt_in_bytes_is_replaced_by_that_of_the_source_or_removed(
     tokenizer: Tokenizer, source: str, said: str, expected: str
 ) -> None:
     assert not any(map(tokenizer.target.has, "€↍₿₽é"))

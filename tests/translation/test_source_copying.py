@@ -1,4 +1,4 @@
-"""What is copied from a source into its translation, and what is left as the model said it."""
+"""Copying literals of the source into a translation."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -54,7 +54,7 @@ def copied(
     return copy_over(text_of(target), SourceLiterals(source), target, weights, copying)[0]
 
 
-def test_a_misspelt_word_is_spelt_as_the_word_that_it_looked_at() -> None:
+def test_a_misspelt_word_is_replaced_by_the_word_that_it_attends_to() -> None:
     source = ["▁Py", "Mem", "_Setup", "를", "▁부", "른", "다"]
     target = ["▁Call", "▁Py", "M", "um", "_Se", ",", "▁then"]
     weights = looking(target, source, {1: 0, 2: 1, 3: 1, 4: 2})
@@ -63,7 +63,7 @@ def test_a_misspelt_word_is_spelt_as_the_word_that_it_looked_at() -> None:
     assert copies == [Copy(1, 5, "PyMum_Se", "PyMem_Setup")]
 
 
-def test_a_call_is_put_right_with_its_brackets() -> None:
+def test_a_misspelt_call_is_replaced_with_its_brackets() -> None:
     source = ["▁Py", "Mem", "_Setup", "()", "▁함수"]
     for tail in (["()", "()"], ["()()"]):
         target = ["▁The", "▁Py", "Mem", "_Setup", *tail, "▁function"]
@@ -72,12 +72,12 @@ def test_a_call_is_put_right_with_its_brackets() -> None:
     assert copied(source, ["▁The", "▁Py", "Mem", "_Setup"], {1: 0, 2: 1, 3: 2}) == "The PyMem_Setup"
 
 
-def test_the_one_of_several_words_is_taken_that_was_looked_at() -> None:
+def test_the_word_with_the_highest_attention_is_copied() -> None:
     source, target = ["▁pa", "ck", ",", "▁pa", "th"], ["▁pa", "t", ",", "▁pa", "tt"]
     assert copied(source, target, {0: 3, 1: 4, 3: 0, 4: 1}) == "path, pack"
 
 
-def test_a_number_is_put_right_and_one_that_is_written_otherwise_stays() -> None:
+def test_a_wrong_number_is_replaced_and_one_of_the_same_value_stays() -> None:
     source = ["▁12", "34", "5", "개"]
     assert copied(source, ["▁12", "35", "▁of"], {0: 0, 1: 1}) == "12345 of"
     assert copied(source, ["▁12", ",", "34", "5", "▁of"], {0: 0, 1: 1}) == "12,345 of"
@@ -105,7 +105,7 @@ def test_a_number_is_put_right_and_one_that_is_written_otherwise_stays() -> None
         (["▁파일", "이", "(", "가", ")"], ["▁no", "▁fi", "le"], "no file"),
     ],
 )
-def test_nothing_is_copied_over_what_is_right_or_is_no_number_or_name(
+def test_nothing_replaces_correct_text_or_words_that_are_not_numbers_or_names(
     source: list[str], target: list[str], expected: str
 ) -> None:
     for piece in range(len(source)):
@@ -127,15 +127,13 @@ def test_nothing_is_copied_over_what_is_right_or_is_no_number_or_name(
         (["▁8", "명"], ["▁se", "ven", "▁men"], "8 men"),
     ],
 )
-def test_what_is_put_in_is_what_english_writes_for_the_value(
-    source: list[str], target: list[str], expected: str
-) -> None:
+def test_a_copied_number_is_written_as_in_english(source: list[str], target: list[str], expected: str) -> None:
     at = dict.fromkeys(range(len(target)), 1 if source[0] == "▁오후" else 0)
     assert copied(source, target, at, 1.0) == expected
 
 
 @pytest.mark.parametrize(("weight", "expected"), [(0.9, "kubectl"), (0.05, "kubect")])
-def test_a_word_that_looked_elsewhere_stays(weight: float, expected: str) -> None:
+def test_a_word_with_attention_elsewhere_stays(weight: float, expected: str) -> None:
     assert copied(["▁kube", "ctl", "은"], ["▁kube", "ct"], {0: 0, 1: 1}, weight) == expected
 
 
@@ -147,23 +145,23 @@ def test_a_word_that_looked_elsewhere_stays(weight: float, expected: str) -> Non
         (0.9, ["▁September"], "Gtk September"),
     ],
 )  # fmt: skip
-def test_a_word_is_put_in_before_a_common_one_that_is_not_like_it(
+def test_a_word_is_inserted_before_a_common_word_that_is_not_similar(
     weight: float, said: list[str], expected: str
 ) -> None:
     assert copied(["▁Gt", "k", "의"], said, {0: 0, 1: 1, 2: 1}, weight) == expected
 
 
-def test_a_name_in_the_place_of_another_needs_no_likeness_but_much_attention() -> None:
+def test_a_name_replaces_a_dissimilar_name_only_with_high_attention() -> None:
     source, target = ["▁Gt", "k", "의"], ["▁the", "▁Q", "o", "p"]
     assert copied(source, target, {1: 0, 2: 1, 3: 1}, 0.9) == "the Gtk"
     assert copied(source, target, {1: 0, 2: 1, 3: 1}, 0.15) == "the Qop"
 
 
-def test_a_word_that_has_one_of_the_source_in_it_stays() -> None:
+def test_a_word_that_contains_a_literal_of_the_source_stays() -> None:
     assert copied(["▁KDE", ",", "▁Gt", "k"], ["▁KDE", "-", "ba", "sed"], {0: 2, 1: 2, 2: 3}) == "Gtk KDE-based"
 
 
-def test_what_the_translation_has_often_enough_is_not_copied_again() -> None:
+def test_a_literal_that_occurs_often_enough_is_not_copied_again() -> None:
     source = ["▁Gt", "k", "의"]
     assert copied(source, ["▁Gt", "k", "▁Gt", "q"], {0: 0, 1: 1, 2: 0, 3: 1}) == "Gtk Gtq"
     assert copied([*source, *source], ["▁Gt", "k", "▁Gt", "q"], {0: 0, 1: 1, 2: 0, 3: 1}) == "Gtk Gtk"
@@ -181,14 +179,14 @@ def test_what_the_translation_has_often_enough_is_not_copied_again() -> None:
         ([END], {}, "%s"),
     ],
 )
-def test_a_placeholder_stands_whole_and_as_often_as_in_the_source(
+def test_a_placeholder_occurs_whole_and_as_often_as_in_the_source(
     target: list[str], at: dict[int, int], expected: str
 ) -> None:
     source = ["▁%", "s", "을", "(", "를", ")", "▁찾", "을", "▁수", "▁없", "다", END]
     assert copied(source, target, at) == expected
 
 
-def test_a_stray_percent_sign_before_a_wrong_placeholder_goes_with_it() -> None:
+def test_a_stray_percent_sign_before_a_wrong_placeholder_is_replaced_with_it() -> None:
     source = ["▁", *"%(x)s", "로", "▁옮", "겼", "다", END]
     target = ["▁Moved", "▁to", "▁%", "{", "x", "}", "▁now", ".", END]
     assert copied(source, target, {2: 1, 3: 2, 4: 3, 5: 4}) == "Moved to %(x)s now."
@@ -202,7 +200,7 @@ LITERALS = (
 
 @pytest.mark.parametrize("literal", LITERALS)
 @pytest.mark.parametrize("blanks", [0, 1, 2])
-def test_every_opaque_literal_comes_through_whole(literal: str, blanks: int) -> None:
+def test_every_opaque_literal_is_copied_whole(literal: str, blanks: int) -> None:
     source = ["▁", *literal, "을", END]
     spoken = [literal, " ".join(literal), ""][blanks].replace(" ", "▁")
     target = ["▁Use", "▁", *spoken, "▁now", ".", END]
@@ -224,7 +222,7 @@ def test_no_opaque_literal_is_lost_whatever_the_model_produced(
         assert here.counts[placeholder] == there.literals.counts[placeholder]
 
 
-def test_the_setting_says_what_is_copied() -> None:
+def test_search_copying_selects_the_kinds_of_literals() -> None:
     source = ["▁12", "▁Gt", "k", "▁%", "s", END]
     target = ["▁13", "▁Gt", "q", "▁%", "d", END]
     looked: dict[Copying, str] = {"none": "13 Gtq %d", "opaque": "13 Gtq %s", "words": "13 Gtk %s", "all": "12 Gtk %s"}
@@ -233,9 +231,7 @@ def test_the_setting_says_what_is_copied() -> None:
 
 
 @given(PIECES, PIECES, st.integers(0, 99))
-def test_whatever_is_copied_loses_nothing_of_the_source_and_says_what_it_did(
-    source: list[str], target: list[str], seed: int
-) -> None:
+def test_copying_loses_no_literal_and_reports_every_change(source: list[str], target: list[str], seed: int) -> None:
     said, there = text_of(target), SourceLiterals(source)
     text, copies = copy_over(said, there, target, random_weights(target, source, seed))
     before, after = (Counter(token.kind for token in lost(there.literals, Literals(each))) for each in (said, text))
@@ -250,7 +246,7 @@ def test_whatever_is_copied_loses_nothing_of_the_source_and_says_what_it_did(
 
 @given(PIECES, PIECES, st.integers(0, 99))
 @example(["▁3", "만"], ["▁30", ",", "000"], 0)
-def test_a_translation_that_has_all_of_its_source_stays_as_it_is(
+def test_a_translation_with_all_literals_of_its_source_is_not_changed(
     source: list[str], target: list[str], seed: int
 ) -> None:
     target = [*target, "▁", *source]
@@ -261,7 +257,7 @@ def test_a_translation_that_has_all_of_its_source_stays_as_it_is(
         assert copy_over(said, there, target, random_weights(target, source, seed)) == (said, [])
 
 
-def test_what_is_copied_into_a_word_of_several_literals_stands_where_it_was_said() -> None:
+def test_a_copy_into_a_word_of_several_literals_replaces_the_right_one() -> None:
     source, target = ["▁13", "/", "5", "에"], ["▁13", "/", "3"]
     text, copies = copy_over("13/3", SourceLiterals(source), target, looking(target, source, {0: 0, 2: 2}))
     assert text == "13/5"
@@ -283,7 +279,7 @@ def test_what_is_copied_into_a_word_of_several_literals_stands_where_it_was_said
         (["▁it", END], [Copy(1, 1, "", "%s")], ["it %s", END]),
     ],
 )
-def test_what_was_copied_before_does_not_hide_what_comes_after(
+def test_several_copies_are_applied_to_the_words_in_order(
     pieces: list[str], copies: list[Copy], words: list[str]
 ) -> None:
     assert words_copied(pieces, copies) == words
@@ -302,5 +298,5 @@ def test_a_source_without_literals_changes_nothing(target: list[str], seed: int)
     assert copy_over(said, SourceLiterals(source), target, weights) == (said, [])
 
 
-def test_copies_of_a_later_sentence_are_counted_from_the_first_piece() -> None:
-    assert Copy(1, 4, "a", "b").behind(7) == Copy(8, 11, "a", "b")
+def test_a_copy_of_a_later_sentence_is_shifted_by_the_pieces_before_it() -> None:
+    assert Copy(1, 4, "a", "b").shifted(7) == Copy(8, 11, "a", "b")

@@ -1,8 +1,8 @@
-"""Text to text: what a line becomes depends on the line alone."""
+"""Translator: the translation of a line depends on that line only."""
 
 import threading
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from random import Random
 
 import pytest
@@ -19,9 +19,9 @@ from kotrans.text.normalization import normalize
 from kotrans.text.subwords import word_text
 from kotrans.translation.continuous_batching import ContinuousTranslator, SearchRequest
 from kotrans.translation.copies import words_copied
-from kotrans.translation.model_loading import load_runs
 from kotrans.translation.postprocess import LinePart, PreparedLine, Translation, translation_record
-from kotrans.translation.translator import BatchTranslator
+from kotrans.translation.translator import Translator
+from kotrans.translation.units import parts_of
 from tests.processors import INT8
 from tests.tiny_run import TinyRun, kotrans, write_config
 
@@ -30,7 +30,7 @@ LONG = " ".join(["저는 새 나무를 보고"] * 9)  # one sentence
 
 
 @pytest.fixture(scope="module")
-def translator(tiny_run: TinyRun) -> BatchTranslator:
+def translator(tiny_run: TinyRun) -> Translator:
     return translator_with(tiny_run)
 
 
@@ -40,10 +40,10 @@ def sources(tiny_run: TinyRun) -> list[str]:
     return [*lines[:8], "", *lines[8:], LONG, "나무", "   ", "처음 보는 낱말 zebra 🌳"]
 
 
-def translator_with(tiny_run: TinyRun, *settings: str) -> BatchTranslator:
+def translator_with(tiny_run: TinyRun, *settings: str) -> Translator:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("KOTRANS_RUNS", str(tiny_run.runs))
-        return load_runs(["tiny"], settings).translator
+        return Translator.load("tiny", settings=settings)
 
 
 def assert_same(found: Sequence[Translation], expected: Sequence[Translation]) -> None:
@@ -59,21 +59,21 @@ def assert_same(found: Sequence[Translation], expected: Sequence[Translation]) -
 
 @pytest.mark.parametrize("beam", [1, 4])
 @pytest.mark.parametrize("batch", [1, 3])
-def test_batch_size_chunks_and_neighbours_change_nothing(
+def test_batch_size_chunks_and_neighbours_do_not_change_translations(
     beam: int, batch: int, tiny_run: TinyRun, sources: list[str]
 ) -> None:
-    expected = list(translator_with(tiny_run, f"search.beam={beam}").translate(sources, n_best=beam))
+    expected = list(translator_with(tiny_run, f"search.beam={beam}").translations(sources, n_best=beam))
     assert len({each.text for each in expected}) > 5
     # With 16 batches read ahead, a batch of 1 cuts these lines into chunks.
     small = translator_with(tiny_run, f"search.beam={beam}", f"search.batch={batch}")
-    assert_same(list(small.translate(sources, n_best=beam)), expected)
-    backwards = list(small.translate(reversed(sources), n_best=beam))
+    assert_same(list(small.translations(sources, n_best=beam)), expected)
+    backwards = list(small.translations(reversed(sources), n_best=beam))
     assert_same(backwards[::-1], expected)
-    assert_same(list(small.translate(sources[5:6], n_best=beam)), expected[5:6])
+    assert_same(list(small.translations(sources[5:6], n_best=beam)), expected[5:6])
 
 
-def test_threads_divide_the_batches_and_change_nothing(tiny_run: TinyRun, sources: list[str]) -> None:
-    expected = list(translator_with(tiny_run, "search.batch=3").translate(sources * 2, n_best=2))
+def test_threads_share_the_batches_and_do_not_change_translations(tiny_run: TinyRun, sources: list[str]) -> None:
+    expected = list(translator_with(tiny_run, "search.batch=3").translations(sources * 2, n_best=2))
     threads: set[tuple[int, int]] = set()
     divided = translator_with(tiny_run, "search.batch=3", "hardware.threads=3")
     whole = divided.stepper.start
@@ -84,12 +84,14 @@ def test_threads_divide_the_batches_and_change_nothing(tiny_run: TinyRun, source
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(divided.stepper, "start", start)
-        assert_same(list(divided.translate(sources * 2, n_best=2)), expected)
+        assert_same(list(divided.translations(sources * 2, n_best=2)), expected)
     assert len(threads) > 1
     assert {inside for _, inside in threads} == {1}
 
 
-def test_lines_that_join_a_running_search_get_what_they_get_alone(tiny_run: TinyRun, sources: list[str]) -> None:
+def test_lines_that_join_a_running_search_have_the_same_translations_as_alone(
+    tiny_run: TinyRun, sources: list[str]
+) -> None:
     translator, random = translator_with(tiny_run), Random(1)
     running, found = ContinuousTranslator(translator, MEMORY), dict[int, Translation]()
     lines = [(line, beam, random.randint(1, beam)) for line in [*sources, " ".join(sources)] for beam in (1, 3)]
@@ -102,10 +104,12 @@ def test_lines_that_join_a_running_search_get_what_they_get_alone(tiny_run: Tiny
         running.add([queue.pop() for _ in range(min(random.randint(0, 4), len(queue)))])
         found |= dict(running.step(random.randint(1, 9)))
     for number, (line, beam, n_best) in enumerate(lines):
-        assert_same([found[number]], list(translator_with(tiny_run, f"search.beam={beam}").translate([line], n_best)))
+        assert_same(
+            [found[number]], list(translator_with(tiny_run, f"search.beam={beam}").translations([line], n_best))
+        )
 
 
-def test_parts_of_a_line_stand_in_their_order_whichever_is_done_first(tiny_run: TinyRun, sources: list[str]) -> None:
+def test_parts_of_a_line_are_joined_in_order_whichever_finishes_first(tiny_run: TinyRun, sources: list[str]) -> None:
     translator, line = translator_with(tiny_run), f"{LONG}. {sources[0]} 나무."
     running, done = ContinuousTranslator(translator, MEMORY), list[Translation]()
     running.add([SearchRequest(0, translator.prepare([line])[0], 1, 1)])
@@ -113,16 +117,17 @@ def test_parts_of_a_line_stand_in_their_order_whichever_is_done_first(tiny_run: 
         done = [answer for _, answer in running.step(1)]
     (joined,) = done
     assert joined.parts > 2
-    assert_same([joined], list(translator_with(tiny_run, "search.beam=1").translate([line])))
+    assert_same([joined], list(translator_with(tiny_run, "search.beam=1").translations([line])))
 
 
 @pytest.mark.parametrize("precision", ["bf16", pytest.param("int8", marks=INT8)])
-def test_a_lower_precision_is_taken_only_when_told_and_hardly_moves_a_score(
+def test_a_lower_precision_must_be_set_and_changes_scores_little(
     tiny_run: TinyRun, sources: list[str], precision: str
 ) -> None:
-    exact = [each.hypotheses[0] for each in translator_with(tiny_run).translate(sources)]
+    exact = [each.hypotheses[0] for each in translator_with(tiny_run).translations(sources)]
     told = [
-        each.hypotheses[0] for each in translator_with(tiny_run, f"hardware.precision={precision}").translate(sources)
+        each.hypotheses[0]
+        for each in translator_with(tiny_run, f"hardware.precision={precision}").translations(sources)
     ]
     assert [best.score for best in told] != [best.score for best in exact]
     near = [
@@ -134,40 +139,43 @@ def test_a_lower_precision_is_taken_only_when_told_and_hardly_moves_a_score(
     assert all(near)
 
 
-def test_the_ensemble_of_a_run_with_itself_is_the_run(tiny_run: TinyRun, sources: list[str]) -> None:
+def test_the_ensemble_of_a_run_with_itself_translates_as_the_run(tiny_run: TinyRun, sources: list[str]) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("KOTRANS_RUNS", str(tiny_run.runs))
-        alone, twice = load_runs(["tiny"]).translator, load_runs(["tiny", "tiny"]).translator
-    assert_same(list(twice.translate(sources, 3)), list(alone.translate(sources, 3)))
+        alone, twice = Translator.load("tiny"), Translator.load(["tiny", "tiny"])
+    assert_same(list(twice.translations(sources, 3)), list(alone.translations(sources, 3)))
 
 
-def test_a_blank_line_has_one_blank_translation(translator: BatchTranslator) -> None:
+def test_a_blank_line_has_one_blank_translation(translator: Translator) -> None:
     for blank in ("", " ", "\u3000\u200b", "\x00"):
-        (translation,) = translator.translate([blank], n_best=3)
+        (translation,) = translator.translations([blank], n_best=3)
         assert (translation.source, translation.text, translation.parts) == (blank, "", 0)
         assert len(translation.hypotheses) == 1
 
 
-def test_a_long_line_is_cut_before_words_and_nothing_is_lost(translator: BatchTranslator) -> None:
+def test_a_long_line_is_cut_before_words_and_keeps_all_pieces(translator: Translator) -> None:
     source, most = translator.tokenizer.source, translator.max_pieces
     lengths = set()
     for before in range(5):  # so that the longest part would sometimes end inside a word
         (ids,) = source.encode(["나무를 " * before + LONG])
-        parts = translator._parts(ids)
+        parts = parts_of(ids, most, source)
         lengths |= {len(part.ids) for part in parts[:-1]}
         assert len(parts) > 2
         assert [piece for part in parts for piece in part.ids] == ids
         assert all(source.pieces(part.ids)[0].startswith("▁") for part in parts)
     assert most / 2 < min(lengths) < max(lengths) <= most
     (wordless,) = source.encode(["가" * 100])
-    assert max(len(part.ids) for part in translator._parts(wordless)) == most
+    assert max(len(part.ids) for part in parts_of(wordless, most, source)) == most
 
 
-def test_a_long_line_is_one_line_of_what_its_parts_are(translator: BatchTranslator) -> None:
-    (whole,) = translator.translate([LONG])
+def test_the_translation_of_a_long_line_joins_those_of_its_parts(translator: Translator) -> None:
+    (whole,) = translator.translations([LONG])
     (ids,) = translator.tokenizer.source.encode([LONG])
-    texts = [translator.tokenizer.source.decode(part.ids) for part in translator._parts(ids)]
-    alone = list(translator.translate(texts))
+    texts = [
+        translator.tokenizer.source.decode(part.ids)
+        for part in parts_of(ids, translator.max_pieces, translator.tokenizer.source)
+    ]
+    alone = list(translator.translations(texts))
     assert whole.parts == len(texts) > 2
     assert whole.cut
     assert whole.text == " ".join(part.text for part in alone if part.text)
@@ -175,15 +183,15 @@ def test_a_long_line_is_one_line_of_what_its_parts_are(translator: BatchTranslat
     assert whole.hypotheses[0].log_prob == pytest.approx(sum(part.hypotheses[0].log_prob for part in alone))
 
 
-def test_sentences_of_a_line_are_translated_one_by_one_and_stand_as_far_apart_as_they_did(
-    translator: BatchTranslator, sources: list[str]
+def test_sentences_of_a_line_are_translated_separately_and_keep_the_spaces_between_them(
+    translator: Translator, sources: list[str]
 ) -> None:
-    alone = list(translator.translate(sources[:3]))
-    (whole,) = translator.translate([f"  {sources[0]}   {sources[1]} {sources[2]}\n"])
+    alone = list(translator.translations(sources[:3]))
+    (whole,) = translator.translations([f"  {sources[0]}   {sources[1]} {sources[2]}\n"])
     assert whole.parts == 3
     assert not whole.cut
     assert whole.text == f"{alone[0].text}   {alone[1].text} {alone[2].text}"
-    (odd,) = translator.translate([f"{sources[0]}\u2028{sources[1]}\t\t{sources[2]}"])
+    (odd,) = translator.translations([f"{sources[0]}\u2028{sources[1]}\t\t{sources[2]}"])
     assert odd.text == " ".join(translation.text for translation in alone)
 
 
@@ -195,27 +203,25 @@ def test_sentences_of_a_line_are_translated_one_by_one_and_stand_as_far_apart_as
         ("저는 나무를 봅니다.\u3164우유를 찾습니다.", "저는 나무를 봅니다. 우유를 찾습니다."),
     ],
 )  # fmt: skip
-def test_sentences_end_where_they_end_in_the_normalised_line(
-    typed: str, clean: str, translator: BatchTranslator
-) -> None:
-    found, expected = translator.translate([typed, clean])
+def test_sentences_are_split_in_the_normalised_line(typed: str, clean: str, translator: Translator) -> None:
+    found, expected = translator.translations([typed, clean])
     assert (found.text, found.parts) == (expected.text, 2)
 
 
-def test_a_line_of_many_sentences_holds_no_weights_between_them(translator: BatchTranslator) -> None:
-    (found,) = translator.translate(["나무를 봅니다. " * 300])
+def test_a_line_of_many_sentences_stores_no_weights_between_them(translator: Translator) -> None:
+    (found,) = translator.translations(["나무를 봅니다. " * 300])
     weights = found.hypotheses[0].weights_of_parts
     assert len(weights) == found.parts == 300
     assert sum(each.numel() for each in weights) < 300 * 20 * 40
 
 
-def test_at_least_one_translation_is_asked_for(translator: BatchTranslator) -> None:
+def test_an_n_best_of_0_raises_usage_error(translator: Translator) -> None:
     with pytest.raises(UsageError, match="n-best: 0 translations were requested"):
-        list(translator.translate(["나무"], n_best=0))
+        list(translator.translations(["나무"], n_best=0))
 
 
-def test_attention_of_a_long_line_stays_within_its_parts(translator: BatchTranslator) -> None:
-    (whole,) = translator.translate([LONG])
+def test_attention_of_a_long_line_stays_within_its_parts(translator: Translator) -> None:
+    (whole,) = translator.translations([LONG])
     best = whole.hypotheses[0]
     assert best.weights is not None
     assert best.weights.shape == (len(best.pieces), len(whole.source_pieces))
@@ -226,26 +232,28 @@ def test_attention_of_a_long_line_stays_within_its_parts(translator: BatchTransl
     assert best.weights[-1, ends[-2] :].sum().item() == pytest.approx(1, abs=1e-5)
 
 
-def test_a_model_that_spells_line_ends_still_gives_one_clean_line(
-    translator: BatchTranslator, monkeypatch: pytest.MonkeyPatch
+def test_line_ends_and_control_characters_in_pieces_are_removed(
+    translator: Translator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     spelt = Hypothesis((5,), -1.0, -1.0, (-1.0, -1.0), None, True)
     monkeypatch.setattr(translator.tokenizer.target, "decode", lambda ids: " a\nb\r\n\x00\x1b[31mc\u2028d\u200b ")
-    text = translator.assembler.assemble(PreparedLine("나무", [LinePart([5], "")], cut=False), [[spelt]], 1).text
+    text = translator.postprocessor.assemble(PreparedLine("나무", [LinePart([5], "")], cut=False), [[spelt]], 1).text
     assert text == "a b [31mc d" == normalize(text)
 
 
-def test_a_text_that_several_hypotheses_spell_is_one_translation_with_the_best_score(
-    translator: BatchTranslator, monkeypatch: pytest.MonkeyPatch
+def test_hypotheses_with_the_same_text_are_one_translation_with_the_best_score(
+    translator: Translator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     found = [Hypothesis((piece,), score, score, (score, 0.0), None, True) for piece, score in [(5, -1.0), (6, -2.0)]]
     for said, scores in [("same", [-1.0]), (None, [-1.0, -2.0])]:
         monkeypatch.setattr(translator.tokenizer.target, "decode", lambda ids, said=said: said or f"piece {ids[0]}")
-        translation = translator.assembler.assemble(PreparedLine("나무", [LinePart([5], "")], cut=False), [found], 2)
+        translation = translator.postprocessor.assemble(
+            PreparedLine("나무", [LinePart([5], "")], cut=False), [found], 2
+        )
         assert [each.score for each in translation.hypotheses] == scores
 
 
-def test_the_whole_beam_is_asked_for_only_where_the_source_has_a_literal(
+def test_the_search_returns_the_whole_beam_only_for_a_source_with_a_literal(
     tiny_run: TinyRun, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     translator = translator_with(tiny_run, "search.beam=3")
@@ -257,31 +265,31 @@ def test_the_whole_beam_is_asked_for_only_where_the_source_has_a_literal(
 
     monkeypatch.setattr("kotrans.translation.translator.search", searched)
     lines = ["나무", "나무 나무 나무", "나무 7 나무 나무 나무 나무"]
-    assert len(list(translator.translate(lines))) == 3
+    assert len(list(translator.translations(lines))) == 3
     assert [asked[length] for length in sorted(asked)] == [1, 1, 3]
 
 
-def misspelling(translator: BatchTranslator, monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """Makes it translate every sentence with "a zebr", which looks at the source's second word; gives the ids."""
+def misspelling(translator: Translator, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Makes the search find "a zebr" for every sentence, with attention on its second word. Returns the ids."""
     (ids,) = translator.tokenizer.target.encode(["a zebr"])
 
-    def found(sources: Sequence[Sequence[int]], n_best: int, shares: int) -> Iterator[list[Hypothesis]]:
-        for source in sources:
-            word = next(i for i, piece in enumerate(translator.tokenizer.source.pieces(source)) if i and "▁" in piece)
-            weights = torch.zeros(len(ids) + 1, len(source) + 1)
-            weights[:, word : len(source)] = 1 / (len(source) - word)
-            yield [Hypothesis(tuple(ids), -1.0, -2.0, (-1.0,) * len(weights), weights, True)]
+    def hypothesis(source: list[int]) -> Hypothesis:
+        word = next(i for i, piece in enumerate(translator.tokenizer.source.pieces(source)) if i and "▁" in piece)
+        weights = torch.zeros(len(ids) + 1, len(source) + 1)
+        weights[:, word : len(source)] = 1 / (len(source) - word)
+        return Hypothesis(tuple(ids), -1.0, -2.0, (-1.0,) * len(weights), weights, True)
 
-    monkeypatch.setattr(translator, "_search", found)
+    def search_stub(stepper: object, source: Tensor, mask: Tensor, *_: object) -> list[list[Hypothesis]]:
+        return [[hypothesis(row[real][:-1].tolist())] for row, real in zip(source, mask, strict=True)]
+
+    monkeypatch.setattr("kotrans.translation.translator.search", search_stub)
     return ids
 
 
-def test_text_has_what_was_copied_and_the_pieces_stay_what_the_model_said(
-    tiny_run: TinyRun, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_copies_change_the_text_but_not_the_pieces(tiny_run: TinyRun, monkeypatch: pytest.MonkeyPatch) -> None:
     translator = translator_with(tiny_run)
     ids = misspelling(translator, monkeypatch)
-    (translation,) = translator.translate(["나무 zebra.  나무 zebra."])
+    (translation,) = translator.translations(["나무 zebra.  나무 zebra."])
     best = translation.hypotheses[0]
     assert best.text == "a zebra  a zebra"
     said = (*translator.tokenizer.target.pieces(ids), "</s>")
@@ -296,19 +304,19 @@ def test_text_has_what_was_copied_and_the_pieces_stay_what_the_model_said(
     assert [part.target_words for part in shown] == [["a", "zebra", "</s>"]] * 2
 
 
-def test_nothing_is_copied_when_told_or_into_a_translation_that_is_given(
+def test_nothing_is_copied_if_copying_is_off_or_a_translation_is_given(
     tiny_run: TinyRun, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plain = translator_with(tiny_run, "search.copying=false")
     misspelling(plain, monkeypatch)
-    best = next(plain.translate(["나무 zebra."])).hypotheses[0]
+    best = next(plain.translations(["나무 zebra."])).hypotheses[0]
     assert (best.text, best.copies) == ("a zebr", ())
     monkeypatch.setattr("kotrans.translation.postprocess.copy_over", None)
     (scored,) = translator_with(tiny_run).score([("나무 zebra", "a zebr")])
     assert (scored.text, scored.hypotheses[0].copies) == ("a zebr", ())
 
 
-def test_location_refuses_what_it_has_no_positions_for_and_names_the_line(
+def test_a_line_too_long_for_location_attention_is_an_error_that_names_the_line(
     tiny_run: TinyRun, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("KOTRANS_RUNS", str(tiny_run.folder / "others"))
@@ -317,7 +325,7 @@ def test_location_refuses_what_it_has_no_positions_for_and_names_the_line(
     trained = kotrans("train", "-c", config, *(word for each in settings for word in ("--set", each)))
     assert trained.code == 0, trained.err
     with pytest.raises(ModelError, match=r"line 70: \d+ source pieces.*max_source_length 20; shorten the line"):
-        list(load_runs(["location"], ["search.batch=4"]).translator.translate([*["나무"] * 69, LONG]))
+        list(Translator.load("location", settings=["search.batch=4"]).translations([*["나무"] * 69, LONG]))
     result = kotrans("translate", "나무", LONG, "--run", "location")
     assert (result.code, result.out) == (1, "")
     assert "error: line 2: " in result.err
@@ -328,7 +336,7 @@ def test_location_refuses_what_it_has_no_positions_for_and_names_the_line(
     assert "attention.max_source_length 3; raise it" in too_short.err
 
 
-def test_an_ensemble_wants_one_vocabulary_and_attention_wants_a_score(
+def test_an_ensemble_of_two_vocabularies_and_weights_of_a_model_without_attention_are_errors(
     tiny_run: TinyRun, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("KOTRANS_RUNS", str(tiny_run.folder / "others"))

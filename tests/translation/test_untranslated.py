@@ -1,4 +1,4 @@
-"""What is no Korean comes through as it is, and what no vocabulary has is never broken."""
+"""Text without Korean, emoji, and symbols that the vocabulary lacks."""
 
 import logging
 
@@ -7,14 +7,12 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kotrans.api import Translator
 from kotrans.data.tokenizer import Vocabulary
 from kotrans.text.normalization import normalize, shorten
 from kotrans.text.passthrough import divide, has_korean
 from kotrans.translation.continuous_batching import ContinuousTranslator, SearchRequest
-from kotrans.translation.model_loading import load_runs
 from kotrans.translation.postprocess import Translation, translation_record
-from kotrans.translation.translator import BatchTranslator
+from kotrans.translation.translator import Translator
 from tests.tiny_run import TinyRun, kotrans, write_config
 
 SAME = [
@@ -36,19 +34,19 @@ def run(tiny_run: TinyRun, monkeypatch: pytest.MonkeyPatch) -> TinyRun:
 
 
 @pytest.fixture
-def translator(run: TinyRun) -> BatchTranslator:
-    return load_runs(["tiny"]).translator
+def translator(run: TinyRun) -> Translator:
+    return Translator.load("tiny")
 
 
-def one(translator: BatchTranslator, line: str) -> Translation:
-    (translation,) = translator.translate([line])
+def one(translator: Translator, line: str) -> Translation:
+    (translation,) = translator.translations([line])
     return translation
 
 
-def test_lines_without_korean_come_through_every_door_unchanged(run: TinyRun) -> None:
+def test_lines_without_korean_are_unchanged_on_every_path(run: TinyRun) -> None:
     assert kotrans("translate", stdin="".join(f"{line}\n" for line in SAME).encode()).lines == SAME
     assert Translator.load("tiny").translate([f"  {line}\t" for line in SAME]) == SAME
-    translator = load_runs(["tiny"]).translator
+    translator = Translator.load("tiny")
     running = ContinuousTranslator(translator, memory=2**30)
     running.add([SearchRequest(number, each, 2, 2) for number, each in enumerate(translator.prepare(SAME))])
     answers = dict(running.step(0))
@@ -56,9 +54,9 @@ def test_lines_without_korean_come_through_every_door_unchanged(run: TinyRun) ->
 
 
 def test_a_line_that_is_passed_through_has_one_hypothesis_of_score_0_without_attention(
-    translator: BatchTranslator,
+    translator: Translator,
 ) -> None:
-    (passed,) = translator.translate([SAME[0]], n_best=3)
+    (passed,) = translator.translations([SAME[0]], n_best=3)
     (best,) = passed.hypotheses
     assert (passed.parts, passed.source_pieces, passed.left_out) == (0, (), ())
     assert (best.score, best.log_prob, best.pieces, best.weights, best.finished) == (0, 0, (), None, True)
@@ -67,7 +65,7 @@ def test_a_line_that_is_passed_through_has_one_hypothesis_of_score_0_without_att
     ]
 
 
-def test_sentences_without_korean_stand_between_the_others_as_they_are(translator: BatchTranslator) -> None:
+def test_sentences_without_korean_are_unchanged_between_translated_ones(translator: Translator) -> None:
     alone = one(translator, KOREAN).text
     mixed = one(translator, f"It works.  {KOREAN} Fine. {KOREAN} https://a.kr/ .")
     assert mixed.text == f"It works.  {alone} Fine. {alone} https://a.kr/ ."
@@ -83,13 +81,13 @@ def test_a_run_of_another_direction_translates_lines_without_korean(
     config.write_text(exchanged, "utf-8")
     monkeypatch.setenv("KOTRANS_RUNS", str(run.folder / "backwards"))
     assert kotrans("train", "-c", config, "--set", "training.max_updates=3").code == 0
-    found = one(load_runs(["backwards"]).translator, "I see the new tree.")
+    found = one(Translator.load("backwards"), "I see the new tree.")
     assert found.parts == 1
     assert found.source_pieces
     assert found.text != "I see the new tree."
 
 
-def test_pictures_at_the_ends_stay_whole_and_those_inside_are_left_out_and_told(run: TinyRun) -> None:
+def test_emoji_at_the_ends_are_kept_and_those_inside_are_left_out_with_a_warning(run: TinyRun) -> None:
     family, flag, heart = "👩\u200d👩\u200d👧", "🇰🇷", "❤\ufe0f"
     alone = kotrans("translate", KOREAN).lines[0]
     result = kotrans("translate", f"{flag} {KOREAN[:-1]} {family}{heart}", f"저는 새 {family}나무를 봅니다. ", KOREAN)
@@ -104,9 +102,7 @@ def test_pictures_at_the_ends_stay_whole_and_those_inside_are_left_out_and_told(
 
 
 @pytest.mark.parametrize("line", ["ㅋ" * 3000, "하하" * 500, "배고파 " * 400, "배고파" * 400])
-def test_what_is_repeated_hundreds_of_times_is_translated_as_if_it_were_said_three_times(
-    line: str, translator: BatchTranslator
-) -> None:
+def test_text_repeated_hundreds_of_times_is_translated_as_three_repetitions(line: str, translator: Translator) -> None:
     found = one(translator, line)
     assert found.source == line
     assert len(found.source_pieces) < 60
@@ -120,13 +116,13 @@ def test_digits_and_few_repeats_are_not_shortened() -> None:
 
 
 @given(st.text(alphabet="가나 1😀", max_size=80))
-def test_shortening_twice_is_shortening_once_for_one_repeated_character(text: str) -> None:
+def test_shortening_keeps_every_character_and_never_lengthens(text: str) -> None:
     assert len(shorten(text)) <= len(text)
     assert set(shorten(text)) == set(text)
 
 
 @given(st.text(alphabet=st.sampled_from("가a. 😀👩\u200d❤\ufe0f🇰🇷1\u20e3🏻→"), max_size=30))
-def test_dividing_loses_nothing_but_whole_pictures(text: str) -> None:
+def test_dividing_removes_nothing_but_whole_emoji(text: str) -> None:
     whole = divide(text, lambda picture: True)
     assert "".join(whole[:3]) == text
     divided = divide(text, lambda picture: False)
@@ -141,7 +137,7 @@ def test_dividing_loses_nothing_but_whole_pictures(text: str) -> None:
 def vocabulary(tiny_run: TinyRun) -> Vocabulary:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("KOTRANS_RUNS", str(tiny_run.runs))
-        return load_runs(["tiny"]).translator.tokenizer.target
+        return Translator.load("tiny").tokenizer.target
 
 
 @given(ids=st.lists(st.integers(0, 10_000), max_size=30), data=st.lists(st.integers(0, 255), max_size=12))
@@ -153,7 +149,7 @@ def test_no_sequence_of_pieces_spells_half_a_character(ids: list[int], data: lis
     text.encode()
 
 
-def test_bytes_that_are_no_character_are_dropped_and_their_neighbours_stay(translator: BatchTranslator) -> None:
+def test_invalid_utf8_in_byte_pieces_is_dropped_and_its_neighbours_stay(translator: Translator) -> None:
     vocabulary = translator.tokenizer.target
     spelt = {piece: i for i, piece in enumerate(vocabulary.pieces(range(vocabulary.size)))}
     (tree,) = vocabulary.encode(["tree"])
@@ -163,12 +159,9 @@ def test_bytes_that_are_no_character_are_dropped_and_their_neighbours_stay(trans
 
 
 @pytest.mark.parametrize("splits", [False, True])
-def test_what_translate_found_has_the_score_that_it_found(
-    splits: bool, run: TinyRun, caplog: pytest.LogCaptureFixture
-) -> None:
-    translator = load_runs(
-        ["tiny"], ["search.copying=false", f"search.split_sentences={str(splits).lower()}"]
-    ).translator
+def test_score_repeats_the_scores_of_the_search(splits: bool, run: TinyRun, caplog: pytest.LogCaptureFixture) -> None:
+    settings = ["search.copying=false", f"search.split_sentences={str(splits).lower()}"]
+    translator = Translator.load("tiny", settings=settings)
     lines = [
         KOREAN,
         f"{KOREAN} 우리는 큰 바다를 찾습니다.",
@@ -178,7 +171,7 @@ def test_what_translate_found_has_the_score_that_it_found(
         "",
         "저는 🌳 나무.",
     ]
-    found = list(translator.translate(lines))
+    found = list(translator.translations(lines))
     scored = list(translator.score((each.source, each.text) for each in found))
     compared = 0
     for one, other in zip(found, scored, strict=True):
@@ -191,8 +184,8 @@ def test_what_translate_found_has_the_score_that_it_found(
     assert found[1].parts == 1 + splits
 
 
-def test_a_pair_with_other_numbers_of_sentences_is_scored_whole_and_counted(
-    translator: BatchTranslator, caplog: pytest.LogCaptureFixture
+def test_a_pair_with_different_numbers_of_sentences_is_scored_whole_and_counted(
+    translator: Translator, caplog: pytest.LogCaptureFixture
 ) -> None:
     pairs = [(f"{KOREAN} {KOREAN}", "I see the new tree."), (f"{KOREAN} {KOREAN}", "I see. I see.")]
     with caplog.at_level(logging.WARNING):
@@ -202,12 +195,12 @@ def test_a_pair_with_other_numbers_of_sentences_is_scored_whole_and_counted(
     assert torch.is_tensor(by_sentence.hypotheses[0].weights)
 
 
-def test_translations_hold_no_replacement_character_whatever_the_source(translator: BatchTranslator) -> None:
+def test_translations_have_no_replacement_character_whatever_the_source(translator: Translator) -> None:
     lines = ["나무 \ufffd 바다", "\ufffd 나무", "나무 ⴰⵣⵓⵍ ☃ 𓀀 바다", "나무" + "\U0010fffe"]
-    for translation in translator.translate(lines):
+    for translation in translator.translations(lines):
         assert "\ufffd" not in translation.text
         assert normalize(translation.text) == translation.text
-    (snow,) = translator.translate([lines[2]])
+    (snow,) = translator.translations([lines[2]])
     assert set("ⴰⵣⵓⵍ𓀀☃") - set(snow.text) <= set("".join(snow.left_out)) | {"𓀀"}
 
 

@@ -1,4 +1,4 @@
-"""Word alignments from attention over pieces."""
+"""Word alignments from attention weights between pieces."""
 
 import pytest
 from hypothesis import given
@@ -18,19 +18,19 @@ def test_a_word_has_the_weights_of_all_its_pieces() -> None:
     assert word_alignment(source, target, weights) == [(0, 0), (1, 1)]
 
 
-def test_words_of_later_parts_are_counted_on() -> None:
+def test_words_are_numbered_across_parts() -> None:
     source, target = ["▁가", "</s>", "▁나", "</s>"], ["▁a", "</s>", "▁b", "</s>"]
     weights = [[0.9, 0.1, 0.0, 0.0], [0.0, 1.0, 0.0, 0.0], [0.0, 0.0, 0.8, 0.2], [0.0, 0.0, 0.0, 1.0]]
     assert word_alignment(source, target, weights) == [(0, 0), (1, 1)]
 
 
-def test_a_word_that_looked_at_the_end_alone_has_no_partner() -> None:
+def test_a_word_with_attention_on_the_end_mark_only_is_not_aligned() -> None:
     assert word_alignment(["▁가", "</s>"], ["▁a", "▁b", "</s>"], [[0, 1], [0.1, 0.9], [0, 1]]) == [(0, 1)]
     assert word_alignment([], [], []) == []
 
 
 @given(st.data())
-def test_every_target_word_has_one_partner_that_there_is(data: st.DataObject) -> None:
+def test_every_target_word_is_aligned_to_one_existing_source_word(data: st.DataObject) -> None:
     pieces = st.lists(st.sampled_from(["▁a", "b", "<0xEA>", "▁", "</s>"]), min_size=1, max_size=8)
     source, target = data.draw(pieces), data.draw(pieces)
     row = st.lists(st.floats(0.01, 1), min_size=len(source), max_size=len(source))
@@ -41,5 +41,5 @@ def test_every_target_word_has_one_partner_that_there_is(data: st.DataObject) ->
 
 
 @pytest.mark.parametrize("pieces", [["x", "▁y"], ["▁x", "▁y"]])
-def test_a_line_that_begins_without_a_blank_still_begins_a_word(pieces: list[str]) -> None:
+def test_a_first_piece_without_the_word_marker_begins_a_word(pieces: list[str]) -> None:
     assert word_alignment(pieces, pieces, [[1, 0], [0, 1]]) == [(0, 0), (1, 1)]
