@@ -163,7 +163,7 @@ def test_foreign_host_headers_are_refused_and_security_headers_are_set(service: 
     with service.client() as client:
         elsewhere = client.get("/", headers={"host": "elsewhere.example:8000"})
         assert elsewhere.status_code == 403
-        assert "Host: elsewhere.example:8000 is not allowed" in Problem.model_validate_json(elsewhere.text).error
+        assert "Host: elsewhere.example is not allowed" in Problem.model_validate_json(elsewhere.text).error
         assert client.get("/", headers={"host": "localhost:8000"}).status_code == 200
         assert client.get("/", headers={"host": "[::1]:8000"}).status_code == 200
         page = client.get("/")
