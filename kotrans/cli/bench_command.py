@@ -9,13 +9,13 @@ from kotrans.cli.options import ConfigPath, Settings, find_config
 
 
 class DataChoice(StrEnum):
-    """What `--data` may ask for."""
+    """Values of `--data`."""
 
     SYNTHETIC = "synthetic"
 
 
 class ComparedWith(StrEnum):
-    """What `--against` may ask for."""
+    """Values of `--against`."""
 
     PLAIN = "plain"
 
@@ -27,7 +27,7 @@ def bench(
         DataChoice | None,
         typer.Option(
             metavar="synthetic",
-            help="Random pairs, even if the config's dataset is prepared; without one they are taken anyway.",
+            help="Use random pairs (default: the dataset of the config if it is prepared, else random pairs).",
             show_default=False,
         ),
     ] = None,
@@ -35,19 +35,22 @@ def bench(
         ComparedWith | None,
         typer.Option(
             metavar="plain",
-            help="Train by the plain path, too, on the same batches in turn.",
+            help="Also measure training on the plain path (without the fast kernels), alternating on the same batches.",
             show_default=False,
         ),
     ] = None,
     profile: Annotated[
-        bool, typer.Option("--profile", help="Tell what training's time is spent in, and what bounds its speed.")
+        bool, typer.Option("--profile", help="Report where training time is spent, and what limits its speed.")
     ] = False,
-    seconds: Annotated[float, typer.Option(min=1, metavar="N", help="About how long to measure.")] = 60,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
+    seconds: Annotated[
+        float,
+        typer.Option(min=1, metavar="N", help="Approximate duration in seconds (default: 60).", show_default=False),
+    ] = 60,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the results as JSON.")] = False,
 ) -> None:
-    """Measure training and translation with a config on this machine.
+    """Measure the speed of training and translation on this machine.
 
-    Nothing is kept: the model is new, and no run is written.
+    Uses a new model with the given config. No run is written.
     """
     import json
 

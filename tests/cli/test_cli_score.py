@@ -21,29 +21,32 @@ def records(text: str) -> list[Any]:
     return [json.loads(line) for line in text.splitlines()]
 
 
-def test_a_translation_that_is_given_back_has_the_score_that_search_gave(run: TinyRun, tmp_path: Path) -> None:
+def test_scoring_a_translation_gives_the_score_of_the_search(run: TinyRun, tmp_path: Path) -> None:
     found = records(kotrans("translate", "--json", "--n-best", "3", "--beam", "3", KOREAN, OTHER).out)
     pairs = [(line["source"], best["text"], best) for line in found for best in line["hypotheses"][:1]]
     for name, column in (("ko", 0), ("en", 1)):
         (tmp_path / name).write_text("".join(f"{pair[column]}\n" for pair in pairs), "utf-8")
     scored = records(kotrans("score", "--json", "--source", tmp_path / "ko", "--target", tmp_path / "en").out)
+    compared = 0
     for (source, text, best), line in zip(pairs, scored, strict=True):
         (given,) = line["hypotheses"]
         assert (line["source"], given["text"]) == (source, text)
         if [piece["piece"] for piece in given["pieces"]] == [piece["piece"] for piece in best["pieces"]]:
             assert given["score"] == pytest.approx(best["score"], abs=1e-4)
             assert given["log_prob"] == pytest.approx(best["log_prob"], abs=1e-4)
+            compared += 1
+    assert compared > 0  # the text of a hypothesis can have another segmentation
     assert any(len(line["hypotheses"]) == 3 for line in found)
 
 
-def test_the_pieces_of_a_hypothesis_add_up_to_it(run: TinyRun) -> None:
+def test_the_log_probabilities_of_pieces_add_up_to_that_of_the_hypothesis(run: TinyRun) -> None:
     (line,) = records(kotrans("translate", "--json", KOREAN).out)
     (best,) = line["hypotheses"]
     assert sum(piece["log_prob"] for piece in best["pieces"]) == pytest.approx(best["log_prob"], abs=1e-4)
     assert best["text"] == kotrans("translate", KOREAN).lines[0]
 
 
-def test_one_pair_is_a_line_and_a_blank_side_is_a_blank_line(run: TinyRun, tmp_path: Path) -> None:
+def test_each_pair_gives_one_line_and_a_blank_side_gives_a_blank_line(run: TinyRun, tmp_path: Path) -> None:
     score, log_prob, pieces = kotrans("score", KOREAN, "I see a new tree.").lines[0].split("\t")
     assert float(log_prob) < float(score) < 0
     assert int(pieces) > 1
@@ -68,13 +71,13 @@ def test_a_better_translation_has_a_better_score(run: TinyRun) -> None:
         (["--source", "x"], "give either a sentence and its translation, or --source and --target"),
     ],
 )
-def test_half_a_pair_is_a_usage_error(run: TinyRun, arguments: list[str], message: str) -> None:
+def test_an_incomplete_pair_is_refused(run: TinyRun, arguments: list[str], message: str) -> None:
     result = kotrans("score", *arguments)
     assert result.code == 2
     assert f"error: {message}" in result.err
 
 
-def test_files_of_different_lengths_are_refused_where_the_shorter_ends(run: TinyRun, tmp_path: Path) -> None:
+def test_files_of_different_lengths_are_refused_with_the_line_number(run: TinyRun, tmp_path: Path) -> None:
     (tmp_path / "ko").write_text("가\n나\n", "utf-8")
     (tmp_path / "en").write_text("a\n", "utf-8")
     result = kotrans("score", "--source", tmp_path / "ko", "--target", tmp_path / "en")
@@ -82,7 +85,7 @@ def test_files_of_different_lengths_are_refused_where_the_shorter_ends(run: Tiny
     assert f"{tmp_path / 'en'}: ends before line 2" in result.err
 
 
-def test_word_alignments_are_a_line_for_each_line(run: TinyRun, tmp_path: Path) -> None:
+def test_word_alignments_have_one_line_per_input_line(run: TinyRun, tmp_path: Path) -> None:
     path = tmp_path / "words.pharaoh"
     translated = kotrans("translate", "--attention", path, KOREAN, "", OTHER).lines
     lines = path.read_text("utf-8").split("\n")

@@ -92,7 +92,7 @@ def test_ctrl_c_and_sigterm_save_and_say_how_to_go_on(runs: Path, text: Path, tm
         assert process.returncode == code, errors
         assert output == ""
         stopped_at = run.record().updates
-        said = f"stopped and saved at update {stopped_at:,}; go on with: kotrans train --run tiny --resume"
+        said = f"stopped and saved at update {stopped_at:,}; resume with: kotrans train --run tiny --resume"
         assert errors.splitlines()[-1] == said
         assert run.record().last == f"update-{stopped_at:08d}"
         assert json.loads(run.metrics.read_text("utf-8").splitlines()[-1])["update"] == stopped_at
@@ -112,7 +112,7 @@ def test_sigterm_does_not_wait_for_the_validation_and_loses_nothing(runs: Path, 
     process.send_signal(signal.SIGTERM)
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 143
-    assert errors.splitlines()[-1].startswith("stopped and saved at update 1; go on with: kotrans train --run tiny")
+    assert errors.splitlines()[-1].startswith("stopped and saved at update 1; resume with: kotrans train --run tiny")
     assert run.record().last == "update-00000001-before-validation"
     quick = tiny_config(text, validation={"every": 1}, search={"max_length_ratio": 50, "max_length_extra": 5000})
     train_tiny(quick, run, resume=True)
