@@ -2,6 +2,7 @@
 
 import errno
 import sys
+from collections.abc import Callable
 from io import TextIOWrapper
 from typing import Any
 
@@ -63,7 +64,7 @@ app = typer.Typer(
         "`kotrans train` runs all earlier stages that are missing."
     ),
 )
-for name, function in {
+_COMMANDS: dict[str, Callable[..., None]] = {
     "train": train_command.train,
     "translate": translate_command.translate,
     "serve": serve_command.serve,
@@ -80,7 +81,8 @@ for name, function in {
     "runs": list_commands.runs,
     "curves": list_commands.curves,
     "corpora": list_commands.corpora,
-}.items():
+}
+for name, function in _COMMANDS.items():
     app.command(name, cls=Command)(function)
 app.add_typer(list_commands.config, name="config")
 

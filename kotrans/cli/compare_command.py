@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kotrans.cli.eval_command import find_test_set, load, show_json
+from kotrans.cli.eval_command import find_test_set, show_json
 from kotrans.cli.options import (
     Mirror,
     Reference,
@@ -18,6 +18,7 @@ from kotrans.cli.options import (
     run_names,
     with_split_sentences,
 )
+from kotrans.cli.translate_command import load_models
 from kotrans.errors import UsageError
 
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ def _of_runs(
     corpus: str | None,
     source: Path | None,
     reference: Path | None,
-    settings: list[str] | None,
+    settings: list[str],
     mirror: str | None,
 ) -> "SystemComparison":
     from kotrans.evaluation.compare import compare_runs
@@ -90,10 +91,10 @@ def _of_runs(
     if len(systems) != 2:
         raise UsageError(f"give two runs, or --hypothesis twice, not {len(systems)} runs; `kotrans runs` lists them")
     if bool(source) != bool(reference):
-        raise UsageError("--source and --reference need each other")
+        raise UsageError("give --source and --reference together")
     if source and (split or corpus):
         raise UsageError("give either files (--reference) or a test set (--split, --corpus), not both")
-    first, second = (load([name], settings) for name in systems)
+    first, second = (load_models([name], settings) for name in systems)
     files = (source, reference) if source and reference else None
     comparison = compare_runs(first, second, find_test_set(first, split or "test", corpus, files, mirror))
     for name, written in zip(comparison.names, comparison.written_before, strict=True):

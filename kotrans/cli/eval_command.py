@@ -20,11 +20,11 @@ from kotrans.cli.options import (
     find_library,
     with_split_sentences,
 )
+from kotrans.cli.translate_command import load_models
 from kotrans.errors import UsageError
 
 if TYPE_CHECKING:
     from kotrans.evaluation.evaluate import Evaluation
-    from kotrans.evaluation.metrics import Scores
     from kotrans.evaluation.test_sets import TestSet
     from kotrans.translation.model_loading import LoadedRuns
 
@@ -68,7 +68,7 @@ def evaluate(
         test_set = _with_origins(files_as_test_set(source, reference), origin)
         evaluation = evaluate_file(hypothesis, test_set, reference)
     else:
-        loaded = load([*(runs or []), *(models or [])], settings)
+        loaded = load_models([*(runs or []), *(models or [])], settings)
         files = (source, reference) if source and reference else None
         test_set = _with_origins(find_test_set(loaded, split or "test", corpus, files, mirror), origin)
         evaluation = evaluate_run(loaded, test_set, sentences)
@@ -77,7 +77,7 @@ def evaluate(
 
 def _check(reference: Path | None, other: Path | None, test_set: str | None) -> None:
     if bool(reference) != bool(other):
-        raise UsageError("--reference and --source (to translate) or --hypothesis (to score) need each other")
+        raise UsageError("give --reference together with --source (to translate) or --hypothesis (to score)")
     if reference and test_set:
         raise UsageError("give either files (--reference) or a test set (--split, --corpus), not both")
 
@@ -92,9 +92,10 @@ def show(evaluation: "Evaluation", samples: int = 0, extremes: int = 0) -> None:
     """Prints scores, scores by group and faults, `extremes` worst and best sentences, and `samples` translations."""
     from kotrans.report.text_table import buckets_table, faults_table, sentences_text
 
-    test_set, hypotheses = evaluation.test_set, evaluation.hypotheses
+    test_set, hypotheses, scores = evaluation.test_set, evaluation.hypotheses, evaluation.scores
     typer.echo(f"\n{test_set.name}: {len(hypotheses):,} sentences")
-    show_scores(evaluation.scores)
+    for name, value in (("BLEU", scores.bleu), ("chrF", scores.chrf), ("TER", scores.ter)):
+        typer.echo(f"{name:<4} {value:6.2f}  {scores.signatures[name.lower()]}")
     for title, buckets in (
         ("source words", evaluation.by_length),
         ("origin", evaluation.by_origin),
@@ -118,21 +119,6 @@ def show(evaluation: "Evaluation", samples: int = 0, extremes: int = 0) -> None:
 def show_json(figures: dict[str, Any]) -> None:
     """Prints indented JSON."""
     typer.echo(json.dumps(figures, ensure_ascii=False, indent=2))
-
-
-def show_scores(scores: "Scores") -> None:
-    """Prints each score with its signature."""
-    for name, value in (("BLEU", scores.bleu), ("chrF", scores.chrf), ("TER", scores.ter)):
-        typer.echo(f"{name:<4} {value:6.2f}  {scores.signatures[name.lower()]}")
-
-
-def load(names: list[str | Path], settings: list[str] | None) -> "LoadedRuns":
-    """Loads runs or models, and prints their names on standard error."""
-    from kotrans.translation.model_loading import load_runs
-
-    loaded = load_runs(names, settings or [])
-    typer.echo(f"run {' + '.join(loaded.names)}", err=True)
-    return loaded
 
 
 def find_test_set(

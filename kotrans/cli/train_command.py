@@ -96,7 +96,7 @@ def average(
 
 @contextmanager
 def _together() -> "Iterator[World]":
-    """The processes of this training. An error that several of them meet is said by one of them, as its own."""
+    """Joins the processes of a training; an error that several of them raise is printed by one."""
     from kotrans.parallel.distributed import join
 
     world = join()

@@ -128,7 +128,7 @@ def _add_pages(
         """Returns the web page."""
         return HTMLResponse(page.html, headers={"content-security-policy": page.policy, "cache-control": "no-cache"})
 
-    starting = {503: {"model": Health, "description": "The model is being loaded."}}
+    starting: dict[int | str, dict[str, Any]] = {503: {"model": Health, "description": "The model is being loaded."}}
 
     @app.get("/health", responses=error_responses() | starting)
     async def health_of_the_service(response: Response) -> Health:

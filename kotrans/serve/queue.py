@@ -39,7 +39,7 @@ class Job:
     started: float = 0.0
     ended: float = 0.0
     taken: int = 0  # lines that have left the queue
-    results: dict[int, LineResult] = field(default_factory=dict)  # by index of the line
+    results: dict[int, LineResult] = field(default_factory=dict)  # by number of the line
 
     @property
     def parts(self) -> int:
@@ -51,13 +51,13 @@ class Job:
         """Parts times beam."""
         return self.parts * self.beam
 
-    def finish(self, index: int, result: LineResult) -> None:
+    def finish(self, number: int, result: LineResult) -> None:
         """Sets the result of a line; the last one completes the job."""
-        self.results[index] = result
+        self.results[number] = result
         if len(self.results) == len(self.lines):
             self.ended = time.monotonic()
             with suppress(InvalidStateError):  # already cancelled
-                self.done.set_result([self.results[index] for index in range(len(self.lines))])
+                self.done.set_result([self.results[number] for number in range(len(self.lines))])
 
     def fail(self, error: Exception) -> None:
         """Completes the job with an error."""
@@ -69,17 +69,19 @@ class JobLine(NamedTuple):
     """A line of a job."""
 
     job: Job
-    index: int
+    number: int  # in the job
 
     @property
     def parts(self) -> int:
         """Units translated separately; a blank line counts as one."""
-        return max(1, len(self.job.lines[self.index].parts))
+        return max(1, len(self.job.lines[self.number].parts))
 
     def work_item(self, key: int) -> WorkItem:
         """Returns the line as a worker takes it."""
         job = self.job
-        return WorkItem(SearchRequest(key, job.lines[self.index], job.beam, job.n_best, job.number), job.with_attention)
+        return WorkItem(
+            SearchRequest(key, job.lines[self.number], job.beam, job.n_best, job.number), job.with_attention
+        )
 
 
 class RunningBatch:
@@ -149,7 +151,7 @@ class RunningBatch:
         for key, result in finished:
             line = self._lines[key]
             self._forget([key])
-            line.job.finish(line.index, result)
+            line.job.finish(line.number, result)
 
     def end(self) -> None:
         """Ends the worker; the next call of `translate` starts another one."""
@@ -247,7 +249,7 @@ class TranslationQueue:
                 raise QueueFull("the service is shutting down; retry later")
             if self._waiting and self._waiting_cost + job.cost > self._max_waiting:
                 raise QueueFull(f"the queue is full ({len(self._waiting):,} lines are waiting); retry later")
-            self._waiting.push(job, [JobLine(job, index) for index in range(len(lines))])
+            self._waiting.push(job, [JobLine(job, number) for number in range(len(lines))])
             self._waiting_cost += job.cost
             self._waiting_parts += job.parts
             self._changed.notify_all()

@@ -153,7 +153,7 @@ def test_files_of_any_systems_are_compared(tmp_path: Path) -> None:
         (["--hypothesis", "x", "--reference", "y"], "give --hypothesis twice, not 1 times"),
         (["--hypothesis", "x", "--hypothesis", "y"], "--hypothesis needs --reference"),
         (["tiny", "--hypothesis", "x", "--reference", "y"], "--hypothesis needs --reference"),
-        (["tiny", EARLY, "--source", "x"], "--source and --reference need each other"),
+        (["tiny", EARLY, "--source", "x"], "give --source and --reference together"),
         (["tiny", EARLY, "--source", "x", "--reference", "y", "--split", "dev"], "give either files"),
     ],
 )
