@@ -82,8 +82,8 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "curves": list_commands.curves,
     "corpora": list_commands.corpora,
 }
-for name, function in _COMMANDS.items():
-    app.command(name, cls=Command)(function)
+for command_name, function in _COMMANDS.items():
+    app.command(command_name, cls=Command)(function)
 app.add_typer(list_commands.config, name="config")
 
 

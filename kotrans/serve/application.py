@@ -164,8 +164,8 @@ def _add_languages(app: FastAPI, config: ServeConfig, *, needs_token: bool) -> N
         body = await request.body()
 
         def detect_body() -> list[dict[str, Any]]:
-            asked = parse_libre_request(read_body(request.headers, request.url.query, body), config.max_sentences)
-            return [detect(" ".join(asked.texts)).model_dump()]
+            parsed = parse_libre_request(read_body(request.headers, request.url.query, body), config.max_sentences)
+            return [detect(" ".join(parsed.texts)).model_dump()]
 
         return JSONResponse(await asyncio.to_thread(detect_body))
 

@@ -77,7 +77,7 @@ class JobLine(NamedTuple):
         return max(1, len(self.job.lines[self.number].parts))
 
     def work_item(self, key: int) -> WorkItem:
-        """Returns the line as a worker takes it."""
+        """Returns the line as a request to a worker."""
         job = self.job
         return WorkItem(
             SearchRequest(key, job.lines[self.number], job.beam, job.n_best, job.number), job.with_attention

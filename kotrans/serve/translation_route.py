@@ -65,9 +65,9 @@ class TranslationRoute:
         return Response(first, media_type=_JSON)
 
     def _admit(self, request: Request, body: bytes) -> tuple[LibreRequest | None, Admitted]:
-        asked, libre = parse_request(read_body(request.headers, request.url.query, body), self._config.max_sentences)
+        parsed, libre = parse_request(read_body(request.headers, request.url.query, body), self._config.max_sentences)
         split = split_html if libre and libre.format == "html" else split_lines
-        return libre, self._admission.admit(asked, [split(text) for text in asked.texts])
+        return libre, self._admission.admit(parsed, [split(text) for text in parsed.texts])
 
     def _reserve(self, weights: int) -> Callable[[], None]:
         """Reserves memory for the attention weights of a response, and returns the function that releases it."""
@@ -141,7 +141,7 @@ async def _results(job: Job, receive: Receive, max_seconds: float) -> list[LineR
             if done.done():
                 return done.result()
         if disconnected.done():
-            raise RequestError(408, "client disconnected")  # nobody receives this
+            raise RequestError(408, "client disconnected")  # for the metrics only
         raise RequestError(504, f"not translated within {max_seconds:g} s; send fewer sentences or use a smaller beam")
     finally:
         disconnected.cancel()

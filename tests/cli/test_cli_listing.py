@@ -66,10 +66,10 @@ def test_without_a_command_help_is_shown_and_the_exit_code_is_2() -> None:
 
 def test_the_shell_completes_commands_options_runs_and_corpora(run: TinyRun) -> None:
     def completions(words: str) -> str:
-        asked = {"_KOTRANS_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": str(words.count(" "))}
+        completion = {"_KOTRANS_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": str(words.count(" "))}
         program = "import sys; sys.argv = ['kotrans']; from kotrans.cli import main; main()"
         command = [sys.executable, "-c", program]
-        return subprocess.run(command, env=os.environ | asked, capture_output=True, text=True, check=True).stdout
+        return subprocess.run(command, env=os.environ | completion, capture_output=True, text=True, check=True).stdout
 
     assert completions("kotrans tra").split() == ["train", "translate"]
     assert "--resume" in completions("kotrans train --r").split()
@@ -191,13 +191,13 @@ def test_a_warning_names_a_much_better_run_on_the_same_corpora_than_the_default_
     copy("good", 80.0, "2020")
     copy("nearly", 79.0, "2021")
     copy("last", 1.5, "2023")
-    told = (
+    warning = (
         "warning: last is the run that finished last, with a dev BLEU of 1.50; "
         "good has 80.00 on the same corpora: take it with --run good\n"
     )
-    assert kotrans("runs").err == told
+    assert kotrans("runs").err == warning
     kotrans("translate", "나무")
-    assert caplog.messages == [told.strip()]
+    assert caplog.messages == [warning.strip()]
     kotrans("translate", "나무", "--run", "last")
     assert len(caplog.messages) == 1
     copy("close", 76.0, "2024")

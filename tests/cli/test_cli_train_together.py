@@ -55,10 +55,10 @@ def test_of_two_trainings_with_one_name_the_second_is_refused_and_the_first_fini
     found = sorted(ends([start("kotrans", "train", "-c", config, "--run", "mine") for _ in range(2)]))
     assert [code for code, _ in found] == [0, 2], found
     run = Run(tmp_path / "runs" / "mine")
-    said = found[1][1].splitlines()
-    assert len(said) == 1
-    assert said[0].startswith(f"error: {run.folder}: ")
-    assert "take another --run name" in said[0]
+    errors = found[1][1].splitlines()
+    assert len(errors) == 1
+    assert errors[0].startswith(f"error: {run.folder}: ")
+    assert "take another --run name" in errors[0]
     assert run.record().status == "finished"
     for name in run.record().kept:
         verify(run.checkpoints / name)
@@ -70,9 +70,9 @@ def test_an_address_in_use_is_reported_in_one_line(config: str) -> None:
         other.listen()
         port = str(other.getsockname()[1])
         ranks = {"WORLD_SIZE": "2", "RANK": "0", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
-        ((code, said),) = ends([start("kotrans", "train", "-c", config, **ranks)])
+        ((code, stderr),) = ends([start("kotrans", "train", "-c", config, **ranks)])
     assert code == 2
-    (line,) = [line for line in said.splitlines() if line.startswith("error: ")]
+    (line,) = [line for line in stderr.splitlines() if line.startswith("error: ")]
     assert line.startswith(f"error: --master-port {port}: address in use, by another training or program; give")
 
 
