@@ -7,7 +7,7 @@ from io import TextIOWrapper
 from typing import Any
 
 import typer
-from typer.core import TyperArgument, TyperCommand
+from typer.core import TyperArgument, TyperCommand, TyperOption
 
 from kotrans.cli import (
     bench_command,
@@ -32,7 +32,10 @@ _SYSTEM_ERRORS = (
 
 
 class Command(TyperCommand):
-    """A command whose help shows arguments by their metavar, without the Python types that Typer adds."""
+    """A command whose help names arguments by their metavar, and defaults only in the descriptions.
+
+    Typer would add Python types to arguments, and another form of defaults.
+    """
 
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
         """Returns the parts of the usage line after the name of the command."""
@@ -46,7 +49,11 @@ class Command(TyperCommand):
             for each in self.params
             if isinstance(each, TyperArgument)
         ]
-        options = [each.get_help_record(ctx) for each in self.get_params(ctx) if not isinstance(each, TyperArgument)]
+        options = []
+        for each in self.get_params(ctx):
+            if isinstance(each, TyperOption):
+                each.show_default = False
+                options.append(each.get_help_record(ctx))
         for title, records in (("Arguments", arguments), ("Options", options)):
             if records:
                 with formatter.section(title):

@@ -1,50 +1,34 @@
 """`kotrans bench`."""
 
-from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from kotrans.cli.options import ConfigPath, Settings, find_config
 
 
-class DataChoice(StrEnum):
-    """Values of `--data`."""
-
-    SYNTHETIC = "synthetic"
-
-
-class ComparedWith(StrEnum):
-    """Values of `--against`."""
-
-    PLAIN = "plain"
-
-
 def bench(
     config: ConfigPath = None,
     settings: Settings = None,
     data: Annotated[
-        DataChoice | None,
+        Literal["synthetic"] | None,
         typer.Option(
             metavar="synthetic",
             help="Use random pairs (default: the dataset of the config if it is prepared, else random pairs).",
-            show_default=False,
         ),
     ] = None,
     against: Annotated[
-        ComparedWith | None,
+        Literal["plain"] | None,
         typer.Option(
             metavar="plain",
             help="Also measure training on the plain path (without the fast kernels), alternating on the same batches.",
-            show_default=False,
         ),
     ] = None,
     profile: Annotated[
         bool, typer.Option("--profile", help="Report where training time is spent, and what limits its speed.")
     ] = False,
     seconds: Annotated[
-        float,
-        typer.Option(min=1, metavar="N", help="Approximate duration in seconds (default: 60).", show_default=False),
+        float, typer.Option(min=1, metavar="N", help="Approximate duration in seconds (default: 60).")
     ] = 60,
     as_json: Annotated[bool, typer.Option("--json", help="Print the results as JSON.")] = False,
 ) -> None:

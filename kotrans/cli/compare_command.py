@@ -31,7 +31,6 @@ def compare(
         typer.Argument(
             metavar="[RUN_A RUN_B]",
             help="Two runs (RUN or RUN/CHECKPOINT), or paths of exported models.",
-            show_default=False,
             autocompletion=run_names,
         ),
     ] = None,
@@ -43,10 +42,7 @@ def compare(
     source: Source = None,
     reference: Reference = None,
     sentences: Annotated[
-        int,
-        typer.Option(
-            metavar="N", help="Number of example sentences per system (default: 3).", min=0, show_default=False
-        ),
+        int, typer.Option(metavar="N", help="Number of example sentences per system (default: 3).", min=0)
     ] = 3,
     as_json: Annotated[bool, typer.Option("--json", help="Print all results as JSON.")] = False,
     split_sentences: SplitSentences = None,

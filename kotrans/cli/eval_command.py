@@ -42,10 +42,7 @@ def evaluate(
         file_option("File with one label per line to group scores by (default: the corpora of the config)."),
     ] = None,
     sentences: Annotated[
-        int,
-        typer.Option(
-            metavar="N", help="Number of worst and best sentences to show (default: 0).", min=0, show_default=False
-        ),
+        int, typer.Option(metavar="N", help="Number of worst and best sentences to show (default: 0).", min=0)
     ] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print all results as JSON.")] = False,
     split_sentences: SplitSentences = None,

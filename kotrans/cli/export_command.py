@@ -1,20 +1,11 @@
 """`kotrans export`."""
 
-from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from kotrans.errors import UsageError
 from kotrans.storage.paths import user_path
-
-
-class Stored(StrEnum):
-    """Values of `--precision`."""
-
-    FP32 = "fp32"
-    BF16 = "bf16"
-    INT8 = "int8"
 
 
 def export(
@@ -24,17 +15,15 @@ def export(
             metavar="[RUN] OUT",
             help="Run, RUN/CHECKPOINT or folder of one (default: most recently finished run); and the folder to write, "
             "or file if it ends in .zip.",
-            show_default=False,
         ),
     ],
     precision: Annotated[
-        Stored,
+        Literal["fp32", "bf16", "int8"],
         typer.Option(
             metavar="fp32|bf16|int8",
             help="Precision of the stored matrices: bf16 takes half the space, int8 a quarter (default: fp32).",
-            show_default=False,
         ),
-    ] = Stored.FP32,
+    ] = "fp32",
     zipped: Annotated[bool, typer.Option("--zip", help="Write a zip, whatever the suffix of OUT.")] = False,
     onnx: Annotated[bool, typer.Option("--onnx", help="Also write ONNX graphs, checked with onnxruntime.")] = False,
 ) -> None:
@@ -49,7 +38,7 @@ def export(
 
     found = find_model(names[0] if len(names) == 2 else "")
     typer.echo(f"run {found.name}", err=True)
-    exported = export(found, user_path(names[-1]), precision.value, zipped=zipped, onnx=onnx)
+    exported = export(found, user_path(names[-1]), precision, zipped=zipped, onnx=onnx)
     for name, size in exported.sizes.items():
         typer.echo(f"{size:>13,}  {name}")
     typer.echo(f"{sum(exported.sizes.values()):>13,}  bytes in {exported.path}")

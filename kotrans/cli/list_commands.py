@@ -51,8 +51,7 @@ def reference() -> None:
 
 def curves(
     runs: Annotated[
-        list[str] | None,
-        run_option("RUN", "Run to plot (default: most recently finished); repeatable."),
+        list[str] | None, run_option("RUN", "Run to plot (default: most recently finished); repeatable.")
     ] = None,
     out: Annotated[Path, file_option("Image to write, .png or .svg (default: curves.png).")] = Path("curves.png"),
     updates: Annotated[

@@ -41,26 +41,19 @@ def checked_settings(settings: list[str] | None) -> list[str] | None:
 
 def run_option(metavar: str, help_text: str) -> Any:
     """Returns a `--run` option with completion."""
-    return typer.Option("--run", metavar=metavar, help=help_text, show_default=False, autocompletion=run_names)
+    return typer.Option("--run", metavar=metavar, help=help_text, autocompletion=run_names)
 
 
 def file_option(help_text: str, *names: str) -> Any:
     """Returns an option that is a path: expands `~`, and finds names in another Unicode normalisation form."""
-    return typer.Option(*names, parser=user_path, metavar="FILE", help=help_text, show_default=False)
+    return typer.Option(*names, parser=user_path, metavar="FILE", help=help_text)
 
 
-ConfigPath = Annotated[
-    Path | None,
-    file_option("YAML config (default: the starter config).", "-c", "--config"),
-]
+ConfigPath = Annotated[Path | None, file_option("YAML config (default: the starter config).", "-c", "--config")]
 Settings = Annotated[
     list[str] | None,
     typer.Option(
-        "--set",
-        callback=checked_settings,
-        metavar="SECTION.KEY=VALUE",
-        help="Override a setting; repeatable.",
-        show_default=False,
+        "--set", callback=checked_settings, metavar="SECTION.KEY=VALUE", help="Override a setting; repeatable."
     ),
 ]
 Mirror = Annotated[
@@ -68,7 +61,6 @@ Mirror = Annotated[
     typer.Option(
         metavar="URL|FOLDER",
         help="Fetch corpora from this URL or folder (default: KOTRANS_MIRROR, else their own URLs).",
-        show_default=False,
     ),
 ]
 SplitSentences = Annotated[
@@ -77,7 +69,6 @@ SplitSentences = Annotated[
         "--split-sentences/--no-split-sentences",
         help="Translate each sentence of a line separately (default: search.split_sentences of the run; if that is "
         "null, on for `translate` and off for `eval`, `compare` and `score`).",
-        show_default=False,
     ),
 ]
 RunNames = Annotated[
@@ -94,7 +85,6 @@ Models = Annotated[
         metavar="PATH",
         help="Model written by `kotrans export` (folder or zip), or folder of a run or checkpoint, instead of --run; "
         "repeatable.",
-        show_default=False,
     ),
 ]
 Split = Annotated[
@@ -103,7 +93,6 @@ Split = Annotated[
         help="Split of the (first) run's own corpora or of --corpus; join several with +, such as test+long "
         "(default: test).",
         metavar="SPLIT",
-        show_default=False,
     ),
 ]
 TestCorpus = Annotated[
@@ -112,7 +101,6 @@ TestCorpus = Annotated[
         "--corpus",
         help="Public corpus to use instead of the run's own; `kotrans corpora` lists them.",
         metavar="CORPUS",
-        show_default=False,
         autocompletion=corpus_names,
     ),
 ]

@@ -13,7 +13,6 @@ def fetch(
         typer.Argument(
             metavar="[CORPUS]...",
             help="Public corpora, see `kotrans corpora` (default: those of the config).",
-            show_default=False,
             autocompletion=corpus_names,
         ),
     ] = None,

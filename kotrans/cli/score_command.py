@@ -17,9 +17,7 @@ if TYPE_CHECKING:
 
 
 def score(
-    pair: Annotated[
-        list[str] | None, typer.Argument(metavar="[SENTENCE TRANSLATION]", help="One pair.", show_default=False)
-    ] = None,
+    pair: Annotated[list[str] | None, typer.Argument(metavar="[SENTENCE TRANSLATION]", help="One pair.")] = None,
     source: Annotated[Path | None, file_option("Korean text, one sentence per line.")] = None,
     target: Annotated[Path | None, file_option("Translations, one per line of --source.")] = None,
     runs: RunNames = None,
@@ -28,8 +26,7 @@ def score(
         bool, typer.Option("--json", help="Print one JSON object per line, with the log-probability of each piece.")
     ] = False,
     attention: Annotated[
-        Path | None,
-        file_option("Write attention weights, as `kotrans translate --attention`."),
+        Path | None, file_option("Write attention weights, as `kotrans translate --attention`.")
     ] = None,
     split_sentences: SplitSentences = None,
     settings: Settings = None,

@@ -21,17 +21,12 @@ def serve(
     runs: RunNames = None,
     models: Models = None,
     host: Annotated[
-        str | None,
-        typer.Option(metavar="ADDRESS", help="Address to listen on (default: serve.host).", show_default=False),
+        str | None, typer.Option(metavar="ADDRESS", help="Address to listen on (default: serve.host).")
     ] = None,
     port: Annotated[
         int | None,
         typer.Option(
-            min=0,
-            max=65_535,
-            metavar="N",
-            help="Port to listen on; 0 picks a free one (default: serve.port).",
-            show_default=False,
+            min=0, max=65_535, metavar="N", help="Port to listen on; 0 picks a free one (default: serve.port)."
         ),
     ] = None,
     token: Annotated[
@@ -41,7 +36,6 @@ def serve(
             show_envvar=False,
             metavar="TOKEN",
             help="Bearer token; required unless listening on loopback (default: KOTRANS_TOKEN).",
-            show_default=False,
         ),
     ] = None,
     settings: Settings = None,

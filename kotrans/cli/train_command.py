@@ -23,10 +23,7 @@ def train(
     config: ConfigPath = None,
     settings: Settings = None,
     name: Annotated[
-        str | None,
-        typer.Option(
-            "--run", metavar="NAME", help="Name of the run (default: name of the config).", show_default=False
-        ),
+        str | None, typer.Option("--run", metavar="NAME", help="Name of the run (default: name of the config).")
     ] = None,
     resume: Annotated[
         bool,
@@ -72,16 +69,10 @@ def average(
     run: Annotated[str | None, run_option("RUN", "Run to use (default: most recently finished).")] = None,
     last: Annotated[
         int | None,
-        typer.Option(
-            min=2,
-            metavar="N",
-            help="Average only the last N checkpoints (default: all that are kept).",
-            show_default=False,
-        ),
+        typer.Option(min=2, metavar="N", help="Average only the last N checkpoints (default: all that are kept)."),
     ] = None,
     name: Annotated[
-        str | None,
-        typer.Option("--name", metavar="NAME", help="Name of the new run (default: RUN-average).", show_default=False),
+        str | None, typer.Option("--name", metavar="NAME", help="Name of the new run (default: RUN-average).")
     ] = None,
 ) -> None:
     """Average the weights of a run's checkpoints into a new run."""

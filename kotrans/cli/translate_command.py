@@ -34,28 +34,21 @@ if TYPE_CHECKING:
 
 
 def translate(
-    sentences: Annotated[
-        list[str] | None, typer.Argument(metavar="[SENTENCE]...", help="Korean sentences.", show_default=False)
-    ] = None,
+    sentences: Annotated[list[str] | None, typer.Argument(metavar="[SENTENCE]...", help="Korean sentences.")] = None,
     file: Annotated[Path | None, file_option("Translate the lines of this file.")] = None,
     out: Annotated[
-        Path | None,
-        file_option("Write the translations to FILE; until all are done, they are in FILE.partial."),
+        Path | None, file_option("Write the translations to FILE; until all are done, they are in FILE.partial.")
     ] = None,
     resume: Annotated[bool, typer.Option("--continue", help="Resume an interrupted --out from FILE.partial.")] = False,
     runs: RunNames = None,
     models: Models = None,
     beam: Annotated[
-        int | None,
-        typer.Option(min=1, max=1000, metavar="N", help="Beam size (default: search.beam of the run)."),
+        int | None, typer.Option(min=1, max=1000, metavar="N", help="Beam size (default: search.beam of the run).")
     ] = None,
     n_best: Annotated[
         int,
         typer.Option(
-            min=1,
-            metavar="N",
-            help="Translations per line, tab-separated, each followed by its score (default: 1).",
-            show_default=False,
+            min=1, metavar="N", help="Translations per line, tab-separated, each followed by its score (default: 1)."
         ),
     ] = 1,
     attention: Annotated[
