@@ -35,12 +35,6 @@ class Service:
         assert count in (None, len(found))
         return found
 
-    def stop(self) -> tuple[int, str]:
-        """Stops it, and returns its exit code and the rest of its standard error."""
-        self.process.send_signal(signal.SIGTERM)
-        _, stderr = self.process.communicate(timeout=60)
-        return self.process.returncode, stderr
-
 
 def _workers_of(parent: int) -> list[int]:
     pids = []
