@@ -1,4 +1,4 @@
-"""`python -m kotrans` is `kotrans`."""
+"""Runs the command line as `python -m kotrans`."""
 
 from kotrans.cli import main
 

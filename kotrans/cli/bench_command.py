@@ -1,53 +1,40 @@
 """`kotrans bench`."""
 
-from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from kotrans.cli.options import ConfigPath, Settings, find_config
 
 
-class DataChoice(StrEnum):
-    """What `--data` may ask for."""
-
-    SYNTHETIC = "synthetic"
-
-
-class ComparedWith(StrEnum):
-    """What `--against` may ask for."""
-
-    PLAIN = "plain"
-
-
 def bench(
     config: ConfigPath = None,
     settings: Settings = None,
     data: Annotated[
-        DataChoice | None,
+        Literal["synthetic"] | None,
         typer.Option(
             metavar="synthetic",
-            help="Random pairs, even if the config's dataset is prepared; without one they are taken anyway.",
-            show_default=False,
+            help="Use random pairs (default: the dataset of the config if it is prepared, else random pairs).",
         ),
     ] = None,
     against: Annotated[
-        ComparedWith | None,
+        Literal["plain"] | None,
         typer.Option(
             metavar="plain",
-            help="Train by the plain path, too, on the same batches in turn.",
-            show_default=False,
+            help="Also measure training on the plain path (without the fast kernels), alternating on the same batches.",
         ),
     ] = None,
     profile: Annotated[
-        bool, typer.Option("--profile", help="Tell what training's time is spent in, and what bounds its speed.")
+        bool, typer.Option("--profile", help="Report where training time is spent, and what limits its speed.")
     ] = False,
-    seconds: Annotated[float, typer.Option(min=1, metavar="N", help="About how long to measure.")] = 60,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
+    seconds: Annotated[
+        float, typer.Option(min=1, metavar="N", help="Approximate duration in seconds (default: 60).")
+    ] = 60,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the results as JSON.")] = False,
 ) -> None:
-    """Measure training and translation with a config on this machine.
+    """Measure the speed of training and translation on this machine.
 
-    Nothing is kept: the model is new, and no run is written.
+    Uses a new model with the given config. No run is written.
     """
     import json
 

@@ -1,11 +1,11 @@
-"""`kotrans compare`: whether one system is better than another."""
+"""`kotrans compare`."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kotrans.cli.eval_command import find_test_set, load, show_json
+from kotrans.cli.eval_command import find_test_set, show_json
 from kotrans.cli.options import (
     Mirror,
     Reference,
@@ -18,6 +18,7 @@ from kotrans.cli.options import (
     run_names,
     with_split_sentences,
 )
+from kotrans.cli.translate_command import load_models
 from kotrans.errors import UsageError
 
 if TYPE_CHECKING:
@@ -28,36 +29,35 @@ def compare(
     systems: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="RUN_A RUN_B",
+            metavar="[RUN_A RUN_B]",
             help="Two runs (RUN or RUN/CHECKPOINT), or paths of exported models.",
-            show_default=False,
             autocompletion=run_names,
         ),
     ] = None,
     hypotheses: Annotated[
-        list[Path] | None, file_option("The output of any system instead; give two.", "--hypothesis")
+        list[Path] | None, file_option("Output of any system instead of a run; give it twice.", "--hypothesis")
     ] = None,
     split: Split = None,
     corpus: TestCorpus = None,
     source: Source = None,
     reference: Reference = None,
     sentences: Annotated[
-        int, typer.Option(metavar="N", help="Show so many of the sentences that each does better.", min=0)
+        int, typer.Option(metavar="N", help="Number of example sentences per system (default: 3).", min=0)
     ] = 3,
-    as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print all results as JSON.")] = False,
     split_sentences: SplitSentences = None,
     settings: Settings = None,
     mirror: Mirror = None,
 ) -> None:
-    """Compare two runs, or two files, with a significance test.
+    """Compare two runs or two files, with a significance test.
 
-    BLEU, chrF and TER with sacrebleu's paired bootstrap over 1,000 resamples. A run translates what it has not
-    translated before.
+    Scores are BLEU, chrF and TER with sacrebleu's paired bootstrap over 1,000 resamples. Translations that a run has
+    made before are reused.
     """
     settings = with_split_sentences(settings, split_sentences)
     if hypotheses:
         if systems or split or corpus or settings or reference is None:
-            raise UsageError("--hypothesis goes with --reference, and with --source if you like, and with nothing else")
+            raise UsageError("--hypothesis needs --reference, and allows no other option except --source and --json")
         comparison = _of_files(hypotheses, source, reference)
     else:
         comparison = _of_runs(systems or [], split, corpus, source, reference, settings, mirror)
@@ -79,7 +79,7 @@ def _of_runs(
     corpus: str | None,
     source: Path | None,
     reference: Path | None,
-    settings: list[str] | None,
+    settings: list[str],
     mirror: str | None,
 ) -> "SystemComparison":
     from kotrans.evaluation.compare import compare_runs
@@ -87,15 +87,15 @@ def _of_runs(
     if len(systems) != 2:
         raise UsageError(f"give two runs, or --hypothesis twice, not {len(systems)} runs; `kotrans runs` lists them")
     if bool(source) != bool(reference):
-        raise UsageError("--source and --reference go together")
+        raise UsageError("give --source and --reference together")
     if source and (split or corpus):
         raise UsageError("give either files (--reference) or a test set (--split, --corpus), not both")
-    first, second = (load([name], settings) for name in systems)
+    first, second = (load_models([name], settings) for name in systems)
     files = (source, reference) if source and reference else None
     comparison = compare_runs(first, second, find_test_set(first, split or "test", corpus, files, mirror))
     for name, written in zip(comparison.names, comparison.written_before, strict=True):
         if written:
-            typer.echo(f"{name}: translated before, nothing has changed since", err=True)
+            typer.echo(f"{name}: reusing its earlier translations, which are up to date", err=True)
     return comparison
 
 
@@ -105,7 +105,7 @@ def _show(comparison: "SystemComparison", sentences: int) -> None:
     names = comparison.names
     typer.echo(f"\n{comparison.test_set.name}: {len(comparison.test_set.reference):,} sentences")
     typer.echo(comparison_table(names, comparison.metrics))
-    typer.echo("* less than 0.05: rarely by chance")
+    typer.echo("* p < 0.05")
     for metric in comparison.metrics:
         typer.echo(f"{metric.metric:<4} {metric.signature}")
     if comparison.faults is not None:

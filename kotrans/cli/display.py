@@ -1,4 +1,4 @@
-"""What a person sees while it works, on stderr: a live bar on a terminal, plain lines elsewhere."""
+"""Progress on standard error: a live bar on a terminal, plain lines elsewhere."""
 
 import sys
 import time
@@ -11,49 +11,49 @@ from tqdm import tqdm
 from kotrans.data.stages import Stage
 from kotrans.training.events import Event, Updated, Validated
 
-_LINE_EVERY = 10.0  # seconds between plain lines of training
-_DRAWN_EVERY = 0.2  # seconds between states of the bar
-_WINDOW = 0.05  # share of the newest update in the running averages
-# What a narrow terminal cuts off stands last.
+_LINE_INTERVAL = 10.0  # seconds between plain lines of training
+_BAR_INTERVAL = 0.2  # seconds between refreshes of the bar
+_SMOOTHING = 0.05  # weight of the newest update in the running averages
+# The least important parts are last, where a narrow terminal cuts them off.
 _NARROW = "{percentage:3.0f}% {remaining} left, {desc}"
 _WIDE = "{percentage:3.0f}%|{bar:20}| {remaining} left, {desc}"
 _WIDE_COLUMNS = 125
 
 
 class StageDisplay:
-    """Says which stage is done or was up to date; a bar runs for what takes long."""
+    """Prints each stage when it is done, with a progress bar for slow ones."""
 
     def __init__(self) -> None:
         self._bar: tqdm[Any] | None = None
-        self._what = ""
+        self._task = ""
 
-    def progress(self, what: str, done: int, total: int | None) -> None:
-        """So much of something is done; total is None while it is not known."""
-        if self._bar is None or what != self._what:
+    def progress(self, task: str, done: int, total: int | None) -> None:
+        """Updates the bar of a task; total is None if unknown."""
+        if self._bar is None or task != self._task:
             self.close()
-            self._bar, self._what = (
-                tqdm(desc=what, total=total, unit="", unit_scale=True, disable=None, leave=False),
-                what,
+            self._bar, self._task = (
+                tqdm(desc=task, total=total, unit="", unit_scale=True, disable=None, leave=False),
+                task,
             )
         self._bar.update(done - self._bar.n)
         if total is not None and done >= total:
             self.close()
 
     def stage(self, stage: Stage) -> None:
-        """A stage is done, or was up to date."""
+        """Prints a stage that is done or was up to date."""
         self.close()
         state = "" if stage.made else " (up to date)"
         typer.echo(f"{stage.name:<9} {stage.folder}{state}\n          {stage.summary}", err=True)
 
     def close(self) -> None:
-        """Takes the bar away, if there is one."""
+        """Removes the bar, if there is one."""
         if self._bar is not None:
             self._bar.close()
         self._bar = None
 
 
 class TrainingDisplay:
-    """A listener of training."""
+    """Shows events of training."""
 
     def __init__(self) -> None:
         self._live = sys.stderr.isatty()
@@ -77,13 +77,13 @@ class TrainingDisplay:
             self._validation(event)
 
     def _update(self, event: Updated) -> None:
-        fresh = 1.0 if self._loss == 0 else _WINDOW
-        self._loss += fresh * (event.loss - self._loss)
-        self._perplexity += fresh * (event.perplexity - self._perplexity)
-        self._speed += fresh * (event.target_tokens / event.seconds - self._speed)
+        weight = 1.0 if self._loss == 0 else _SMOOTHING
+        self._loss += weight * (event.loss - self._loss)
+        self._perplexity += weight * (event.perplexity - self._perplexity)
+        self._speed += weight * (event.target_tokens / event.seconds - self._speed)
         if self._live:
             self._draw(event)
-        elif time.monotonic() - self._drawn > _LINE_EVERY:
+        elif time.monotonic() - self._drawn > _LINE_INTERVAL:
             self._drawn = time.monotonic()
             typer.echo(
                 f"{event.share_done:4.0%} epoch {event.epoch} update {event.update:,}: loss {self._loss:.3f}, "
@@ -93,9 +93,9 @@ class TrainingDisplay:
             )
 
     def _draw(self, event: Updated) -> None:
-        if self._bar is None:  # not earlier, or it would stand among the lines of the stages before
+        if self._bar is None:  # not earlier, so that it appears below the lines of the stages
             self._bar = tqdm(total=1.0, initial=event.share_done, dynamic_ncols=True, leave=False, bar_format=_NARROW)
-        elif time.monotonic() - self._drawn < _DRAWN_EVERY and event.share_done < 1:
+        elif time.monotonic() - self._drawn < _BAR_INTERVAL and event.share_done < 1:
             return
         self._drawn = time.monotonic()
         self._bar.n = event.share_done
@@ -107,10 +107,11 @@ class TrainingDisplay:
 
     def _validation(self, event: Validated) -> None:
         figures = event.figures
-        standing = "the best so far" if event.is_best else f"{event.stale} since the best"
+        plural = "" if event.stale == 1 else "s"
+        progress = "best so far" if event.is_best else f"{event.stale} validation{plural} without improvement"
         self._write(
             f"update {event.update:,}: dev BLEU {figures.bleu:.2f}, perplexity {figures.perplexity:.2f} "
-            f"({standing}; {event.seconds:.0f} s)"
+            f"({progress}; {event.seconds:.0f} s)"
         )
         for sample in figures.samples:
             self._write(f"    {sample.source}\n    → {sample.hypothesis}\n    = {sample.reference}")

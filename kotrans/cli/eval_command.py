@@ -20,11 +20,11 @@ from kotrans.cli.options import (
     find_library,
     with_split_sentences,
 )
+from kotrans.cli.translate_command import load_models
 from kotrans.errors import UsageError
 
 if TYPE_CHECKING:
     from kotrans.evaluation.evaluate import Evaluation
-    from kotrans.evaluation.metrics import Scores
     from kotrans.evaluation.test_sets import TestSet
     from kotrans.translation.translator import Translator
 
@@ -36,23 +36,23 @@ def evaluate(
     corpus: TestCorpus = None,
     source: Source = None,
     reference: Reference = None,
-    hypothesis: Annotated[Path | None, file_option("Score this file; nothing is translated.")] = None,
+    hypothesis: Annotated[Path | None, file_option("Score this file instead of translating.")] = None,
     origin: Annotated[
         Path | None,
-        file_option("What each pair is from, a line each, to score by; the corpora of the config if left out."),
+        file_option("File with one label per line to group scores by (default: the corpora of the config)."),
     ] = None,
     sentences: Annotated[
-        int, typer.Option(metavar="N", help="Show so many of the worst and best sentences.", min=0)
+        int, typer.Option(metavar="N", help="Number of worst and best sentences to show (default: 0).", min=0)
     ] = 0,
-    as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print all results as JSON.")] = False,
     split_sentences: SplitSentences = None,
     settings: Settings = None,
     mirror: Mirror = None,
 ) -> None:
     """Translate a test set and score it with BLEU, chrF and TER.
 
-    Scores by length, origin and rare words follow, and what is wrong: lost numbers and Latin words, loops, empty lines.
-    The figures and the translations are also written into the run, if it is one and no exported model.
+    Also prints scores by source length, origin and rarest word, and counts faults: lost numbers and Latin words, loops,
+    empty lines. Results and translations are also written to the folder of the run, except for exported models.
     """
     from kotrans.evaluation.evaluate import evaluate_file, evaluate_run
     from kotrans.evaluation.test_sets import files_as_test_set
@@ -61,11 +61,11 @@ def evaluate(
     settings = with_split_sentences(settings, split_sentences)
     if hypothesis and reference:
         if runs or models or settings:
-            raise UsageError("--hypothesis is scored as it is: leave out --run, --model, --set and --split-sentences")
+            raise UsageError("--hypothesis is scored without a model: omit --run, --model, --set and --split-sentences")
         test_set = _with_origins(files_as_test_set(source, reference), origin)
         evaluation = evaluate_file(hypothesis, test_set, reference)
     else:
-        translator = load([*(runs or []), *(models or [])], settings)
+        translator = load_models([*(runs or []), *(models or [])], settings)
         files = (source, reference) if source and reference else None
         test_set = _with_origins(find_test_set(translator, split or "test", corpus, files, mirror), origin)
         evaluation = evaluate_run(translator, test_set, sentences)
@@ -74,7 +74,7 @@ def evaluate(
 
 def _check(reference: Path | None, other: Path | None, test_set: str | None) -> None:
     if bool(reference) != bool(other):
-        raise UsageError("--reference goes with --source (to translate) or --hypothesis (to score as it is)")
+        raise UsageError("give --reference together with --source (to translate) or --hypothesis (to score)")
     if reference and test_set:
         raise UsageError("give either files (--reference) or a test set (--split, --corpus), not both")
 
@@ -86,19 +86,20 @@ def _with_origins(test_set: "TestSet", origin: Path | None) -> "TestSet":
 
 
 def show(evaluation: "Evaluation", samples: int = 0, extremes: int = 0) -> None:
-    """Prints the figures, scores by group, faults, some translations, and so many of the worst and best."""
+    """Prints scores, scores by group and faults, `extremes` worst and best sentences, and `samples` translations."""
     from kotrans.report.text_table import buckets_table, faults_table, sentences_text
 
-    test_set, hypotheses = evaluation.test_set, evaluation.hypotheses
+    test_set, hypotheses, scores = evaluation.test_set, evaluation.hypotheses, evaluation.scores
     typer.echo(f"\n{test_set.name}: {len(hypotheses):,} sentences")
-    show_scores(evaluation.scores)
-    for what, buckets in (
+    for name, value in (("BLEU", scores.bleu), ("chrF", scores.chrf), ("TER", scores.ter)):
+        typer.echo(f"{name:<4} {value:6.2f}  {scores.signatures[name.lower()]}")
+    for title, buckets in (
         ("source words", evaluation.by_length),
-        ("from", evaluation.by_origin),
-        ("rarest word in training", evaluation.by_rarity),
+        ("origin", evaluation.by_origin),
+        ("training count of rarest word", evaluation.by_rarity),
     ):
         if buckets:
-            typer.echo(f"\n{buckets_table(what, buckets)}")
+            typer.echo(f"\n{buckets_table(title, buckets)}")
     if evaluation.faults is not None:
         typer.echo(f"\n{faults_table(['translations'], [evaluation.faults])}")
     for which, chosen in (("worst", evaluation.worst(extremes)), ("best", evaluation.best(extremes))):
@@ -113,29 +114,14 @@ def show(evaluation: "Evaluation", samples: int = 0, extremes: int = 0) -> None:
 
 
 def show_json(figures: dict[str, Any]) -> None:
-    """Prints readable JSON."""
+    """Prints indented JSON."""
     typer.echo(json.dumps(figures, ensure_ascii=False, indent=2))
-
-
-def show_scores(scores: "Scores") -> None:
-    """Prints each score with its signature."""
-    for name, value in (("BLEU", scores.bleu), ("chrF", scores.chrf), ("TER", scores.ter)):
-        typer.echo(f"{name:<4} {value:6.2f}  {scores.signatures[name.lower()]}")
-
-
-def load(names: list[str | Path], settings: list[str] | None) -> "Translator":
-    """A translator of these runs or models, named on standard error."""
-    from kotrans.translation.translator import Translator
-
-    translator = Translator.load(names, settings=settings or [])
-    typer.echo(f"run {translator.name}", err=True)
-    return translator
 
 
 def find_test_set(
     translator: "Translator", split: str, corpus: str | None, files: tuple[Path, Path] | None, mirror: str | None
 ) -> "TestSet":
-    """Files if there are some, else a split of a corpus, else one of the run's own corpora."""
+    """Returns the files if given, else a split of a public corpus, else a split of the run's own corpora."""
     from kotrans.cli.display import StageDisplay
     from kotrans.evaluation.test_sets import files_as_test_set, split_of_config, split_of_corpus
 

@@ -1,7 +1,4 @@
-"""`kotrans runs`, `kotrans corpora`, `kotrans config show`.
-
-`kotrans curves`.
-"""
+"""`kotrans runs`, `curves`, `corpora`, `config show` and `config reference`."""
 
 from contextlib import suppress
 from pathlib import Path
@@ -12,24 +9,24 @@ import typer
 from kotrans.cli.options import ConfigPath, Settings, file_option, find_config, run_option
 from kotrans.errors import CheckpointError
 
-config = typer.Typer(no_args_is_help=True, help="Look at a config, or at everything that can be set.")
+config = typer.Typer(no_args_is_help=True, help="Show a config, or all settings.")
 
 
 def runs() -> None:
-    """List the runs: status, updates, best dev BLEU, size and date."""
+    """List runs: status, updates, best dev BLEU, size and date."""
     from kotrans.report.text_table import runs_table
     from kotrans.runs.runs_folder import all_runs, find_run, warning_of_better_run
     from kotrans.storage.paths import runs_folder
 
     found = list(all_runs())
     typer.echo(runs_table(found) if found else f"{runs_folder()}: no runs yet; train one with `kotrans train`")
-    with suppress(CheckpointError):  # none is finished
+    with suppress(CheckpointError):  # no finished run
         if warning := warning_of_better_run(find_run(None)):
             typer.echo(f"warning: {warning}", err=True)
 
 
 def corpora() -> None:
-    """List the public corpora: name, pairs, licence, present or not."""
+    """List public corpora: name, pairs, licence, whether fetched."""
     from kotrans.data.corpora import Library
     from kotrans.report.text_table import corpora_table
 
@@ -38,7 +35,7 @@ def corpora() -> None:
 
 @config.command()
 def show(config: ConfigPath = None, settings: Settings = None) -> None:
-    """Print the resolved config with every default, as YAML."""
+    """Print the resolved config with all defaults, as YAML."""
     from kotrans.config.loading import dump_config
 
     typer.echo(dump_config(find_config(config, settings)), nl=False)
@@ -46,7 +43,7 @@ def show(config: ConfigPath = None, settings: Settings = None) -> None:
 
 @config.command()
 def reference() -> None:
-    """Print every setting with its default and meaning, as Markdown."""
+    """Print all settings with default and description, as Markdown."""
     from kotrans.config.reference import config_reference
 
     typer.echo(config_reference(), nl=False)
@@ -54,13 +51,14 @@ def reference() -> None:
 
 def curves(
     runs: Annotated[
-        list[str] | None,
-        run_option("RUN", "Which run, the most recently finished one if left out; may be given often."),
+        list[str] | None, run_option("RUN", "Run to plot (default: most recently finished); repeatable.")
     ] = None,
-    out: Annotated[Path, file_option("The picture, .png or .svg.", show_default="curves.png")] = Path("curves.png"),
-    updates: Annotated[bool, typer.Option("--updates", help="Over updates, not over minutes of training.")] = False,
+    out: Annotated[Path, file_option("Image to write, .png or .svg (default: curves.png).")] = Path("curves.png"),
+    updates: Annotated[
+        bool, typer.Option("--updates", help="Plot over updates instead of minutes of training.")
+    ] = False,
 ) -> None:
-    """Draw how runs came on: dev BLEU and perplexity."""
+    """Plot dev BLEU and perplexity of runs."""
     from kotrans.report.curves import draw_curves, read_curve
     from kotrans.runs.runs_folder import find_run
 

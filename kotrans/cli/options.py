@@ -1,4 +1,4 @@
-"""Options that several commands share, and how a config is found from them."""
+"""Options that several commands share, and how they become a config."""
 
 import os
 from pathlib import Path
@@ -14,23 +14,23 @@ if TYPE_CHECKING:
 
 
 def run_names(incomplete: str) -> list[str]:
-    """Shell completion of a run's name."""
+    """Completes the name of a run in the shell."""
     from kotrans.runs.runs_folder import all_runs
 
     return [run.name for run in all_runs() if run.name.startswith(incomplete)]
 
 
 def corpus_names(incomplete: str) -> list[str]:
-    """Shell completion of a listed corpus."""
+    """Completes the name of a public corpus in the shell."""
     from kotrans.data.registry import load_registry
 
     return [name for name in load_registry() if name.startswith(incomplete)]
 
 
 def checked_settings(settings: list[str] | None) -> list[str] | None:
-    """Refuses a `--set` that can never be, before anything is imported, read or made.
+    """Refuses an invalid `--set` before anything is imported, read or written.
 
-    Ranks of torchrun leave that to rank 0, which reads the config for all: an error is told once.
+    Under torchrun only rank 0 checks, when it reads the config for all ranks, so that an error is printed once.
     """
     if settings and os.environ.get("WORLD_SIZE", "1") == "1":
         from kotrans.config.loading import check_overrides
@@ -39,50 +39,43 @@ def checked_settings(settings: list[str] | None) -> list[str] | None:
     return settings
 
 
-def run_option(metavar: str, meaning: str) -> Any:
-    """`--run`, with completion of the names that there are."""
-    return typer.Option("--run", metavar=metavar, help=meaning, show_default=False, autocompletion=run_names)
+def run_option(metavar: str, help_text: str) -> Any:
+    """Returns a `--run` option with completion."""
+    return typer.Option("--run", metavar=metavar, help=help_text, autocompletion=run_names)
 
 
-def file_option(meaning: str, *names: str, **more: Any) -> Any:
-    """An option that is a path: `~` is expanded, and a name in another Unicode form is found."""
-    return typer.Option(*names, parser=user_path, metavar="FILE", help=meaning, **{"show_default": False} | more)
+def file_option(help_text: str, *names: str) -> Any:
+    """Returns an option that is a path: expands `~`, and finds names in another Unicode normalisation form."""
+    return typer.Option(*names, parser=user_path, metavar="FILE", help=help_text)
 
 
-ConfigPath = Annotated[
-    Path | None,
-    file_option("A YAML config; the starter config if left out.", "-c", "--config"),
-]
+ConfigPath = Annotated[Path | None, file_option("YAML config (default: the starter config).", "-c", "--config")]
 Settings = Annotated[
     list[str] | None,
     typer.Option(
-        "--set",
-        callback=checked_settings,
-        metavar="SECTION.KEY=VALUE",
-        help="Override a setting; may be given often.",
-        show_default=False,
+        "--set", callback=checked_settings, metavar="SECTION.KEY=VALUE", help="Override a setting; repeatable."
     ),
 ]
 Mirror = Annotated[
     str | None,
     typer.Option(
         metavar="URL|FOLDER",
-        help="A URL or folder to fetch corpora from instead (or KOTRANS_MIRROR).",
-        show_default=False,
+        help="Fetch corpora from this URL or folder (default: KOTRANS_MIRROR, else their own URLs).",
     ),
 ]
 SplitSentences = Annotated[
     bool | None,
     typer.Option(
         "--split-sentences/--no-split-sentences",
-        help="Translate each sentence of a line by itself; search.split_sentences of the run if left out, and if that "
-        "is null: yes for `translate`, no for `eval`, `compare` and `score`.",
-        show_default=False,
+        help="Translate each sentence of a line separately (default: search.split_sentences of the run; if that is "
+        "null, on for `translate` and off for `eval`, `compare` and `score`).",
     ),
 ]
 RunNames = Annotated[
     list[str] | None,
-    run_option("RUN[/CHECKPOINT]", "Which run, the most recently finished one if left out; several make an ensemble."),
+    run_option(
+        "RUN[/CHECKPOINT]", "Run to use (default: most recently finished); repeatable, several runs form an ensemble."
+    ),
 ]
 Models = Annotated[
     list[Path] | None,
@@ -90,41 +83,39 @@ Models = Annotated[
         "--model",
         parser=user_path,
         metavar="PATH",
-        help="A folder or zip that `kotrans export` wrote, or the folder of a run or checkpoint, instead of --run.",
-        show_default=False,
+        help="Model written by `kotrans export` (folder or zip), or folder of a run or checkpoint, instead of --run; "
+        "repeatable.",
     ),
 ]
-
 Split = Annotated[
     str | None,
     typer.Option(
-        help="Split of the (first) run's own corpora (test+long is both), or of --corpus; test if left out.",
+        help="Split of the (first) run's own corpora or of --corpus; join several with +, such as test+long "
+        "(default: test).",
         metavar="SPLIT",
-        show_default=False,
     ),
 ]
 TestCorpus = Annotated[
     str | None,
     typer.Option(
         "--corpus",
-        help="A corpus of `kotrans corpora` instead.",
+        help="Public corpus to use instead of the run's own; `kotrans corpora` lists them.",
         metavar="CORPUS",
-        show_default=False,
         autocompletion=corpus_names,
     ),
 ]
-Source = Annotated[Path | None, file_option("A file of your own instead, with --reference.")]
-Reference = Annotated[Path | None, file_option("Reference translations, a line each.")]
+Source = Annotated[Path | None, file_option("Korean text to use instead, one sentence per line; needs --reference.")]
+Reference = Annotated[Path | None, file_option("Reference translations, one per line.")]
 
 
 def with_split_sentences(settings: list[str] | None, split_sentences: bool | None) -> list[str]:
-    """The settings, with that of `--split-sentences` if it was given."""
+    """Returns the settings, with that of `--split-sentences` if it was given."""
     given = [] if split_sentences is None else [f"search.split_sentences={str(split_sentences).lower()}"]
     return [*(settings or []), *given]
 
 
 def with_korean(encoding: str) -> str:
-    """The encoding if Korean can be written in it, else UTF-8: a locale that is not set says nothing of a terminal."""
+    """Returns the encoding if it can represent Korean, else UTF-8: an unset locale says nothing about a terminal."""
     try:
         "가".encode(encoding)
     except (UnicodeEncodeError, LookupError):
@@ -133,7 +124,7 @@ def with_korean(encoding: str) -> str:
 
 
 def utf8_argument(argument: str) -> str:
-    """An argument of the command line that is UTF-8, whatever the locale made of it."""
+    """Returns a command-line argument decoded as UTF-8, whatever the locale."""
     try:
         return os.fsencode(argument).decode("utf-8")
     except UnicodeError:
@@ -141,7 +132,7 @@ def utf8_argument(argument: str) -> str:
 
 
 def find_config(path: Path | None, settings: list[str] | None) -> "Config":
-    """The config of a command: a path, else a name of those that come with kotrans, else the starter config."""
+    """Loads the config of a command: a path, else the name of a bundled config, else the starter config."""
     from kotrans.config.loading import load_config
     from kotrans.storage.resources import configs
 
@@ -153,7 +144,7 @@ def find_config(path: Path | None, settings: list[str] | None) -> "Config":
 
 
 def find_library(mirror: str | None) -> "Library":
-    """Where corpora come from."""
+    """Returns the library of public corpora."""
     from kotrans.data.corpora import Library
 
     return Library(mirror=mirror) if mirror else Library()

@@ -1,4 +1,4 @@
-"""Output of translations: standard output or a resumable file, with progress and warnings on standard error."""
+"""Output of translations to standard output or a resumable file, with progress and warnings on standard error."""
 
 import sys
 from collections.abc import Callable, Iterable, Iterator
@@ -11,18 +11,18 @@ if TYPE_CHECKING:
 
 Item = TypeVar("Item")
 
-_UNFAMILIAR = "mostly made of what this model never saw in training; do not trust the translation"
+_UNFAMILIAR = "mostly unlike the training text; do not trust the translation"
 
 
 def say(message: str) -> None:
-    """Prints a line on standard error, above a progress bar if there is one."""
+    """Prints a line on standard error, above the progress bar if there is one."""
     from tqdm import tqdm
 
     tqdm.write(message, file=sys.stderr)
 
 
 def with_progress(items: Iterable[Item], *, total: int | None, done: int, shown: bool) -> Iterable[Item]:
-    """The items, counted on standard error while they pass."""
+    """Passes on the items, and shows their number on standard error."""
     from tqdm import tqdm
 
     return tqdm(
@@ -34,10 +34,10 @@ def with_progress(items: Iterable[Item], *, total: int | None, done: int, shown:
 def with_remarks(
     translations: "Iterable[Translation]", is_unfamiliar: Callable[[str], bool], first: int = 1
 ) -> "Iterator[Translation]":
-    """The translations; says which lines are translated in parts, and at the end what else is to be known.
+    """Passes on the translations, and prints which lines are translated in parts.
 
-    That is how many lines are unlike the training text, and how many lost a symbol or a letter of another script for
-    which the model has no pieces. `first` is the number of the first line.
+    At the end, warns how many lines are unlike the training text, and how many lost a symbol or letter for which the
+    model has no pieces. first: number of the first line.
     """
     unfamiliar: list[int] = []
     left_out, example = 0, ""
@@ -52,8 +52,8 @@ def with_remarks(
             example = example or f"line {number}: {' '.join(translation.left_out)}"
         yield translation
     if left_out:
-        lines_told = "1 line" if left_out == 1 else f"{left_out:,} lines"
-        say(f"warning: symbols or letters that the model has no pieces for were left out of {lines_told} ({example})")
+        affected = "1 line" if left_out == 1 else f"{left_out:,} lines"
+        say(f"warning: symbols or letters that the model has no pieces for were left out of {affected} ({example})")
     lines = number - first + 1
     if unfamiliar and lines == 1:
         say(f"warning: {_UNFAMILIAR}")
@@ -63,9 +63,9 @@ def with_remarks(
 
 
 def made_with(translator: "Translator", n_best: int, *, as_json: bool) -> dict[str, Any]:
-    """All that the lines of an output depend on but the input, by the names of options and settings.
+    """Returns everything except the input that determines the output, by the names of options and settings.
 
-    How many sentences are translated together has no part in it.
+    The batch size does not change the output and is left out.
     """
     from kotrans.storage.resources import VERSION
 
@@ -82,18 +82,18 @@ def made_with(translator: "Translator", n_best: int, *, as_json: bool) -> dict[s
 
 
 def write_lines_of(results: Iterable[tuple[str, str]], output: "ResumableOutput | None", made: dict[str, Any]) -> None:
-    """Writes the output line of each pair of input and output lines, each at once."""
+    """Writes the output line of each pair of input and output lines as soon as it is available."""
     if output is None:
         for _, line in results:
             sys.stdout.write(line + "\n")
-            sys.stdout.flush()  # a program at the other end of a pipe may wait for it
+            sys.stdout.flush()  # the reader of a pipe may wait for it
         return
     from kotrans.storage.files import disk_errors
 
     try:
-        with disk_errors(output.path, "it is as it was before"):
+        with disk_errors(output.path, "it is unchanged"):
             output.write(made, results)
     except BaseException:
         if output.partial.exists():
-            say(f"{output.partial}: has the lines that are done; the same command with --continue goes on")
+            say(f"{output.partial}: contains the finished lines; run the same command with --continue to resume")
         raise

@@ -1,4 +1,4 @@
-"""`kotrans fetch`, `clean`, `tokenize`, `prepare`: the stages before training, alone."""
+"""`kotrans fetch`, `clean`, `tokenize` and `prepare`: the stages before training."""
 
 from typing import Annotated
 
@@ -11,32 +11,32 @@ def fetch(
     names: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="CORPUS",
-            help="Corpora of `kotrans corpora`; all of the config if left out.",
+            metavar="[CORPUS]...",
+            help="Public corpora, see `kotrans corpora` (default: those of the config).",
             autocompletion=corpus_names,
         ),
     ] = None,
     config: ConfigPath = None,
     mirror: Mirror = None,
 ) -> None:
-    """Stage 1: fetch public corpora into the cache."""
+    """Fetch public corpora into the cache (stage 1)."""
     from dataclasses import replace
 
     from kotrans.cli.display import StageDisplay
 
-    listed = names or [corpus.name for corpus in find_config(config, None).corpora if not corpus.splits]
+    wanted = names or [corpus.name for corpus in find_config(config, None).corpora if not corpus.splits]
     display = StageDisplay()
     library = replace(find_library(mirror), progress=display.progress)
-    for name in listed:
+    for name in wanted:
         folder = library.fetch(name)
         display.close()
         typer.echo(f"{name}: {folder}")
-    if not listed:
-        typer.echo("nothing to fetch: every corpus of this config is in files of your own", err=True)
+    if not wanted:
+        typer.echo("nothing to fetch: every corpus of this config is in local files", err=True)
 
 
 def clean(config: ConfigPath = None, settings: Settings = None, mirror: Mirror = None) -> None:
-    """Stage 2: clean and split the corpora, counting what is dropped."""
+    """Clean and split the corpora, and count dropped pairs (stage 2)."""
     from kotrans.cli.display import StageDisplay
     from kotrans.data.stages import clean
     from kotrans.report.text_table import cleaning_examples, cleaning_table, files_table
@@ -49,7 +49,7 @@ def clean(config: ConfigPath = None, settings: Settings = None, mirror: Mirror =
 
 
 def tokenize(config: ConfigPath = None, settings: Settings = None, mirror: Mirror = None) -> None:
-    """Stage 3: train the tokenizer on the cleaned training text."""
+    """Train the tokenizer on the cleaned training text (stage 3)."""
     from kotrans.cli.display import StageDisplay
     from kotrans.data.stages import tokenize
 
@@ -58,7 +58,7 @@ def tokenize(config: ConfigPath = None, settings: Settings = None, mirror: Mirro
 
 
 def prepare(config: ConfigPath = None, settings: Settings = None, mirror: Mirror = None) -> None:
-    """Stage 4: encode the corpus as the dataset that training reads."""
+    """Encode the corpora as the dataset for training (stage 4)."""
     from kotrans.cli.display import StageDisplay
     from kotrans.data.stages import prepare
 

@@ -1,4 +1,4 @@
-"""`kotrans score`: what a run thinks of translations that are given."""
+"""`kotrans score`."""
 
 import sys
 from collections.abc import Iterator
@@ -17,24 +17,23 @@ if TYPE_CHECKING:
 
 
 def score(
-    pair: Annotated[
-        list[str] | None, typer.Argument(metavar="[SENTENCE TRANSLATION]", help="One pair.", show_default=False)
-    ] = None,
-    source: Annotated[Path | None, file_option("Korean lines.")] = None,
-    target: Annotated[Path | None, file_option("A translation for each of them.")] = None,
+    pair: Annotated[list[str] | None, typer.Argument(metavar="[SENTENCE TRANSLATION]", help="One pair.")] = None,
+    source: Annotated[Path | None, file_option("Korean text, one sentence per line.")] = None,
+    target: Annotated[Path | None, file_option("Translations, one per line of --source.")] = None,
     runs: RunNames = None,
     models: Models = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print an object a line, with every piece.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON object per line, with the log-probability of each piece.")
+    ] = False,
     attention: Annotated[
-        Path | None,
-        file_option("Write attention weights here, as `kotrans translate --attention` does."),
+        Path | None, file_option("Write attention weights, as `kotrans translate --attention`.")
     ] = None,
     split_sentences: SplitSentences = None,
     settings: Settings = None,
 ) -> None:
-    """Score translations that are given.
+    """Score given translations.
 
-    A line for each pair: normalised score, log-probability and number of pieces, tab-separated.
+    Prints one line per pair: normalised score, log-probability and number of pieces, tab-separated.
     """
     pairs = _pairs(pair, source, target)
     translator = load_models([*(runs or []), *(models or [])], with_split_sentences(settings, split_sentences))
@@ -49,7 +48,9 @@ def score(
 def _pairs(pair: list[str] | None, source: Path | None, target: Path | None) -> Iterator[tuple[str, str]]:
     if pair and not source and not target:
         if len(pair) != 2:
-            raise UsageError(f"give one sentence and one translation, not {len(pair)} texts; put several into files")
+            raise UsageError(
+                f"give one sentence and one translation, not {len(pair)} texts; use --source and --target for several"
+            )
         sentence, translation = (checked_text(text, number) for number, text in enumerate(pair, start=1))
         return iter([(sentence, translation)])
     if pair or not source or not target:

@@ -22,23 +22,26 @@ def serve(
     runs: RunNames = None,
     models: Models = None,
     host: Annotated[
-        str | None, typer.Option(metavar="ADDRESS", help="Listen here; serve.host if left out.", show_default=False)
+        str | None, typer.Option(metavar="ADDRESS", help="Address to listen on (default: serve.host).")
     ] = None,
     port: Annotated[
         int | None,
         typer.Option(
-            min=0, max=65_535, metavar="N", help="0 takes a free one; serve.port if left out.", show_default=False
+            min=0, max=65_535, metavar="N", help="Port to listen on; 0 picks a free one (default: serve.port)."
         ),
     ] = None,
     token: Annotated[
         str | None,
         typer.Option(
-            envvar="KOTRANS_TOKEN", metavar="TOKEN", help="What clients must know; needed beyond this machine."
+            envvar="KOTRANS_TOKEN",
+            show_envvar=False,
+            metavar="TOKEN",
+            help="Bearer token; required unless listening on loopback (default: KOTRANS_TOKEN).",
         ),
     ] = None,
     settings: Settings = None,
 ) -> None:
-    """Translate over HTTP, and in a browser."""
+    """Serve translations over HTTP: an API and a web page."""
     if missing := [name for name in ("fastapi", "uvicorn", "prometheus_client") if find_spec(name) is None]:
         raise UsageError(f"{missing[0]} is not installed; run pip install 'kotrans[serve]'")
     from kotrans.serve.server import check_token, host_names, listen, serve, url
@@ -49,23 +52,23 @@ def serve(
         [*(runs or []), *(models or [])], [*(settings or []), *where], sections=("search", "hardware", "serve")
     )
     config = spec.config.serve
-    check_token(config, token)  # before a model is loaded that will not be served
+    check_token(config, token)  # before the model is loaded
     build = _builder(spec, token)
     with listen(config) as listening:
 
-        def tell() -> None:
-            typer.echo(f"serving at {url(listening)} (Ctrl-C ends it)", err=True)
+        def print_url() -> None:
+            typer.echo(f"serving at {url(listening)} (press Ctrl-C to stop)", err=True)
 
-        serve(build(host_names(listening, config.host), tell), listening, config)
+        serve(build(host_names(listening, config.host), print_url), listening, config)
     typer.echo("stopped", err=True)
 
 
 def _builder(
     spec: "TranslatorSpec", token: str | None
 ) -> "Callable[[frozenset[str] | None, Callable[[], None]], ASGIApp]":
-    """Loads the models; makes their service of its names and of what is called when it is ready.
+    """Loads the models, and returns a function that builds the service from host names and an `on_ready` callback.
 
-    A model that processes load for themselves is let go here.
+    A model that worker processes load is freed here.
     """
     from kotrans.serve.application import build_app
     from kotrans.serve.worker import start_of, without_model

@@ -22,17 +22,21 @@ def train(
     config: ConfigPath = None,
     settings: Settings = None,
     name: Annotated[
-        str | None,
-        typer.Option("--run", metavar="NAME", help="Name of the run; the config's if left out.", show_default=False),
+        str | None, typer.Option("--run", metavar="NAME", help="Name of the run (default: name of the config).")
     ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run where it stopped.")] = False,
+    resume: Annotated[
+        bool,
+        typer.Option(
+            "--resume", help="Resume the run, or the most recently interrupted one, from its last checkpoint."
+        ),
+    ] = False,
     mirror: Mirror = None,
 ) -> None:
-    """Stage 5: train, after whatever of stages 1 to 4 is missing.
+    """Train a model (stage 5), after any missing stages 1 to 4.
 
-    At the end the best checkpoint is scored on the test splits. Started by torchrun, several processes train together.
+    Finally, the best checkpoint is scored on the test splits. Processes started by torchrun train together.
     """
-    # What scores the run at its end is imported now: an upgrade while it trains must not keep the old one from it.
+    # Also imports what scores the run at the end, so that an upgrade of kotrans during training cannot break it.
     from kotrans.cli.display import StageDisplay, TrainingDisplay
     from kotrans.cli.eval_command import show
     from kotrans.data.stages import SilentReporter
@@ -59,21 +63,13 @@ def train(
 
 
 def average(
-    run: Annotated[str | None, run_option("RUN", "Which run; the most recently finished one if left out.")] = None,
+    run: Annotated[str | None, run_option("RUN", "Run to use (default: most recently finished).")] = None,
     last: Annotated[
         int | None,
-        typer.Option(
-            min=2,
-            metavar="N",
-            help="Only the last so many checkpoints; all that are kept if left out.",
-            show_default=False,
-        ),
+        typer.Option(min=2, metavar="N", help="Average only the last N checkpoints (default: all that are kept)."),
     ] = None,
     name: Annotated[
-        str | None,
-        typer.Option(
-            "--name", metavar="NAME", help="Name of the new run; RUN-average if left out.", show_default=False
-        ),
+        str | None, typer.Option("--name", metavar="NAME", help="Name of the new run (default: RUN-average).")
     ] = None,
 ) -> None:
     """Average the weights of a run's checkpoints into a new run."""
@@ -83,7 +79,7 @@ def average(
     source = find_run(run)
     target = new_run(name, f"{source.name}-average")
     names = average(source, target, last)
-    typer.echo(f"{target.folder}: the average of {', '.join(names)} of {source.name}")
+    typer.echo(f"{target.folder}: average of {', '.join(names)} of {source.name}")
 
 
 @contextmanager
@@ -102,7 +98,7 @@ def _together() -> "Iterator[World]":
 
 
 def _of_leader(world: "World", find: "Callable[[], tuple[Run, Config]]") -> "tuple[Run, Config]":
-    """Rank 0's run and config, which other machines need not have."""
+    """Returns run and config as found by rank 0; other machines need not have the config file."""
     from kotrans.runs.run import Run
     from kotrans.storage.paths import runs_folder
 
@@ -129,7 +125,7 @@ def _run_and_config(
 
 
 def _resumed(config: Path | None, settings: list[str] | None, name: str | None) -> "tuple[Run, Config]":
-    """The run to go on with and its config, with what the command changes of it."""
+    """Returns the run to resume and its config, and prints settings that the command changes."""
     from kotrans.config.loading import load_config
     from kotrans.runs.runs_folder import find_run
     from kotrans.training.train import resumed_config
@@ -147,8 +143,8 @@ def _begin(beginning: "StartingPoint") -> None:
     ranks = f" in each of {beginning.ranks} processes" if beginning.ranks > 1 else ""
     typer.echo(
         f"run       {beginning.run.folder}{resumed}\n"
-        f"          {beginning.parameters:,} weights on {beginning.device} in {beginning.precision}, "
-        f"{beginning.threads} threads{ranks}; {beginning.batches:,} batches an epoch, "
+        f"          {beginning.parameters:,} parameters on {beginning.device} in {beginning.precision}, "
+        f"{beginning.threads} threads{ranks}; {beginning.batches:,} batches per epoch, "
         f"{beginning.padding.both:.1%} padding",
         err=True,
     )
@@ -158,7 +154,7 @@ def _say_end(run: "Run", outcome: "Outcome") -> None:
     progress = outcome.progress
     if outcome.signal is not None:
         typer.echo(
-            f"stopped and saved at update {progress.update:,}; go on with: kotrans train --run {run.name} --resume",
+            f"stopped and saved at update {progress.update:,}; resume with: kotrans train --run {run.name} --resume",
             err=True,
         )
         return

@@ -1,4 +1,4 @@
-"""`kotrans translate`: sentences, files, pipes and a prompt; stdout holds translations only, a line for each line."""
+"""`kotrans translate`: writes one line of standard output per line of input, and everything else to standard error."""
 
 import gc
 import json
@@ -34,55 +34,54 @@ if TYPE_CHECKING:
 
 
 def translate(
-    sentences: Annotated[
-        list[str] | None, typer.Argument(metavar="SENTENCE", help="Korean sentences.", show_default=False)
-    ] = None,
+    sentences: Annotated[list[str] | None, typer.Argument(metavar="[SENTENCE]...", help="Korean sentences.")] = None,
     file: Annotated[Path | None, file_option("Translate the lines of this file.")] = None,
     out: Annotated[
-        Path | None,
-        file_option("Write the translations here when all are done; until then to FILE.partial."),
+        Path | None, file_option("Write the translations to FILE; until all are done, they are in FILE.partial.")
     ] = None,
-    go_on: Annotated[
-        bool, typer.Option("--continue", help="Go on after the lines of an interrupted --out, kept in FILE.partial.")
-    ] = False,
+    resume: Annotated[bool, typer.Option("--continue", help="Resume an interrupted --out from FILE.partial.")] = False,
     runs: RunNames = None,
     models: Models = None,
     beam: Annotated[
-        int | None, typer.Option(min=1, max=1000, metavar="N", help="Beam; search.beam of the run if left out.")
+        int | None, typer.Option(min=1, max=1000, metavar="N", help="Beam size (default: search.beam of the run).")
     ] = None,
     n_best: Annotated[
-        int, typer.Option(min=1, metavar="N", help="Translations a line, tab-separated, each followed by its score.")
+        int,
+        typer.Option(
+            min=1, metavar="N", help="Translations per line, tab-separated, each followed by its score (default: 1)."
+        ),
     ] = 1,
     attention: Annotated[
         Path | None,
-        file_option(
-            "Write attention weights here: .jsonl, or a heat map as .png or .svg, or word alignments as .pharaoh."
-        ),
+        file_option("Write attention weights (.jsonl), heat maps (.png, .svg) or word alignments (.pharaoh)."),
     ] = None,
     as_json: Annotated[
-        bool, typer.Option("--json", help="Write an object a line: every translation with its scores, piece by piece.")
+        bool,
+        typer.Option(
+            "--json", help="Write one JSON object per line, with scores and the log-probability of each piece."
+        ),
     ] = False,
     split_sentences: SplitSentences = None,
     settings: Settings = None,
 ) -> None:
-    """Translate sentences, a file, piped text, or what you type."""
+    """Translate sentences, a file, standard input, or typed text."""
     prompted = not sentences and not file and sys.stdin.isatty()
-    _check(sentences, file, out, attention, prompted=prompted, as_json=as_json, go_on=go_on)
+    _check(sentences, file, out, attention, prompted=prompted, as_json=as_json, resume=resume)
     beam_setting = [f"search.beam={beam}"] if beam is not None else []
     overrides = with_split_sentences([*(settings or []), *beam_setting], split_sentences)
     names: list[str | Path] = [*(runs or []), *(models or [])]
     if prompted:
         _prompt(load_models(names, overrides), n_best)
         return
-    output = _output(out, go_on=go_on)
-    text = _Text(sentences, file, read_now=not go_on)
+    output = _output(out, resume=resume)
+    text = _Text(sentences, file, read_now=not resume)
     translator = load_models(names, overrides)
     with output.claimed() if output else nullcontext():
-        _translate(translator, text, output, _Form(n_best, as_json, attention), go_on=go_on)
+        _translate(translator, text, output, _Format(n_best, as_json, attention), resume=resume)
 
 
-class _Form(NamedTuple):
-    """What is written of each translation."""
+class _Format(NamedTuple):
+    """Format of the output."""
 
     n_best: int
     as_json: bool
@@ -93,17 +92,17 @@ class _Form(NamedTuple):
 
 
 class _Text:
-    """The lines to translate: arguments, a file, or a pipe."""
+    """The lines to translate: arguments, a file, or standard input."""
 
     def __init__(self, sentences: list[str] | None, file: Path | None, *, read_now: bool) -> None:
-        """read_now: begin to read a pipe, so that it is full when the model is loaded."""
+        """read_now: read a pipe in the background while the model is loaded."""
         self.file = file
         self.is_piped = not sentences and not file
         self.lines = iter(_lines(sentences, file))
         self._arriving = self._arrive() if self.is_piped and read_now else None
 
     def translations(self, translator: "Translator", n_best: int, first: int) -> "Iterator[Translation]":
-        """The first of the lines has the number `first` in messages."""
+        """Translates the lines. first: number of the first line in messages."""
         from kotrans.translation.multiprocess import translate_chunks, translate_text
 
         if not self.is_piped:
@@ -112,11 +111,10 @@ class _Text:
         return translate_chunks(translator, arriving.chunks(translator.lines_ahead), n_best, first=first)
 
     def skip(self, output: "ResumableOutput", digests: list[str], ahead: int) -> int:
-        """Passes over the lines that are done, which must be those of the digests.
+        """Skips the finished lines, which must match the digests, and returns how many of them are translated again.
 
-        Returns how many of them are translated again. Lines that are read together are sorted into batches, and a
-        batch of others may round otherwise: so those after a multiple of `ahead` have their neighbours again. In a pipe
-        it is chance which lines are read together.
+        Rounding depends on the batch, and batches are formed among `ahead` lines: the finished lines of an incomplete
+        group are translated again, so that the others get the same neighbours. In a pipe, groups depend on timing.
         """
         again = 0 if self.is_piped else len(digests) % ahead
         kept = deque(output.check_input(self.lines, digests), maxlen=again)
@@ -124,7 +122,7 @@ class _Text:
         return again
 
     def count(self) -> int | None:
-        """How many lines there are, if they are in a file."""
+        """Returns the number of lines if they are in a file."""
         from kotrans.storage.files import stream_lines
 
         return sum(1 for _ in stream_lines(self.file)) if self.file and self.file.is_file() else None
@@ -136,65 +134,66 @@ class _Text:
 
 
 def _translate(
-    translator: "Translator", text: _Text, output: "ResumableOutput | None", form: _Form, *, go_on: bool
+    translator: "Translator", text: _Text, output: "ResumableOutput | None", output_format: _Format, *, resume: bool
 ) -> None:
-    made = made_with(translator, form.n_best, as_json=form.as_json)
+    made = made_with(translator, output_format.n_best, as_json=output_format.as_json)
     done = again = 0
-    if output and go_on:
+    if output and resume:
         done, again = _resume(output, text, made, translator.lines_ahead)
     elif output:
-        output.check_unused()  # again, now that no other process can begin
+        output.check_unused()  # again, because another process may have started in between
     shown = sys.stderr.isatty() and (text.is_piped or text.file is not None)
     shown = shown and (output is not None or not sys.stdout.isatty())
     total = text.count() if shown else None
-    translations = islice(text.translations(translator, form.n_best, done - again + 1), again, None)
+    translations = islice(text.translations(translator, output_format.n_best, done - again + 1), again, None)
     remarked = with_remarks(translations, translator.tokenizer.is_unfamiliar, done + 1)
-    counted = with_progress(write_attention_on_the_way(form.attention, remarked), total=total, done=done, shown=shown)
-    write_lines_of(((each.source, form.line(each)) for each in counted), output, made)
+    counted = with_progress(
+        write_attention_on_the_way(output_format.attention, remarked), total=total, done=done, shown=shown
+    )
+    write_lines_of(((each.source, output_format.line(each)) for each in counted), output, made)
 
 
 def _resume(output: "ResumableOutput", text: _Text, made: dict[str, Any], ahead: int) -> tuple[int, int]:
-    """How many lines are done, and how many of these are translated again."""
+    """Returns how many lines are finished, and how many of these are translated again."""
     from kotrans.storage.files import disk_errors
 
     with disk_errors(output.partial, "nothing was changed"):
         digests = output.resume(made)
     again = text.skip(output, digests, ahead)
-    say(f"going on after line {len(digests)}")
+    say(f"resuming after line {len(digests)}")
     return len(digests), again
 
 
 def _check(
     sentences: list[str] | None, file: Path | None, out: Path | None, attention: Path | None,
-    *, prompted: bool, as_json: bool, go_on: bool,
+    *, prompted: bool, as_json: bool, resume: bool,
 ) -> None:  # fmt: skip
     if file and sentences:
         raise UsageError("give either sentences or --file, not both")
     if prompted and (out or attention):
-        raise UsageError("--out and --attention want text: give sentences, --file, or pipe it in")
+        raise UsageError("--out and --attention need input text: give sentences, --file, or standard input")
     if prompted and as_json:
-        raise UsageError("--json wants text: give sentences, --file, or pipe it in")
-    if go_on and (attention or not out):
-        raise UsageError("--continue: goes on with --out, and cannot with --attention, of which nothing was kept")
+        raise UsageError("--json needs input text: give sentences, --file, or standard input")
+    if resume and (attention or not out):
+        raise UsageError("--continue: needs --out, and does not support --attention")
     if out and out.is_dir():
-        raise UsageError(f"--out {out}: is a folder; name a file")
+        raise UsageError(f"--out {out}: is a folder; give a file")
 
 
-def _output(out: Path | None, *, go_on: bool) -> "ResumableOutput | None":
+def _output(out: Path | None, *, resume: bool) -> "ResumableOutput | None":
     if out is None:
         return None
     from kotrans.storage.resumable_output import ResumableOutput
 
     output = ResumableOutput(out)
-    if not go_on:
+    if not resume:
         output.check_unused()
     return output
 
 
 def load_models(names: list[str | Path], settings: list[str]) -> "Translator":
-    """Some runs or models, whose names are told."""
-    # Imports make objects by the hundred thousand, all of which stay: to look for garbage among them again and again
-    # would take a tenth of the start.
+    """Loads runs or models, and prints their names on standard error."""
+    # Imports create many permanent objects; repeated garbage collections among them would slow down the start.
     gc.disable()
     try:
         from kotrans.translation.translator import Translator
@@ -208,7 +207,7 @@ def load_models(names: list[str | Path], settings: list[str]) -> "Translator":
 
 
 def write_attention_on_the_way(path: Path | None, translations: "Iterator[Translation]") -> "Iterator[Translation]":
-    """Passes the translations on, writing their attention if a path is given."""
+    """Passes on the translations, and writes their attention weights if a path is given."""
     if path is None:
         return translations
     from kotrans.report.attention_text import write_attention
@@ -227,10 +226,9 @@ def _lines(sentences: list[str] | None, file: Path | None) -> Iterable[str]:
 
 
 def _standard_input() -> Iterable[bytes]:
-    """Lines of standard input.
+    """Returns the lines of standard input.
 
-    Not of `sys.stdin.buffer`: when Python ends it takes the lock of that, which the thread that waits for a line has,
-    and aborts.
+    Not those of `sys.stdin.buffer`: at exit, Python would abort, because the thread that reads holds its lock.
     """
     try:
         return open(sys.stdin.fileno(), "rb", closefd=False)
@@ -239,7 +237,7 @@ def _standard_input() -> Iterable[bytes]:
 
 
 def checked_text(sentence: str, number: int) -> str:
-    """An argument as text. Raises UsageError for bytes that are not UTF-8, which arrive as lone surrogates."""
+    """Returns an argument as text. Raises UsageError if it is not UTF-8 (Python passes lone surrogates)."""
     sentence = utf8_argument(sentence)
     if any("\ud800" <= character <= "\udfff" for character in sentence):
         raise UsageError(f"sentence {number}: not UTF-8 text; put it into a file and give --file")
@@ -253,7 +251,7 @@ def _line(translation: "Translation", n_best: int) -> str:
 
 
 def to_json(translation: "Translation") -> str:
-    """A line of JSON."""
+    """Returns one line of JSON."""
     from kotrans.translation.postprocess import translation_record
 
     return json.dumps(translation_record(translation), ensure_ascii=False)
@@ -262,14 +260,14 @@ def to_json(translation: "Translation") -> str:
 def _prompt(translator: "Translator", n_best: int) -> None:
     from kotrans.translation.multiprocess import translate_text
 
-    typer.echo("Type a Korean sentence; an empty line or Ctrl-D leaves.", err=True)
+    typer.echo("Type a Korean sentence; an empty line or Ctrl-D exits.", err=True)
     if isinstance(sys.stdin, TextIOWrapper):
         sys.stdin.reconfigure(
             encoding=with_korean(sys.stdin.encoding), errors="replace"
-        )  # half a syllable, as some terminals leave after a backspace
+        )  # a backspace leaves half a syllable in some terminals
     with suppress(ImportError):
-        import readline  # noqa: F401  (lets `input` edit the line and remember earlier ones)
-    while line := _ask().strip():
+        import readline  # noqa: F401  (line editing and history for `input`)
+    while line := _read_line().strip():
         try:
             found = with_remarks(translate_text(translator, [line], n_best), translator.tokenizer.is_unfamiliar)
             for translation in found:
@@ -278,8 +276,8 @@ def _prompt(translator: "Translator", n_best: int) -> None:
             typer.echo(f"error: {error}", err=True)
 
 
-def _ask() -> str:
-    """What is typed; empty at the end of the input. The prompt never goes into a file that takes the translations."""
+def _read_line() -> str:
+    """Returns a typed line; empty at the end of the input. The prompt is not written to redirected output."""
     terminal = sys.stdout.isatty()
     if not terminal:
         typer.echo("> ", nl=False, err=True)
@@ -289,5 +287,5 @@ def _ask() -> str:
         typer.echo(err=True)
         return ""
     except KeyboardInterrupt:
-        typer.echo(err=True)  # or what the shell prints next would stand in the line of the prompt
+        typer.echo(err=True)  # the shell continues on a new line
         raise

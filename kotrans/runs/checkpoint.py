@@ -36,7 +36,7 @@ from kotrans.model.seq2seq import Seq2Seq
 from kotrans.parallel.device import memory_errors
 from kotrans.parallel.distributed import ALONE, World
 from kotrans.runs.progress import Progress
-from kotrans.storage.files import disk_errors, new_directory, write_json
+from kotrans.storage.files import content_key, disk_errors, new_directory, write_json
 from kotrans.storage.manifest import VerifiedFiles, damaged, unreadable, write_manifest
 
 _CONSEQUENCE = "nothing was written"

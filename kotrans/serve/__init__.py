@@ -1,1 +1,1 @@
-"""The HTTP service: application, admission, queue, workers and the page. Only `cli` imports it."""
+"""The HTTP service: application, middleware, admission, queue, workers and the page. Only `cli` imports it."""

@@ -1,4 +1,4 @@
-"""Whether a request is within the limits: computed from its lines before anything is translated."""
+"""Admission control: checks a request against the limits before anything is translated."""
 
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
@@ -7,26 +7,29 @@ from kotrans.config.schema import SearchConfig
 from kotrans.config.sections import ServeConfig
 from kotrans.errors import ModelError
 from kotrans.search.memory_bound import SearchMemory
-from kotrans.serve.requests import ParsedRequest, Refused
+from kotrans.serve.requests import RequestError
+from kotrans.serve.schemas import TranslateRequest
 from kotrans.text.sentence_splitter import SplitText
 from kotrans.translation.postprocess import PreparedLine
 from kotrans.translation.translator import BatchTranslator
 
 
 class Admitted(NamedTuple):
-    """A request that is within the limits."""
+    """A request within the limits."""
 
     texts: Sequence[SplitText]
     lines: Sequence[PreparedLine]
-    """Of all texts, but for blank lines."""
+    """The lines of all texts, without blank ones."""
     beam: int
     n_best: int
+    with_attention: int
+    """Hypotheses per line whose attention weights are returned."""
     weights: int
-    """The most attention weights that the answer can have."""
+    """Upper bound of the attention weights in the response."""
 
 
 class Admission:
-    """Divides the texts of requests into units of translation and refuses those over the limits."""
+    """Prepares the lines of requests, and refuses requests over the limits."""
 
     def __init__(self, translator: BatchTranslator, config: ServeConfig) -> None:
         """translator: only prepares lines, see `without_model`."""
@@ -35,60 +38,60 @@ class Admission:
         self._search: SearchConfig = translator.config
         self._memory = SearchMemory(config.max_memory, translator.tokenizer.target.size, translator.config)
 
-    def admit(self, question: ParsedRequest, texts: Sequence[SplitText]) -> Admitted:
-        """texts: those of the question, cut at their line breaks. Raises Refused."""
-        beam = self._beam(question)
-        lines = list(self._prepared(question, texts, beam))
+    def admit(self, request: TranslateRequest, texts: Sequence[SplitText]) -> Admitted:
+        """Prepares a request. Raises RequestError. texts: those of the request, split at line breaks."""
+        beam = self._beam(request)
+        lines = list(self._prepare(request, texts, beam))
         lengths = [[len(part.ids) + 1 for part in line.parts] for line in lines]
-        weights = question.with_attention * sum(
-            each * self._memory.longest_target(each) for of_line in lengths for each in of_line
+        weights = request.with_attention * sum(
+            length * self._memory.longest_target(length) for of_line in lengths for length in of_line
         )
-        most = self._config.max_weights
-        if weights > most:
-            raise Refused(
-                422, f"attention: the answer could have {weights:,} weights, but at most {most:,} are made; "
-                "ask for the attention of fewer sentences at once",
+        if weights > self._config.max_weights:
+            raise RequestError(
+                422, f"attention: the response could have {weights:,} weights, which exceeds the limit of "
+                f"{self._config.max_weights:,}; request the attention of fewer sentences at once",
             )  # fmt: skip
         for number, of_line in enumerate(lengths, start=1):
             if not self._memory.fits_alone(of_line, beam):
-                raise Refused(
+                raise RequestError(
                     422, f"line {number}: {sum(of_line):,} source pieces with a beam of {beam} need more memory than "
-                    "serve.max_memory; cut it, or ask for a smaller beam",
+                    "serve.max_memory; split the line, or use a smaller beam",
                 )  # fmt: skip
-        return Admitted(texts, lines, beam, question.n_best, weights)
+        return Admitted(texts, lines, beam, request.n_best, request.with_attention, weights)
 
-    def _beam(self, question: ParsedRequest) -> int:
-        most = self._config.max_beam
-        beam = question.beam if question.beam is not None else max(self._search.beam, min(question.n_best, most))
-        if question.beam is not None and beam > most:
-            raise Refused(422, f"beam: {beam}, but at most {most} is taken; ask for less")
-        if question.n_best > beam:
-            raise Refused(
-                422, f"n_best: {question.n_best} translations of a beam of {beam}; ask for fewer, or a larger beam"
-            )
+    def _beam(self, request: TranslateRequest) -> int:
+        limit = self._config.max_beam
+        beam = request.beam if request.beam is not None else max(self._search.beam, min(request.n_best, limit))
+        if request.beam is not None and beam > limit:
+            raise RequestError(422, f"beam: {beam} exceeds the limit of {limit}; use a smaller beam")
+        if request.n_best > beam:
+            raise RequestError(
+                422, f"n_best: {request.n_best} translations exceed the beam of {beam}; request fewer, or use a larger "
+                "beam",
+            )  # fmt: skip
         return beam
 
-    def _prepared(self, question: ParsedRequest, texts: Sequence[SplitText], beam: int) -> Iterator[PreparedLine]:
-        """The lines, one by one, so that the first that is too much is the last that is prepared."""
+    def _prepare(self, request: TranslateRequest, texts: Sequence[SplitText], beam: int) -> Iterator[PreparedLine]:
+        """Prepares the lines one by one, and stops at the first that exceeds a limit."""
+        config = self._config
         parts = 0
-        most = self._config.max_sentences
         lines = (line for text in texts for line in text.lines if line.strip())
         for number, line in enumerate(lines, start=1):
-            if len(line) > self._config.max_characters:
-                raise Refused(
-                    422, f"line {number}: {len(line):,} characters, but at most {self._config.max_characters:,} are "
-                    "taken; cut it",
+            if len(line) > config.max_characters:
+                raise RequestError(
+                    422, f"line {number}: {len(line):,} characters exceed the limit of {config.max_characters:,}; "
+                    "split the line",
                 )  # fmt: skip
             try:
-                (prepared,) = self._translator.prepare([line], number, split_sentences=question.split_sentences)
+                (prepared,) = self._translator.prepare([line], number, split_sentences=request.split_sentences)
             except ModelError as error:
-                raise Refused(422, str(error)) from None
+                raise RequestError(422, str(error)) from None
             parts += max(1, len(prepared.parts))
-            if parts > most:
-                raise Refused(422, f"text: more than {most:,} sentences; send fewer at once")
-            if parts * beam > self._config.max_waiting:
-                raise Refused(
-                    422, f"text: {parts:,} sentences or more with a beam of {beam} are more than serve.max_waiting "
-                    f"({self._config.max_waiting:,}) allows; send fewer, or ask for a smaller beam",
+            if parts > config.max_sentences:
+                raise RequestError(422, f"text: more than {config.max_sentences:,} sentences; send fewer at once")
+            if parts * beam > config.max_waiting:
+                raise RequestError(
+                    422, f"text: {parts:,} or more sentences with a beam of {beam} exceed serve.max_waiting "
+                    f"({config.max_waiting:,}); send fewer, or use a smaller beam",
                 )  # fmt: skip
             yield prepared

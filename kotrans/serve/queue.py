@@ -1,127 +1,182 @@
-"""A queue of the lines of all clients, and threads that let them be translated together.
-
-The lines that a thread of the service has translated now.
-"""
+"""The queue of all requests, and the threads that have its lines translated together."""
 
 import threading
 import time
 from collections.abc import Callable, Collection, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
+from dataclasses import dataclass, field
 from itertools import count
 from types import TracebackType
-from typing import Self
+from typing import NamedTuple, Self
 
 from kotrans.errors import DataError
 from kotrans.parallel.fair_queue import FairQueue
 from kotrans.serve.responses import LineResult
-from kotrans.serve.worker import Job, Line, TranslationWorker, WorkItem, is_out_of_memory
+from kotrans.serve.worker import TranslationWorker, WorkItem, is_out_of_memory
 from kotrans.translation.continuous_batching import SearchRequest
 from kotrans.translation.postprocess import PreparedLine
 
+_MAX_LINES = 2  # times the batch size: limit of lines in a full batch, for requests that have nothing running
+_RETRY_SECONDS = 1.0  # between attempts to load the model while the queue is empty
 
-class WorkInProgress:
-    """Lines that are being translated, and what translates them. For one thread, but for `has` and `interrupt`."""
+
+class QueueFull(Exception):
+    """The limit of waiting sentences is reached, or the service is stopping."""
+
+
+@dataclass(eq=False)
+class Job:
+    """The lines of a request and their results. Cancelling `done` drops the lines that are not finished."""
+
+    lines: Sequence[PreparedLine]
+    beam: int
+    n_best: int
+    with_attention: int  # hypotheses per line whose attention weights are returned
+    done: Future[list[LineResult]] = field(default_factory=Future)
+    number: int = field(default_factory=count().__next__)
+    created: float = field(default_factory=time.monotonic)  # seconds, as are `started` and `ended`
+    started: float = 0.0
+    ended: float = 0.0
+    taken: int = 0  # lines that have left the queue
+    results: dict[int, LineResult] = field(default_factory=dict)  # by number of the line
+
+    @property
+    def parts(self) -> int:
+        """Units translated separately; a blank line counts as one."""
+        return sum(max(1, len(line.parts)) for line in self.lines)
+
+    @property
+    def cost(self) -> int:
+        """Parts times beam."""
+        return self.parts * self.beam
+
+    def finish(self, number: int, result: LineResult) -> None:
+        """Sets the result of a line; the last one completes the job."""
+        self.results[number] = result
+        if len(self.results) == len(self.lines):
+            self.ended = time.monotonic()
+            with suppress(InvalidStateError):  # already cancelled
+                self.done.set_result([self.results[number] for number in range(len(self.lines))])
+
+    def fail(self, error: Exception) -> None:
+        """Completes the job with an error."""
+        with suppress(InvalidStateError):  # already cancelled, or another line has failed
+            self.done.set_exception(error)
+
+
+class JobLine(NamedTuple):
+    """A line of a job."""
+
+    job: Job
+    number: int  # in the job
+
+    @property
+    def parts(self) -> int:
+        """Units translated separately; a blank line counts as one."""
+        return max(1, len(self.job.lines[self.number].parts))
+
+    def work_item(self, key: int) -> WorkItem:
+        """Returns the line as a request to a worker."""
+        job = self.job
+        return WorkItem(
+            SearchRequest(key, job.lines[self.number], job.beam, job.n_best, job.number), job.with_attention
+        )
+
+
+class RunningBatch:
+    """The lines that one thread has translated at the moment, and its worker.
+
+    Only `has` and `interrupt` are thread-safe.
+    """
 
     def __init__(self, start: Callable[[], TranslationWorker]) -> None:
         self._start = start
-        self._translating: TranslationWorker | None = None
-        self._lines: dict[int, Line] = {}
-        self._numbers = count()
-        self._unsent: list[int] = []  # the numbers of those that `_translating` does not have yet
-        self._again: set[int] = set()  # of those that a process that was killed had
+        self._worker: TranslationWorker | None = None
+        self._lines: dict[int, JobLine] = {}  # by key
+        self._keys = count()
+        self._unsent: list[int] = []  # keys of lines that the worker does not have yet
+        self._suspects: set[int] = set()  # keys of the lines that a killed worker had
         self.parts = 0
-        """Of its lines, and of those that are about to join."""
+        """Parts of its lines, and of those about to join."""
 
     @property
     def lines(self) -> int:
-        """How many there are."""
+        """Number of lines."""
         return len(self._lines)
 
     @property
     def ready(self) -> bool:
-        """Whether it has a model."""
-        return self._translating is not None
+        """Whether the worker has loaded the model."""
+        return self._worker is not None
 
     def has(self, job: Job) -> bool:
-        """Whether a line of the job is among them."""
+        """Whether a line of the job is in the batch."""
         return any(line.job is job for line in list(self._lines.values()))
 
     def interrupt(self) -> None:
-        """Lets `translate` return after a step."""
-        if (translating := self._translating) is not None:
-            translating.interrupt()
+        """Makes `translate` return after its current step."""
+        if (worker := self._worker) is not None:
+            worker.interrupt()
 
     def load(self) -> None:
-        """Gets the model, if that is possible now."""
-        with suppress(Exception):  # it is tried again when there is a job that can be told
-            self._translating = self._translating or self._start()
+        """Starts the worker. Errors are ignored: `translate` tries again and reports them to a job."""
+        with suppress(Exception):
+            self._worker = self._worker or self._start()
 
-    def translate(self, joining: Sequence[Line]) -> None:
-        """Runs some steps for all lines, and reports finished lines and errors to their jobs."""
-        now, new = time.monotonic(), dict(zip(self._numbers, joining, strict=False))
+    def translate(self, joining: Sequence[JobLine]) -> None:
+        """Runs some search steps for all lines, and reports finished lines and errors to their jobs."""
+        now, new = time.monotonic(), dict(zip(self._keys, joining, strict=False))
         for line in joining:
             line.job.started = line.job.started or now
         self._lines |= new
         self._unsent += new
-        dropped = [number for number, line in self._lines.items() if line.job.done.done()]
+        dropped = [key for key, line in self._lines.items() if line.job.done.done()]
         self._forget(dropped)
         try:
-            self._translating = self._translating or self._start()
-            answers = self._translating([self._wanted(number) for number in self._unsent], dropped)
-        except DataError as error:  # a process was killed, for reasons of its own or by one of these
+            self._worker = self._worker or self._start()
+            finished = self._worker([self._lines[key].work_item(key) for key in self._unsent], dropped)
+        except DataError as error:  # the worker was killed: its lines get a second try, and fail the second time
             self.end()
-            self._fail(self._again & self._lines.keys(), error)
-            self._again, self._unsent = set(self._lines), list(self._lines)
+            self._fail(self._suspects & self._lines.keys(), error)
+            self._suspects, self._unsent = set(self._lines), list(self._lines)
             self.load()
             return
-        except Exception as error:  # the model is damaged, or there is no memory, or it is a bug
+        except Exception as error:  # a damaged model, no memory, or a bug
             self.end()
             self._fail(set(self._lines), MemoryError(str(error)) if is_out_of_memory(error) else error)
-            answers = []
+            finished = []
             self.load()
         self._unsent = []
-        for number, found in answers:
-            line = self._lines[number]
-            self._forget([number])
-            line.job.finish(line.place, found)
+        for key, result in finished:
+            line = self._lines[key]
+            self._forget([key])
+            line.job.finish(line.number, result)
 
-    def _wanted(self, number: int) -> WorkItem:
-        job, place = self._lines[number]
-        return WorkItem(SearchRequest(number, job.lines[place], job.beam, job.n_best, job.number), job.attention)
+    def end(self) -> None:
+        """Ends the worker; the next call of `translate` starts another one."""
+        worker, self._worker = self._worker, None
+        if worker is not None:
+            worker.end()
 
-    def _forget(self, numbers: Collection[int]) -> None:
-        for number in numbers:
-            self.parts -= self._lines.pop(number).parts
-        gone = set(numbers)
-        self._unsent = [number for number in self._unsent if number not in gone]
+    def _forget(self, keys: Collection[int]) -> None:
+        for key in keys:
+            self.parts -= self._lines.pop(key).parts
+        removed = set(keys)
+        self._unsent = [key for key in self._unsent if key not in removed]
 
-    def _fail(self, numbers: Collection[int], error: Exception) -> None:
-        jobs = {self._lines[number].job for number in numbers}
-        self._forget(numbers)
+    def _fail(self, keys: Collection[int], error: Exception) -> None:
+        jobs = {self._lines[key].job for key in keys}
+        self._forget(keys)
         for job in jobs:
             job.fail(error)
 
-    def end(self) -> None:
-        """Ends the worker; the next lines start another one."""
-        translating, self._translating = self._translating, None
-        if translating is not None:
-            translating.end()
-
-
-_MOST_LINES = 2  # times the size of a batch, in a thread that is full, for requests that have nothing running yet
-_SECONDS_TO_RETRY = 1.0  # to load the model, while nobody asks
-
-
-class QueueFull(Exception):
-    """Too much waits, or the service is about to stop."""
-
 
 class TranslationQueue:
-    """A queue of lines and the threads that let them be translated; a context manager.
+    """A queue of lines, and the threads that have them translated. A context manager.
 
-    Requests take turns, so that a short one does not wait for all lines of a long one, and no line waits for one that
-    it is translated together with. A request whose future is cancelled leaves the queue and the searches.
+    Requests take turns, so that a short request does not wait for all lines of a long one, and a line is returned
+    without waiting for the others in its batch. Cancelling the future of a job removes its lines.
     """
 
     def __init__(
@@ -134,27 +189,27 @@ class TranslationQueue:
         on_batch: Callable[[int, float], None],
         on_ready: Callable[[], None] = lambda: None,
     ) -> None:
-        """start: called by each thread, and again after an error.
+        """start: starts a worker; called by each thread, and again after an error.
 
-        size: the parts that a thread has translated together; it gets more if a single line has more.
-        max_waiting: the most parts times beam that may wait.
-        on_batch: told how many lines they are and the seconds until it looked for more, by the thread.
-        on_ready: called once, by the thread that is the last to have its model.
+        size: parts per thread that are translated together; a single line with more parts is still accepted.
+        max_waiting: limit of parts times beam in the queue.
+        on_batch: called by a thread after each round of steps, with the number of lines and the seconds.
+        on_ready: called once, when the last thread has loaded the model.
         """
         self._size = size
         self._max_waiting = max_waiting
         self._on_batch = on_batch
         self._on_ready = on_ready
-        self._waiting: FairQueue[Job, Line] = FairQueue()
+        self._waiting: FairQueue[Job, JobLine] = FairQueue()
         self._waiting_cost = 0  # parts times beam
         self._waiting_parts = 0
         self._changed = threading.Condition()
         self._stopping = False
         self._was_ready = False
-        self._running = [WorkInProgress(start) for _ in range(threads)]
+        self._batches = [RunningBatch(start) for _ in range(threads)]
         self._threads = [
-            threading.Thread(target=self._run, args=(running,), name=f"kotrans-batcher-{number}", daemon=True)
-            for number, running in enumerate(self._running)
+            threading.Thread(target=self._run, args=(batch,), name=f"kotrans-queue-{number}", daemon=True)
+            for number, batch in enumerate(self._batches)
         ]
 
     def __enter__(self) -> Self:
@@ -165,7 +220,7 @@ class TranslationQueue:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Waits until all that was submitted is translated."""
+        """Waits until all submitted jobs are done."""
         with self._changed:
             self._stopping = True
             self._changed.notify_all()
@@ -174,96 +229,96 @@ class TranslationQueue:
 
     @property
     def waiting(self) -> int:
-        """Lines that wait."""
+        """Lines in the queue."""
         return len(self._waiting)
 
     @property
     def ready(self) -> bool:
-        """Whether each thread has its model."""
-        return all(running.ready for running in self._running)
+        """Whether every thread has loaded the model."""
+        return all(batch.ready for batch in self._batches)
 
-    def submit(self, lines: Sequence[PreparedLine], beam: int, n_best: int, attention: int = 0) -> Job:
-        """Queues the lines of a request. Raises Full."""
-        job = Job(lines, beam, n_best, attention)
+    def submit(self, lines: Sequence[PreparedLine], beam: int, n_best: int, with_attention: int = 0) -> Job:
+        """Queues the lines of a request. Raises QueueFull."""
+        job = Job(lines, beam, n_best, with_attention)
         if not lines:
             job.started = job.ended = job.created
             job.done.set_result([])
             return job
         with self._changed:
             if self._stopping:
-                raise QueueFull("the service is about to stop; ask again when it has started anew")
+                raise QueueFull("the service is shutting down; retry later")
             if self._waiting and self._waiting_cost + job.cost > self._max_waiting:
-                raise QueueFull(f"{len(self._waiting):,} lines are waiting already; ask again in a moment")
-            self._waiting.push(job, [Line(job, place) for place in range(len(lines))])
+                raise QueueFull(f"the queue is full ({len(self._waiting):,} lines are waiting); retry later")
+            self._waiting.push(job, [JobLine(job, number) for number in range(len(lines))])
             self._waiting_cost += job.cost
             self._waiting_parts += job.parts
             self._changed.notify_all()
-        job.done.add_done_callback(lambda done: self._forget(job, done))
+        job.done.add_done_callback(lambda done: self._remove(job, done))
         return job
 
-    def _forget(self, job: Job, done: "Future[list[LineResult]]") -> None:
+    def _remove(self, job: Job, done: "Future[list[LineResult]]") -> None:
         """Removes the remaining lines of a job that was cancelled or has failed."""
         if not done.cancelled() and done.exception() is None:
             return
         with self._changed:
             for line in self._waiting.remove(job):
-                self._no_longer_waits(line)
-            running = [each for each in self._running if each.has(job)]
-        for each in running:
-            each.interrupt()
+                self._subtract(line)
+            running = [batch for batch in self._batches if batch.has(job)]
+        for batch in running:
+            batch.interrupt()
 
-    def _no_longer_waits(self, line: Line) -> None:
+    def _subtract(self, line: JobLine) -> None:
         self._waiting_cost -= line.parts * line.job.beam
         self._waiting_parts -= line.parts
 
-    def _run(self, running: WorkInProgress) -> None:
+    def _run(self, batch: RunningBatch) -> None:
         try:
-            self._load(running)
-            while (joining := self._next(running)) is not None:
-                before = running.lines + len(joining)
-                if not before:
-                    self._load(running)
+            self._load(batch)
+            while (joining := self._next_lines(batch)) is not None:
+                lines = batch.lines + len(joining)
+                if not lines:
+                    self._load(batch)
                     continue
                 began = time.monotonic()
-                running.translate(joining)
-                self._on_batch(before, time.monotonic() - began)
+                batch.translate(joining)
+                self._on_batch(lines, time.monotonic() - began)
         finally:
-            running.end()
+            batch.end()
 
-    def _load(self, running: WorkInProgress) -> None:
-        running.load()
+    def _load(self, batch: RunningBatch) -> None:
+        batch.load()
         with self._changed:
-            now_ready = self.ready and not self._was_ready
-            self._was_ready |= now_ready
-        if now_ready:
+            is_first = self.ready and not self._was_ready
+            self._was_ready |= is_first
+        if is_first:
             self._on_ready()
 
-    def _next(self, running: WorkInProgress) -> list[Line] | None:
-        """What joins those that a thread translates already, perhaps nothing; None when nothing is left to do."""
+    def _next_lines(self, batch: RunningBatch) -> list[JobLine] | None:
+        """Returns the lines that join the batch, perhaps none; None if the queue is empty and the service stops."""
         with self._changed:
             self._changed.wait_for(
-                lambda: running.lines or self._waiting or self._stopping, None if running.ready else _SECONDS_TO_RETRY
+                lambda: batch.lines or self._waiting or self._stopping, None if batch.ready else _RETRY_SECONDS
             )
-            if running.lines or self._waiting:
-                return self._take(running)
+            if batch.lines or self._waiting:
+                return self._take(batch)
             return None if self._stopping else []
 
-    def _take(self, running: WorkInProgress) -> list[Line]:
-        """Lines from the queue: a thread's share of what waits and runs, and a line of each request that has none."""
-        share = -(-(self._waiting_parts + sum(each.parts for each in self._running)) // len(self._running))
-        joining: list[Line] = []
-        parts = running.parts
+    def _take(self, batch: RunningBatch) -> list[JobLine]:
+        """Takes the thread's share of all parts that wait or run, and a line of each request that has none running."""
+        share = -(-(self._waiting_parts + sum(each.parts for each in self._batches)) // len(self._batches))
+        joining: list[JobLine] = []
+        parts = batch.parts
 
-        def fits(job: Job, line: Line) -> bool:
+        def fits(job: Job, line: JobLine) -> bool:
             if parts < min(share, self._size):
                 return True
-            full = parts >= self._size
-            return full and not job.taken and running.lines + len(joining) < _MOST_LINES * self._size
+            is_full = parts >= self._size
+            return is_full and not job.taken and batch.lines + len(joining) < _MAX_LINES * self._size
 
         while (line := self._waiting.pop(fits)) is not None:
             joining.append(line)
             parts += line.parts
             line.job.taken += 1
-            self._no_longer_waits(line)
-        running.parts = parts
+            self._subtract(line)
+        batch.parts = parts
         return joining

@@ -1,4 +1,4 @@
-"""Answers from translations. What is large, attention, is made into JSON in the process that translates."""
+"""Responses of POST /translate. Workers serialise attention weights, so that the listening process only joins bytes."""
 
 import json
 from collections.abc import Callable, Iterator, Sequence
@@ -14,35 +14,35 @@ from kotrans.translation.word_alignment import word_weights
 _DIGITS = 5  # of a weight
 
 
-class TextResult(NamedTuple):
-    """One translation of a line."""
+class HypothesisResult(NamedTuple):
+    """One translation of a line or text."""
 
     text: str
     score: float
     finished: bool
     attention: tuple[bytes, ...] | None
-    """JSON of an `Attention` for each part."""
+    """JSON of an `Attention` per part."""
 
 
 class LineResult(NamedTuple):
-    """A line and its translations."""
+    """The translations of a line or text, best first."""
 
     parts: int
-    texts: tuple[TextResult, ...]
+    hypotheses: tuple[HypothesisResult, ...]
 
 
-_BLANK = LineResult(0, (TextResult("", 0.0, True, None),))
+_BLANK = LineResult(0, (HypothesisResult("", 0.0, True, None),))
 
 
-def found_line(translation: Translation, attention: int) -> LineResult:
-    """What of a translation is answered. attention: of so many of the best hypotheses the weights are."""
+def line_result(translation: Translation, with_attention: int) -> LineResult:
+    """Returns the result of a line, with the attention weights of the first `with_attention` hypotheses."""
     return LineResult(
         translation.parts,
         tuple(
-            TextResult(
+            HypothesisResult(
                 found.text, found.score, found.finished,
                 tuple(part.model_dump_json().encode() for part in attention_of_parts(translation, found)) or None
-                if rank < attention else None,
+                if rank < with_attention else None,
             )
             for rank, found in enumerate(translation.hypotheses)
         ),
@@ -50,70 +50,70 @@ def found_line(translation: Translation, attention: int) -> LineResult:
 
 
 def attention_of_parts(translation: Translation, found: TranslatedText) -> Iterator[Attention]:
-    """Returns the attention of each part of a translation; empty if the model has no attention."""
+    """Yields the attention of each part of a translation; nothing if the model has no attention."""
     row, column = 0, 0
     for weights in found.weights_of_parts:
         rows, columns = weights.shape  # (T, S)
         target, source = found.pieces[row : row + rows], translation.source_pieces[column : column + columns]
         copies = [copy.shifted(-row) for copy in found.copies if row <= copy.begin < row + rows]
-        of_target, of_source = word_spans(target), word_spans(source)
+        target_spans, source_spans = word_spans(target), word_spans(source)
         yield Attention.model_construct(
             source_pieces=list(source),
             target_pieces=list(target),
             weights=_rounded(weights.tolist()),
-            source_words=[word_text(source[span.start : span.stop]) for span in of_source],
+            source_words=[word_text(source[span.start : span.stop]) for span in source_spans],
             target_words=words_copied(target, copies),
-            word_weights=_rounded(word_weights(weights, of_target, of_source).tolist()),
+            word_weights=_rounded(word_weights(weights, target_spans, source_spans).tolist()),
         )
         row, column = row + rows, column + columns
 
 
-def join_lines(text: SplitText, found: Iterator[LineResult], finish: Callable[[str], str] = str) -> LineResult:
-    """The translations of a text from those of its lines, of which blank ones are not in `found`.
+def join_lines(text: SplitText, results: Iterator[LineResult], finish: Callable[[str], str] = str) -> LineResult:
+    """Returns the result of a text from those of its lines; `results` has none for blank lines.
 
-    The second best of a text is made of the second best of each line, and so on; a line that has fewer repeats its
-    last one. finish: applied to each line.
+    The second hypothesis of a text consists of the second of each line, and so on; a line with fewer hypotheses repeats
+    its last one. finish: applied to each translated line.
     """
-    lines = [next(found) if line.strip() else _BLANK for line in text.lines]
+    lines = [next(results) if line.strip() else _BLANK for line in text.lines]
     parts = sum(line.parts for line in lines)
-    texts: dict[str, TextResult] = {}
-    for rank in range(max(len(line.texts) for line in lines)):
-        chosen = [line.texts[min(rank, len(line.texts) - 1)] for line in lines]
+    hypotheses: dict[str, HypothesisResult] = {}
+    for rank in range(max(len(line.hypotheses) for line in lines)):
+        chosen = [line.hypotheses[min(rank, len(line.hypotheses) - 1)] for line in lines]
         score = sum(each.score * line.parts for each, line in zip(chosen, lines, strict=True)) / max(parts, 1)
         attention = [part for each in chosen for part in each.attention or ()]
         complete = all(each.attention or not line.parts for each, line in zip(chosen, lines, strict=True))
-        joined = TextResult(
+        joined = HypothesisResult(
             text.join([finish(each.text) for each in chosen]), score, all(each.finished for each in chosen),
             tuple(attention) if attention and complete else None,
         )  # fmt: skip
-        texts.setdefault(joined.text, joined)
-    return LineResult(parts, tuple(texts.values()))
+        hypotheses.setdefault(joined.text, joined)
+    return LineResult(parts, tuple(hypotheses.values()))
 
 
-def sentence_json(found: LineResult) -> Iterator[bytes]:
-    """A `TranslatedSentence` in JSON, in pieces."""
-    yield b'{"text":%b,"parts":%d,"hypotheses":[' % (_json(found.texts[0].text), found.parts)
-    for rank, each in enumerate(found.texts):
+def response_json(results: Sequence[LineResult], fields: dict[str, object]) -> Iterator[bytes]:
+    """Yields the JSON of a `TranslateResponse` in chunks. fields: those other than `translations`."""
+    yield b'{"translations":['
+    for number, result in enumerate(results):
+        if number:
+            yield b","
+        yield from _sentence_json(result)
+    yield b"]," + _json(fields)[1:]
+
+
+def _sentence_json(result: LineResult) -> Iterator[bytes]:
+    """Yields the JSON of a `TranslatedSentence` in chunks."""
+    yield b'{"text":%b,"parts":%d,"hypotheses":[' % (_json(result.hypotheses[0].text), result.parts)
+    for rank, each in enumerate(result.hypotheses):
         yield b'%b{"text":%b,"score":%b,"finished":%b,"attention":' % (
             b"," if rank else b"", _json(each.text), _json(each.score), _json(each.finished),
         )  # fmt: skip
         if each.attention is None:
             yield b"null}"
         else:
-            for place, part in enumerate(each.attention):
-                yield (b"," if place else b"[") + part
+            for number, part in enumerate(each.attention):
+                yield (b"," if number else b"[") + part
             yield b"]}"
     yield b"]}"
-
-
-def response_json(sentences: Sequence[LineResult], rest: dict[str, object]) -> Iterator[bytes]:
-    """A `TranslateResponse` in JSON, in pieces. rest: its other fields."""
-    yield b'{"translations":['
-    for place, found in enumerate(sentences):
-        if place:
-            yield b","
-        yield from sentence_json(found)
-    yield b"]," + _json(rest)[1:]
 
 
 def _json(value: object) -> bytes:

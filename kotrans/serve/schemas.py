@@ -1,7 +1,4 @@
-"""What the service takes and gives, as JSON. The OpenAPI document is made of these classes.
-
-The OpenAPI document: what FastAPI cannot tell from the signatures.
-"""
+"""JSON bodies of requests and responses, and the parts of the OpenAPI document that FastAPI cannot derive."""
 
 from typing import Any, Literal
 
@@ -14,90 +11,102 @@ from kotrans.config.sections import ServeConfig
 # Shape key: T target pieces, S source pieces, U target words, R source words.
 
 
-class Message(BaseModel):
-    """Unknown keys are refused, and no value is taken for one of another type."""
+class Schema(BaseModel):
+    """Base class: unknown fields are errors, and values are not converted to another type."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True)
 
 
-class TranslateRequest(Message):
-    """What to translate, and how."""
+class TranslateRequest(Schema):
+    """Texts to translate, with search options."""
 
     text: str | list[str]
-    """A Korean text, or a list of texts. Line breaks in a text are kept."""
+    """A Korean text, or a list of texts. Line breaks within a text are kept."""
     beam: int | None = Field(None, ge=1)
-    """Hypotheses kept per step; 1 is greedy. Default: `search.beam` of the model, or `n_best` if that is larger."""
+    """Beam size (hypotheses kept per step); 1 is greedy search. Default: `search.beam` of the model, or `n_best` if
+    that is larger."""
     n_best: int = Field(1, ge=1)
-    """Translations of each text; at most the beam."""
+    """Translations per text; at most the beam."""
     attention: bool | Literal["all"] = False
     """True returns the attention weights of the best translation of each text, "all" those of every translation."""
     split_sentences: bool | None = None
-    """Translate each sentence of a line by itself. Default: null, `search.split_sentences` of the model, else true."""
+    """Translate each sentence of a line separately. Default: null, which uses `search.split_sentences` of the model;
+    if that is null too, true."""
+
+    @property
+    def texts(self) -> list[str]:
+        """The texts as a list."""
+        return [self.text] if isinstance(self.text, str) else self.text
+
+    @property
+    def with_attention(self) -> int:
+        """Number of hypotheses per text whose attention weights are returned."""
+        return self.n_best if self.attention == "all" else int(self.attention)
 
 
-class Attention(Message):
-    """Attention weights of one sentence's translation, by pieces and by words."""
+class Attention(Schema):
+    """Attention weights of one translated sentence, by pieces and by words."""
 
     source_pieces: list[str]
-    """"▁" begins a word, "<0xE2>" is a byte, "</s>" is the end."""
+    """"▁" marks the beginning of a word, "<0xE2>" is a byte, "</s>" is the end of the sentence."""
     target_pieces: list[str]
-    """The same of the translation."""
+    """The pieces of the translation, in the same notation."""
     weights: list[list[float]]
-    """A row for each target piece with the weight of each source piece, (T, S)."""
+    """One row per target piece with the weight of each source piece, (T, S)."""
     source_words: list[str]
-    """The words that the source pieces make up."""
+    """The words that the source pieces form."""
     target_words: list[str]
-    """The words that the target pieces make up, with what was copied from the source into `text`; where that replaced
-    several words it stands in the first, and the others are empty."""
+    """The words that the target pieces form, after copying from the source as in `text`; if a copy replaces several
+    words, it is in the first of them and the others are empty."""
     word_weights: list[list[float]]
-    """(U, R): of the pieces of a source word the sum, of those of a target word the mean."""
+    """(U, R): the sum over the pieces of a source word, and the mean over the pieces of a target word."""
 
 
-class Hypothesis(Message):
+class Hypothesis(Schema):
     """One translation of a text."""
 
     text: str
     """The translation, with literals copied from the source where the model misspelt them."""
     score: float
-    """The log-probability, normalised by length, the mean of all sentences of the text. The list is sorted, sentence by
-    sentence, by this less `search.verbatim_penalty` for each literal of the source that the model's own text lacks."""
+    """Log-probability normalised by length; the mean over the sentences of the text. Hypotheses are sorted, sentence by
+    sentence, by this score less `search.verbatim_penalty` for each literal of the source that is missing in the model's
+    own text."""
     finished: bool
     """False if a sentence was cut at the maximum length."""
     attention: list[Attention] | None
-    """One for each sentence. Null if it was not asked for, the text is blank, or the model has no attention."""
+    """One entry per sentence. Null if not requested, if the text is blank, or if the model has no attention."""
 
 
-class TranslatedSentence(Message):
+class TranslatedSentence(Schema):
     """A text and its translations."""
 
     text: str
     """The best translation."""
     parts: int
-    """How many sentences were translated by themselves, and parts of those longer than any of training; 0 if the text
-    is blank."""
+    """Number of units translated separately: sentences, or parts of sentences longer than any in training; 0 if the
+    text is blank."""
     hypotheses: list[Hypothesis]
-    """The best `n_best`, best first, fewer if the model found no more. They are sorted by score, less
-    `search.verbatim_penalty` for each number or Latin word of the source that a translation lacks; one that was cut is
-    last."""
+    """Up to `n_best` translations, best first. They are sorted by score, less `search.verbatim_penalty` for each number
+    or Latin word of the source that a translation lacks; translations cut at the maximum length are last."""
 
 
-class TranslateResponse(Message):
+class TranslateResponse(Schema):
     """The translations, in the order of the texts."""
 
     translations: list[TranslatedSentence]
-    """One for each text."""
+    """One per text."""
     model: str
     """Run and checkpoint."""
     beam: int
-    """Hypotheses kept per step."""
+    """Beam size that was used."""
     waited_seconds: float
-    """From the arrival of the request until the model began."""
+    """From the arrival of the request until its translation began."""
     translated_seconds: float
     """From then until the last sentence was translated."""
 
 
-class LibreRequest(Message):
-    """What clients of LibreTranslate send; other fields are ignored."""
+class LibreRequest(Schema):
+    """The request of a LibreTranslate client; other fields are ignored."""
 
     model_config = ConfigDict(extra="ignore")
 
@@ -108,112 +117,117 @@ class LibreRequest(Message):
     target: str = "en"
     """`en`."""
     format: str = "text"
-    """`text`, or `html`, where tags are kept and the text between two tags is translated by itself."""
+    """`text` or `html`. In HTML, tags are kept and the text between two tags is translated separately."""
     alternatives: int = Field(0, ge=0)
-    """Other translations of each text."""
+    """Number of further translations per text."""
     api_key: str | None = None
     """The token."""
 
+    @property
+    def texts(self) -> list[str]:
+        """The texts as a list."""
+        return [self.q] if isinstance(self.q, str) else self.q
 
-class Detected(Message):
-    """The language of a text."""
+
+class Detected(Schema):
+    """The detected language of a text."""
 
     confidence: float
-    """Percent of the letters."""
+    """Percentage of letters that belong to the language."""
     language: str
     """`ko` or `en`."""
 
 
-class LibreResponse(Message):
-    """The answer for clients of LibreTranslate."""
+class LibreResponse(Schema):
+    """The response to a LibreTranslate client."""
 
     translatedText: str | list[str]
-    """A text, or a list if a list was sent."""
+    """A text, or a list if the request has a list."""
     alternatives: list[str] | list[list[str]] | None = None
     """Alternative translations, if requested."""
     detectedLanguage: Detected | list[Detected] | None = None
-    """If `source` was `auto`."""
+    """Present if `source` is `auto`."""
 
 
-class Language(Message):
-    """A language that the service knows."""
+class Language(Schema):
+    """A supported language."""
 
     code: str
-    """Of ISO 639-1."""
+    """ISO 639-1 code."""
     name: str
-    """In English."""
+    """English name."""
     targets: list[str]
-    """What it is translated into."""
+    """Languages that it can be translated into."""
 
 
-class Health(Message):
-    """Whether the service is ready."""
+class Health(Schema):
+    """State of the service."""
 
     status: Literal["ok", "starting"]
-    """`starting` (with status 503) until every process has loaded the model."""
+    """`starting` (with status 503) until every worker has loaded the model."""
     model: str
     """Run and checkpoint."""
     version: str
-    """Of kotrans."""
+    """Version of kotrans."""
     beam: int
-    """The beam of a request that names none."""
+    """Default beam size."""
     max_beam: int
-    """The largest beam that a request may name."""
+    """Largest beam size that a request may use."""
 
 
-class Problem(Message):
-    """Why there is no translation."""
+class Problem(Schema):
+    """An error response."""
 
     error: str
     """One line: where, what, and what to do."""
 
 
-_STATUSES = {
+_DESCRIPTIONS = {
     400: "The body cannot be read, or a language is not supported.",
     401: "The token is missing or wrong.",
-    403: "The `Host` header names another machine, or the page of another origin asks.",
-    408: "The request came too slowly.",
+    403: "The `Host` header is not allowed, or the request comes from a page of another origin.",
+    408: "The request was not received in time.",
     413: "The body is too large.",
     415: "The body is neither JSON nor a form.",
-    422: "The request asks for what is not there, or for too much.",
-    500: "A fault of the service.",
-    503: "Too much waits, memory ran out, or a process was killed; `Retry-After` says for how many seconds to wait.",
+    422: "A field is invalid, or a limit is exceeded.",
+    500: "Internal error.",
+    503: "The queue is full, memory ran out, or a worker was killed; `Retry-After` has the seconds to wait.",
     504: "The translation took too long.",
 }
-_ANYWHERE = (403, 408, 413, 500, 503)  # and 401 where a token is needed
-_BODIES = {"translate": (TranslateRequest, LibreRequest), "detect": (LibreRequest,)}
+_ANY_REQUEST = (403, 408, 413, 500, 503)  # and 401 where a token is required
+_REQUEST_SCHEMAS = {"translate": (TranslateRequest, LibreRequest), "detect": (LibreRequest,)}
 
 
-def limits_of(config: ServeConfig) -> str:
-    """The limits in words."""
+def describe_limits(config: ServeConfig) -> str:
+    """Returns the limits as text."""
     return (
-        f"A request has at most {config.max_body:,} bytes and {config.max_sentences:,} sentences, counted after its "
-        f"texts are cut, in lines of at most {config.max_characters:,} characters, and a beam of at most "
-        f"{config.max_beam}. Attention is answered for at most {config.max_weights:,} weights."
+        f"A request has at most {config.max_body:,} bytes and {config.max_sentences:,} sentences (counted after "
+        f"sentence splitting), lines of at most {config.max_characters:,} characters, and a beam of at most "
+        f"{config.max_beam}. A response has at most {config.max_weights:,} attention weights."
     )
 
 
-def problems(*statuses: int, with_token: bool = False) -> dict[int | str, dict[str, Any]]:
-    """Error responses for the OpenAPI document: the given ones and those that any request may get."""
-    possible = sorted({*statuses, *_ANYWHERE, *([401] if with_token else [])})
-    return {status: {"description": _STATUSES[status], "model": Problem} for status in possible}
+def error_responses(*statuses: int, with_token: bool = False) -> dict[int | str, dict[str, Any]]:
+    """Returns the error responses of an operation: the given ones and those that any request may get."""
+    possible = sorted({*statuses, *_ANY_REQUEST, *([401] if with_token else [])})
+    return {status: {"description": _DESCRIPTIONS[status], "model": Problem} for status in possible}
 
 
-def secured(needs_token: bool) -> list[Any]:
-    """The token, for the document; it is the guard that checks it."""
+def token_security(needs_token: bool) -> list[Any]:
+    """Returns the bearer scheme for the OpenAPI document; the middleware checks the token."""
     return [Security(HTTPBearer(auto_error=False))] if needs_token else []
 
 
-def body_of(route: str) -> dict[str, Any]:
-    """The body of a route that reads it itself."""
-    references = [{"$ref": f"#/components/schemas/{kind.__name__}"} for kind in _BODIES[route]]
+def request_body(route: str) -> dict[str, Any]:
+    """Returns the OpenAPI description of the body of a route that parses it itself."""
+    references = [{"$ref": f"#/components/schemas/{kind.__name__}"} for kind in _REQUEST_SCHEMAS[route]]
     schema = references[0] if len(references) == 1 else {"anyOf": references}
     return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
 
 
-def described(app: FastAPI) -> None:
-    """Adds the messages that `body_of` refers to."""
+def add_request_schemas(app: FastAPI) -> None:
+    """Adds the schemas that `request_body` refers to."""
     document = app.openapi()
     schemas = document.setdefault("components", {}).setdefault("schemas", {})
-    for kind in {kind for kinds in _BODIES.values() for kind in kinds}:
+    for kind in {kind for kinds in _REQUEST_SCHEMAS.values() for kind in kinds}:
         schemas[kind.__name__] = kind.model_json_schema(ref_template="#/components/schemas/{model}")

@@ -1,7 +1,4 @@
-"""Listens, serves, and stops in good order.
-
-Errors of the event loop that belong to no request.
-"""
+"""Listening socket, uvicorn server, and graceful shutdown."""
 
 import asyncio
 import errno
@@ -19,76 +16,79 @@ from starlette.types import ASGIApp
 from kotrans.config.sections import ServeConfig
 from kotrans.errors import UsageError
 from kotrans.parallel.interrupts import stop_request
-from kotrans.serve.connections import BoundedProtocol, Connections, connections_possible
+from kotrans.serve.connections import BoundedProtocol, ConnectionLimits, connections_possible
 
 _LOCAL_NAMES = frozenset({"localhost", "127.0.0.1", "[::1]"})
+_OUT_OF_FILES = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+_LOG_INTERVAL = 60.0  # seconds
+_log = logging.getLogger(__name__)
 
 
 def is_loopback(host: str) -> bool:
-    """True if only this machine can reach the address, or the address of the name."""
+    """True if the address, or every address of the name, can only be reached from this machine."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         pass
     try:
         found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError):  # `listen` says so
+    except (OSError, UnicodeError):  # `listen` reports it
         return False
     return all(ipaddress.ip_address(address[0]).is_loopback for *_, address in found)
 
 
 def check_token(config: ServeConfig, token: str | None) -> None:
-    """Raises UsageError if the address needs a token and there is none, or if no header can carry the token."""
+    """Raises UsageError if the address requires a token and there is none, or if a header cannot carry the token."""
     if token is not None and not (token.isascii() and token.isprintable() and token and " " not in token):
-        raise UsageError("--token: take printable ASCII characters without a blank, and at least one")
+        raise UsageError("--token: use one or more printable ASCII characters, without spaces")
     if token is None and not is_loopback(config.host):
         raise UsageError(
-            f"--host {config.host}: others could reach the service; give them a token with KOTRANS_TOKEN or --token"
+            f"--host {config.host}: other machines could reach the service; set a token with KOTRANS_TOKEN or --token"
         )
 
 
 def listen(config: ServeConfig) -> socket.socket:
-    """A socket that takes connections from now on. Raises UsageError if the address cannot be had."""
+    """Returns a listening socket. Raises UsageError if the address is not available."""
     try:
         family, *_, address = socket.getaddrinfo(config.host, config.port, type=socket.SOCK_STREAM)[0]
         return socket.create_server(address[:2], family=family, backlog=2048)
-    except (OSError, UnicodeError) as error:  # a UnicodeError of a name that no host can have
-        why = str(getattr(error, "strerror", None) or error).partition(" (while")[0]
+    except (OSError, UnicodeError) as error:  # UnicodeError: not a valid host name
+        reason = str(getattr(error, "strerror", None) or error).partition(" (while")[0]
         raise UsageError(
-            f"cannot listen on {config.host} port {config.port} ({why}); choose another --port or --host"
+            f"cannot listen on {config.host} port {config.port} ({reason}); choose another --port or --host"
         ) from None
 
 
 def url(listening: socket.socket) -> str:
-    """Where a browser finds what listens."""
-    return f"http://{_name(listening)}:{listening.getsockname()[1]}/"
+    """Returns the URL of the service."""
+    return f"http://{_url_host(listening)}:{listening.getsockname()[1]}/"
 
 
 def host_names(listening: socket.socket, host: str) -> frozenset[str] | None:
-    """What `Host` may say: this machine's names and the one that is listened on; None if others can reach it."""
+    """Returns the allowed `Host` headers: the names of this machine and `host`; None if others can reach it."""
     if not is_loopback(host):
         return None
-    return _LOCAL_NAMES | {_name(listening), f"[{host.lower()}]" if ":" in host else host.lower()}
+    return _LOCAL_NAMES | {_url_host(listening), f"[{host.lower()}]" if ":" in host else host.lower()}
 
 
-def _name(listening: socket.socket) -> str:
+def _url_host(listening: socket.socket) -> str:
     host = listening.getsockname()[0]
     return f"[{host}]" if ":" in host else host
 
 
 def serve(app: ASGIApp, listening: socket.socket, config: ServeConfig) -> None:
-    """Serves until SIGTERM or Ctrl-C, then finishes what has begun; a second one ends it at once.
+    """Serves until SIGTERM or Ctrl-C, then finishes the requests that have begun; a second signal stops at once.
 
-    A client that does not read its answer is not waited for longer than a request may take.
+    A client that does not read its response is disconnected after the time limit of a request.
     """
-    with stop_request():  # the server raises the signal that stopped it once more, when all is finished
+    with stop_request():  # the server raises the signal again after the shutdown
         server_of(app, config).run(sockets=[listening])
 
 
 def server_of(app: ASGIApp, config: ServeConfig) -> uvicorn.Server:
-    """The server with its limits."""
-    most, backlog = connections_possible(config.max_connections)
-    limits = Connections(most, config.max_head_seconds, config.max_seconds)
+    """Returns the server with the limits of the config."""
+    connections, backlog = connections_possible(config.max_connections)
+    limits = ConnectionLimits(connections, config.max_head_seconds, config.max_seconds)
     protocol: type = partial(BoundedProtocol, limits)  # type: ignore[assignment]
     return uvicorn.Server(
         uvicorn.Config(
@@ -99,22 +99,17 @@ def server_of(app: ASGIApp, config: ServeConfig) -> uvicorn.Server:
     )  # fmt: skip
 
 
-_OUT_OF_FILES = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
-_SECONDS_BETWEEN = 60.0
-_log = logging.getLogger(__name__)
-
-
-def tell_once(loop: asyncio.AbstractEventLoop) -> None:
-    """Makes connections that cannot be accepted one line a minute in the log, and not a traceback for each try."""
-    told = -_SECONDS_BETWEEN
+def limit_accept_errors(loop: asyncio.AbstractEventLoop) -> None:
+    """Logs connections that cannot be accepted in one line per minute, instead of one traceback per attempt."""
+    logged = -_LOG_INTERVAL
 
     def handle(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-        nonlocal told
+        nonlocal logged
         error = context.get("exception")
         if not isinstance(error, OSError) or error.errno not in _OUT_OF_FILES:
             loop.default_exception_handler(context)
-        elif time.monotonic() - told >= _SECONDS_BETWEEN:
-            told = time.monotonic()
-            _log.error("connections cannot be accepted (%s); raise the limit of open files", error.strerror)
+        elif time.monotonic() - logged >= _LOG_INTERVAL:
+            logged = time.monotonic()
+            _log.error("cannot accept connections (%s); raise the limit of open files", error.strerror)
 
     loop.set_exception_handler(handle)

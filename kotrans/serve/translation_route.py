@@ -1,4 +1,4 @@
-"""POST /translate: from the bytes of a request to the bytes of its answer."""
+"""POST /translate: from the bytes of a request to the bytes of its response."""
 
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
@@ -13,90 +13,90 @@ from starlette.types import Receive, Scope, Send
 from kotrans.config.sections import ServeConfig
 from kotrans.errors import DataError, ModelError
 from kotrans.serve.admission import Admission, Admitted
-from kotrans.serve.libretranslate import escaped, libre_response, split_html
-from kotrans.serve.queue import QueueFull, TranslationQueue
-from kotrans.serve.requests import ParsedRequest, Refused, read_body, read_question
+from kotrans.serve.libretranslate import escape, libre_response, split_html
+from kotrans.serve.queue import Job, QueueFull, TranslationQueue
+from kotrans.serve.requests import RequestError, parse_request, read_body
 from kotrans.serve.responses import LineResult, join_lines, response_json
-from kotrans.serve.worker import Job
+from kotrans.serve.schemas import LibreRequest
 from kotrans.text.sentence_splitter import split_lines
 from kotrans.translation.translator import BatchTranslator
 
-_ANSWERS_HELD = 8  # answers with as many attention weights as are allowed, at the same time
-_STREAMED = 64_000  # bytes of an answer that are sent at a time
-_SHORT = 1000  # bytes of a request that takes no longer than handing it to a thread would
+_MAX_RESPONSES = 8  # responses with `max_weights` attention weights that are held at the same time
+_CHUNK = 64_000  # bytes of a response that are sent at a time
+_SHORT = 1000  # bytes of a request that is handled faster than it could be passed to a thread
 _JSON = "application/json"
-_AGAIN = {"retry-after": "1"}
+_RETRY = {"retry-after": "1"}
 
 
 class TranslationRoute:
-    """Answers requests with what a batcher translates."""
+    """Handles POST /translate with the translations of a queue."""
 
-    def __init__(self, batcher: TranslationQueue, preparing: BatchTranslator, model: str, config: ServeConfig) -> None:
-        """preparing: cuts texts, see `without_model`. model: its name."""
-        self._batcher = batcher
+    def __init__(self, queue: TranslationQueue, preparing: BatchTranslator, model: str, config: ServeConfig) -> None:
+        """preparing: prepares lines, see `without_model`. model: its name."""
+        self._queue = queue
         self._admission = Admission(preparing, config)
         self._model = model
         self._config = config
-        self._weights = 0  # attention weights of all answers that are being made or sent
-        self._reading = asyncio.Semaphore(2)  # bodies that are parsed at the same time, each in a thread
+        self._weights = 0  # attention weights of all responses that are being built or sent
+        self._parsing = asyncio.Semaphore(2)  # bodies parsed at the same time, each in a thread
 
     async def __call__(self, request: Request) -> Response:
-        """The answer. Raises Refused."""
+        """Returns the response. Raises RequestError."""
         body = await request.body()
         if len(body) <= _SHORT:
-            question, admitted = self._read(request, body)
+            libre, admitted = self._admit(request, body)
         else:
-            async with self._reading:
-                question, admitted = await asyncio.to_thread(self._read, request, body)
-        release = self._hold(admitted.weights)
+            async with self._parsing:
+                libre, admitted = await asyncio.to_thread(self._admit, request, body)
+        release = self._reserve(admitted.weights)
         try:
-            job = self._submit(admitted, question.with_attention)
-            found = await _result(job, request.receive, self._config.max_seconds)
+            job = self._submit(admitted)
+            results = await _results(job, request.receive, self._config.max_seconds)
             if len(body) <= _SHORT and not admitted.weights:
-                first, rest = self._answered(question, admitted, job, found)
+                first, rest = self._response(libre, admitted, job, results)
             else:
-                first, rest = await asyncio.to_thread(self._answered, question, admitted, job, found)
+                first, rest = await asyncio.to_thread(self._response, libre, admitted, job, results)
             if rest is not None:
-                return _Releasing(chain([first], rest), release)
+                return _ReleasingResponse(chain([first], rest), release)
         except BaseException:
             release()
             raise
         release()
         return Response(first, media_type=_JSON)
 
-    def _read(self, request: Request, body: bytes) -> tuple[ParsedRequest, Admitted]:
-        question = read_question(read_body(request.headers, request.url.query, body), self._config.max_sentences)
-        split = split_html if question.libre and question.libre.format == "html" else split_lines
-        return question, self._admission.admit(question, [split(text) for text in question.texts])
+    def _admit(self, request: Request, body: bytes) -> tuple[LibreRequest | None, Admitted]:
+        parsed, libre = parse_request(read_body(request.headers, request.url.query, body), self._config.max_sentences)
+        split = split_html if libre and libre.format == "html" else split_lines
+        return libre, self._admission.admit(parsed, [split(text) for text in parsed.texts])
 
-    def _hold(self, weights: int) -> Callable[[], None]:
-        """Counts the attention weights of an answer until the function that is returned is called."""
-        if self._weights and self._weights + weights > _ANSWERS_HELD * self._config.max_weights:
-            raise Refused(503, "too many answers with attention are being made; ask again in a moment", _AGAIN)
+    def _reserve(self, weights: int) -> Callable[[], None]:
+        """Reserves memory for the attention weights of a response, and returns the function that releases it."""
+        if self._weights and self._weights + weights > _MAX_RESPONSES * self._config.max_weights:
+            raise RequestError(503, "too many responses with attention weights at once; retry later", _RETRY)
         self._weights += weights
-        held = [weights]
+        reserved = [weights]
 
         def release() -> None:
-            self._weights -= held.pop() if held else 0
+            self._weights -= reserved.pop() if reserved else 0
 
         return release
 
-    def _submit(self, admitted: Admitted, attention: int) -> Job:
+    def _submit(self, admitted: Admitted) -> Job:
         try:
-            return self._batcher.submit(admitted.lines, admitted.beam, admitted.n_best, attention)
+            return self._queue.submit(admitted.lines, admitted.beam, admitted.n_best, admitted.with_attention)
         except QueueFull as full:
-            raise Refused(503, str(full), _AGAIN) from None
+            raise RequestError(503, str(full), _RETRY) from None
 
-    def _answered(
-        self, question: ParsedRequest, admitted: Admitted, job: Job, found: Sequence[LineResult]
+    def _response(
+        self, libre: LibreRequest | None, admitted: Admitted, job: Job, results: Sequence[LineResult]
     ) -> tuple[bytes, Iterator[bytes] | None]:
-        """The JSON of the answer: its first chunk, and others, if there are any, which are made when they are sent."""
-        lines = iter(found)
-        html = question.libre is not None and question.libre.format == "html"
-        texts = [join_lines(text, lines, escaped if html else str) for text in admitted.texts]
-        if question.libre is not None:
-            return libre_response(question.libre, texts).model_dump_json(exclude_none=True).encode(), None
-        chunks = _in_chunks(response_json(texts, {
+        """Returns the first chunk of the JSON, and the other chunks if there are any, built while they are sent."""
+        lines = iter(results)
+        finish = escape if libre is not None and libre.format == "html" else str
+        texts = [join_lines(text, lines, finish) for text in admitted.texts]
+        if libre is not None:
+            return libre_response(libre, texts).model_dump_json(exclude_none=True).encode(), None
+        chunks = _chunked(response_json(texts, {
             "model": self._model, "beam": admitted.beam,
             "waited_seconds": round(job.started - job.created, 6),
             "translated_seconds": round(job.ended - job.started, 6),
@@ -105,8 +105,8 @@ class TranslationRoute:
         return first, chain(more, chunks) if more else None
 
 
-class _Releasing(StreamingResponse):
-    """An answer in chunks that says when it has been sent, or cannot be."""
+class _ReleasingResponse(StreamingResponse):
+    """A chunked response that calls `release` when it has been sent or has failed."""
 
     def __init__(self, chunks: Iterator[bytes], release: Callable[[], None]) -> None:
         super().__init__(chunks, media_type=_JSON)
@@ -119,51 +119,51 @@ class _Releasing(StreamingResponse):
             self._release()
 
 
-def _in_chunks(pieces: Iterator[bytes]) -> Iterator[bytes]:
+def _chunked(pieces: Iterator[bytes]) -> Iterator[bytes]:
     chunk = bytearray()
     for piece in pieces:
         chunk += piece
-        if len(chunk) >= _STREAMED:
+        if len(chunk) >= _CHUNK:
             yield bytes(chunk)
             chunk.clear()
     if chunk:
         yield bytes(chunk)
 
 
-async def _result(job: Job, receive: Receive, most_seconds: float) -> list[LineResult]:
-    """The translations, unless the client leaves or it takes too long: then the job is cancelled."""
+async def _results(job: Job, receive: Receive, max_seconds: float) -> list[LineResult]:
+    """Waits for the results; cancels the job if the client disconnects or the time limit is reached."""
     done = asyncio.wrap_future(job.done)
-    gone = asyncio.ensure_future(_disconnected(receive))
+    disconnected = asyncio.ensure_future(_wait_for_disconnect(receive))
     try:
-        either: set[asyncio.Future[Any]] = {done, gone}
-        await asyncio.wait(either, timeout=most_seconds, return_when=asyncio.FIRST_COMPLETED)
-        with _told():
+        either: set[asyncio.Future[Any]] = {done, disconnected}
+        await asyncio.wait(either, timeout=max_seconds, return_when=asyncio.FIRST_COMPLETED)
+        with _search_errors():
             if done.done():
                 return done.result()
-        if gone.done():
-            raise Refused(408, "the client left")  # nobody reads this
-        raise Refused(504, f"not translated within {most_seconds:g} seconds; send fewer sentences or a smaller beam")
+        if disconnected.done():
+            raise RequestError(408, "client disconnected")  # for the metrics only
+        raise RequestError(504, f"not translated within {max_seconds:g} s; send fewer sentences or use a smaller beam")
     finally:
-        gone.cancel()
+        disconnected.cancel()
         done.cancel()
 
 
 @contextmanager
-def _told() -> Iterator[None]:
-    """What may go wrong in a search, as an answer."""
+def _search_errors() -> Iterator[None]:
+    """Turns errors of the search into RequestError."""
     try:
         yield
     except ModelError as error:
-        raise Refused(500, str(error)) from None
+        raise RequestError(500, str(error)) from None
     except DataError as error:
-        raise Refused(503, str(error), _AGAIN) from None
+        raise RequestError(503, str(error), _RETRY) from None
     except MemoryError:
-        raise Refused(
-            503, "out of memory; send fewer sentences, ask for a smaller beam, or start the service with a lower "
-            "search.batch", _AGAIN,
+        raise RequestError(
+            503, "out of memory; send fewer sentences, use a smaller beam, or start the service with a lower "
+            "search.batch", _RETRY,
         ) from None  # fmt: skip
 
 
-async def _disconnected(receive: Receive) -> None:
+async def _wait_for_disconnect(receive: Receive) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass

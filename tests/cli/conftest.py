@@ -1,4 +1,4 @@
-"""Commands look for runs where `tiny` is."""
+"""The run that the commands of these tests use."""
 
 import pytest
 
@@ -7,7 +7,7 @@ from tests.tiny_run import TinyRun
 
 @pytest.fixture
 def run(tiny_run: TinyRun, monkeypatch: pytest.MonkeyPatch) -> TinyRun:
-    """The shared run, found by every command of the test."""
+    """The shared run; commands find it through KOTRANS_RUNS."""
     monkeypatch.setenv("KOTRANS_RUNS", str(tiny_run.runs))
     monkeypatch.delenv("KOTRANS_MIRROR", raising=False)
     return tiny_run

@@ -1,4 +1,4 @@
-"""`kotrans compare`: two runs, two checkpoints, or two files of any systems."""
+"""`kotrans compare`: two runs, two checkpoints, or two files."""
 
 import json
 import shutil
@@ -48,7 +48,7 @@ def test_two_checkpoints_are_compared_on_the_test_split(run: TinyRun) -> None:
     assert gains == sorted(gains, reverse=True) != []
 
 
-def test_what_eval_has_translated_is_taken_as_long_as_nothing_changed(run: TinyRun) -> None:
+def test_translations_of_eval_are_reused_while_nothing_changed(run: TinyRun) -> None:
     kotrans("eval")
     first = compared(EARLY, "tiny")
     assert first["written_before"] == [False, True]
@@ -57,7 +57,7 @@ def test_what_eval_has_translated_is_taken_as_long_as_nothing_changed(run: TinyR
     assert second["metrics"] == first["metrics"]
 
 
-def test_figures_of_an_earlier_version_that_split_the_sources_are_not_taken(run: TinyRun) -> None:
+def test_results_of_an_earlier_version_with_split_sentences_are_not_reused(run: TinyRun) -> None:
     kotrans("eval")
     path = run.runs / "tiny" / "evaluation" / "test.json"
     values = json.loads(path.read_text("utf-8"))
@@ -69,14 +69,14 @@ def test_figures_of_an_earlier_version_that_split_the_sources_are_not_taken(run:
     assert compared(EARLY, "tiny")["written_before"] == [True, True]
 
 
-def test_translations_of_another_search_text_or_hand_are_not_taken(run: TinyRun) -> None:
+def test_translations_are_not_reused_after_a_change_of_search_text_or_file(run: TinyRun) -> None:
     ko, en = (shutil.copy(run.folder / f"test.{side}", run.runs / f"own.{side}") for side in ("ko", "en"))
     files = ("--source", ko, "--reference", en)
     before = compared("tiny", EARLY, *files)
     assert before["written_before"] == [False, False]
     assert compared("tiny", EARLY, *files)["written_before"] == [True, True]
     assert compared("tiny", EARLY, *files, "--set", "search.beam=2")["written_before"] == [False, False]
-    assert compared("tiny", EARLY, *files)["written_before"] == [True, True]  # those of a beam of 2 lie beside them
+    assert compared("tiny", EARLY, *files)["written_before"] == [True, True]  # those of beam 2 are in other files
     write_lines(Path(ko), [*read_lines(Path(ko))[:-1], "나무"])
     assert compared("tiny", EARLY, *files)["written_before"] == [False, False]
     folder = run.runs / "tiny" / "evaluation"
@@ -88,7 +88,7 @@ def test_translations_of_another_search_text_or_hand_are_not_taken(run: TinyRun)
     assert read_lines(changed) == lines
 
 
-def test_the_figures_of_a_run_on_its_own_text_are_not_those_on_another_run_s(run: TinyRun, tmp_path: Path) -> None:
+def test_results_on_the_test_set_of_another_run_do_not_replace_a_run_s_own(run: TinyRun, tmp_path: Path) -> None:
     kotrans("eval")
     other = shutil.copytree(run.runs / "tiny", run.runs / "other")
     own = (other / "evaluation" / "test.json").read_bytes()
@@ -104,7 +104,7 @@ def test_the_figures_of_a_run_on_its_own_text_are_not_those_on_another_run_s(run
     assert len(list((other / "evaluation").glob("test.*.json"))) == 1
 
 
-def test_translations_of_a_checkpoint_that_is_no_longer_the_best_are_not_taken(run: TinyRun) -> None:
+def test_translations_of_a_checkpoint_that_is_no_longer_the_best_are_not_reused(run: TinyRun) -> None:
     assert compared("tiny", EARLY)["systems"][0] != EARLY
     record = json.loads((run.runs / "tiny" / "run.json").read_text("utf-8"))
     (run.runs / "tiny" / "run.json").write_text(json.dumps(record | {"best": EARLY.partition("/")[2]}), "utf-8")
@@ -114,7 +114,7 @@ def test_translations_of_a_checkpoint_that_is_no_longer_the_best_are_not_taken(r
     assert values["better"] == [[], []]
 
 
-def test_an_exported_model_is_no_better_than_the_run_that_it_was(run: TinyRun, tmp_path: Path) -> None:
+def test_an_exported_model_scores_like_its_run(run: TinyRun, tmp_path: Path) -> None:
     assert kotrans("export", "tiny", tmp_path / "out.zip").code == 0
     values = compared("tiny", str(tmp_path / "out.zip"))
     assert values["systems"][1] == str(tmp_path / "out.zip")
@@ -122,7 +122,7 @@ def test_an_exported_model_is_no_better_than_the_run_that_it_was(run: TinyRun, t
     assert values["faults"][0] == values["faults"][1]
 
 
-def test_files_of_any_systems_are_compared_as_they_are(tmp_path: Path) -> None:
+def test_files_of_any_systems_are_compared(tmp_path: Path) -> None:
     texts = {
         "a.en": ["The cat sat on 3 mats.", "a dog dog dog"],
         "b.en": ["The cat sits on 2 mats.", "A dog."],
@@ -142,7 +142,7 @@ def test_files_of_any_systems_are_compared_as_they_are(tmp_path: Path) -> None:
     assert printed["numbers"].split()[2:] == ["100.00%", "of", "1", "0.00%", "of", "1"]
     assert printed["loops"].split()[1:] == ["1", "(50.00%)", "0", "(0.00%)"]
     assert f"{tmp_path / 'b.en'} is better\nline 2, chrF" in result.out
-    assert "faults" not in kotrans("compare", *files).out  # what got lost cannot be told without sources
+    assert "faults" not in kotrans("compare", *files).out  # faults need the sources
 
 
 @pytest.mark.parametrize(
@@ -151,13 +151,13 @@ def test_files_of_any_systems_are_compared_as_they_are(tmp_path: Path) -> None:
         (["tiny"], "give two runs, or --hypothesis twice, not 1 runs"),
         (["a", "b", "c"], "give two runs, or --hypothesis twice, not 3 runs"),
         (["--hypothesis", "x", "--reference", "y"], "give --hypothesis twice, not 1 times"),
-        (["--hypothesis", "x", "--hypothesis", "y"], "--hypothesis goes with --reference"),
-        (["tiny", "--hypothesis", "x", "--reference", "y"], "--hypothesis goes with --reference"),
-        (["tiny", EARLY, "--source", "x"], "--source and --reference go together"),
+        (["--hypothesis", "x", "--hypothesis", "y"], "--hypothesis needs --reference"),
+        (["tiny", "--hypothesis", "x", "--reference", "y"], "--hypothesis needs --reference"),
+        (["tiny", EARLY, "--source", "x"], "give --source and --reference together"),
         (["tiny", EARLY, "--source", "x", "--reference", "y", "--split", "dev"], "give either files"),
     ],
 )
-def test_options_that_do_not_go_together_are_refused(run: TinyRun, arguments: list[str], message: str) -> None:
+def test_incompatible_options_are_refused(run: TinyRun, arguments: list[str], message: str) -> None:
     if "--reference" in arguments and "tiny" not in arguments:
         write_lines(run.runs / "y", ["a"])
         arguments = [str(run.runs / "y") if each == "y" else each for each in arguments]

@@ -1,4 +1,4 @@
-"""`kotrans translate --out`: what an interruption leaves, and going on after it."""
+"""`kotrans translate --out`: interruption, and resuming with --continue."""
 
 import os
 import signal
@@ -24,7 +24,7 @@ def source(run: TinyRun, tmp_path: Path) -> Path:
     return path
 
 
-def test_a_killed_translation_goes_on_to_the_bytes_of_one_that_was_not(source: Path) -> None:
+def test_a_killed_translation_resumes_to_the_same_bytes_as_an_uninterrupted_one(source: Path) -> None:
     out, partial, whole = (source.with_name(name) for name in ("out.en", "out.en.partial", "whole.en"))
     assert kotrans(*COMMAND, "--file", source, "--out", whole).code == 0
     command = [sys.executable, "-m", "kotrans", *COMMAND, "--file", str(source), "--out", str(out)]
@@ -37,30 +37,30 @@ def test_a_killed_translation_goes_on_to_the_bytes_of_one_that_was_not(source: P
     assert not out.exists()
     assert whole.read_bytes().startswith(left)
     assert 0 < len(left) < len(whole.read_bytes())
-    partial.write_bytes(left + b"half a li")  # as a crash of the whole machine may leave it
+    partial.write_bytes(left + b"half a li")  # as after a crash of the machine
     result = kotrans(*COMMAND, "--file", source, "--out", out, "--continue")
     assert result.code == 0, result.err
     done = left.count(b"\n")
-    assert f"going on after line {done}\n" in result.err
+    assert f"resuming after line {done}\n" in result.err
     assert out.read_bytes() == whole.read_bytes()
     assert {path.name for path in out.parent.iterdir()} == {"in.ko", "out.en", "whole.en"}
 
 
-def test_ctrl_c_keeps_the_lines_that_are_done_and_tells_how_to_go_on(source: Path) -> None:
+def test_ctrl_c_keeps_the_finished_lines_and_prints_how_to_resume(source: Path) -> None:
     out, partial = source.with_name("out.en"), source.with_name("out.en.partial")
     command = [sys.executable, "-m", "kotrans", *COMMAND, "--file", str(source), "--out", str(out)]
     process = subprocess.Popen(command, stderr=subprocess.PIPE)
     while process.poll() is None and not (partial.exists() and partial.stat().st_size):
         time.sleep(0.002)
     process.send_signal(signal.SIGINT)
-    _, told = process.communicate()
+    _, stderr = process.communicate()
     assert process.returncode == 130
-    assert f"{partial}: has the lines that are done; the same command with --continue goes on" in told.decode()
-    assert "Traceback" not in told.decode()
+    assert f"{partial}: contains the finished lines; run the same command with --continue to resume" in stderr.decode()
+    assert "Traceback" not in stderr.decode()
     assert partial.read_bytes().endswith(b"\n")
 
 
-def test_lines_of_an_interrupted_translation_are_never_written_over(source: Path) -> None:
+def test_lines_of_an_interrupted_translation_are_never_overwritten(source: Path) -> None:
     out, partial = source.with_name("out.en"), source.with_name("out.en.partial")
     partial.write_text("precious\n")
     result = kotrans(*COMMAND, "--file", source, "--out", out)
@@ -70,7 +70,7 @@ def test_lines_of_an_interrupted_translation_are_never_written_over(source: Path
     assert not out.exists()
 
 
-def test_going_on_where_nothing_is_begins_at_the_beginning(source: Path) -> None:
+def test_continue_without_a_partial_file_starts_from_the_beginning(source: Path) -> None:
     out, again = source.with_name("out.en"), source.with_name("again.en")
     source.write_text("".join(f"{line}\n" for line in read_lines(source)[:40]), encoding="utf-8")
     assert kotrans(*COMMAND, "--file", source, "--out", out).code == 0
@@ -79,7 +79,7 @@ def test_going_on_where_nothing_is_begins_at_the_beginning(source: Path) -> None
 
 
 def interrupted(source: Path, out: Path, lines: int, *options: str) -> bytes:
-    """Leaves so many lines of a translation that fails after them; gives what the whole has."""
+    """Leaves `lines` lines of a failed translation, and returns the bytes of the complete one."""
     whole = source.with_name("whole.en")
     text = source.read_bytes()
     assert kotrans(*COMMAND, *options, "--file", source, "--out", whole).code == 0
@@ -92,7 +92,7 @@ def interrupted(source: Path, out: Path, lines: int, *options: str) -> bytes:
 
 
 @pytest.mark.parametrize("lines", [1, 31, 32, 33, 75])
-def test_no_line_that_is_done_is_lost_and_the_bytes_are_those_of_one_that_was_not_interrupted(
+def test_resuming_keeps_finished_lines_and_gives_the_bytes_of_an_uninterrupted_translation(
     lines: int, source: Path
 ) -> None:
     source.write_text("".join(f"{line}\n" for line in read_lines(source)[:100]), encoding="utf-8")
@@ -100,15 +100,15 @@ def test_no_line_that_is_done_is_lost_and_the_bytes_are_those_of_one_that_was_no
     whole = interrupted(source, out, lines)
     left = source.with_name("out.en.partial").read_bytes()
     assert left.count(b"\n") == lines
-    marked = b"".join(b"MARK" + line for line in left.splitlines(keepends=True))  # what is there is not made again
+    marked = b"".join(b"MARK" + line for line in left.splitlines(keepends=True))  # finished lines are not rewritten
     source.with_name("out.en.partial").write_bytes(marked)
     result = kotrans(*COMMAND, "--file", source, "--out", out, "--continue")
     assert result.code == 0, result.err
-    assert f"going on after line {lines}\n" in result.err
+    assert f"resuming after line {lines}\n" in result.err
     assert out.read_bytes() == marked + whole[len(left) :]
 
 
-def test_a_pipe_goes_on_as_a_file_does(source: Path) -> None:
+def test_a_pipe_resumes_like_a_file(source: Path) -> None:
     source.write_text("".join(f"{line}\n" for line in read_lines(source)[:100]), encoding="utf-8")
     out = source.with_name("out.en")
     whole = interrupted(source, out, 40)
@@ -117,7 +117,7 @@ def test_a_pipe_goes_on_as_a_file_does(source: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "says"),
+    ("options", "message"),
     [
         (["--beam", "3"], "search.beam 1, but now it is 3"),
         (["--set", "search.length_penalty=0.5"], "search.length_penalty 1.0, but now it is 0.5"),
@@ -126,8 +126,8 @@ def test_a_pipe_goes_on_as_a_file_does(source: Path) -> None:
         (["--run", "tiny/update-00000080"], "but now it is tiny/update-00000080"),
     ],
 )
-def test_going_on_with_another_command_is_refused_and_changes_nothing(
-    options: list[str], says: str, source: Path
+def test_resuming_with_another_command_is_refused_and_changes_nothing(
+    options: list[str], message: str, source: Path
 ) -> None:
     source.write_text("".join(f"{line}\n" for line in read_lines(source)[:100]), encoding="utf-8")
     out, partial = source.with_name("out.en"), source.with_name("out.en.partial")
@@ -136,32 +136,32 @@ def test_going_on_with_another_command_is_refused_and_changes_nothing(
     result = kotrans(*COMMAND, *options, "--file", source, "--out", out, "--continue")
     assert (result.code, result.out) == (2, "")
     assert result.err.splitlines()[1].startswith(f"error: --continue: {partial} was made with ")
-    assert says in result.err
+    assert message in result.err
     assert len(result.err.splitlines()) == 2
     assert partial.read_bytes() == left
     assert not out.exists()
 
 
-def test_going_on_with_another_input_is_refused_by_line(source: Path) -> None:
+def test_resuming_with_another_input_is_refused_with_the_line_number(source: Path) -> None:
     lines = read_lines(source)[:100]
     source.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
     out, partial = source.with_name("out.en"), source.with_name("out.en.partial")
     whole = interrupted(source, out, 40)
-    for other, says in (
+    for other, message in (
         ([*lines[:20], "다른 줄", *lines[21:]], "line 21 of the input is not the one"),
         (lines[:30], "the input ends after line 30, but"),
     ):
         source.write_text("".join(f"{line}\n" for line in other), encoding="utf-8")
         result = kotrans(*COMMAND, "--file", source, "--out", out, "--continue")
         assert result.code == 2
-        assert says in result.err
+        assert message in result.err
         assert len(read_lines(partial)) == 40
-    source.write_text("".join(f"{line}\n" for line in [*lines, lines[0]]), encoding="utf-8")  # more is no other
+    source.write_text("".join(f"{line}\n" for line in [*lines, lines[0]]), encoding="utf-8")  # more lines are allowed
     assert kotrans(*COMMAND, "--file", source, "--out", out, "--continue").code == 0
     assert out.read_bytes().startswith(whole)
 
 
-def test_another_batch_is_the_same_translation(source: Path) -> None:
+def test_resuming_with_another_batch_size_gives_the_same_translation(source: Path) -> None:
     source.write_text("".join(f"{line}\n" for line in read_lines(source)[:100]), encoding="utf-8")
     out = source.with_name("out.en")
     whole = interrupted(source, out, 40)
@@ -170,7 +170,7 @@ def test_another_batch_is_the_same_translation(source: Path) -> None:
 
 
 @pytest.mark.parametrize("record", [None, "", "[", "[]\n", "3\n", "[" * 100_000])
-def test_lines_of_which_nothing_is_known_are_not_gone_on_with(record: str | None, source: Path) -> None:
+def test_a_partial_file_with_a_missing_or_damaged_record_is_not_resumed(record: str | None, source: Path) -> None:
     partial = source.with_name("out.en.partial")
     partial.write_text("precious\n")
     if record is not None:
@@ -182,7 +182,7 @@ def test_lines_of_which_nothing_is_known_are_not_gone_on_with(record: str | None
     assert partial.read_text() == "precious\n"
 
 
-def test_two_processes_never_write_one_file(source: Path) -> None:
+def test_two_processes_never_write_the_same_file(source: Path) -> None:
     out, partial = source.with_name("out.en"), source.with_name("out.en.partial")
     command = [sys.executable, "-m", "kotrans", *COMMAND, "--out", str(out)]
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.DEVNULL)
@@ -204,27 +204,27 @@ def test_two_processes_never_write_one_file(source: Path) -> None:
     assert {path.name for path in out.parent.iterdir()} == {"in.ko", "out.en"}
 
 
-def test_messages_count_the_lines_of_the_whole_input_when_it_goes_on(source: Path) -> None:
+def test_messages_of_a_resumed_translation_have_line_numbers_of_the_whole_input(source: Path) -> None:
     lines = read_lines(source)[:64]
     lines[40] = " ".join(f"나무와 {number} 의자와" for number in range(60))
     source.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
     out = source.with_name("out.en")
     interrupted(source, out, 33)
     result = kotrans(*COMMAND, "--file", source, "--out", out, "--continue")
-    assert "going on after line 33\n" in result.err
+    assert "resuming after line 33\n" in result.err
     assert "\nline 41: has a sentence longer than what the run was trained on" in result.err
     assert len(read_lines(out)) == 64
 
 
 @pytest.mark.parametrize("more", [[], ["--out", "out.en", "--attention", "a.jsonl"]])
-def test_going_on_needs_a_file_to_go_on_with(run: TinyRun, more: list[str]) -> None:
+def test_continue_needs_out_and_no_attention(run: TinyRun, more: list[str]) -> None:
     result = kotrans(*COMMAND, "나무", "--continue", *more)
     assert result.code == 2
-    assert "--continue: goes on with --out, and cannot with --attention" in result.err
+    assert "--continue: needs --out, and does not support --attention" in result.err
     assert not Path("out.en").exists()
 
 
-def test_a_link_stays_one_and_its_file_grows_beside_what_it_leads_to(source: Path, tmp_path: Path) -> None:
+def test_a_symbolic_link_is_kept_and_its_target_is_replaced(source: Path, tmp_path: Path) -> None:
     (tmp_path / "deep").mkdir()
     link, real = tmp_path / "link.en", tmp_path / "deep" / "real.en"
     real.write_text("from before\n")

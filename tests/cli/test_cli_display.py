@@ -1,4 +1,4 @@
-"""What a person sees while it trains: a live bar on a terminal, plain lines elsewhere."""
+"""Progress of training: a live bar on a terminal, plain lines elsewhere."""
 
 import io
 import re
@@ -11,7 +11,7 @@ from tests.tiny_run import TinyRun
 
 
 class Terminal(io.StringIO):
-    """A standard error that says it is a terminal."""
+    """A standard error that is a terminal."""
 
     def isatty(self) -> bool:
         return True
@@ -19,7 +19,7 @@ class Terminal(io.StringIO):
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """The time, which the test sets."""
+    """A clock that the test sets."""
     now = [1000.0]
     monkeypatch.setattr("kotrans.cli.display.time.monotonic", lambda: now[0])
     monkeypatch.setattr("tqdm.std.time", lambda: now[0])
@@ -41,9 +41,7 @@ VALIDATED = Validated(20, DevFigures(7.5, 31.25, (Sample("나무", "tree", "a tr
 
 
 @pytest.mark.parametrize("columns", [80, 160])
-def test_the_bar_shows_what_matters_within_any_width(
-    columns: int, clock: list[float], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_bar_fits_any_width(columns: int, clock: list[float], monkeypatch: pytest.MonkeyPatch) -> None:
     terminal = Terminal()
     monkeypatch.setattr("sys.stderr", terminal)
     monkeypatch.setattr("tqdm.std._screen_shape_wrapper", lambda: lambda file: (columns, 40))
@@ -55,7 +53,7 @@ def test_the_bar_shows_what_matters_within_any_width(
     assert len(shown.rstrip("\n")) <= columns
 
 
-def test_the_time_left_of_a_resumed_run_counts_from_where_it_resumed(
+def test_the_remaining_time_of_a_resumed_run_is_measured_from_the_resume(
     clock: list[float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     terminal = Terminal()
@@ -65,7 +63,7 @@ def test_the_time_left_of_a_resumed_run_counts_from_where_it_resumed(
     assert "01:48 left" in shown  # 0.18 at 0.01 in 6 seconds
 
 
-def test_the_bar_is_not_there_before_the_first_update_and_not_after_the_last(
+def test_the_bar_appears_with_the_first_update_and_disappears_after_the_last(
     clock: list[float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     terminal = Terminal()
@@ -79,13 +77,13 @@ def test_the_bar_is_not_there_before_the_first_update_and_not_after_the_last(
 
 
 @pytest.mark.parametrize("live", [True, False])
-def test_a_validation_stays_on_the_screen_with_its_samples(
+def test_a_validation_remains_on_the_screen_with_its_samples(
     live: bool, clock: list[float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     screen = Terminal() if live else io.StringIO()
     monkeypatch.setattr("sys.stderr", screen)
     show([updated(10, 0.1), VALIDATED], clock)
-    assert "update 20: dev BLEU 31.25, perplexity 7.50 (the best so far; 3 s)\n" in screen.getvalue()
+    assert "update 20: dev BLEU 31.25, perplexity 7.50 (best so far; 3 s)\n" in screen.getvalue()
     assert "    나무\n    → a tree\n    = tree\n" in screen.getvalue()
 
 
@@ -104,7 +102,7 @@ def test_without_a_terminal_there_is_a_plain_line_every_ten_seconds(
     assert "\x1b" not in log.getvalue()
 
 
-def test_a_log_of_training_is_plain_text_from_the_first_stage_to_the_end(tiny_run: TinyRun) -> None:
+def test_a_log_of_training_is_plain_text(tiny_run: TinyRun) -> None:
     log = tiny_run.trained.err
     assert not set("\r\x1b") & set(log)
     for line in (
@@ -115,11 +113,11 @@ def test_a_log_of_training_is_plain_text_from_the_first_stage_to_the_end(tiny_ru
         r"update 160: dev BLEU",
     ):
         assert re.search(line, log, re.MULTILINE)
-    assert re.search(r"[\d,]+ weights on cpu in (fp32|bf16), 1 threads; \d+ batches an epoch, [\d.]+% padding", log)
+    assert re.search(r"[\d,]+ parameters on cpu in (fp32|bf16), 1 threads; \d+ batches per epoch, [\d.]+% padding", log)
     assert "finished  160 updates" in log
 
 
-def test_a_stage_s_bar_goes_when_the_work_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_bar_of_a_stage_disappears_at_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
     terminal = Terminal()
     monkeypatch.setattr("sys.stderr", terminal)
     display = StageDisplay()

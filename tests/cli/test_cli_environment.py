@@ -1,4 +1,4 @@
-"""What the command line sets for the libraries before it loads them, unless the user has set it."""
+"""Environment variables that the command line sets for libraries before it loads them."""
 
 import os
 import subprocess
@@ -12,7 +12,7 @@ import pytest
     [({}, "10000"), ({"GOMP_SPINCOUNT": "7"}, "7"), ({"OMP_WAIT_POLICY": "passive"}, None)],
     ids=["nothing set", "another count", "a policy"],
 )
-def test_threads_spin_for_a_while_unless_the_user_says_how_they_wait(
+def test_the_spin_count_is_set_unless_the_user_has_set_it_or_a_wait_policy(
     given: dict[str, str], spin_count: str | None
 ) -> None:
     program = "import os, sys, kotrans.cli; print(os.environ.get('GOMP_SPINCOUNT'), 'torch' in sys.modules)"

@@ -1,4 +1,4 @@
-"""What a user can get wrong: one line that says where, what and what to do, and the exit code."""
+"""User errors: one line with where, what and what to do, and the exit code."""
 
 import shutil
 import zipfile
@@ -17,11 +17,11 @@ Arguments = list[str | Path]
 
 
 class Mistake(NamedTuple):
-    """A mistake, prepared in an empty folder, and what the one line must say of it."""
+    """A user error, prepared in an empty folder, and what its message must contain."""
 
     name: str
     make: Callable[[Path], Arguments]
-    says: tuple[str, ...]
+    fragments: tuple[str, ...]
     code: int = 1
 
 
@@ -34,7 +34,7 @@ def of_config(text: str) -> Callable[[Path], Arguments]:
 
 
 def of_corpus(change: Callable[[Path], object], *more: str) -> Callable[[Path], Arguments]:
-    """`kotrans prepare` on a corpus after something happened to its files."""
+    """Runs `kotrans prepare` on a corpus after a change of its files."""
 
     def make(folder: Path) -> Arguments:
         write_pairs(folder)
@@ -170,7 +170,7 @@ MISTAKES = [
     ),
     Mistake(
         "run of a hypothesis",
-        of_runs("eval", "--run", "tiny", "--hypothesis", "x", "--reference", "y"), ("leave out",), 2,
+        of_runs("eval", "--run", "tiny", "--hypothesis", "x", "--reference", "y"), ("omit",), 2,
     ),
     Mistake(
         "name taken",
@@ -181,19 +181,19 @@ MISTAKES = [
 
 
 @pytest.mark.parametrize("mistake", MISTAKES, ids=lambda mistake: mistake.name)
-def test_a_mistake_is_told_in_one_line(mistake: Mistake, run: TinyRun, tmp_path: Path) -> None:
+def test_a_user_error_is_reported_in_one_line(mistake: Mistake, run: TinyRun, tmp_path: Path) -> None:
     result = kotrans(*mistake.make(tmp_path))
-    told = [line for line in result.err.split("\n") if line.startswith("error: ")]
+    errors = [line for line in result.err.split("\n") if line.startswith("error: ")]
     assert result.code == mistake.code, result.err
-    assert len(told) == 1
-    assert result.err.endswith(told[0] + "\n")
-    for fragment in mistake.says:
-        assert fragment in told[0]
+    assert len(errors) == 1
+    assert result.err.endswith(errors[0] + "\n")
+    for fragment in mistake.fragments:
+        assert fragment in errors[0]
     assert result.out == ""
     assert "Traceback" not in result.err
 
 
-def test_no_run_yet_says_how_to_get_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_commands_without_any_run_explain_how_to_train_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KOTRANS_RUNS", str(tmp_path / "none"))
     for command in (["translate", "나무"], ["eval"], ["average"]):
         result = kotrans(*command)
@@ -227,7 +227,7 @@ def test_a_damaged_checkpoint_is_refused_by_name(
     assert result.err.count("\n") == 1
 
 
-def test_no_terminal_no_prompt_and_typing_mistakes_of_options_exit_2() -> None:
+def test_unknown_commands_and_options_exit_with_2() -> None:
     for command in (["--nonsense"], ["translte"], ["train", "--confg", "x"], ["translate", "--beam", "many"]):
         result = kotrans(*command)
         assert (result.code, result.out) == (2, "")
@@ -238,7 +238,7 @@ def test_no_terminal_no_prompt_and_typing_mistakes_of_options_exit_2() -> None:
 @pytest.mark.parametrize(
     ("command", "option", "setting"), [("translate", "--beam", "search.beam"), ("serve", "--port", "serve.port")]
 )
-def test_an_option_of_a_setting_has_its_bounds_and_is_blamed_by_its_own_name(
+def test_an_option_has_the_bounds_of_its_setting_and_is_named_in_the_error(
     command: str, option: str, setting: str, run: TinyRun
 ) -> None:
     section, _, key = setting.partition(".")
@@ -250,7 +250,7 @@ def test_an_option_of_a_setting_has_its_bounds_and_is_blamed_by_its_own_name(
         assert "config.yaml" not in result.err
 
 
-def test_a_damaged_model_in_a_zip_is_no_checkpoint_of_a_run(run: TinyRun, tmp_path: Path) -> None:
+def test_a_damaged_model_in_a_zip_is_refused(run: TinyRun, tmp_path: Path) -> None:
     path = tmp_path / "model.zip"
     assert kotrans("export", "tiny", path).code == 0
     with zipfile.ZipFile(path) as whole:
@@ -267,11 +267,11 @@ def test_a_damaged_model_in_a_zip_is_no_checkpoint_of_a_run(run: TinyRun, tmp_pa
 
 
 @pytest.mark.parametrize("command", ["arguments", "pipe", "eval", "score"])
-def test_memory_that_runs_out_is_told_in_one_line_with_what_to_set(
+def test_out_of_memory_is_reported_in_one_line_with_what_to_set(
     command: str, run: TinyRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def too_large(*_: object, **__: object) -> object:
-        return torch.empty(2**60)  # what torch itself says of it
+        return torch.empty(2**60)  # raises the error of torch itself
 
     monkeypatch.setattr("kotrans.translation.translator.search", too_large)
     monkeypatch.setattr("kotrans.translation.translator.forced_decoding", too_large)
@@ -297,7 +297,7 @@ def test_a_bug_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
         main()
 
 
-def test_a_place_that_cannot_be_written_is_told_in_one_line(
+def test_a_path_that_cannot_be_written_is_reported_in_one_line(
     tiny_run: TinyRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "file").write_text("")

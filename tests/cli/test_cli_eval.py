@@ -1,4 +1,4 @@
-"""`kotrans eval`: what it scores, what it says, and what it writes into the run."""
+"""`kotrans eval`: scores, printed output, and files in the folder of the run."""
 
 import json
 import re
@@ -46,13 +46,13 @@ def figures(run: TinyRun, name: str) -> dict[str, Any]:
 
 
 def figures_of_other_text(run: TinyRun, name: str) -> dict[str, Any]:
-    """Those of a text that is no split of the run's own: a hash tells it from others of the name."""
+    """Results on a text that is not a split of the run: the file name has a hash of the text."""
     (path,) = (run.runs / "tiny" / "evaluation").glob(f"{name}.{'?' * 12}.json")
     return figures(run, path.stem)
 
 
-def assert_says(result: Result, scores: dict[str, float]) -> None:
-    """The command printed these scores, each with a signature."""
+def assert_prints(result: Result, scores: dict[str, float]) -> None:
+    """Asserts that the command printed these scores, each with a signature."""
     assert result.code == 0, result.err
     printed = {words[0]: words for line in result.lines if (words := line.split())}
     for name, score in scores.items():
@@ -70,7 +70,7 @@ def test_a_split_of_the_run_is_translated_scored_and_written(split: str, run: Ti
     result = kotrans("eval", "--split", split)
     hypotheses = read_lines(run.runs / "tiny" / "evaluation" / f"{split}.hypotheses.en")
     references = read_lines(run.folder / f"{split}.en")
-    assert_says(result, direct(hypotheses, references))
+    assert_prints(result, direct(hypotheses, references))
     assert hypotheses == kotrans("translate", "--file", run.folder / f"{split}.ko").lines
     values = figures(run, split)
     assert values["bleu"] == pytest.approx(direct(hypotheses, references)["BLEU"])
@@ -83,14 +83,14 @@ def test_a_split_of_the_run_is_translated_scored_and_written(split: str, run: Ti
     assert "source words" in result.out
 
 
-def test_training_ends_with_the_figures_of_the_test_split(tiny_run: TinyRun) -> None:
+def test_training_ends_with_the_scores_of_the_test_split(tiny_run: TinyRun) -> None:
     assert "test: 40 sentences" in tiny_run.trained.out
     assert tiny_run.trained.out.count("\n    → ") == 5
     assert (tiny_run.runs / "tiny" / "evaluation" / "test.json").is_file()
     assert not (tiny_run.runs / "tiny" / "evaluation" / "dev.json").exists()
 
 
-def test_files_of_ones_own_are_not_mistaken_for_a_split(run: TinyRun) -> None:
+def test_results_of_files_have_names_different_from_those_of_splits(run: TinyRun) -> None:
     result = kotrans("eval", "--source", run.folder / "test.ko", "--reference", run.folder / "test.en")
     assert result.code == 0, result.err
     assert "file.test: 40 sentences" in result.out
@@ -103,7 +103,7 @@ def test_files_of_ones_own_are_not_mistaken_for_a_split(run: TinyRun) -> None:
     assert len(written) == len({name for name in written if re.fullmatch(r"file\.test\.\w{12}\..*", name)}) == 4
 
 
-def test_another_checkpoint_and_an_ensemble_leave_the_run_s_own_figures_alone(run: TinyRun) -> None:
+def test_another_checkpoint_and_an_ensemble_keep_the_results_of_the_run(run: TinyRun) -> None:
     kotrans("eval")
     own = figures(run, "test")
     assert kotrans("eval", "--run", "tiny/update-00000080").code == 0
@@ -114,7 +114,7 @@ def test_another_checkpoint_and_an_ensemble_leave_the_run_s_own_figures_alone(ru
 
 
 @pytest.mark.parametrize(("setting", "label"), [("search.beam=2", "beam=2"), ("hardware.precision=bf16", "bf16")])
-def test_other_settings_leave_the_run_s_own_figures_alone(setting: str, label: str, run: TinyRun) -> None:
+def test_other_settings_keep_the_results_of_the_run(setting: str, label: str, run: TinyRun) -> None:
     kotrans("eval")
     own = figures(run, "test")
     assert kotrans("eval", "--set", setting).code == 0
@@ -122,7 +122,7 @@ def test_other_settings_leave_the_run_s_own_figures_alone(setting: str, label: s
     assert figures(run, f"test.{label}")["pairs"] == 40
 
 
-def test_a_test_split_of_text_that_has_changed_is_said_and_leaves_the_run_s_own_figures_alone(
+def test_a_changed_test_split_is_reported_and_keeps_the_results_of_the_run(
     run: TinyRun, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     kotrans("eval")
@@ -140,7 +140,7 @@ def test_a_test_split_of_text_that_has_changed_is_said_and_leaves_the_run_s_own_
     assert figures(run, "test") == own
 
 
-def test_a_listed_corpus_is_fetched_and_scored(run: TinyRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_public_corpus_is_fetched_and_scored(run: TinyRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "registry.yaml").write_text(REGISTRY)
     entries = load_registry(tmp_path / "registry.yaml")
     monkeypatch.setattr(
@@ -157,15 +157,15 @@ def test_a_listed_corpus_is_fetched_and_scored(run: TinyRun, tmp_path: Path, mon
     assert figures(run, "toy.test")["pairs"] == 40
 
 
-def test_any_hypotheses_are_scored_as_sacrebleu_scores_them(tmp_path: Path) -> None:
+def test_hypotheses_get_the_scores_of_sacrebleu(tmp_path: Path) -> None:
     references = ["The cat sits on the mat.", "", "It's  a dog, isn't it?", "I see the sea."]
     hypotheses = ["The cat sat on a mat.", "", "It is a dog , isn't it ?", ""]
     write_lines(tmp_path / "h.txt", hypotheses)
     write_lines(tmp_path / "r.txt", references)
     result = kotrans("eval", "--hypothesis", tmp_path / "h.txt", "--reference", tmp_path / "r.txt")
-    assert_says(result, direct(hypotheses, references))
+    assert_prints(result, direct(hypotheses, references))
     same = kotrans("eval", "--hypothesis", tmp_path / "r.txt", "--reference", tmp_path / "r.txt")
-    assert_says(same, {"BLEU": 100, "chrF": 100, "TER": 0})
+    assert_prints(same, {"BLEU": 100, "chrF": 100, "TER": 0})
 
 
 def test_blank_sources_and_references_are_scored_too(run: TinyRun, tmp_path: Path) -> None:
@@ -195,7 +195,7 @@ def test_splits_joined_by_a_plus_are_scored_as_one(run: TinyRun) -> None:
     assert figures(run, "test+dev")["pairs"] == len(parts[2])
 
 
-def test_scores_are_told_by_what_each_pair_is_from(run: TinyRun, tmp_path: Path) -> None:
+def test_scores_are_grouped_by_origin(run: TinyRun, tmp_path: Path) -> None:
     write_lines(tmp_path / "origin", ["first", "second"] * 20)
     result = kotrans("eval", "--origin", tmp_path / "origin")
     assert result.code == 0, result.err
@@ -208,7 +208,7 @@ def test_scores_are_told_by_what_each_pair_is_from(run: TinyRun, tmp_path: Path)
     assert "has 1 lines but test has 40 pairs" in kotrans("eval", "--origin", tmp_path / "origin").err
 
 
-def test_a_config_of_several_corpora_is_scored_by_each(run: TinyRun, tmp_path: Path) -> None:
+def test_scores_are_grouped_by_corpus_if_the_config_has_several(run: TinyRun, tmp_path: Path) -> None:
     settings = (run.runs / "tiny" / "config.yaml").read_text("utf-8")
     begin, rest = settings.split("corpora:\n")
     corpus, end = rest.split("cleaning:")
@@ -222,7 +222,7 @@ def test_a_config_of_several_corpora_is_scored_by_each(run: TinyRun, tmp_path: P
     ]
 
 
-def test_rare_words_are_those_of_the_text_that_the_run_was_trained_on(run: TinyRun, tmp_path: Path) -> None:
+def test_rare_words_are_counted_in_the_training_text_of_the_run(run: TinyRun, tmp_path: Path) -> None:
     write_lines(tmp_path / "s.ko", ["저는 새 나무를 봅니다.", "나무", "우유"])
     write_lines(tmp_path / "r.en", ["I see the new tree.", "the zebra", "1 2 3"])
     assert kotrans("eval", "--source", tmp_path / "s.ko", "--reference", tmp_path / "r.en").code == 0
@@ -248,7 +248,7 @@ def test_the_worst_and_best_sentences_are_shown_and_written(run: TinyRun) -> Non
         assert f"line {each['line']}, chrF {each['chrf'][0]:.1f}\n    {each['source']}" in result.out
 
 
-def test_faults_of_any_hypotheses_are_counted_where_sources_are_given(tmp_path: Path) -> None:
+def test_faults_of_hypotheses_are_counted_if_sources_are_given(tmp_path: Path) -> None:
     texts = {"s": ["KDE 3판", "나무"], "h": ["GNOME 3", ""], "r": ["KDE 3", "a tree"]}
     for name, lines in texts.items():
         write_lines(tmp_path / name, lines)
@@ -268,7 +268,7 @@ def test_faults_of_any_hypotheses_are_counted_where_sources_are_given(tmp_path: 
 
 @pytest.fixture
 def two_sentences(run: TinyRun) -> tuple[Path, Path]:
-    """Lines of two sentences each, whose translations differ when the sentences are translated one by one."""
+    """Lines of two sentences, whose translations differ if the sentences are translated separately."""
     paths = run.runs / "two.ko", run.runs / "two.en"
     for path in paths:
         lines = read_lines(run.folder / f"test{path.suffix}")
@@ -276,7 +276,7 @@ def two_sentences(run: TinyRun) -> tuple[Path, Path]:
     return paths
 
 
-def test_eval_takes_lines_whole_unless_told_and_keeps_both_results(
+def test_eval_does_not_split_sentences_by_default_and_keeps_both_results(
     run: TinyRun, two_sentences: tuple[Path, Path]
 ) -> None:
     source, reference = two_sentences
@@ -293,7 +293,7 @@ def test_eval_takes_lines_whole_unless_told_and_keeps_both_results(
     assert figures(run, whole_file.name.removesuffix(".hypotheses.en"))["search"]["split_sentences"] is False
 
 
-def test_whole_and_split_results_have_different_names_whatever_the_run_s_own_setting(run: TinyRun) -> None:
+def test_results_with_and_without_split_sentences_have_different_names(run: TinyRun) -> None:
     config = run.runs / "tiny" / "config.yaml"
     config.write_text(config.read_text("utf-8").replace("split_sentences: null", "split_sentences: true"), "utf-8")
     assert kotrans("eval").code == 0

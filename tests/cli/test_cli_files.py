@@ -1,4 +1,4 @@
-"""Files that commands are given: compressed, with `~`, in another Unicode form of their names."""
+"""Input files: compressed, with `~`, with names in another Unicode normalisation form."""
 
 import gzip
 import json
@@ -46,14 +46,16 @@ def test_compressed_text_is_translated_evaluated_scored_and_compared(folder: Pat
     assert kotrans("compare", *hypotheses, "--reference", folder / "b.en", "--source", folder / "b.ko").code == 0
 
 
-def test_a_binary_file_is_named_and_nothing_is_translated(folder: Path) -> None:
+def test_a_binary_file_is_refused(folder: Path) -> None:
     (folder / "train.parquet").write_bytes(b"PAR1\x00\x01")
     result = kotrans("translate", "--file", folder / "train.parquet")
     assert (result.code, result.out) == (1, "")
     assert "train.parquet: is Parquet, not text; write it as JSON Lines" in result.err
 
 
-def test_files_are_found_by_tilde_and_in_the_other_form(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_files_are_found_by_tilde_and_in_the_other_normalisation_form(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("HOME", str(folder))
     for side in ("ko", "en"):
         (folder / f"a.{side}").rename(folder / nfd(f"말뭉치.{side}"))
@@ -71,7 +73,7 @@ def test_files_are_found_by_tilde_and_in_the_other_form(folder: Path, monkeypatc
     assert "exists already" in again.err
 
 
-def test_a_run_is_found_in_either_form_of_its_name_and_never_made_twice(run: TinyRun, tmp_path: Path) -> None:
+def test_a_run_is_found_in_either_normalisation_form_and_never_created_twice(run: TinyRun, tmp_path: Path) -> None:
     shutil.copytree(run.runs / "tiny", run.runs / nfd("실험"))
     try:
         assert kotrans("translate", "--run", "실험", "나무").code == 0
@@ -85,7 +87,7 @@ def test_a_run_is_found_in_either_form_of_its_name_and_never_made_twice(run: Tin
         shutil.rmtree(run.runs / nfd("실험"))
 
 
-def test_a_config_may_have_a_korean_name_which_its_run_takes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_config_with_a_korean_name_names_its_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KOTRANS_RUNS", str(tmp_path / "runs"))
     write_pairs(tmp_path)
     write_config(tmp_path, nfd("내글"))
@@ -94,7 +96,7 @@ def test_a_config_may_have_a_korean_name_which_its_run_takes(tmp_path: Path, mon
     assert (tmp_path / "runs" / "내글" / "run.json").is_file()
 
 
-def test_a_typing_mistake_in_set_is_told_before_anything_is_imported(tmp_path: Path) -> None:
+def test_an_unknown_setting_is_reported_before_torch_is_imported(tmp_path: Path) -> None:
     program = """
 import sys
 from kotrans.cli import main
@@ -127,7 +129,7 @@ def test_clean_shows_the_pairs_of_each_file(tmp_path: Path, monkeypatch: pytest.
     ]
 
 
-def test_eval_tells_which_pairs_of_other_text_are_in_the_training_text(
+def test_eval_reports_pairs_that_occur_in_the_training_text(
     run: TinyRun, folder: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     for side, line in (("ko", "처음 보는 문장입니다."), ("en", "A sentence seen for the first time.")):

@@ -46,14 +46,14 @@ def test_score_gives_translations_of_translate_the_score_of_the_search(run: Tiny
     assert compared > 0.8 * len(pairs)
 
 
-def test_the_pieces_of_a_hypothesis_add_up_to_it(run: TinyRun) -> None:
+def test_the_log_probabilities_of_pieces_add_up_to_that_of_the_hypothesis(run: TinyRun) -> None:
     (line,) = records(kotrans("translate", "--json", KOREAN).out)
     (best,) = line["hypotheses"]
     assert sum(piece["log_prob"] for piece in best["pieces"]) == pytest.approx(best["log_prob"], abs=1e-4)
     assert best["text"] == kotrans("translate", KOREAN).lines[0]
 
 
-def test_one_pair_is_a_line_and_a_blank_side_is_a_blank_line(run: TinyRun, tmp_path: Path) -> None:
+def test_each_pair_gives_one_line_and_a_blank_side_gives_a_blank_line(run: TinyRun, tmp_path: Path) -> None:
     score, log_prob, pieces = kotrans("score", KOREAN, "I see a new tree.").lines[0].split("\t")
     assert float(log_prob) < float(score) < 0
     assert int(pieces) > 1
@@ -78,13 +78,13 @@ def test_a_better_translation_has_a_better_score(run: TinyRun) -> None:
         (["--source", "x"], "give either a sentence and its translation, or --source and --target"),
     ],
 )
-def test_half_a_pair_is_a_usage_error(run: TinyRun, arguments: list[str], message: str) -> None:
+def test_an_incomplete_pair_is_refused(run: TinyRun, arguments: list[str], message: str) -> None:
     result = kotrans("score", *arguments)
     assert result.code == 2
     assert f"error: {message}" in result.err
 
 
-def test_files_of_different_lengths_are_refused_where_the_shorter_ends(run: TinyRun, tmp_path: Path) -> None:
+def test_files_of_different_lengths_are_refused_with_the_line_number(run: TinyRun, tmp_path: Path) -> None:
     (tmp_path / "ko").write_text("가\n나\n", "utf-8")
     (tmp_path / "en").write_text("a\n", "utf-8")
     result = kotrans("score", "--source", tmp_path / "ko", "--target", tmp_path / "en")
@@ -92,7 +92,7 @@ def test_files_of_different_lengths_are_refused_where_the_shorter_ends(run: Tiny
     assert f"{tmp_path / 'en'}: ends before line 2" in result.err
 
 
-def test_word_alignments_are_a_line_for_each_line(run: TinyRun, tmp_path: Path) -> None:
+def test_word_alignments_have_one_line_per_input_line(run: TinyRun, tmp_path: Path) -> None:
     path = tmp_path / "words.pharaoh"
     translated = kotrans("translate", "--attention", path, KOREAN, "", OTHER).lines
     lines = path.read_text("utf-8").split("\n")

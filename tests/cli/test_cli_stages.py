@@ -1,4 +1,4 @@
-"""The stages: made once, found again, and made anew when what they depend on changes."""
+"""The stages before training: reused while their inputs are unchanged, and made again when they change."""
 
 import os
 import re
@@ -30,11 +30,11 @@ def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def states(config: Path, *settings: str) -> dict[str, bool]:
-    """Which stages `kotrans prepare` makes."""
+    """Runs `kotrans prepare`, and returns for each stage whether it was made."""
     result = kotrans("prepare", "-c", config, *(word for each in settings for word in ("--set", each)))
     assert result.code == 0, result.err
-    told = re.findall(r"^(\w+) +\S+?((?: \(up to date\))?)$", result.err, re.MULTILINE)
-    return {name: not up_to_date for name, up_to_date in told}
+    stages = re.findall(r"^(\w+) +\S+?((?: \(up to date\))?)$", result.err, re.MULTILINE)
+    return {name: not up_to_date for name, up_to_date in stages}
 
 
 STUCK = """
@@ -54,7 +54,7 @@ prepare(load_config(Path(sys.argv[1])), Stuck())
 
 @contextmanager
 def preparing(config: Path) -> Iterator[None]:
-    """Inside the block, another process is in the middle of preparing; then it is killed."""
+    """Runs another process that is preparing during the block and is killed at its end."""
     with subprocess.Popen([sys.executable, "-c", STUCK, str(config)], stdout=subprocess.PIPE) as process:
         try:
             assert process.stdout
@@ -64,7 +64,7 @@ def preparing(config: Path) -> Iterator[None]:
             process.kill()
 
 
-def test_what_a_killed_preparation_left_goes_at_the_next_start_and_what_is_being_made_stays(config: Path) -> None:
+def test_temporary_folders_of_killed_processes_are_removed_and_those_of_live_ones_kept(config: Path) -> None:
     folder = config.parent / "runs" / "prepared"
     with preparing(config):
         (left,) = folder.glob(".corpus-*")
@@ -78,18 +78,18 @@ def test_what_a_killed_preparation_left_goes_at_the_next_start_and_what_is_being
 
 
 def made(config: Path) -> list[Path]:
-    """The prepared folders, without what is remembered of the inputs."""
+    """The prepared folders, without the hash cache."""
     return list((config.parent / "runs" / "prepared").glob("[!.]*"))
 
 
-def test_a_second_time_everything_is_up_to_date_and_says_so(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_second_preparation_reports_every_stage_as_up_to_date(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert states(config) == {"corpus": True, "tokenizer": True, "dataset": True}
     for name in ("prepare_corpus", "train_tokenizer", "prepare_dataset"):
-        monkeypatch.setattr(stages, name, None)  # nothing may be made again
+        monkeypatch.setattr(stages, name, None)  # would fail if a stage were made again
     assert states(config) == {"corpus": False, "tokenizer": False, "dataset": False}
 
 
-def test_a_start_reads_neither_the_input_nor_the_prepared_text_again(
+def test_a_second_preparation_reads_neither_the_input_nor_the_prepared_text(
     config: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("kotrans.storage.hash_cache._SETTLED", -1)
@@ -113,13 +113,13 @@ def test_a_start_reads_neither_the_input_nor_the_prepared_text_again(
         ("name=other", ""),
     ],
 )
-def test_a_setting_remakes_what_depends_on_it_and_no_more(setting: str, made: str, config: Path) -> None:
+def test_a_changed_setting_remakes_only_the_stages_that_depend_on_it(setting: str, made: str, config: Path) -> None:
     states(config)
     assert " ".join(name for name, is_made in states(config, setting).items() if is_made) == made
-    assert not any(states(config).values())  # what was there first is there still
+    assert not any(states(config).values())  # the earlier stages are kept
 
 
-def test_another_text_remakes_everything_and_moved_text_nothing(config: Path, tmp_path: Path) -> None:
+def test_changed_text_remakes_all_stages_and_moved_text_none(config: Path, tmp_path: Path) -> None:
     states(config)
     (tmp_path / "elsewhere").mkdir()
     write_pairs(tmp_path / "elsewhere")
@@ -130,7 +130,7 @@ def test_another_text_remakes_everything_and_moved_text_nothing(config: Path, tm
     assert all(states(config).values())
 
 
-def test_each_stage_alone_is_what_the_next_one_takes_up(config: Path) -> None:
+def test_each_stage_command_reuses_the_earlier_stages(config: Path) -> None:
     cleaned = kotrans("clean", "-c", config)
     assert cleaned.code == 0
     assert re.search(r"^kept +480$", cleaned.out, re.MULTILINE)
@@ -143,12 +143,12 @@ def test_each_stage_alone_is_what_the_next_one_takes_up(config: Path) -> None:
     assert prepared.err.count("(up to date)") == 2
 
 
-def test_fetching_own_files_is_nothing_and_the_starter_is_there(config: Path) -> None:
+def test_fetch_has_nothing_to_do_for_local_files_and_the_starter_corpus(config: Path) -> None:
     assert "nothing to fetch" in kotrans("fetch", "-c", config).err
     assert kotrans("fetch", "starter").out.startswith("starter: ")
 
 
-def test_of_two_who_prepare_at_once_the_loser_takes_the_winner_s_folder(
+def test_of_two_concurrent_preparations_one_uses_the_folder_of_the_other(
     config: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     together = threading.Barrier(2)
@@ -171,9 +171,7 @@ def test_of_two_who_prepare_at_once_the_loser_takes_the_winner_s_folder(
     assert len(made(config)) == 1
 
 
-def test_only_the_stage_itself_being_there_means_that_another_process_made_it(
-    config: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_existing_file_that_is_not_the_stage_is_an_error(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def in_the_way(*arguments: object) -> None:
         raise FileExistsError(17, "File exists", "something else")
 
@@ -182,7 +180,7 @@ def test_only_the_stage_itself_being_there_means_that_another_process_made_it(
         clean(load_config(config), SilentReporter())
 
 
-def test_a_disk_that_is_full_leaves_no_half_stage(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_leaves_no_incomplete_stage(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(path: object) -> None:
         raise OSError(28, "No space left on device")
 
@@ -192,7 +190,7 @@ def test_a_disk_that_is_full_leaves_no_half_stage(config: Path, monkeypatch: pyt
     assert made(config) == []
 
 
-def test_ctrl_c_ends_all_processes_of_a_stage_without_a_trace(tmp_path: Path) -> None:
+def test_ctrl_c_ends_all_processes_of_a_stage_and_leaves_no_files(tmp_path: Path) -> None:
     for split, pairs in (("train", 150_000), ("dev", 5), ("test", 5)):
         write_lines(tmp_path / f"{split}.ko", [f"{split}의 문장 {number}번입니다." for number in range(pairs)])
         write_lines(tmp_path / f"{split}.en", [f"Of {split}, sentence {number}." for number in range(pairs)])
@@ -218,9 +216,9 @@ def test_ctrl_c_ends_all_processes_of_a_stage_without_a_trace(tmp_path: Path) ->
         assert process.poll() is None
         time.sleep(0.01)
     os.killpg(process.pid, signal.SIGINT)
-    _, told = process.communicate()  # which waits for all who could still write to it
+    _, stderr = process.communicate()  # waits for all processes that have it open
     assert process.returncode == 130
-    assert "Traceback" not in told
+    assert "Traceback" not in stderr
     assert list((runs / "prepared").glob(".corpus-*")) == []
 
 

@@ -1,4 +1,4 @@
-"""Two trainings that begin in the same moment: two runs, or one and a refusal, and never one that is harmed."""
+"""Two trainings started at the same time: two runs, or one run and one error, and no damage."""
 
 import os
 import socket
@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture
 def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    """A config of which nothing is prepared yet."""
+    """A config without any prepared stage."""
     monkeypatch.setenv("KOTRANS_RUNS", str(tmp_path / "runs"))
     write_pairs(tmp_path)
     return str(write_config(tmp_path))
@@ -32,13 +32,13 @@ def start(*arguments: str, **environment: str) -> "subprocess.Popen[str]":
 
 
 def ends(processes: "list[subprocess.Popen[str]]") -> list[tuple[int, str]]:
-    """Exit codes and what was said, of all that were started together."""
-    told = [process.communicate(timeout=240)[1] for process in processes]
-    assert not any("Traceback" in each for each in told), told
-    return [(process.returncode, each) for process, each in zip(processes, told, strict=True)]
+    """Exit code and standard error of each process."""
+    outputs = [process.communicate(timeout=240)[1] for process in processes]
+    assert not any("Traceback" in each for each in outputs), outputs
+    return [(process.returncode, each) for process, each in zip(processes, outputs, strict=True)]
 
 
-def test_two_trainings_of_one_new_config_are_two_runs(config: str) -> None:
+def test_two_trainings_of_one_config_become_two_runs(config: str) -> None:
     found = ends([start("kotrans", "train", "-c", config) for _ in range(2)])
     assert [code for code, _ in found] == [0, 0], found
     runs = list(all_runs())
@@ -49,32 +49,34 @@ def test_two_trainings_of_one_new_config_are_two_runs(config: str) -> None:
     assert not list((runs[0].folder.parent / "prepared").glob(".*-*"))
 
 
-def test_of_two_trainings_of_one_name_the_second_is_refused_and_the_first_unharmed(config: str, tmp_path: Path) -> None:
+def test_of_two_trainings_with_one_name_the_second_is_refused_and_the_first_finishes(
+    config: str, tmp_path: Path
+) -> None:
     found = sorted(ends([start("kotrans", "train", "-c", config, "--run", "mine") for _ in range(2)]))
     assert [code for code, _ in found] == [0, 2], found
     run = Run(tmp_path / "runs" / "mine")
-    said = found[1][1].splitlines()
-    assert len(said) == 1
-    assert said[0].startswith(f"error: {run.folder}: ")
-    assert "choose another --run name" in said[0]
+    errors = found[1][1].splitlines()
+    assert len(errors) == 1
+    assert errors[0].startswith(f"error: {run.folder}: ")
+    assert "choose another --run name" in errors[0]
     assert run.record().status == "finished"
     for name in run.record().kept:
         verify(run.checkpoints / name)
 
 
-def test_an_address_that_is_in_use_is_said_in_one_line(config: str) -> None:
+def test_an_address_in_use_is_reported_in_one_line(config: str) -> None:
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()
         port = str(other.getsockname()[1])
         ranks = {"WORLD_SIZE": "2", "RANK": "0", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
-        ((code, said),) = ends([start("kotrans", "train", "-c", config, **ranks)])
+        ((code, stderr),) = ends([start("kotrans", "train", "-c", config, **ranks)])
     assert code == 2
-    (line,) = [line for line in said.splitlines() if line.startswith("error: ")]
+    (line,) = [line for line in stderr.splitlines() if line.startswith("error: ")]
     assert line.startswith(f"error: --master-port {port}: address in use, by another training or program; give")
 
 
-def test_two_torchruns_get_addresses_of_their_own(config: str) -> None:
+def test_two_torchruns_use_different_addresses(config: str) -> None:
     launcher = ["torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "--", "kotrans", "train"]
     short = ["-c", config, "--set", "training.max_updates=4", "--set", "validation.every=4"]
     found = ends([start(*launcher, *short, "--run", name) for name in ("a", "b")])

@@ -1,4 +1,4 @@
-"""`kotrans translate`: what goes in by every door comes out as one line for each line."""
+"""`kotrans translate`: one output line per input line, from arguments, files, pipes and the prompt."""
 
 import json
 import os
@@ -30,7 +30,7 @@ COMMAND = [sys.executable, "-m", "kotrans", "translate"]
 
 @pytest.fixture(scope="module")
 def strange_lines() -> list[str]:
-    """2,000 lines of every kind that people have."""
+    """2,000 lines with unusual characters and lengths."""
     kinds = [
         KOREAN,
         "",
@@ -90,7 +90,7 @@ def test_equal_lines_have_equal_translations_wherever_they_stand(
     assert len({next(iter(texts)) for texts in found.values()}) > 3
 
 
-def test_every_door_gives_the_same(run: TinyRun, tmp_path: Path) -> None:
+def test_arguments_files_and_pipes_give_the_same_translations(run: TinyRun, tmp_path: Path) -> None:
     lines = [KOREAN, "", OTHER]
     text = "".join(line + "\n" for line in lines)
     (tmp_path / "in.txt").write_text(text, encoding="utf-8")
@@ -108,7 +108,7 @@ def test_every_door_gives_the_same(run: TinyRun, tmp_path: Path) -> None:
     assert (tmp_path / "deep" / "out.txt").read_text("utf-8") == arguments.out
 
 
-def test_nothing_in_nothing_out_and_a_blank_line_is_a_line(run: TinyRun) -> None:
+def test_empty_input_gives_no_output_and_a_blank_line_gives_a_blank_line(run: TinyRun) -> None:
     assert kotrans("translate", stdin=b"").out == ""
     assert kotrans("translate", stdin=b"\n").out == "\n"
     assert kotrans("translate", "").out == "\n"
@@ -133,7 +133,7 @@ def test_an_ensemble_of_a_run_with_itself_is_the_run(run: TinyRun) -> None:
     assert len(other.lines) == 2
 
 
-def test_n_best_is_text_and_score_in_turn_the_best_first(run: TinyRun) -> None:
+def test_n_best_prints_pairs_of_text_and_score_best_first(run: TinyRun) -> None:
     one = kotrans("translate", KOREAN, OTHER)
     for line, best in zip(kotrans("translate", KOREAN, OTHER, "--n-best", "4").lines, one.lines, strict=True):
         cells = line.split("\t")
@@ -144,12 +144,12 @@ def test_n_best_is_text_and_score_in_turn_the_best_first(run: TinyRun) -> None:
     assert kotrans("translate", "", "--n-best", "2").out == "\t0.0000\n"
 
 
-def test_beam_and_set_say_the_same(run: TinyRun) -> None:
+def test_beam_is_the_same_as_setting_search_beam(run: TinyRun) -> None:
     greedy = kotrans("translate", KOREAN, OTHER, "--beam", "1")
     assert kotrans("translate", KOREAN, OTHER, "--set", "search.beam=1").out == greedy.out
 
 
-def test_attention_as_json_has_a_record_for_every_line_long_and_blank_ones_too(run: TinyRun, tmp_path: Path) -> None:
+def test_attention_as_json_has_one_record_per_line_including_long_and_blank_ones(run: TinyRun, tmp_path: Path) -> None:
     path = tmp_path / "a.jsonl"
     lines = [KOREAN, "", " ".join([KOREAN] * 6)]
     result = kotrans("translate", *lines, "--attention", path)
@@ -167,7 +167,7 @@ def test_attention_as_json_has_a_record_for_every_line_long_and_blank_ones_too(r
     assert "".join(records[2]["source_pieces"]).replace("</s>", "").replace("▁", " ").strip() == lines[2]
 
 
-def test_attention_as_pictures_is_one_for_each_line_with_words(run: TinyRun, tmp_path: Path) -> None:
+def test_attention_as_images_has_one_image_per_line_that_is_not_blank(run: TinyRun, tmp_path: Path) -> None:
     assert kotrans("translate", KOREAN, "--attention", tmp_path / "one.svg").code == 0
     assert (tmp_path / "one.svg").read_text("utf-8").startswith("<?xml")
     result = kotrans("translate", KOREAN, "", OTHER, "--attention", tmp_path / "two.png")
@@ -180,7 +180,7 @@ def test_attention_as_pictures_is_one_for_each_line_with_words(run: TinyRun, tmp
     assert not list(tmp_path.glob("many*"))
 
 
-def test_a_failure_in_the_middle_leaves_the_old_output_as_it_was(run: TinyRun, tmp_path: Path) -> None:
+def test_a_failure_keeps_the_earlier_output_file(run: TinyRun, tmp_path: Path) -> None:
     (tmp_path / "in.txt").write_bytes("나무\n바다\n".encode() * 800 + b"\xff\n")
     (tmp_path / "out.txt").write_text("from before\n")
     (tmp_path / "a.jsonl").write_text("from before\n")
@@ -194,10 +194,10 @@ def test_a_failure_in_the_middle_leaves_the_old_output_as_it_was(run: TinyRun, t
     assert (tmp_path / "a.jsonl").read_text() == "from before\n"
     left = ["a.jsonl", "in.txt", "out.txt", "out.txt.partial", "out.txt.partial.jsonl"]
     assert sorted(path.name for path in tmp_path.iterdir()) == left
-    assert len(read_lines(tmp_path / "out.txt.partial")) == 1024  # all that was read before
+    assert len(read_lines(tmp_path / "out.txt.partial")) == 1024  # all lines read before the error
 
 
-def test_a_whole_translation_replaces_the_named_file_and_may_read_it(run: TinyRun, tmp_path: Path) -> None:
+def test_out_replaces_the_file_and_may_be_the_input(run: TinyRun, tmp_path: Path) -> None:
     path = tmp_path / "text.txt"
     path.write_text(KOREAN + "\n", encoding="utf-8")
     expected = kotrans("translate", KOREAN).out
@@ -206,19 +206,19 @@ def test_a_whole_translation_replaces_the_named_file_and_may_read_it(run: TinyRu
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
-def test_a_full_disk_is_told_in_one_line_wherever_the_output_goes(run: TinyRun, tmp_path: Path) -> None:
+def test_a_full_disk_is_reported_in_one_line_for_files_and_standard_output(run: TinyRun, tmp_path: Path) -> None:
     result = kotrans("translate", KOREAN, "--out", "/dev/full")
     assert result.code == 1
-    assert result.err.endswith("\nerror: /dev/full: the disk is full; it is as it was before\n")
+    assert result.err.endswith("\nerror: /dev/full: the disk is full; it is unchanged\n")
     with Path("/dev/full").open("w") as full:
         ended = subprocess.run([*COMMAND, KOREAN], stdout=full, stderr=subprocess.PIPE, check=False)
     assert ended.returncode == 1
     assert ended.stderr.decode().split("\n")[1:] == [
-        "error: output: No space left on device; check the place, its permissions and its free space", ""
+        "error: output: No space left on device; check the path, its permissions and the free space", ""
     ]  # fmt: skip
 
 
-def test_a_reader_that_leaves_gets_no_traceback(run: TinyRun) -> None:
+def test_a_closed_pipe_gives_no_traceback(run: TinyRun) -> None:
     process = subprocess.Popen(
         [*COMMAND, "--beam", "1"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )
@@ -233,13 +233,13 @@ def test_a_reader_that_leaves_gets_no_traceback(run: TinyRun) -> None:
     assert process.wait() == 1
 
 
-def test_arguments_that_are_no_text_are_refused(run: TinyRun) -> None:
+def test_arguments_that_are_not_utf8_are_refused(run: TinyRun) -> None:
     result = kotrans("translate", KOREAN, "나\udcff무")
     assert result.code == 2
     assert result.err.endswith("error: sentence 2: not UTF-8 text; put it into a file and give --file\n")
 
 
-def test_a_coprocess_gets_each_translation_before_it_writes_the_next_line(run: TinyRun) -> None:
+def test_a_pipe_gets_each_translation_before_the_next_line_is_written(run: TinyRun) -> None:
     expected = kotrans("translate", KOREAN, "", OTHER).lines
     with subprocess.Popen(COMMAND, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
         assert process.stdin
@@ -253,25 +253,25 @@ def test_a_coprocess_gets_each_translation_before_it_writes_the_next_line(run: T
     assert process.returncode == 0
 
 
-def test_a_process_that_waits_for_its_input_ends_without_it_when_an_option_is_wrong(run: TinyRun) -> None:
-    command = [*COMMAND, "--n-best", "9"]  # more than the beam, which is told once the model is loaded
+def test_a_wrong_option_ends_the_process_while_it_waits_for_input(run: TinyRun) -> None:
+    command = [*COMMAND, "--n-best", "9"]  # more than the beam: an error after the model is loaded
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stderr
-        told = process.stderr.read().decode()
+        stderr = process.stderr.read().decode()
         assert process.wait() == 2
-    assert "search.beam keeps 5" in told
-    assert "Fatal" not in told
+    assert "search.beam keeps 5" in stderr
+    assert "Fatal" not in stderr
 
 
-def test_what_is_unlike_the_training_text_is_told_once(run: TinyRun) -> None:
+def test_lines_unlike_the_training_text_give_one_warning(run: TinyRun) -> None:
     odd = "배고파 죽겠다 ㅠㅠ"
-    never = "mostly made of what this model never saw in training; do not trust the translation\n"
+    unfamiliar = "mostly unlike the training text; do not trust the translation\n"
     assert kotrans("translate", KOREAN).err.count("\n") == 1
-    assert kotrans("translate", odd).err.endswith(f"\nwarning: {never}")
+    assert kotrans("translate", odd).err.endswith(f"\nwarning: {unfamiliar}")
     result = kotrans("translate", stdin="\n".join([KOREAN, odd, "", KOREAN]).encode())
-    assert result.err.endswith(f"\nwarning: 1 of 4 lines is {never.strip()} (line 2)\n")
+    assert result.err.endswith(f"\nwarning: 1 of 4 lines is {unfamiliar.strip()} (line 2)\n")
     result = kotrans("translate", "--json", *[KOREAN, odd, odd] * 7)
-    assert result.err.endswith(f"\nwarning: 14 of 21 lines are {never.strip()} (line 2 first)\n")
+    assert result.err.endswith(f"\nwarning: 14 of 21 lines are {unfamiliar.strip()} (line 2 first)\n")
     assert len(result.lines) == 21
     assert result.err.count("warning") == 1
 
@@ -285,7 +285,7 @@ def test_a_file_has_a_progress_bar_on_a_terminal_only(run: TinyRun, tmp_path: Pa
     assert len(read_lines(out)) == 40
     shown, code = on_a_terminal(["--file", str(source)], [], out)
     assert (code, "0/40" in shown) == (0, True)
-    shown, code = on_a_terminal(["--file", str(source)], [])  # which shows the translations themselves
+    shown, code = on_a_terminal(["--file", str(source)], [])  # which shows the translations
     assert (code, "/40" in shown) == (0, False)
     assert kotrans("translate", "--file", source, "--out", out).err.count("\n") == 1
 
@@ -299,7 +299,7 @@ LOCALES = [
 
 
 @pytest.mark.parametrize("locale", LOCALES, ids=lambda locale: " ".join(f"{k}={v}" for k, v in locale.items()))
-def test_korean_is_understood_and_written_in_utf8_whatever_the_locale(locale: dict[str, str], run: TinyRun) -> None:
+def test_korean_is_read_and_written_in_utf8_in_any_locale(locale: dict[str, str], run: TinyRun) -> None:
     expected = kotrans("translate", "--json", KOREAN).out
     kept = {key: os.environ[key] for key in ("PATH", "PYTHONPATH", "KOTRANS_RUNS", "SYSTEMROOT") if key in os.environ}
     ended = subprocess.run([*COMMAND, "--json", KOREAN], env=kept | locale, capture_output=True, check=False)
@@ -307,7 +307,7 @@ def test_korean_is_understood_and_written_in_utf8_whatever_the_locale(locale: di
     assert ended.returncode == 0
 
 
-def test_what_is_typed_wrongly_in_a_pipe_is_named_by_line(run: TinyRun) -> None:
+def test_a_pipe_that_is_not_utf8_is_refused_with_the_line_number(run: TinyRun) -> None:
     result = kotrans("translate", stdin="나무\n바다\n".encode() + "나무".encode("cp949"))
     assert result.code == 1
     assert result.err.endswith(
@@ -317,7 +317,7 @@ def test_what_is_typed_wrongly_in_a_pipe_is_named_by_line(run: TinyRun) -> None:
 
 
 def on_a_terminal(arguments: list[str], typed: list[str], stdout: Path | None = None) -> tuple[str, int]:
-    """Runs `kotrans translate` on a real terminal, typing a line at each prompt; what it shows, and the exit code."""
+    """Runs `kotrans translate` on a pseudo-terminal, types a line per prompt, and returns output and exit code."""
     if sys.platform == "win32":
         pytest.skip("needs a pseudo-terminal")
     child, terminal = pty.fork()
@@ -330,11 +330,11 @@ def on_a_terminal(arguments: list[str], typed: list[str], stdout: Path | None = 
     while time.monotonic() < deadline:
         if not select.select([terminal], [], [], 10)[0]:
             if prompts == len(typed) and typed[-1:] == ["\x03"]:
-                os.write(terminal, b"\x03")  # Python may miss one that comes just before it begins to wait
+                os.write(terminal, b"\x03")  # Python may miss one just before it starts to wait
             continue
         try:
             data = os.read(terminal, 65536)
-        except OSError:  # the other side has ended
+        except OSError:  # the process has ended
             break
         shown += data
         if shown.count(b"> ") > prompts and prompts < len(typed):
@@ -344,7 +344,7 @@ def on_a_terminal(arguments: list[str], typed: list[str], stdout: Path | None = 
     return shown.decode(), os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
-def test_at_a_terminal_it_asks_and_answers(run: TinyRun) -> None:
+def test_a_terminal_gets_a_prompt(run: TinyRun) -> None:
     expected = kotrans("translate", KOREAN, OTHER).lines
     shown, code = on_a_terminal([], [f"{KOREAN}\n", f"{OTHER}\n", "\x04"])
     assert code == 0
@@ -352,7 +352,7 @@ def test_at_a_terminal_it_asks_and_answers(run: TinyRun) -> None:
     assert all(translation in shown for translation in expected)
 
 
-def test_the_prompt_stays_out_of_a_file_that_takes_the_translations(run: TinyRun, tmp_path: Path) -> None:
+def test_the_prompt_is_not_written_to_redirected_output(run: TinyRun, tmp_path: Path) -> None:
     expected = kotrans("translate", KOREAN, OTHER).out
     shown, code = on_a_terminal([], [f"{KOREAN}\n", f"{OTHER}\n", "\n"], tmp_path / "out.txt")
     assert code == 0
@@ -360,30 +360,28 @@ def test_the_prompt_stays_out_of_a_file_that_takes_the_translations(run: TinyRun
     assert (tmp_path / "out.txt").read_text("utf-8") == expected
 
 
-def test_ctrl_c_at_the_prompt_leaves_quietly(run: TinyRun) -> None:
+def test_ctrl_c_at_the_prompt_exits_without_traceback(run: TinyRun) -> None:
     shown, code = on_a_terminal([], ["\x03"])
-    assert code in (130, -2)  # -2 if the second one comes while Python is leaving already
+    assert code in (130, -2)  # -2 if the second one arrives while Python exits
     assert "Traceback" not in shown
     assert shown.endswith("\n")
 
 
 @pytest.mark.parametrize(
-    ("option", "says"),
+    ("option", "message"),
     [
-        (["--out", "x"], "--out and --attention want text"),
-        (["--attention", "x.png"], "--out and --attention want text"),
-        (["--json"], "--json wants text: give sentences, --file, or pipe it in"),
+        (["--out", "x"], "--out and --attention need input text"),
+        (["--attention", "x.png"], "--out and --attention need input text"),
+        (["--json"], "--json needs input text: give sentences, --file, or standard input"),
     ],
 )
-def test_files_and_json_of_what_is_typed_are_refused_without_a_prompt(
-    run: TinyRun, option: list[str], says: str
-) -> None:
+def test_out_attention_and_json_are_refused_at_the_prompt(run: TinyRun, option: list[str], message: str) -> None:
     shown, code = on_a_terminal(option, [])
     assert (code, shown.splitlines()) == (2, [shown.strip()])
-    assert f"error: {says}" in shown
+    assert f"error: {message}" in shown
 
 
-def test_lines_are_read_as_they_are_needed(tiny_run: TinyRun, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_lines_are_read_lazily(tiny_run: TinyRun, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KOTRANS_RUNS", str(tiny_run.runs))
     taken: list[str] = []
 

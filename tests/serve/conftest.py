@@ -1,4 +1,4 @@
-"""Real services, in processes of their own, on free ports."""
+"""Runs `kotrans serve` in a subprocess on a free port."""
 
 import os
 import signal
@@ -23,34 +23,28 @@ class Service:
         self.url = url
 
     def client(self, token: str | None = None) -> httpx.Client:
-        """Connects to it, whatever proxy this machine has."""
+        """Returns a client that ignores proxy settings."""
         headers = {"authorization": f"Bearer {token}"} if token else {}
         return httpx.Client(base_url=self.url, headers=headers, trust_env=False, timeout=60)
 
     def children(self, count: int | None = None) -> list[int]:
-        """The processes that it has started to translate; waits until there are so many."""
+        """Process ids of its workers; waits until there are `count`."""
         until = time.monotonic() + 60
-        while len(found := _translating(self.process.pid)) != count is not None and time.monotonic() < until:
+        while len(found := _workers_of(self.process.pid)) != count is not None and time.monotonic() < until:
             time.sleep(0.05)
         assert count in (None, len(found))
         return found
 
-    def stop(self) -> tuple[int, str]:
-        """Asks it to stop, and gives its exit code and what else it said on standard error."""
-        self.process.send_signal(signal.SIGTERM)
-        _, said = self.process.communicate(timeout=60)
-        return self.process.returncode, said
 
-
-def _translating(parent: int) -> list[int]:
+def _workers_of(parent: int) -> list[int]:
     pids = []
     for status in Path("/proc").glob("[0-9]*/stat"):
         try:
-            its_parent = int(status.read_text().rpartition(")")[2].split()[1])
-            translates = b"spawn_main" in (status.parent / "cmdline").read_bytes()
-        except OSError:  # it has ended meanwhile
+            parent_of_process = int(status.read_text().rpartition(")")[2].split()[1])
+            is_worker = b"spawn_main" in (status.parent / "cmdline").read_bytes()
+        except OSError:  # the process has ended
             continue
-        if its_parent == parent and translates:
+        if parent_of_process == parent and is_worker:
             pids.append(int(status.parent.name))
     return pids
 
@@ -59,7 +53,7 @@ def _translating(parent: int) -> list[int]:
 def serving(
     tiny_run: TinyRun, *arguments: str, token: str | None = None, prepare: Callable[[], None] | None = None
 ) -> Iterator[Service]:
-    """Starts a service; it must end with exit code 0, and without having complained.
+    """Starts a service; it must end with exit code 0 and without errors on standard error.
 
     prepare: called in its process before it starts.
     """
@@ -75,8 +69,8 @@ def serving(
         yield Service(process, process.stderr.readline().split()[2])
         if process.poll() is None:
             process.send_signal(signal.SIGTERM)
-            _, said = process.communicate(timeout=60)
-            assert (process.returncode, said) == (0, "stopped\n")
+            _, stderr = process.communicate(timeout=60)
+            assert (process.returncode, stderr) == (0, "stopped\n")
     finally:
         process.kill()
         process.communicate()
@@ -84,6 +78,6 @@ def serving(
 
 @pytest.fixture(scope="session")
 def service(tiny_run: TinyRun) -> Iterator[Service]:
-    """A service with the limits that it has by itself; nobody may stop it."""
+    """A service with the default limits, shared by all tests."""
     with serving(tiny_run) as running:
         yield running

@@ -1,4 +1,4 @@
-"""A real server in a thread of the test, with a translator that gives lines back as they are."""
+"""A real server in a thread of the test, with a translator that returns lines unchanged."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -21,7 +21,7 @@ def light_service(
     *, token: str | None = None, start: Callable[[], TranslationWorker] | None = None, held: Held | None = None,
     **settings: object,
 ) -> Iterator[str]:  # fmt: skip
-    """Serves until it is left; gives its URL."""
+    """Runs a service inside the block, and yields its URL."""
     if held is None:
         held = Held()
         held.held.let_go()
@@ -43,5 +43,5 @@ def light_service(
 
 
 def client(url: str, **headers: str) -> httpx.Client:
-    """Connects to it, whatever proxy this machine has."""
+    """Returns a client that ignores proxy settings."""
     return httpx.Client(base_url=url, headers=headers, trust_env=False, timeout=60)

@@ -1,4 +1,4 @@
-"""The OpenAPI document against the service: what is made of the one is answered by the other as it says there."""
+"""Requests generated from the OpenAPI document are answered as the document states."""
 
 from typing import Any
 
@@ -14,8 +14,7 @@ from schemathesis.schemas import BaseSchema
 from tests.serve.conftest import Service
 
 load_all_checks()
-# A schema cannot say that n_best is at most the beam, nor how much a service takes, so that some of what it allows
-# is refused.
+# A schema cannot express that n_best is at most the beam, nor the limits: some valid requests are refused.
 REFUSABLE: list[Any] = CHECKS.get_by_names(["positive_data_acceptance"])
 
 
@@ -28,23 +27,23 @@ def described(service: Service) -> BaseSchema:
 
 
 @pytest.mark.parametrize("mode", list(GenerationMode))
-def test_what_the_document_allows_and_what_it_does_not_is_answered_as_it_says(
+def test_valid_and_invalid_requests_are_answered_as_documented(
     described: BaseSchema, service: Service, mode: GenerationMode
 ) -> None:
-    asked = []
+    called = []
     with requests.Session() as session:
-        session.trust_env = False  # whatever proxy this machine has
+        session.trust_env = False  # ignore proxy settings
 
-        def ask(case: Case[Any]) -> None:
+        def send(case: Case[Any]) -> None:
             response = case.call_and_validate(session=session, excluded_checks=REFUSABLE)
-            if "error" in (told := response.json() if "json" in response.headers["content-type"] else {}):
-                assert "\n" not in told["error"]
-            if isinstance(told, dict) and "translations" in told:
+            if "error" in (content := response.json() if "json" in response.headers["content-type"] else {}):
+                assert "\n" not in content["error"]
+            if isinstance(content, dict) and "translations" in content:
                 assert isinstance(case.body, dict)
                 text = case.body["text"]
                 assert isinstance(text, str | list)
-                assert len(told["translations"]) == (1 if isinstance(text, str) else len(text))
-            asked.append(case.operation.label)
+                assert len(content["translations"]) == (1 if isinstance(text, str) else len(text))
+            called.append(case.operation.label)
 
         for found in described.get_all_operations():
             assert isinstance(found, Ok)
@@ -52,12 +51,12 @@ def test_what_the_document_allows_and_what_it_does_not_is_answered_as_it_says(
             edges = described.iter_coverage_cases(
                 operation, generation_modes=[mode], generation_config=described.config.generation
             )
-            for case in edges:  # the largest, the smallest, a wrong type, another method
-                ask(case)
-            if mode is GenerationMode.POSITIVE or operation.body:  # without a body nothing can be wrong
-                settings(max_examples=40)(given(case=operation.as_strategy(generation_mode=mode))(ask))()
-    pages = {"GET /", "GET /health", "GET /metrics", "GET /languages"}
-    assert {*pages, "POST /translate", "POST /detect"} == set(asked)
-    assert len(asked) > 50
+            for case in edges:  # boundary values, wrong types, other methods
+                send(case)
+            if mode is GenerationMode.POSITIVE or operation.body:  # without a body no request is invalid
+                settings(max_examples=40)(given(case=operation.as_strategy(generation_mode=mode))(send))()
+    without_body = {"GET /", "GET /health", "GET /metrics", "GET /languages"}
+    assert {*without_body, "POST /translate", "POST /detect"} == set(called)
+    assert len(called) > 50
     with service.client() as client:
         assert client.get("/health").json()["status"] == "ok"

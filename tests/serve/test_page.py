@@ -1,4 +1,4 @@
-"""The page in a real browser: what it shows is what the API answers."""
+"""The page in a real browser: it shows the response of the API."""
 
 import shutil
 from collections.abc import Iterator
@@ -32,22 +32,22 @@ def browser() -> Iterator["Browser"]:
 
 @pytest.fixture
 def page(browser: "Browser", service: Service) -> Iterator["Page"]:
-    """The page, open; it must ask nobody but the service, and complain of nothing."""
+    """The open page; it must send requests only to the service, and log no errors."""
     context = browser.new_context(locale="en-US")
     opened = context.new_page()
-    asked: list[str] = []
-    complaints: list[str] = []
-    opened.on("request", lambda request: asked.append(request.url))
-    opened.on("pageerror", lambda error: complaints.append(str(error)))
-    opened.on("console", lambda message: complaints.append(message.text))
+    requests: list[str] = []
+    errors: list[str] = []
+    opened.on("request", lambda request: requests.append(request.url))
+    opened.on("pageerror", lambda error: errors.append(str(error)))
+    opened.on("console", lambda message: errors.append(message.text))
     opened.goto(service.url)
     yield opened
-    assert [url for url in asked if not url.startswith((service.url, "data:"))] == []
-    assert [each for each in complaints if "Failed to load resource" not in each] == []
+    assert [url for url in requests if not url.startswith((service.url, "data:"))] == []
+    assert [each for each in errors if "Failed to load resource" not in each] == []
     context.close()
 
 
-def answered(service: Service, *lines: str) -> TranslateResponse:
+def translated(service: Service, *lines: str) -> TranslateResponse:
     with service.client() as client:
         body = {"text": list(lines), "beam": 5, "n_best": 3, "attention": "all"}
         return TranslateResponse.model_validate_json(client.post("/translate", json=body).text)
@@ -61,7 +61,7 @@ def attention_of(answer: TranslateResponse, line: int, hypothesis: int = 0) -> A
 
 
 def write(page: "Page", text: str) -> None:
-    """Types the text, and waits for its translation."""
+    """Types the text and waits for its translation."""
     with page.expect_response("**/translate") as response:
         page.get_by_label("Korean", exact=True).press_sequentially(text, delay=5)
     response.value.finished()
@@ -73,45 +73,47 @@ def words(page: "Page", line: int, side: str) -> list[str]:
         f".word[data-line='{line}'][data-side={side}]").all_text_contents()]  # fmt: skip
 
 
-def lit(page: "Page", side: str) -> list[int]:
-    return [int(each.get_attribute("data-index") or "") for each in page.locator(f".{side} .word.lit").all()]
+def highlighted(page: "Page", side: str) -> list[int]:
+    return [int(each.get_attribute("data-index") or "") for each in page.locator(f".{side} .word.highlighted").all()]
 
 
-def expected(shares: list[float]) -> list[int]:
-    """The words that have at least half of the largest share."""
-    return [i for i, share in enumerate(shares) if share and share >= max(shares) / 2]
+def expected(weights: list[float]) -> list[int]:
+    """The words with at least half of the largest weight."""
+    return [i for i, weight in enumerate(weights) if weight and weight >= max(weights) / 2]
 
 
-def test_typing_shows_the_translation_and_pointing_lights_up_what_was_looked_at(page: "Page", service: Service) -> None:
+def test_hovering_over_a_word_highlights_the_words_with_the_largest_attention_weights(
+    page: "Page", service: Service
+) -> None:
     write(page, f"{SENTENCE}\n{OTHER}")
-    answer = answered(service, SENTENCE, OTHER)
+    answer = translated(service, SENTENCE, OTHER)
     for line in (0, 1):
         attention = attention_of(answer, line)
         assert words(page, line, "target") == attention.target_words
         assert words(page, line, "source") == attention.source_words
         for index, row in enumerate(attention.word_weights):
             page.locator(f".word[data-line='{line}'][data-side=target][data-index='{index}']").hover()
-            assert lit(page, "source") == expected(row)
-            assert lit(page, "target") == []
+            assert highlighted(page, "source") == expected(row)
+            assert highlighted(page, "target") == []
         for index in range(len(attention.source_words)):
             page.locator(f".word[data-line='{line}'][data-side=source][data-index='{index}']").focus()
-            assert lit(page, "target") == expected([row[index] for row in attention.word_weights])
+            assert highlighted(page, "target") == expected([row[index] for row in attention.word_weights])
     page.mouse.move(0, 0)
     page.get_by_label("Korean", exact=True).focus()
-    assert lit(page, "target") == lit(page, "source") == []
+    assert highlighted(page, "target") == highlighted(page, "source") == []
 
 
-def test_the_heat_map_and_the_list_are_those_of_the_answer_and_a_choice_shows_its_own(
+def test_the_heat_map_and_the_candidates_are_those_of_the_response_and_follow_the_selection(
     page: "Page", service: Service
 ) -> None:
     write(page, SENTENCE)
-    answer = answered(service, SENTENCE)
+    answer = translated(service, SENTENCE)
     (best, second, *_) = answer.translations[0].hypotheses
     assert page.locator("#list button span:first-child").all_text_contents() == [
         each.text for each in answer.translations[0].hypotheses
     ]
     assert page.locator("#list .score").first.text_content() == f"{best.score:.3f}"
-    assert page.locator("#spoken").text_content() == best.text
+    assert page.locator("#announcement").text_content() == best.text
     page.locator("#list button").nth(1).click()
     attention = attention_of(answer, 0, 1)
     assert words(page, 0, "target") == attention.target_words
@@ -123,13 +125,13 @@ def test_the_heat_map_and_the_list_are_those_of_the_answer_and_a_choice_shows_it
     assert second.text in (page.locator("#list [aria-pressed=true]").text_content() or "")
 
 
-def test_the_keyboard_alone_reaches_every_word_and_the_language_can_be_switched(page: "Page") -> None:
+def test_every_word_is_reachable_by_keyboard_and_the_language_can_be_switched(page: "Page") -> None:
     write(page, SENTENCE)
-    for _ in range(3):  # past the two choices, to the first English word
+    for _ in range(3):  # past the two select boxes to the first English word
         page.keyboard.press("Tab")
     for index in (0, 1, 2):
         assert page.evaluate("document.activeElement.dataset.index") == str(index)
-        assert page.locator("#looked").text_content() not in ("", None)
+        assert page.locator("#word-weights").text_content() not in ("", None)
         page.keyboard.press("ArrowRight")
     page.keyboard.press("Home")
     assert page.evaluate("document.activeElement.dataset.index") == "0"
@@ -141,8 +143,8 @@ def test_the_keyboard_alone_reaches_every_word_and_the_language_can_be_switched(
     assert page.evaluate(f"{controls}.filter({unnamed}).length") == 0
 
 
-def test_an_answer_that_comes_late_is_dropped(page: "Page", service: Service) -> None:
-    page.add_init_script("AbortController.prototype.abort = () => {}")  # so that the late one does come
+def test_the_response_to_a_superseded_request_is_dropped(page: "Page", service: Service) -> None:
+    page.add_init_script("AbortController.prototype.abort = () => {}")  # lets the late response arrive
     page.reload()
     held: list[Route] = []
 
@@ -157,14 +159,14 @@ def test_an_answer_that_comes_late_is_dropped(page: "Page", service: Service) ->
     with page.expect_request("**/translate"):
         korean.fill(SENTENCE)
     korean.fill(OTHER)
-    newer = answered(service, OTHER).translations[0].text
-    page.locator("#spoken", has_text=newer).wait_for(state="attached")
+    newer = translated(service, OTHER).translations[0].text
+    page.locator("#announcement", has_text=newer).wait_for(state="attached")
     (late,) = held
     with page.expect_response("**/translate") as response:
         late.continue_()
     response.value.finished()
     page.evaluate("() => new Promise(resolve => setTimeout(resolve, 50))")
-    assert page.locator("#spoken").text_content() == newer
+    assert page.locator("#announcement").text_content() == newer
     korean.fill("")
     page.locator(".pair").wait_for(state="detached")
 
@@ -172,16 +174,16 @@ def test_an_answer_that_comes_late_is_dropped(page: "Page", service: Service) ->
 @pytest.mark.parametrize(
     ("status", "shown"),
     [
-        (0, "The service does not answer"),
-        (401, "This service wants a token"),
-        (422, "This cannot be translated as it is. (it is odd)"),
+        (0, "No response from the service"),
+        (401, "This service requires a token"),
+        (422, "The request is not valid. (reason)"),
         (504, "The translation took too long"),
     ],
 )
-def test_what_goes_wrong_is_said_in_words(page: "Page", status: int, shown: str) -> None:
+def test_errors_are_explained(page: "Page", status: int, shown: str) -> None:
     page.route(
         "**/translate",
-        lambda route: route.fulfill(status=status, json={"error": "it is odd"}) if status else route.abort(),
+        lambda route: route.fulfill(status=status, json={"error": "reason"}) if status else route.abort(),
     )
     page.get_by_label("Korean", exact=True).fill(SENTENCE)
     page.get_by_role("alert").get_by_text(shown).wait_for()
@@ -189,10 +191,10 @@ def test_what_goes_wrong_is_said_in_words(page: "Page", status: int, shown: str)
 
 
 @pytest.mark.parametrize("width", [200, 240])
-def test_a_long_sentence_scrolls_its_heat_map_and_never_the_page(page: "Page", width: int) -> None:
+def test_a_wide_heat_map_scrolls_without_widening_the_page(page: "Page", width: int) -> None:
     page.set_viewport_size({"width": width, "height": 800})
     page.get_by_label("Korean").fill("새 나무와 큰 의자와 작은 사과와 오래된 우유와 " * 6 + "바다를 봅니다.")
     page.wait_for_selector("#map td")
     of_map = page.locator("#map").evaluate("map => map.getBoundingClientRect().right")
-    assert of_map > width, "the map has to be wider than the page, or nothing is tested"
+    assert of_map > width, "the map is not wider than the page: nothing was tested"
     assert page.evaluate("document.documentElement.scrollWidth") == width

@@ -1,4 +1,4 @@
-"""The service answers as the translator does, whatever it is asked and however."""
+"""Responses of the service equal those of the translator, for all options and under load."""
 
 import json
 import socket
@@ -25,7 +25,7 @@ def lines(tiny_run: TinyRun) -> list[str]:
 
 @pytest.fixture(scope="module")
 def translator(tiny_run: TinyRun) -> Callable[[int], Translator]:
-    """The translator in this process, by beam."""
+    """Loads the translator in this process with a beam size."""
 
     def load(beam: int) -> Translator:
         with pytest.MonkeyPatch.context() as patch:
@@ -36,18 +36,18 @@ def translator(tiny_run: TinyRun) -> Callable[[int], Translator]:
 
 
 def figure(client: httpx.Client, name: str) -> float:
-    """A figure of /metrics."""
+    """A value of /metrics."""
     (line,) = [line for line in client.get("/metrics").text.splitlines() if line.startswith(f"{name} ")]
     return float(line.split()[1])
 
 
-def test_requests_that_come_together_are_batched_and_each_gets_what_it_would_get_alone(
+def test_concurrent_requests_are_batched_and_get_the_same_results_as_alone(
     service: Service, lines: list[str], translator: Callable[[int], Translator]
 ) -> None:
-    asked = [(line, beam) for line in lines for beam in (1, 4)]
-    start = threading.Barrier(len(asked))
+    requests = [(line, beam) for line in lines for beam in (1, 4)]
+    start = threading.Barrier(len(requests))
 
-    def ask(line: str, beam: int) -> TranslateResponse:
+    def send(line: str, beam: int) -> TranslateResponse:
         with service.client() as client:
             start.wait()
             body = {"text": line, "beam": beam, "n_best": beam, "attention": "all"}
@@ -55,10 +55,10 @@ def test_requests_that_come_together_are_batched_and_each_gets_what_it_would_get
 
     with service.client() as client:
         before = figure(client, "kotrans_batch_sentences_sum"), figure(client, "kotrans_batch_sentences_count")
-        with ThreadPoolExecutor(len(asked)) as pool:
-            answers = list(pool.map(lambda pair: ask(*pair), asked))
+        with ThreadPoolExecutor(len(requests)) as pool:
+            answers = list(pool.map(lambda pair: send(*pair), requests))
         after = figure(client, "kotrans_batch_sentences_sum"), figure(client, "kotrans_batch_sentences_count")
-    assert (after[0] - before[0]) / (after[1] - before[1]) > 2  # sentences at a time, on average
+    assert (after[0] - before[0]) / (after[1] - before[1]) > 2  # sentences per batch, on average
     for beam in (1, 4):
         alone = translator(beam)
         for line, answer in zip(lines, answers[(beam == 4) :: 2], strict=True):
@@ -79,7 +79,7 @@ def test_requests_that_come_together_are_batched_and_each_gets_what_it_would_get
                         assert row == pytest.approx(expected_row, abs=2e-5)
 
 
-def test_a_list_is_answered_in_its_order_and_without_being_asked_says_no_attention(
+def test_a_list_is_answered_in_order_and_without_attention_by_default(
     service: Service, lines: list[str], translator: Callable[[int], Translator]
 ) -> None:
     with service.client() as client:
@@ -91,46 +91,46 @@ def test_a_list_is_answered_in_its_order_and_without_being_asked_says_no_attenti
 
 
 @pytest.mark.parametrize(
-    ("body", "says"),
+    ("body", "message"),
     [
         ({"text": 3}, "text: should be a text or a list of texts"),
         ({"text": ["나무", *[0] * 200]}, "text: item 1 of the list should be a text"),
-        ({"text": "나무", **{f"a{n}": 1 for n in range(60_000)}}, "a2: there is no such field; and 59,997 more"),
-        ({"text": "나무", "beams": 3}, "beams: there is no such field; did you mean beam?"),
-        ({"text": "나무", "y" * 10_000: 3}, f"{'y' * 100}…: there is no such field"),
+        ({"text": "나무", **{f"a{n}": 1 for n in range(60_000)}}, "a2: unknown field; and 59,997 more"),
+        ({"text": "나무", "beams": 3}, "beams: unknown field; did you mean beam?"),
+        ({"text": "나무", "y" * 10_000: 3}, f"{'y' * 100}…: unknown field"),
         ({"beam": 3}, 'text: missing; send the text as {"text": "안녕하세요."}'),
         ([{"text": "나무"}], "body: a list; send one object"),
         ("나무", "body: should be an object"),
         ({"text": "나무", "beam": "3"}, "beam: should be a valid integer"),
-        ({"text": "나무", "beam": 21}, "beam: 21, but at most 20 is taken"),
-        ({"text": "나무", "beam": 2, "n_best": 3}, "n_best: 3 translations of a beam of 2"),
-        ({"text": ["나무"] * 1025}, "1,025 sentences, but at most 1,024"),
+        ({"text": "나무", "beam": 21}, "beam: 21 exceeds the limit of 20"),
+        ({"text": "나무", "beam": 2, "n_best": 3}, "n_best: 3 translations exceed the beam of 2"),
+        ({"text": ["나무"] * 1025}, "1,025 texts exceed the limit of 1,024"),
         ({"text": ["네. " * 660] * 2}, "text: more than 1,024 sentences"),
-        ({"text": ["나무", "나" * 2001]}, "line 2: 2,001 characters, but at most 2,000"),
+        ({"text": ["나무", "나" * 2001]}, "line 2: 2,001 characters exceed the limit of 2,000"),
         (
             {
                 "text": [("나무를 보고 의자를 사고 우유를 마시고 사과를 먹고 " * 80)[:1900]] * 5,
                 "n_best": 3,
                 "attention": "all",
             },
-            "weights, but at most 1,000,000 are made; ask for the attention of fewer sentences at once",
+            "weights, which exceeds the limit of 1,000,000; request the attention of fewer sentences at once",
         ),
     ],
 )
-def test_what_cannot_be_is_told_in_one_line(service: Service, body: object, says: str) -> None:
+def test_an_invalid_request_gets_one_line_of_explanation(service: Service, body: object, message: str) -> None:
     with service.client() as client:
         response = client.post("/translate", json=body)
         assert response.status_code == 422
-        assert says in Problem.model_validate_json(response.text).error
-        unread = client.post("/translate", content=b'{"text": ', headers={"content-type": "application/json"})
-        assert (unread.status_code, unread.json()) == (
+        assert message in Problem.model_validate_json(response.text).error
+        malformed = client.post("/translate", content=b'{"text": ', headers={"content-type": "application/json"})
+        assert (malformed.status_code, malformed.json()) == (
             400,
-            {"error": "body: not JSON (Expecting value at character 9); mend it"},
+            {"error": "body: invalid JSON (Expecting value at character 9); send one JSON object"},
         )
         assert (client.get("/docs").status_code, client.get("/translate").status_code) == (404, 405)
 
 
-def test_a_body_that_is_too_large_is_refused_though_the_client_is_still_sending(service: Service) -> None:
+def test_a_too_large_body_is_refused_while_the_client_is_still_sending(service: Service) -> None:
     with service.client() as client:
         declared = client.post("/translate", content=b"x" * 8_000_000, headers={"content-type": "application/json"})
         chunked = client.post("/translate", content=(b"x" * 100_000 for _ in range(80)))
@@ -140,7 +140,7 @@ def test_a_body_that_is_too_large_is_refused_though_the_client_is_still_sending(
         assert client.post("/translate", json={"text": "나무"}).status_code == 200
 
 
-def test_clients_that_leave_do_no_harm(service: Service) -> None:
+def test_disconnected_clients_do_not_affect_others(service: Service) -> None:
     parts = urlsplit(service.url)
     with service.client() as client:
         before = figure(client, "kotrans_batch_sentences_sum")
@@ -154,15 +154,15 @@ def test_clients_that_leave_do_no_harm(service: Service) -> None:
         assert client.post("/translate", json={"text": "나무"}).status_code == 200
         assert figure(client, 'kotrans_requests_total{path="/translate",status="0"}') > 0
         assert figure(client, "kotrans_waiting_sentences") == 0
-        # Nobody waits for most of the 200 sentences any more by the time it is their turn.
+        # Most of the 200 sentences are dropped before their turn.
         assert figure(client, "kotrans_batch_sentences_sum") - before < 200
 
 
-def test_only_this_machine_is_meant_and_browsers_are_kept_on_a_short_lead(service: Service) -> None:
+def test_foreign_host_headers_are_refused_and_security_headers_are_set(service: Service) -> None:
     with service.client() as client:
         elsewhere = client.get("/", headers={"host": "elsewhere.example:8000"})
         assert elsewhere.status_code == 403
-        assert "the header `Host` names elsewhere.example" in Problem.model_validate_json(elsewhere.text).error
+        assert "Host: elsewhere.example is not allowed" in Problem.model_validate_json(elsewhere.text).error
         assert client.get("/", headers={"host": "localhost:8000"}).status_code == 200
         assert client.get("/", headers={"host": "[::1]:8000"}).status_code == 200
         page = client.get("/")

@@ -1,4 +1,4 @@
-"""A service with tight limits, where a sentence waits long for others: each limit has its own answer."""
+"""Limits of the service, its token, shutdown, and errors at the start."""
 
 import json
 import os
@@ -32,8 +32,8 @@ def tight(tiny_run: TinyRun) -> Iterator[Service]:
 
 
 @contextmanager
-def stopped(processes: Sequence[int]) -> Iterator[None]:
-    """These processes do nothing until it is left."""
+def paused(processes: Sequence[int]) -> Iterator[None]:
+    """Pauses the processes inside the block."""
     for pid in processes:
         os.kill(pid, signal.SIGSTOP)
     try:
@@ -52,8 +52,8 @@ def waiting(client: httpx.Client) -> int:
     return int(float(next(line for line in lines if line.startswith("kotrans_waiting_sentences ")).split()[1]))
 
 
-def test_what_waits_too_long_is_given_up_and_what_finds_no_place_is_sent_away(tight: Service) -> None:
-    with tight.client(TOKEN) as client, ThreadPoolExecutor() as pool, stopped(tight.children(2)):
+def test_requests_time_out_with_504_and_a_full_queue_answers_503(tight: Service) -> None:
+    with tight.client(TOKEN) as client, ThreadPoolExecutor() as pool, paused(tight.children(2)):
         first = pool.submit(client.post, "/translate", json={"text": "나무"})
         time.sleep(0.2)
         others = []
@@ -65,33 +65,33 @@ def test_what_waits_too_long_is_given_up_and_what_finds_no_place_is_sent_away(ti
         assert "1 lines are waiting" in problem(full)
         late = first.result()
         assert late.status_code == 504
-        assert "not translated within 2 seconds" in problem(late)
+        assert "not translated within 2 s" in problem(late)
         assert {each.result().status_code for each in others} == {504}
-        # What was given up leaves its place to others.
+        # Cancelled requests free their places in the queue.
         assert client.post("/translate", json={"text": ["나무"] * 4}).status_code == 504
 
 
-def test_a_request_that_does_not_come_to_an_end_is_told_so(tight: Service) -> None:
+def test_a_body_that_is_not_completed_in_time_is_answered_408(tight: Service) -> None:
     parts = urlsplit(tight.url)
     head = f"POST /translate HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {TOKEN}\r\nContent-Length: 99\r\n\r\n"
     with socket.create_connection((parts.hostname or "", parts.port or 0)) as slow:
         slow.sendall(head.encode() + b'{"text": ')
         answer = slow.makefile("rb").read().decode()
     assert answer.startswith("HTTP/1.1 408 ")
-    assert "did not come within 2 seconds" in answer
+    assert "request body not received within 2 s" in answer
 
 
 @pytest.mark.parametrize("given", [None, "open-sesam", "open-sesame2", "Öffne"])
-def test_without_the_token_there_is_the_page_and_nothing_else(tight: Service, given: str | None) -> None:
+def test_without_the_token_only_the_page_and_health_are_served(tight: Service, given: str | None) -> None:
     headers = {b"authorization": f"Bearer {given}".encode("latin-1")} if given else {}
     with tight.client() as client:
         for method, path in (("POST", "/translate"), ("GET", "/metrics"), ("GET", "/openapi.json")):
             response = client.request(method, path, headers=headers)
-            told = ("Bearer", "the token is missing") if given is None else (
+            expected = ("Bearer", "the token is missing") if given is None else (
                 'Bearer error="invalid_token"', "the token is wrong"
             )  # fmt: skip
-            assert (response.status_code, response.headers["www-authenticate"]) == (401, told[0])
-            assert problem(response).startswith(told[1])
+            assert (response.status_code, response.headers["www-authenticate"]) == (401, expected[0])
+            assert problem(response).startswith(expected[1])
         assert client.get("/").status_code == client.get("/health").status_code == 200
     with tight.client(TOKEN) as client:
         assert client.post("/translate", json={"text": "나" * 300}).status_code == 413
@@ -99,7 +99,7 @@ def test_without_the_token_there_is_the_page_and_nothing_else(tight: Service, gi
         assert [scheme["scheme"] for scheme in schemes.values()] == ["bearer"]
 
 
-def test_whatever_the_guard_may_answer_is_in_the_document_for_every_operation(tight: Service, service: Service) -> None:
+def test_errors_of_the_middleware_are_documented_for_every_operation(tight: Service, service: Service) -> None:
     with tight.client(TOKEN) as client:
         with_token = client.get("/openapi.json").json()
         answered = {
@@ -121,7 +121,7 @@ def test_whatever_the_guard_may_answer_is_in_the_document_for_every_operation(ti
                 assert ("401" in operation["responses"]) == (path in secured)
 
 
-def test_sigterm_finishes_what_has_begun_and_then_ends_well(tiny_run: TinyRun) -> None:
+def test_sigterm_finishes_running_requests_and_exits_with_0(tiny_run: TinyRun) -> None:
     with serving(tiny_run) as running:
         parts = urlsplit(running.url)
         body = json.dumps({"text": ["저는 새 나무를 봅니다."] * 100}).encode()
@@ -129,10 +129,10 @@ def test_sigterm_finishes_what_has_begun_and_then_ends_well(tiny_run: TinyRun) -
         with socket.create_connection((parts.hostname or "", parts.port or 0)) as connection:
             connection.sendall(head + b"Content-Length: %d\r\n\r\n" % len(body) + body[:100])
             with running.client() as client:
-                assert client.get("/health").status_code == 200  # so that the head has been read, too
+                assert client.get("/health").status_code == 200  # by now the header has been read
             running.process.terminate()
             deadline = time.monotonic() + 30
-            while time.monotonic() < deadline:  # until it takes no more connections
+            while time.monotonic() < deadline:  # until it accepts no more connections
                 try:
                     socket.create_connection((parts.hostname or "", parts.port or 0)).close()
                 except ConnectionError:
@@ -141,46 +141,46 @@ def test_sigterm_finishes_what_has_begun_and_then_ends_well(tiny_run: TinyRun) -
             answer = connection.makefile("rb").read()
         assert answer.startswith(b"HTTP/1.1 200 ")
         assert len(json.loads(answer.partition(b"\r\n\r\n")[2])["translations"]) == 100
-        _, said = running.process.communicate(timeout=60)
-        assert (running.process.returncode, said) == (0, "stopped\n")
+        _, stderr = running.process.communicate(timeout=60)
+        assert (running.process.returncode, stderr) == (0, "stopped\n")
 
 
 @pytest.mark.parametrize(
-    ("arguments", "code", "says"),
+    ("arguments", "code", "message"),
     [
-        (["--host", "0.0.0.0"], 2, "--host 0.0.0.0: others could reach the service; give them a token"),
-        (["--token", "두 낱말"], 2, "--token: take printable ASCII"),
-        (["--token", "two words"], 2, "--token: take printable ASCII characters without a blank"),
+        (["--host", "0.0.0.0"], 2, "--host 0.0.0.0: other machines could reach the service; set a token"),
+        (["--token", "두 낱말"], 2, "--token: use one or more printable ASCII"),
+        (["--token", "two words"], 2, "--token: use one or more printable ASCII characters, without spaces"),
         (["--set", 'serve.allowed_origins=["example.org"]'], 1, "'example.org' is not an origin"),
-        (["--token", ""], 2, "--token: take printable ASCII"),
+        (["--token", ""], 2, "--token: use one or more printable ASCII"),
         (["--set", "training.max_updates=3"], 1, "takes settings of `search` and `hardware` and `serve` only"),
         (["--port", "70000"], 2, "--port"),
         (["--host", "a..b", "--token", "x"], 2, "cannot listen on a..b port 8000 ("),
         (["--host", "no-such-host.invalid", "--token", "x"], 2, "cannot listen on no-such-host.invalid"),
     ],
 )
-def test_what_cannot_be_served_is_said_before_it_is_tried(
-    tiny_run: TinyRun, monkeypatch: pytest.MonkeyPatch, arguments: list[str], code: int, says: str
+def test_invalid_options_are_refused_before_serving(
+    tiny_run: TinyRun, monkeypatch: pytest.MonkeyPatch, arguments: list[str], code: int, message: str
 ) -> None:
     monkeypatch.setenv("KOTRANS_RUNS", str(tiny_run.runs))
     result = kotrans("serve", "--run", "tiny", *arguments)
     assert (result.code, result.out) == (code, "")
-    assert says in result.err
+    assert message in result.err
 
 
-def test_an_address_that_needs_a_token_is_refused_before_a_model_is_loaded(
+def test_a_missing_token_is_reported_before_the_model_is_loaded(
     tiny_run: TinyRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shutil.copytree(tiny_run.runs / "tiny", tmp_path / "tiny")
     for weights in tmp_path.glob("tiny/checkpoints/*/*.safetensors"):
         weights.write_bytes(b"")
     monkeypatch.setenv("KOTRANS_RUNS", str(tmp_path))
-    said = {host: kotrans("serve", "--run", "tiny", "--host", host).err for host in ("0.0.0.0", "127.0.0.1")}
-    assert "others could reach the service" in said["0.0.0.0"]
-    assert "damaged" in said["127.0.0.1"]
+    errors = {host: kotrans("serve", "--run", "tiny", "--host", host).err for host in ("0.0.0.0", "127.0.0.1")}
+    assert "other machines could reach the service" in errors["0.0.0.0"]
+    assert "damaged" in errors["127.0.0.1"]
 
 
-def test_a_port_that_is_taken_is_said(tiny_run: TinyRun, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_port_in_use_is_reported(tiny_run: TinyRun, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KOTRANS_RUNS", str(tiny_run.runs))
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
@@ -189,7 +189,7 @@ def test_a_port_that_is_taken_is_said(tiny_run: TinyRun, monkeypatch: pytest.Mon
     assert f"cannot listen on 127.0.0.1 port {port} (Address already in use); choose another" in result.err
 
 
-def test_without_its_extra_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_package_is_reported_with_the_extra_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("kotrans.cli.serve_command.find_spec", lambda name: None if name == "uvicorn" else object())
     result = kotrans("serve")
     assert (result.code, result.err) == (2, "error: uvicorn is not installed; run pip install 'kotrans[serve]'\n")

@@ -95,9 +95,8 @@ def test_ctrl_c_and_sigterm_save_and_print_how_to_resume(runs: Path, text: Path,
         assert process.returncode == code, errors
         assert output == ""
         stopped_at = run.record().updates
-        message = errors.splitlines()[-1]
-        assert message.startswith(f"stopped and saved at update {stopped_at:,}; ")
-        assert message.endswith(" kotrans train --run tiny --resume")
+        said = f"stopped and saved at update {stopped_at:,}; resume with: kotrans train --run tiny --resume"
+        assert errors.splitlines()[-1] == said
         assert run.record().last == f"update-{stopped_at:08d}"
         assert json.loads(run.metrics.read_text("utf-8").splitlines()[-1])["update"] == stopped_at
         resume = ["--resume"]
@@ -116,7 +115,7 @@ def test_sigterm_saves_without_waiting_for_the_validation(runs: Path, text: Path
     process.send_signal(signal.SIGTERM)
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 143
-    assert errors.splitlines()[-1].startswith("stopped and saved at update 1; ")
+    assert errors.splitlines()[-1].startswith("stopped and saved at update 1; resume with: kotrans train --run tiny")
     assert run.record().last == "update-00000001-before-validation"
     quick = tiny_config(text, validation={"every": 1}, search={"max_length_ratio": 50, "max_length_extra": 5000})
     train_tiny(quick, run, resume=True)
