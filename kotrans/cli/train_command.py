@@ -36,17 +36,21 @@ def train(
     # What scores the run at its end is imported now: an upgrade while it trains must not keep the old one from it.
     from kotrans.cli.display import StageDisplay, TrainingDisplay
     from kotrans.cli.eval_command import show
-    from kotrans.data.stages import SilentReporter
     from kotrans.evaluation.evaluate import evaluate_run
-    from kotrans.evaluation.test_sets import held_out_splits, split_of_config
+    from kotrans.evaluation.test_sets import scored_splits, split_of_prepared
     from kotrans.training.train import train
     from kotrans.translation.model_loading import load_runs
 
-    stages = StageDisplay()
+    stages, started = StageDisplay(), list["StartingPoint"]()
+
+    def begin(point: "StartingPoint") -> None:
+        started.append(point)
+        _begin(point)
+
     with _together() as world, TrainingDisplay() as display:
         run, resolved = _of_leader(world, lambda: _run_and_config(config, settings, name, resume=resume))
         outcome = train(
-            resolved, run, stages, display, world=world, resume=resume, library=find_library(mirror), begin=_begin
+            resolved, run, stages, display, world=world, resume=resume, library=find_library(mirror), begin=begin
         )
         if world.leads:
             _say_end(run, outcome)
@@ -57,8 +61,8 @@ def train(
     if not world.leads:
         return
     loaded = load_runs([run.name])
-    for split in held_out_splits(loaded, SilentReporter()):
-        show(evaluate_run(loaded, split_of_config(loaded, split, SilentReporter())), samples=5)
+    for split in scored_splits(started[0].corpus):
+        show(evaluate_run(loaded, split_of_prepared(started[0].corpus, split)), samples=5)
 
 
 def average(

@@ -14,8 +14,7 @@ class Progress:
 
     update: int = 0
     epoch: int = 0
-    block: int = 0  # blocks of this epoch that have been trained on
-    batch: int = 0  # batches of the block after them that have been trained on
+    batch: int = 0  # batches of this epoch that have been trained on
     target_tokens: int = 0
     minutes: float = 0.0
     best_update: int | None = None
@@ -38,7 +37,8 @@ class Progress:
             values: dict[str, Any] = dict(json.loads(data))
         except RecursionError:
             raise ValueError("nested too deeply") from None
-        values.pop("best_value", None)  # of older checkpoints
+        for name in ("best_value", "block"):  # of older checkpoints; an epoch over several blocks restarts in the first
+            values.pop(name, None)
         if values.get("cooldown") is not None:
             values["cooldown"] = CooldownPlan(**values["cooldown"])
         return cls(**values)
@@ -46,9 +46,9 @@ class Progress:
     @property
     def position(self) -> Position:
         """The next batch."""
-        return Position(self.epoch, self.block, self.batch)
+        return Position(self.epoch, self.batch)
 
     @property
     def is_within_epoch(self) -> bool:
         """True if some of the epoch's batches have been trained on."""
-        return self.block > 0 or self.batch > 0
+        return self.batch > 0

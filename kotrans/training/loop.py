@@ -130,7 +130,7 @@ class Trainer:
         if average is not None:
             update_average(average, model, training.ema, update)
         self._change(
-            update=update, epoch=position.epoch, block=position.block, batch=position.batch,
+            update=update, epoch=position.epoch, batch=position.batch,
             target_tokens=progress.target_tokens + result.target_tokens,
         )  # fmt: skip
         self._count(result.votes)

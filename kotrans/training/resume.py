@@ -54,7 +54,7 @@ def continued(saved: Progress, here: Progress, config: Config, run: Run, world: 
         )
         logger.warning(told, run.folder, here.threads, saved.threads, saved.threads)
     tokens = config.batches.tokens
-    # Of larger batches fewer are the same share of a block.
+    # Of larger batches fewer are the same share of an epoch.
     batch = saved.batch * (saved.batch_tokens or tokens) // tokens
     kept = saved.cooldown is not None and saved.cooldown.limits == limits_key(config.training)
     return replace(

@@ -7,7 +7,6 @@ import torch
 from kotrans.config.schema import Config
 from kotrans.data.batching import Batch, plan_in_order
 from kotrans.data.dataset import Dataset
-from kotrans.data.prepare_corpus import load_split
 from kotrans.data.stages import PreparedData
 from kotrans.data.tokenizer import PAD
 from kotrans.errors import DataError, TrainingError
@@ -30,8 +29,10 @@ class Validation:
         """Raises DataError if the dev split has no pair with two sides."""
         self.dataset = Dataset.open(prepared.dataset, "dev")
         if not len(self.dataset):
-            raise DataError(f"{prepared.corpus}: the dev split has no pair with two sides; give it some to measure on")
-        dev = load_split(prepared.corpus, "dev")
+            raise DataError(
+                f"{prepared.corpus.folder}: the dev split has no pair with two sides; give it some to measure on"
+            )
+        dev = prepared.corpus.split("dev")
         kept = slice(config.validation.sentences)
         self.sources, self.references = dev.source[kept], [normalize(line) for line in dev.target[kept]]
         self.tokenizer = prepared.tokenizer

@@ -16,7 +16,7 @@ import pytest
 from kotrans.config.loading import load_config
 from kotrans.data import stages
 from kotrans.data.prepare_corpus import prepare_corpus
-from kotrans.data.stages import SilentReporter, clean, prepare
+from kotrans.data.stages import SilentReporter, Stage, clean, prepare
 from kotrans.errors import DataError
 from kotrans.storage.files import write_lines
 from tests.tiny_run import kotrans, write_config, write_pairs
@@ -41,7 +41,7 @@ STUCK = """
 import sys, time
 from pathlib import Path
 from kotrans.config.loading import load_config
-from kotrans.data.stages import Silent, prepare
+from kotrans.data.stages import SilentReporter, prepare
 
 class Stuck(SilentReporter):
     def progress(self, what, done, total):
@@ -78,7 +78,7 @@ def test_what_a_killed_preparation_left_goes_at_the_next_start_and_what_is_being
 
 
 def made(config: Path) -> list[Path]:
-    """The prepared folders, without what is remembered of the inputs."""
+    """The prepared folders."""
     return list((config.parent / "runs" / "prepared").glob("[!.]*"))
 
 
@@ -89,14 +89,10 @@ def test_a_second_time_everything_is_up_to_date_and_says_so(config: Path, monkey
     assert states(config) == {"corpus": False, "tokenizer": False, "dataset": False}
 
 
-def test_a_start_reads_neither_the_input_nor_the_prepared_text_again(
-    config: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("kotrans.storage.hash_cache._SETTLED", -1)
+def test_a_start_does_not_read_the_prepared_text_again(config: Path) -> None:
     states(config)
     for text in (config.parent / "runs" / "prepared").glob("corpus-*/train.*"):
         text.unlink()
-    monkeypatch.setattr("kotrans.storage.hash_cache.sha256", None)
     assert not any(states(config).values())
 
 
@@ -159,10 +155,12 @@ def test_of_two_who_prepare_at_once_the_loser_takes_the_winner_s_folder(
 
     monkeypatch.setattr(stages, "prepare_corpus", at_once)
     found: list[bool] = []
-    threads = [
-        threading.Thread(target=lambda: found.append(clean(load_config(config), SilentReporter())[0].made))
-        for _ in range(2)
-    ]
+
+    class Recorder(SilentReporter):
+        def stage(self, stage: Stage) -> None:
+            found.append(stage.made)
+
+    threads = [threading.Thread(target=clean, args=(load_config(config), Recorder())) for _ in range(2)]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -89,17 +89,17 @@ def test_a_listed_split_is_read_by_name_also_when_it_is_held_out(library: Librar
 def test_unknown_corpora_and_splits_are_said_with_those_there_are(library: Library) -> None:
     with pytest.raises(ConfigError, match=r"corpus 'toi': is not listed; did you mean toy\? \(your own files need"):
         library.read_split("toi", "test")
-    with pytest.raises(ConfigError, match="corpus 'xyz': is not listed; there are toy"):
+    with pytest.raises(ConfigError, match="corpus 'xyz': is not listed; known corpora: toy"):
         library.fetch("xyz")
-    with pytest.raises(ConfigError, match="corpus 'toy': has no split 'dev', but long, test, train"):
+    with pytest.raises(ConfigError, match="corpus 'toy': has no split 'dev', only long, test, train"):
         library.read_split("toy", "dev")
 
 
 def test_a_config_may_hold_out_other_numbers(library: Library, tmp_path: Path) -> None:
     (corpus,) = library.corpora([CorpusConfig(name="toy", holdout={"dev": 7})])
-    texts = corpus.texts(tmp_path / "scratch", CleaningConfig())
-    assert {split: len(pairs.source) for split, pairs in texts.held_out.items()} == {"long": 30, "dev": 7}
-    assert len(list(texts.train)) == 23
+    text = corpus.text(tmp_path / "scratch", CleaningConfig())
+    assert {split: len(pairs.source) for split, pairs in text.held_out.items()} == {"long": 30, "dev": 7}
+    assert len(list(text.train)) == 23
 
 
 def test_a_file_gone_from_the_cache_is_said(library: Library) -> None:

@@ -15,11 +15,11 @@ from kotrans.errors import DataError
 from kotrans.text.normalization import normalize
 
 
-def hold_out(pairs: Pairs, wanted: dict[str, int], where: str, in_memory: int = 1_000_000) -> dict[str, Pairs]:
+def hold_out(pairs: Pairs, wanted: dict[str, int], where: str) -> dict[str, Pairs]:
     """All splits, the rest called `train`."""
     with TemporaryDirectory() as folder:
         pairs_of = zip(pairs.source, pairs.target, strict=True)
-        splits, train = holdout.hold_out(pairs_of, wanted, where, Path(folder) / "scratch", in_memory=in_memory)
+        splits, train = holdout.hold_out(pairs_of, wanted, where, Path(folder) / "scratch")
         return splits | {"train": Pairs.of(train)}
 
 
@@ -86,10 +86,10 @@ def test_too_few_pairs_are_said() -> None:
     with pytest.raises(DataError) as caught:
         hold_out(corpus_of(20), {"dev": 30, "test": 1}, "own")
     assert str(caught.value) == (
-        "own: holdout wants 30 pairs for dev, but that many cannot be set apart from the 20 that cleaning keeps "
-        "without sharing a sentence; ask for fewer, for example holdout: {dev: 2, test: 1}"
+        "own: holdout requires 30 pairs for dev, but that many cannot be separated from the 20 that cleaning keeps "
+        "without sharing a sentence; use a smaller number, for example holdout: {dev: 2, test: 1}"
     )
-    with pytest.raises(DataError, match=r"from the 3 .*; ask for fewer, there are too few for any"):
+    with pytest.raises(DataError, match=r"from the 3 .*; use a smaller number, there are too few for any split"):
         hold_out(corpus_of(3), {"dev": 30}, "own")
 
 
@@ -115,7 +115,7 @@ def test_what_cleaning_drops_is_never_held_out_and_links_no_pairs(tmp_path: Path
 
 
 def simple_definition(pairs: Pairs, wanted: dict[str, int]) -> dict[str, list[tuple[str, str]]] | None:
-    """All groups in memory, ordered by rank, and taken where they fit; None if a split stays too small."""
+    """Takes groups in order of rank where they fit; None if a split stays too small."""
     rows = list(zip(*pairs, strict=True))
     same = [(sentence_key(normalize(source)), sentence_key(normalize(target))) for source, target in rows]
     groups: list[list[int]] = []
@@ -144,18 +144,16 @@ def simple_definition(pairs: Pairs, wanted: dict[str, int]) -> dict[str, list[tu
 LINKS = st.lists(st.tuples(st.integers(0, 25), st.integers(0, 25)), min_size=1, max_size=50)
 
 
-@given(LINKS, st.integers(1, 9), st.integers(1, 9), st.integers(0, 60))
-def test_groups_that_are_looked_up_in_files_are_those_of_the_simple_definition(
-    links: list[tuple[int, int]], dev: int, test: int, in_memory: int
-) -> None:
+@given(LINKS, st.integers(1, 9), st.integers(1, 9))
+def test_held_out_groups_are_those_of_the_simple_definition(links: list[tuple[int, int]], dev: int, test: int) -> None:
     pairs = Pairs([f"문장 {a}" for a, _ in links], [f"Sentence {b}" for _, b in links])
     wanted = {"dev": dev, "test": test}
     expected = simple_definition(pairs, wanted)
     if expected is None:
-        with pytest.raises(DataError, match="holdout wants"):
-            hold_out(pairs, wanted, "own", in_memory)
+        with pytest.raises(DataError, match="holdout requires"):
+            hold_out(pairs, wanted, "own")
     else:
-        splits = hold_out(pairs, wanted, "own", in_memory)
+        splits = hold_out(pairs, wanted, "own")
         assert {name: list(zip(*split, strict=True)) for name, split in splits.items()} == expected
 
 

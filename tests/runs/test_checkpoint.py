@@ -17,6 +17,7 @@ from safetensors.torch import save_file
 
 from kotrans.config.loading import dump_config
 from kotrans.config.schema import Config
+from kotrans.data.batching import Position
 from kotrans.data.stages import SilentReporter, tokenize
 from kotrans.data.tokenizer import Tokenizer
 from kotrans.errors import CheckpointError, DamagedError
@@ -375,3 +376,9 @@ def test_weights_are_read_one_tensor_at_a_time(saved: Path, copy: Path) -> None:
     (copy / "average.safetensors").write_bytes(b"")
     with pytest.raises(DamagedError), opened_weights(copy):
         pass
+
+
+def test_the_progress_of_an_older_version_with_blocks_is_read() -> None:
+    progress = Progress.parse(b'{"update": 7, "epoch": 1, "block": 0, "batch": 3}')
+    assert progress.position == Position(1, 3)
+    assert progress.is_within_epoch
