@@ -35,7 +35,7 @@ def prepare_dataset(
     its long pairs and loses only the blank ones. `progress` is called with the pairs done and the total.
     Raises DataError if the files do not match the corpus's manifest, or no training pair is left.
     """
-    pairs = {split: corpus.manifest.splits[split] for split in ("train", "dev") if split in corpus.manifest.splits}
+    pairs = {split: count for split, count in corpus.manifest.splits.items() if split in ("train", "dev")}
     wide = max(tokenizer.source.size, tokenizer.target.size) > 2**16
     dtype: Literal["uint16", "int32"] = "int32" if wide else "uint16"
     done = 0

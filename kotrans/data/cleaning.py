@@ -220,7 +220,7 @@ def refuse_swapped_sides(pairs: Iterable[Pair], where: str) -> Iterator[Pair]:
     if source <= _MAX_NOT_KOREAN and target >= _MIN_KOREAN:
         raise DataError(
             f"{where}: the source side has almost no Hangul ({source:.0%} of its letters) and the target side has "
-            f"{target:.0%}; are the sides swapped? The source is Korean (to train on swapped sides anyway, "
+            f"{target:.0%}; are they exchanged? The source is Korean (to train on exchanged sides anyway, "
             "set cleaning.min_hangul to 0 and cleaning.max_hangul_target to 1)"
         )
     return chain(first, pairs)

@@ -211,7 +211,7 @@ def _check_splits(config: Config, corpora: Sequence[Corpus], held_out: dict[str,
         raise DataError(f"config {config.name}: no corpus has a `train` split; add one that has, or files of your own")
     if "dev" not in held_out:
         raise DataError(
-            f"config {config.name}: no corpus has a `dev` split; name its files, or hold out pairs of train with "
+            f"config {config.name}: no corpus has a `dev` split; name its files, or take some pairs out of train with "
             "`holdout: {dev: 500, test: 500}` in the corpus"
         )
     if empty := [name for name, split in held_out.items() if not split.source]:

@@ -124,8 +124,8 @@ def test_the_region_asked_for_comes_before_others_and_no_other_region_is_taken(t
 
 
 BAD_UNITS = {
-    "control character": (unit("나", "a\x1fb"), "not well-formed.*control characters out"),
-    "reference to one": (unit("나", "a&#x1F;b"), "reference to invalid character number.*take the control character"),
+    "control character": (unit("나", "a\x1fb"), "not well-formed.*remove control characters"),
+    "reference to one": (unit("나", "a&#x1F;b"), "reference to invalid character number.*remove the control character"),
     "bare <": (unit("나", "a < b"), "not well-formed.*write & as &amp; and < as &lt;"),
     "bare &": (unit("나", "R&D"), "not well-formed"),
     "entity of HTML": (unit("나", "a&nbsp;b"), "undefined entity.*&#160;"),
@@ -169,7 +169,7 @@ def test_units_are_numbered_by_their_lines_after_broken_ones(tmp_path: Path, par
 def test_a_memory_that_is_cut_off_is_refused(tmp_path: Path) -> None:
     text = memory(unit("가", "a"), unit("나", "b"))
     for end in (len(text) - 3, text.index("나")):
-        with pytest.raises(DataError, match=r"file\.tmx:\d: .*the file ends too early: is it whole\?"):
+        with pytest.raises(DataError, match=r"file\.tmx:\d: .*the file ends too early: is it complete\?"):
             read_text(tmp_path, "tmx", text[:end])
 
 
@@ -214,8 +214,8 @@ def test_tmx_without_the_language_shows_those_it_has(tmp_path: Path) -> None:
 
 TMX_MISTAKES = {
     "<tmx>\n<body></tmx>": r"file\.tmx:2: not valid XML",
-    '<!DOCTYPE t [<!ENTITY a "aaaa">]><tmx><tu>&a;</tu></tmx>': r"declares XML entities, which is not safe",
-    '<?xml version="1.0" encoding="nonsense"?><tmx/>': r"file\.tmx: is not in the encoding that it declares",
+    '<!DOCTYPE t [<!ENTITY a "aaaa">]><tmx><tu>&a;</tu></tmx>': r"declares XML entities, which are unsafe",
+    '<?xml version="1.0" encoding="nonsense"?><tmx/>': r"file\.tmx: is not in its declared encoding",
     '<!DOCTYPE t [<!ENTITY a SYSTEM "file:///etc/passwd">]><tmx><tu>&a;</tu></tmx>': r"declares XML entities",
     "just text": r"file\.tmx:1: not valid XML",
 }

@@ -105,7 +105,7 @@ def test_a_broken_connection_is_resumed_where_it_broke(plain: Entry, site: Site,
 
 def test_a_fetch_that_failed_goes_on_next_time(plain: Entry, site: Site, tmp_path: Path) -> None:
     site.breaks = [100_000, 0, 0, 0]
-    with pytest.raises(FetchError, match="broke off 4 times"):
+    with pytest.raises(FetchError, match="failed 4 times"):
         fetch(plain, cache=tmp_path / "cache")
     assert not entry_folder(plain, tmp_path / "cache").exists()
     site.asked.clear()
@@ -194,7 +194,7 @@ def test_a_large_file_is_checked_in_memory_that_does_not_grow_with_it(site: Site
 def test_wrong_content_is_refused_with_both_hashes(news: Entry, site: Site, tmp_path: Path) -> None:
     path = "/korean-english-park.test.tar.gz"
     right, site.files[path] = site.files[path], tar_gz({"korean-english-park.test.ko": "다른 것\n"})
-    message = f"git blob id {git_blob(site.files[path])}, but must have {git_blob(right)}"
+    message = f"git blob id {git_blob(site.files[path])}, expected {git_blob(right)}"
     with pytest.raises(FetchError, match=message):
         fetch(news, cache=tmp_path / "cache")
     assert not entry_folder(news, tmp_path / "cache").exists()
@@ -206,7 +206,7 @@ def test_halves_of_two_versions_are_fetched_anew(news: Entry, site: Site, tmp_pa
     path = "/korean-english-park.train.tar.gz"
     right, site.files[path] = site.files[path], b"x" * 2000
     site.breaks = [200, 0, 0, 0]
-    with pytest.raises(FetchError, match="broke off"):
+    with pytest.raises(FetchError, match="failed 4 times"):
         fetch(news, cache=tmp_path / "cache")
     site.files[path] = right  # under the same tag as before
     assert fetch(news, cache=tmp_path / "cache").is_dir()
@@ -217,7 +217,7 @@ def test_a_file_beyond_its_bound_is_refused(plain: Entry, site: Site, tmp_path: 
     site.lengths = says_length
     site.files["/pairs.tsv"] = b"x" * 1_000_001
     seen: list[int] = []
-    with pytest.raises(FetchError, match="larger than the 1,000,000 bytes"):
+    with pytest.raises(FetchError, match="exceeds the limit of 1,000,000 bytes"):
         fetch(plain, cache=tmp_path / "cache", progress=lambda name, done, total: seen.append(done))
     assert bool(seen) != says_length  # a length said is believed before the first byte
     assert max(seen, default=0) <= 1_000_000
@@ -227,7 +227,7 @@ def test_a_file_beyond_its_bound_is_refused(plain: Entry, site: Site, tmp_path: 
 
 def test_what_is_no_parallel_text_does_not_enter_the_cache(plain: Entry, site: Site, tmp_path: Path) -> None:
     site.files["/pairs.tsv"] = b"<html>Try later</html>\n"
-    with pytest.raises(FetchError, match=r"plain: what came is not what was expected .*pairs\.tsv:1: has 1 cells"):
+    with pytest.raises(FetchError, match=r"plain: the fetched files are not as expected .*pairs\.tsv:1: has 1 cells"):
         fetch(plain, cache=tmp_path / "cache")
     site.files["/pairs.tsv"] = "Yes, it is.\t정말네.\n".encode()  # as long, under the same tag
     assert fetch(plain, cache=tmp_path / "cache").is_dir()
@@ -239,7 +239,7 @@ def test_offline_says_url_cache_and_mirror(plain: Entry, tmp_path: Path) -> None
         fetch(dead, cache=tmp_path / "cache")
     message = str(caught.value)
     assert message.startswith("http://127.0.0.1:9/a.tsv: cannot be reached (")
-    assert "DIR/plain/ and give --mirror DIR, or KOTRANS_MIRROR" in message
+    assert "DIR/plain/ and use --mirror DIR or KOTRANS_MIRROR" in message
     assert str(entry_folder(dead, tmp_path / "cache")) in message
     assert "\n" not in message
 
@@ -274,7 +274,7 @@ def test_checksums_hold_for_mirrors_too(news: Entry, site: Site, tmp_path: Path)
     with pytest.raises(FetchError, match=r"park\.train\.tar\.gz: has git blob id"):
         fetch(news, cache=tmp_path / "cache", mirror=str(tmp_path))
     (tmp_path / "korean-english-park.train.tar.gz").write_bytes(b"x" * 9001)
-    with pytest.raises(FetchError, match=r"park\.train\.tar\.gz: is larger than the 9,000 bytes"):
+    with pytest.raises(FetchError, match=r"park\.train\.tar\.gz: exceeds the limit of 9,000 bytes"):
         fetch(news, cache=tmp_path / "cache", mirror=str(tmp_path))
     with pytest.raises(FetchError, match="there is no such file in the mirror; check the mirror"):
         fetch(news, cache=tmp_path / "cache", mirror=str(tmp_path / "nowhere"))
@@ -296,7 +296,9 @@ def test_fetches_at_the_same_time_do_not_harm_each_other(plain: Entry, site: Sit
 
 def test_a_cache_that_cannot_be_written_is_said(plain: Entry, tmp_path: Path) -> None:
     (tmp_path / "cache").write_text("a file is in the way")
-    with pytest.raises(FetchError, match=r"cache: File exists; the cache is .*, and KOTRANS_CACHE names another place"):
+    with pytest.raises(
+        FetchError, match=r"cache: File exists; the cache is .*; set KOTRANS_CACHE to use another folder"
+    ):
         fetch(plain, cache=tmp_path / "cache")
 
 

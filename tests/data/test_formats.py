@@ -105,7 +105,7 @@ def test_a_json_file_that_is_cut_is_refused(value: Any, data: st.DataObject) -> 
         with pytest.raises(DataError, match=r"cut\.json:1: not valid JSON"):
             list(read_elements(path))
         path.write_text(text + data.draw(st.sampled_from([",", "]", "}", "1", "x"])))
-        with pytest.raises(DataError, match=r"cut\.json:1: not valid JSON \(there is more after its end;"):
+        with pytest.raises(DataError, match=r"cut\.json:1: not valid JSON \(there is more text after its end;"):
             list(read_elements(path))
 
 
@@ -356,7 +356,7 @@ def test_json_and_json_lines_are_told_by_their_text_whatever_the_format_says(tmp
 
 def test_two_json_files_in_one_are_refused_with_the_line(tmp_path: Path) -> None:
     with pytest.raises(
-        DataError, match=r"file\.json:2: not valid JSON \(there is more after its end; a file holds one"
+        DataError, match=r"file\.json:2: not valid JSON \(there is more text after its end; a file holds one"
     ):
         read_text(tmp_path, "json", '[{"ko": "네", "en": "yes"}]\n[{"ko": "아니요", "en": "no"}]')
 

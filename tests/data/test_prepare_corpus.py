@@ -360,7 +360,7 @@ def test_swapped_sides_are_refused_in_every_split(split: str, tmp_path: Path) ->
     files = corpus["splits"][split]
     files["source"], files["target"] = files["target"], files["source"]
     with pytest.raises(
-        DataError, match=rf"{split}.en, .*{split}.ko: the source side has almost no Hangul \(0% .* swapped"
+        DataError, match=rf"{split}.en, .*{split}.ko: the source side has almost no Hangul \(0% .* exch"
     ):
         prepared(config_of(corpus), tmp_path / "out")
     exchanged = config_of(corpus, cleaning={"min_hangul": 0, "max_hangul_target": 1})

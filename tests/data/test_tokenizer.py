@@ -14,7 +14,6 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from kotrans.config.sections import TokenizerConfig
-from kotrans.data import tokenizer as tokenizer_module
 from kotrans.data.subword_training import learn_models
 from kotrans.data.tokenizer import (
     BOS,
@@ -136,22 +135,18 @@ def test_the_same_text_and_settings_give_the_same_model_bytes(
     assert TokenizerManifest.read(tmp_path / "there") == here
 
 
-def test_too_much_text_is_trained_on_in_part_always_the_same(
-    text: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setitem(tokenizer_module._TRAINING_LINES, "bpe", 300)
+def test_too_many_lines_are_sampled_reproducibly(text: tuple[Path, Path], tmp_path: Path) -> None:
     first, again, other = (
-        train_tokenizer(BPE, *text, tmp_path / name, seed=seed) for name, seed in (("a", 1), ("b", 1), ("c", 2))
+        train_tokenizer(BPE, *text, tmp_path / name, seed=seed, max_lines=300)
+        for name, seed in (("a", 1), ("b", 1), ("c", 2))
     )
     assert first.source.lines == 300
     assert first.models == again.models != other.models
 
 
-def test_lines_that_are_too_much_text_are_trained_on_in_part_too(
-    text: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(tokenizer_module, "_TRAINING_BYTES", text[0].stat().st_size * 3 // 4)
-    assert train_tokenizer(BPE, *text, tmp_path / "made", seed=1).source.lines in (299, 300)
+def test_too_many_bytes_are_sampled(text: tuple[Path, Path], tmp_path: Path) -> None:
+    limit = text[0].stat().st_size * 3 // 4
+    assert train_tokenizer(BPE, *text, tmp_path / "made", seed=1, max_bytes=limit).source.lines in (299, 300)
 
 
 def test_the_key_follows_text_settings_and_seed_but_not_sampling(text: tuple[Path, Path], tmp_path: Path) -> None:
@@ -193,7 +188,7 @@ def test_the_vocabulary_offered_is_one_whose_pieces_occur_often_and_has_room_for
         lines = [" ".join("".join(random.choice(syllables, 4)) for _ in range(12)) for _ in range(417)]
         write_lines(tmp_path / name, lines)
         paths = tmp_path / name, tmp_path / name
-        with pytest.raises(ConfigError, match=r"set it to about \d+; of more pieces, many would occur too") as told:
+        with pytest.raises(ConfigError, match=r"set it to about \d+; with more pieces, many would be too rare") as told:
             train_tokenizer(BPE.model_copy(update={"vocabulary_size": 60_000}), *paths, tmp_path / "made", seed=1)
         size = int(str(told.value).split("about ")[1].split(";")[0])
         assert size in offered
@@ -242,14 +237,14 @@ def test_a_line_with_an_endless_word_is_left_out_and_counted(tmp_path: Path) -> 
     write_lines(tmp_path / "en", target)
     manifest = train_tokenizer(BPE, tmp_path / "ko", tmp_path / "en", tmp_path / "made", seed=1)
     assert (manifest.source.left_out, manifest.source.lines, manifest.target.left_out) == (2, 400, 0)
-    assert "bytes, 2 lines with an endless word left out; target" in manifest.summary
+    assert "bytes, 2 lines with an overlong word skipped; target" in manifest.summary
     assert Tokenizer.load(tmp_path / "made").manifest == manifest
 
 
 def test_text_too_small_for_any_vocabulary_is_refused(tmp_path: Path) -> None:
     write_lines(tmp_path / "ko", ["가"])
     write_lines(tmp_path / "en", ["a"])
-    with pytest.raises(ConfigError, match=r"which is 26\d; even the least, 300, needs more text"):
+    with pytest.raises(ConfigError, match=r"which is 26\d; even the minimum, 300, requires more text"):
         train_tokenizer(BPE, tmp_path / "ko", tmp_path / "en", tmp_path / "made", seed=1)
 
 

@@ -55,7 +55,7 @@ def test_excel_without_the_columns_shows_what_it_has(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"a\.xlsx:1: there is no '번역문', but 'SID', '원문', 'Review'"):
         read(path, AI_HUB)
     (tmp_path / "b.xlsx").write_text("ko,en\n")
-    with pytest.raises(DataError, match="not an Excel workbook"):
+    with pytest.raises(DataError, match="not a readable Excel workbook"):
         read(tmp_path / "b.xlsx")
 
 
