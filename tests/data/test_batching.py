@@ -1,4 +1,4 @@
-"""Batches: every pair, within the budget, in an order that can be had again."""
+"""Batches: every pair, within the budget, in a reproducible order."""
 
 from itertools import islice
 from pathlib import Path
@@ -56,7 +56,7 @@ def sides(pairs: list[tuple[int, int]]) -> tuple[Integers, Integers]:
 
 
 def realistic_lengths(count: int) -> tuple[Integers, Integers]:
-    """Long-tailed, the two sides of a pair alike."""
+    """Long-tailed lengths, similar on both sides of a pair."""
     random = np.random.default_rng(0)
     target = random.lognormal(3.0, 0.55, count)
     source = target * random.lognormal(0.0, 0.25, count)
@@ -101,7 +101,7 @@ def test_the_plan_is_a_pure_function_of_its_arguments(
     assert same(first, plan_block(*sides(pairs), tokens, [seed, epoch], np.full(len(pairs), 1.5)))
 
 
-def test_epochs_and_seeds_differ_in_order_and_in_who_goes_with_whom() -> None:
+def test_epochs_and_seeds_differ_in_order_and_in_batches() -> None:
     lengths = realistic_lengths(2000)
     first = plan_block(*lengths, 512, seed=[1, 0])
     for other in (plan_block(*lengths, 512, seed=[1, 1]), plan_block(*lengths, 512, seed=[2, 0])):
@@ -109,7 +109,7 @@ def test_epochs_and_seeds_differ_in_order_and_in_who_goes_with_whom() -> None:
         assert len(together) < 0.1 * len(first)
 
 
-def test_batches_do_not_come_in_order_of_length() -> None:
+def test_batches_are_not_ordered_by_length() -> None:
     source, target = realistic_lengths(5000)
     means = [target[batch].mean() for batch in plan_block(source, target, 1024, seed=[1])]
     assert abs(np.corrcoef(means, np.arange(len(means)))[0, 1]) < 0.2
@@ -146,7 +146,7 @@ def test_a_pair_of_weight_w_occurs_w_times_rounded_down_or_up(weights: list[floa
     assert all(np.floor(weight) <= count <= np.ceil(weight) for weight, count in zip(weights, counts, strict=True))
 
 
-def test_the_rest_of_a_weight_is_the_chance_of_one_more_drawn_anew_each_epoch() -> None:
+def test_the_fraction_of_a_weight_is_the_probability_of_one_more_copy_in_each_epoch() -> None:
     lengths = np.full(4000, 5)
     drawn = [
         np.bincount(np.concatenate(plan_block(lengths, lengths, 4096, [1, epoch], weights=1.3)), minlength=4000)
@@ -165,7 +165,7 @@ def test_the_weight_of_a_pair_is_that_of_its_corpus(dataset: Dataset) -> None:
 @pytest.mark.parametrize("strength", [0.0, 0.3])
 @settings(max_examples=10)
 @given(skipped=st.integers(0, 20), data=st.data())
-def test_resuming_after_any_batch_gives_exactly_the_rest(
+def test_resuming_after_any_batch_yields_exactly_the_remaining_batches(
     dataset: Dataset, tokenizer: Tokenizer, strength: float, skipped: int, data: st.DataObject
 ) -> None:
     sampling = Sampling(tokenizer, strength) if strength else None
@@ -207,7 +207,7 @@ def test_sorting_in_chunks_keeps_every_pair_and_the_budget(
         assert len(batch) == 1 or max(source[batch].max(), target[batch].max()) * len(batch) <= 64
 
 
-def test_epochs_and_seeds_have_batches_of_their_own(dataset: Dataset) -> None:
+def test_epochs_and_seeds_have_different_batches(dataset: Dataset) -> None:
     def batches(seed: int, epoch: int) -> frozenset[frozenset[int]]:
         return frozenset(frozenset(batch.tolist()) for batch in Batches(dataset, CONFIG, seed).plan(epoch))
 
@@ -258,7 +258,7 @@ def test_padding_nothing_gives_an_empty_tensor() -> None:
     assert pad([[], [5]], begin=BOS).tolist() == [[BOS, PAD], [BOS, 5]]
 
 
-def test_sampled_batches_say_the_same_in_other_pieces(dataset: Dataset, tokenizer: Tokenizer) -> None:
+def test_sampled_batches_have_the_same_text_in_other_pieces(dataset: Dataset, tokenizer: Tokenizer) -> None:
     plain = Batches(dataset, CONFIG, seed=1)
     sampled = Batches(dataset, CONFIG, seed=1, sampling=Sampling(tokenizer, 0.3))
 
@@ -273,7 +273,7 @@ def test_sampled_batches_say_the_same_in_other_pieces(dataset: Dataset, tokenize
     assert any(not torch.equal(stored.source, other.source) for _, (_, stored), (_, other) in pairs)
 
 
-def test_every_batch_is_sampled_with_a_seed_of_its_own(
+def test_every_batch_is_sampled_with_its_own_seed(
     dataset: Dataset, tokenizer: Tokenizer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seeds: list[int] = []
@@ -288,7 +288,7 @@ def test_every_batch_is_sampled_with_a_seed_of_its_own(
     assert len(set(seeds)) == len(seeds) == 80
 
 
-def test_sampling_is_drawn_anew_each_epoch(tokenizer: Tokenizer, tmp_path: Path) -> None:
+def test_sampling_differs_between_epochs(tokenizer: Tokenizer, tmp_path: Path) -> None:
     source, target = sentences(12, seed=8)
     pair = " ".join(source[:2]), " ".join(target[:2])
     long = " ".join(source), " ".join(target)
@@ -298,7 +298,7 @@ def test_sampling_is_drawn_anew_each_epoch(tokenizer: Tokenizer, tmp_path: Path)
     batches = Batches(Dataset.open(tmp_path / "made", "train"), config, seed=1, sampling=Sampling(tokenizer, 0.3))
     one_batch_an_epoch = islice(batches.start_at(Position()), 12)
     drawn = {str(max(batch.source.tolist(), key=lambda row: row.count(PAD))) for _, batch in one_batch_an_epoch}
-    assert len(drawn) > 6  # the two rows can stand in two orders, so equal seeds would give at most two
+    assert len(drawn) > 6  # the two rows have two orders, so equal seeds would give at most two
 
 
 def test_a_sampled_sentence_is_never_longer_than_the_dataset_s_longest_nor_twice_its_batch_s(

@@ -1,3 +1,5 @@
+"""Cleaning of training pairs."""
+
 import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
@@ -82,7 +84,7 @@ def test_each_rule_can_be_set(reason: str) -> None:
     assert kept == [GOOD, BAD_PAIRS[reason]]
 
 
-def test_the_first_pairs_that_each_rule_drops_are_kept_as_examples() -> None:
+def test_the_first_dropped_pairs_of_each_rule_are_kept_as_examples() -> None:
     again = [(f"{GOOD[0]} {n}", f"{GOOD[1]} {n}") for n in range(4)]
     empty = [("", f"Nothing {n}.") for n in range(4)]
     held = [("다른 말입니다, 정말로요.", f"He said number {n} now!") for n in range(2)]
@@ -106,7 +108,7 @@ def test_an_invisible_side_is_empty() -> None:
     assert clean(("\u200b\u2028 ", "I went."))[1].dropped == {"empty": 1}
 
 
-def test_what_stays_is_normalised_and_counted() -> None:
+def test_kept_pairs_are_normalized_and_counted() -> None:
     korean, english = GOOD
     odd = (unicodedata.normalize("NFD", korean), english.replace("school", "sch\u200bool").replace(" ", "\x00", 1))
     kept, counts = clean(odd)
@@ -114,13 +116,13 @@ def test_what_stays_is_normalised_and_counted() -> None:
     assert dict(counts.normalised) == {"nfc": 1, "invisible": 1}
 
 
-def test_a_duplicate_is_one_after_normalisation() -> None:
+def test_duplicates_are_compared_after_normalization() -> None:
     kept, counts = clean(GOOD, (unicodedata.normalize("NFD", GOOD[0]), "  " + GOOD[1]))
     assert kept == [GOOD]
     assert counts.dropped == {"duplicates": 1}
 
 
-def test_another_translation_of_a_sentence_is_no_duplicate() -> None:
+def test_another_translation_of_a_sentence_is_not_a_duplicate() -> None:
     other = (GOOD[0], "Yesterday I went to school.")
     assert clean(GOOD, other)[0] == [GOOD, other]
 
@@ -151,12 +153,12 @@ def test_a_pair_with_a_side_in_a_held_out_split_is_dropped(held_out: str) -> Non
     assert clean(GOOD, held_out=(held_out,))[1].dropped == {"contamination": 1}
 
 
-def test_a_sentence_of_three_words_may_stand_in_both() -> None:
+def test_a_sentence_of_three_words_may_occur_in_train_and_test() -> None:
     pair = ("정말 고마워요.", "Thank you, really.")
     assert clean(pair, held_out=("Thank you really", "정말 고마워요."))[0] == [pair]
 
 
-def test_a_short_pair_is_dropped_if_it_stands_in_a_held_out_split_as_a_whole() -> None:
+def test_a_short_pair_is_dropped_if_a_held_out_split_has_the_same_pair() -> None:
     cleaner = Cleaner(CleaningConfig(), [("그래?", "Really?"), ("!", "?")])
     pairs = [("그래!", "really"), ("그래?", "Is that so?"), ("정말?", "Really?"), ("네!", "!")]
     assert cleaner(pairs).held_out.tolist() == [True, False, False, False]
@@ -184,7 +186,7 @@ def test_the_share_of_korean_is_among_words_with_letters(line: str, share: float
     assert korean_share(line) == share
 
 
-def test_a_headline_with_foreign_names_stays() -> None:
+def test_a_headline_with_foreign_names_is_kept() -> None:
     pair = ("Samsung Galaxy S24 Ultra 출시", "Samsung Galaxy S24 Ultra released")
     assert clean(pair)[0] == [pair]
 
@@ -251,19 +253,19 @@ def test_several_processes_leave_the_same_files_as_one(tmp_path: Path) -> None:
     corpora = [
         [(f"문장 {n % 40}번입니다.", f"This is sentence {n % 40}.") for n in range(base, base + 45)] for base in (0, 7)
     ]
-    told: list[int] = []
+    reported: list[int] = []
     for processes in (1, 2):
         folder = tmp_path / str(processes)
         folder.mkdir()
         cleaner = Cleaner(CleaningConfig(), [("", "This is sentence 5!")])
         write_training_text(
-            folder, corpora, cleaner, duplicates=True, processes=processes, progress=told.append, pairs_in_a_part=10
+            folder, corpora, cleaner, duplicates=True, processes=processes, progress=reported.append, pairs_in_a_part=10
         )
     assert sorted(path.name for path in folder.iterdir()) == ["train.en", "train.ko", "train.origin.npy"]
     for path in folder.iterdir():
         assert path.read_bytes() == (tmp_path / "1" / path.name).read_bytes()
     assert len(read_lines(folder / "train.ko")) == 39
-    assert told == [10, 20, 30, 40, 45, 55, 65, 75, 85, 90] * 2
+    assert reported == [10, 20, 30, 40, 45, 55, 65, 75, 85, 90] * 2
 
 
 def test_swapped_sides_are_kept_without_the_hangul_rules() -> None:

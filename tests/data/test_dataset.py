@@ -1,4 +1,4 @@
-"""A prepared corpus in pieces on disk, and back."""
+"""Encoding a prepared corpus into a dataset, and opening it."""
 
 import errno
 from pathlib import Path
@@ -37,9 +37,7 @@ def prepared(corpus: Path, tokenizer: Tokenizer, tmp_path: Path) -> Path:
     return tmp_path / "dataset"
 
 
-def test_train_holds_the_pairs_that_are_short_enough_in_order_and_with_their_corpus(
-    prepared: Path, tokenizer: Tokenizer
-) -> None:
+def test_train_has_the_pairs_within_max_pieces_in_order_with_their_corpus(prepared: Path, tokenizer: Tokenizer) -> None:
     encoded = zip(tokenizer.source.encode(TRAIN[0]), tokenizer.target.encode(TRAIN[1]), strict=True)
     expected = [(s, t, i % 2) for i, (s, t) in enumerate(encoded) if max(len(s), len(t)) <= CONFIG.max_pieces]
     train = Dataset.open(prepared, "train")
@@ -52,7 +50,7 @@ def test_train_holds_the_pairs_that_are_short_enough_in_order_and_with_their_cor
     assert train.target_lengths.tolist() == [len(target) + 1 for _, target, _ in expected]
 
 
-def test_the_manifest_counts_what_is_there_and_what_was_dropped(prepared: Path, tokenizer: Tokenizer) -> None:
+def test_the_manifest_counts_kept_and_dropped_pairs(prepared: Path, tokenizer: Tokenizer) -> None:
     manifest = DatasetManifest.read(prepared)
     train, counts = Dataset.open(prepared, "train"), manifest.splits["train"]
     assert (counts.pairs, counts.dropped) == (len(train), {"empty": 0, "max_pieces": len(TRAIN[0]) - len(train)})
@@ -128,7 +126,7 @@ def test_a_corpus_without_dev_or_with_nothing_but_blank_dev_pairs_can_be_prepare
 
 
 @pytest.mark.parametrize("train", [([], []), ([" ".join(["가나다라"] * 20)], ["word"])])
-def test_a_corpus_that_leaves_nothing_to_train_on_is_refused(
+def test_a_corpus_without_usable_training_pairs_is_refused(
     train: tuple[list[str], list[str]], tokenizer: Tokenizer, tmp_path: Path
 ) -> None:
     corpus = write_corpus(tmp_path / "corpus", {"train": train, "dev": DEV})
@@ -138,7 +136,7 @@ def test_a_corpus_that_leaves_nothing_to_train_on_is_refused(
 
 
 @pytest.mark.parametrize("name", ["train.ko", "dev.en"])
-def test_a_corpus_with_lines_lost_is_refused(name: str, corpus: Path, tokenizer: Tokenizer, tmp_path: Path) -> None:
+def test_a_corpus_with_missing_lines_is_refused(name: str, corpus: Path, tokenizer: Tokenizer, tmp_path: Path) -> None:
     write_lines(corpus / name, ["한 줄"])
     with pytest.raises(DataError, match=f"{name}: damaged"):
         prepare_dataset(PreparedCorpus.read(corpus), tokenizer, CONFIG, tmp_path / "dataset")
@@ -146,7 +144,7 @@ def test_a_corpus_with_lines_lost_is_refused(name: str, corpus: Path, tokenizer:
 
 
 @pytest.mark.parametrize("name", ["train.ko", "train.en", "dev.ko", "dev.en"])
-def test_a_corpus_with_lines_too_many_is_refused(name: str, corpus: Path, tokenizer: Tokenizer, tmp_path: Path) -> None:
+def test_a_corpus_with_extra_lines_is_refused(name: str, corpus: Path, tokenizer: Tokenizer, tmp_path: Path) -> None:
     with (corpus / name).open("a", encoding="utf-8") as file:
         file.write("한 줄\n")
     with pytest.raises(DataError, match=f"{name}: damaged"):
@@ -209,7 +207,7 @@ def test_a_dataset_of_an_older_version_without_hashes_and_with_blocks_is_opened(
     assert texts(Dataset.open(prepared, "train")) == before
 
 
-def test_a_disk_that_is_full_while_a_dataset_is_written_is_known_by_its_number(
+def test_a_full_disk_while_writing_a_dataset_raises_an_error_with_errno(
     corpus: Path, tokenizer: Tokenizer, tmp_path: Path
 ) -> None:
     prepare_dataset(PreparedCorpus.read(corpus), tokenizer, CONFIG, tmp_path / "whole")

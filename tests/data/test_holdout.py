@@ -1,3 +1,5 @@
+"""Held-out splits."""
+
 import random
 from hashlib import blake2b
 from pathlib import Path
@@ -16,7 +18,7 @@ from kotrans.text.normalization import normalize
 
 
 def hold_out(pairs: Pairs, wanted: dict[str, int], where: str) -> dict[str, Pairs]:
-    """All splits, the rest called `train`."""
+    """Returns all splits, including the rest as `train`."""
     with TemporaryDirectory() as folder:
         pairs_of = zip(pairs.source, pairs.target, strict=True)
         splits, train = holdout.hold_out(pairs_of, wanted, where, Path(folder) / "scratch")
@@ -31,7 +33,7 @@ def together(pairs: Pairs) -> set[tuple[str, str]]:
     return set(zip(*pairs, strict=True))
 
 
-def test_splits_have_the_sizes_asked_for_and_train_the_rest_in_its_order() -> None:
+def test_splits_have_the_requested_sizes_and_train_the_rest_in_order() -> None:
     whole = corpus_of(500)
     splits = hold_out(whole, {"dev": 30, "test": 40}, "own")
     assert {name: len(pairs.source) for name, pairs in splits.items()} == {"dev": 30, "test": 40, "train": 430}
@@ -58,7 +60,7 @@ def test_a_split_stays_nearly_the_same_when_upstream_grows() -> None:
 
 
 @given(st.lists(st.tuples(st.integers(0, 12), st.integers(0, 12)), min_size=1, max_size=60), st.integers(1, 5))
-def test_no_sentence_stands_in_two_splits(links: list[tuple[int, int]], wanted: int) -> None:
+def test_no_sentence_occurs_in_two_splits(links: list[tuple[int, int]], wanted: int) -> None:
     pairs = Pairs([f"문장 {a}" for a, _ in links], [f"Sentence {b}" for _, b in links])
     try:
         splits = hold_out(pairs, {"dev": wanted, "test": wanted}, "own")
@@ -76,13 +78,13 @@ def test_spellings_of_one_sentence_stay_together() -> None:
     assert together(splits["dev"]) == {("나.", "I")}
 
 
-def test_where_everything_has_two_translations_a_split_is_nearly_full() -> None:
+def test_with_two_translations_of_everything_a_split_is_nearly_full() -> None:
     once = corpus_of(100)
     twice = Pairs(once.source * 2, once.target + [line.lower() for line in once.target])
     assert len(hold_out(twice, {"dev": 21}, "own")["dev"].source) == 20
 
 
-def test_too_few_pairs_are_said() -> None:
+def test_too_few_pairs_are_an_error_with_fitting_sizes() -> None:
     with pytest.raises(DataError) as caught:
         hold_out(corpus_of(20), {"dev": 30, "test": 1}, "own")
     assert str(caught.value) == (
@@ -93,7 +95,7 @@ def test_too_few_pairs_are_said() -> None:
         hold_out(corpus_of(3), {"dev": 30}, "own")
 
 
-def test_what_cleaning_drops_is_never_held_out_and_links_no_pairs(tmp_path: Path) -> None:
+def test_pairs_that_cleaning_drops_are_never_held_out_and_do_not_link_groups(tmp_path: Path) -> None:
     good = corpus_of(30)
     bad = [
         ("나무입니다.", ""),
@@ -157,7 +159,7 @@ def test_held_out_groups_are_those_of_the_simple_definition(links: list[tuple[in
         assert {name: list(zip(*split, strict=True)) for name, split in splits.items()} == expected
 
 
-def test_the_text_comes_back_as_it_was(tmp_path: Path) -> None:
+def test_the_text_is_unchanged(tmp_path: Path) -> None:
     odd = [("\ufeff가\r", " a\u2028b\x00 "), ("나\x1c\x85", "c\r"), ("", "\ufeff"), ("다", "d")]
     splits, train = holdout.hold_out(odd, {"dev": 1}, "own", tmp_path / "scratch")
     assert sorted([*train, *zip(*splits["dev"], strict=True)]) == sorted(odd)

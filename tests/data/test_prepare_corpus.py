@@ -1,4 +1,4 @@
-"""From a config to a prepared folder."""
+"""Preparing the corpora of a config."""
 
 import gzip
 import json
@@ -72,7 +72,7 @@ def test_a_prepared_corpus_has_its_splits_and_a_manifest(tmp_path: Path) -> None
         PreparedCorpus.read(tmp_path / "out").split("long")
 
 
-def test_corpora_are_joined_split_by_split_and_their_origin_kept(tmp_path: Path) -> None:
+def test_corpora_are_joined_by_split_with_their_origin(tmp_path: Path) -> None:
     first = own(tmp_path, "first", weight=2)
     second = own(tmp_path, "second", word="다른문장", sizes={"train": 5, "long": 2})
     manifest = prepared(config_of(first, second), tmp_path / "out")
@@ -102,7 +102,7 @@ def write_rows(path: Path, rows: list[str]) -> str:
     return str(path)
 
 
-def test_malformed_records_and_dropped_pairs_are_reported_by_reason_with_the_first_of_each(tmp_path: Path) -> None:
+def test_malformed_records_and_dropped_pairs_are_reported_by_reason_with_examples(tmp_path: Path) -> None:
     rows = [f"이것은 {n}번 문장입니다.\tThis is sentence {n}." for n in range(600)]
     train = write_rows(tmp_path / "train.tsv", [*rows, *["한 칸"] * 4, "\tNothing here.", "a\tb\tc"])
     dev = write_rows(tmp_path / "dev.tsv", ["다른 문장.\tAnother one.", "한 칸"])
@@ -144,7 +144,7 @@ def test_a_catalogue_without_a_translation_is_counted_and_a_split_without_a_pair
         prepared(config_of(both[1], catalogue("c", dev=untranslated)), tmp_path / "none")
 
 
-def test_held_out_lines_stay_as_they_are(tmp_path: Path) -> None:
+def test_held_out_lines_are_unchanged(tmp_path: Path) -> None:
     corpus = own(tmp_path)
     raw = "\u200b  두  칸\u2028줄 \x00끝\n\nNFD 각\n"
     Path(corpus["splits"]["dev"]["source"]).write_text(raw, encoding="utf-8", newline="\n")
@@ -153,7 +153,7 @@ def test_held_out_lines_stay_as_they_are(tmp_path: Path) -> None:
     assert manifest.normalised == {"nfc": 0, "invisible": 0}
 
 
-def test_dev_and_test_can_be_taken_out_of_train(tmp_path: Path) -> None:
+def test_dev_and_test_can_be_held_out_of_train(tmp_path: Path) -> None:
     corpus = own(tmp_path, sizes={"train": 50}, holdout={"dev": 5, "test": 6})
     manifest = prepared(config_of(corpus), tmp_path / "out")
     assert manifest.splits == {"train": 39, "dev": 5, "test": 6}
@@ -161,7 +161,7 @@ def test_dev_and_test_can_be_taken_out_of_train(tmp_path: Path) -> None:
     assert not train & set(PreparedCorpus.read(tmp_path / "out").split("test").source)
 
 
-def test_a_folder_is_made_wholly_or_not_at_all(tmp_path: Path) -> None:
+def test_a_folder_is_created_atomically(tmp_path: Path) -> None:
     corpus = own(tmp_path)
     Path(corpus["splits"]["train"]["source"]).write_text("하나\n", encoding="utf-8")
     with pytest.raises(DataError, match=r"train\.ko has 1 lines but train\.en has 20"):
@@ -172,7 +172,7 @@ def test_a_folder_is_made_wholly_or_not_at_all(tmp_path: Path) -> None:
     assert {path.name for path in tmp_path.iterdir()} == {"own"}
 
 
-def test_what_is_dropped_is_said_when_nothing_is_left(tmp_path: Path) -> None:
+def test_the_error_for_an_empty_train_lists_the_reasons(tmp_path: Path) -> None:
     config = config_of(own(tmp_path), cleaning={"max_characters": 1})
     with pytest.raises(DataError) as caught:
         prepared(config, tmp_path / "out")
@@ -181,7 +181,7 @@ def test_what_is_dropped_is_said_when_nothing_is_left(tmp_path: Path) -> None:
     )
 
 
-def test_train_and_dev_are_needed_and_test_is_not(tmp_path: Path) -> None:
+def test_train_and_dev_are_required_but_not_test(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no corpus has a `train` split"):
         prepared(config_of(own(tmp_path, "a", sizes={"dev": 3})), tmp_path / "out")
     with pytest.raises(DataError, match=r"no corpus has a `dev` split; .* `holdout: \{dev: 500, test: 500\}`"):
@@ -190,7 +190,7 @@ def test_train_and_dev_are_needed_and_test_is_not(tmp_path: Path) -> None:
     assert "test" not in manifest.splits
 
 
-def test_the_key_follows_every_byte_and_setting_that_matters(tmp_path: Path) -> None:
+def test_the_key_depends_on_every_byte_and_relevant_setting(tmp_path: Path) -> None:
     corpus = own(tmp_path)
     keys = {
         key_of(config_of(corpus)),
@@ -208,11 +208,11 @@ def test_the_key_follows_every_byte_and_setting_that_matters(tmp_path: Path) -> 
     assert len(keys) == 7
 
 
-def test_the_key_does_not_depend_on_where_the_files_lie(tmp_path: Path) -> None:
+def test_the_key_does_not_depend_on_the_location_of_the_files(tmp_path: Path) -> None:
     assert key_of(config_of(own(tmp_path / "here"))) == key_of(config_of(own(tmp_path / "there")))
 
 
-def test_a_missing_file_and_a_damaged_manifest_are_said(tmp_path: Path) -> None:
+def test_a_missing_file_and_a_damaged_manifest_are_errors(tmp_path: Path) -> None:
     corpus = own(tmp_path)
     Path(corpus["splits"]["train"]["target"]).unlink()
     with pytest.raises(DataError, match=r"train\.en: there is no such file"):
@@ -236,7 +236,7 @@ def test_impossible_corpora_are_refused(tmp_path: Path, settings: dict[str, Any]
 
 
 @pytest.mark.skipif(not OPEN.exists(), reason="needs the shared corpora")
-def test_real_text_loses_little_to_cleaning(tmp_path: Path) -> None:
+def test_cleaning_drops_little_of_a_real_corpus(tmp_path: Path) -> None:
     splits = {
         split: {"source": str(OPEN / f"{split}.ko"), "target": str(OPEN / f"{split}.en")} for split in ("dev", "test")
     }
@@ -281,7 +281,7 @@ def test_a_split_may_be_a_pattern_or_a_list_whose_files_are_counted_alone(tmp_pa
     assert files_table(prepared(of_tables(train=str(more), dev=str(dev)), tmp_path / "one")) == ""
 
 
-def test_the_key_follows_the_bytes_and_the_order_of_all_files(tmp_path: Path) -> None:
+def test_the_key_depends_on_the_bytes_and_order_of_all_files(tmp_path: Path) -> None:
     dev = str(write_tsv(tmp_path / "dev.tsv", 100, 3))
     files = [str(write_tsv(tmp_path / f"{name}.tsv", n * 10, 4)) for n, name in enumerate("abc")]
     listed = key_of(of_tables(train=files, dev=dev))
@@ -311,7 +311,7 @@ def test_sides_of_several_files_are_paired_in_their_order(tmp_path: Path) -> Non
         key_of(config_of(corpus))
 
 
-def test_a_pattern_without_files_a_folder_and_a_missing_file_say_what_is_near(tmp_path: Path) -> None:
+def test_errors_for_missing_files_name_similar_ones(tmp_path: Path) -> None:
     dev = str(write_tsv(tmp_path / "data" / "dev.tsv", 100, 3))
     for named, message in (
         (tmp_path / "dat" / "*.tsv", rf"corpus 'own': split train: no file matches .*; similar names: {tmp_path}/data"),
@@ -323,7 +323,7 @@ def test_a_pattern_without_files_a_folder_and_a_missing_file_say_what_is_near(tm
             key_of(of_tables(train=str(named), dev=dev))
 
 
-def test_of_several_files_some_may_have_no_text_but_not_all(tmp_path: Path) -> None:
+def test_some_of_several_files_may_have_no_text(tmp_path: Path) -> None:
     dev = str(write_tsv(tmp_path / "dev.tsv", 100, 3))
     write_tsv(tmp_path / "a" / "1.tsv", 0, 0)
     write_tsv(tmp_path / "a" / "2.tsv", 0, 5)
@@ -371,7 +371,7 @@ def test_swapped_sides_are_refused_in_every_split(split: str, tmp_path: Path) ->
         prepared(config_of({**table, "splits": {"train": {"path": path}, "dev": {"path": path}}}), tmp_path / "x")
 
 
-def test_a_few_swapped_pairs_are_left_to_cleaning(tmp_path: Path) -> None:
+def test_a_few_swapped_pairs_are_dropped_by_cleaning(tmp_path: Path) -> None:
     corpus = own(tmp_path)
     for side, line in (("ko", "This is English."), ("en", "이것은 한국어입니다.")):
         with (tmp_path / "own" / f"train.{side}").open("a", encoding="utf-8") as file:
@@ -380,7 +380,7 @@ def test_a_few_swapped_pairs_are_left_to_cleaning(tmp_path: Path) -> None:
     assert manifest.dropped["min_hangul"] == 5
 
 
-def test_holdout_takes_nothing_that_cleaning_drops_and_the_table_counts_it(tmp_path: Path) -> None:
+def test_pairs_that_cleaning_drops_are_not_held_out_but_counted(tmp_path: Path) -> None:
     corpus = own(tmp_path, sizes={"train": 60}, holdout={"dev": 9, "test": 9})
     for side, lines in (
         ("ko", ["나무입니다.", "", "same", "Wrong side."]),
@@ -398,11 +398,11 @@ def test_holdout_takes_nothing_that_cleaning_drops_and_the_table_counts_it(tmp_p
         assert all("문장" in source and "number" in target for source, target, _ in zip(*text, strict=True))
 
 
-def test_too_few_pairs_for_holdout_and_vocabulary_are_told_in_one_message(tmp_path: Path) -> None:
+def test_one_message_covers_too_few_pairs_for_holdout_and_vocabulary(tmp_path: Path) -> None:
     corpus = own(tmp_path, sizes={"train": 500}, holdout={"dev": 500, "test": 500})
     with pytest.raises(DataError) as caught:
         prepared(config_of(corpus, tokenizer={"vocabulary_size": 4000}), tmp_path / "out")
-    told = "holdout: {dev: 50, test: 50}; and set tokenizer.vocabulary_size (4000) to about 1100"
-    assert str(caught.value).endswith(told)
+    ending = "holdout: {dev: 50, test: 50}; and set tokenizer.vocabulary_size (4000) to about 1100"
+    assert str(caught.value).endswith(ending)
     with pytest.raises(DataError, match=r"holdout: {dev: 50, test: 50}$"):
         prepared(config_of(corpus, tokenizer={"vocabulary_size": 1500}), tmp_path / "out")
