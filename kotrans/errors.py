@@ -1,47 +1,47 @@
-"""Everything that may reach the user as a message; each says where, what, and what to do."""
+"""The exceptions that are shown to users. A message gives the location, the problem and the remedy."""
 
 
 class KotransError(Exception):
-    """A problem the user can fix. The command line prints it in one line and exits 1.
+    """A problem that the user can fix. The command line prints it on one line and exits with status 1.
 
-    Anything else that escapes is a bug of ours and keeps its traceback.
+    Any other exception that escapes is a bug in kotrans and keeps its traceback.
     """
 
 
 class UsageError(KotransError):
-    """The command was called with options that do not go together; exits 2."""
+    """Options of a command that are invalid or exclude each other. The exit status is 2."""
 
 
 class ConfigError(KotransError):
-    """A setting is unknown, of the wrong type, out of bounds or impossible with another one."""
+    """A setting that is unknown, of the wrong type, out of bounds, or incompatible with another one."""
 
 
 class DataError(KotransError):
-    """A corpus or text file is missing, damaged, unequal or empty."""
+    """A corpus or text file that is missing, damaged or empty, or whose two sides differ in length."""
 
 
 class FetchError(KotransError):
-    """A public corpus could not be downloaded or is not what it should be."""
+    """A public corpus that could not be downloaded, or whose content is not as expected."""
 
 
 class ModelError(KotransError):
-    """A sentence does not fit a model, or models do not fit each other."""
+    """A sentence that does not fit the model, or models that cannot be combined."""
 
 
 class CheckpointError(KotransError):
-    """A run or checkpoint is missing, damaged, or does not fit what is asked of it."""
+    """A run or checkpoint that is missing, damaged, or unsuitable for the operation."""
 
 
 class DamagedError(CheckpointError):
-    """A checkpoint or one of its files is missing, or has another hash than the one that was written.
+    """A checkpoint with a file that is missing or whose hash differs from the recorded one.
 
-    A file that is there but cannot be read now (permissions, a network drive) is no damage.
+    A file that exists but cannot be read at the moment (permissions, a network drive) is not damaged.
     """
 
 
 class TrainingError(KotransError):
-    """Training cannot go on: the loss is not finite, memory is used up, the disk is full."""
+    """Training cannot continue: the loss is not finite, or memory or disk space has run out."""
 
 
 class PeerError(TrainingError):
-    """Training cannot go on because another of its processes has ended."""
+    """Training cannot continue because another process of the same training has ended."""

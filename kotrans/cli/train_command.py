@@ -1,6 +1,5 @@
 """`kotrans train` and `kotrans average`."""
 
-import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -54,8 +53,6 @@ def train(
         )
         if world.leads:
             _say_end(run, outcome)
-        if outcome.signal is not None:
-            _ignore_signals(world)
     if outcome.signal is not None:
         raise SystemExit(128 + outcome.signal)
     if not world.leads:
@@ -95,7 +92,7 @@ def average(
 
 @contextmanager
 def _together() -> "Iterator[World]":
-    """The processes of this training. An error that several of them meet is said by one of them, as its own."""
+    """Connects the processes of this training. With several processes, error messages begin with the rank."""
     from kotrans.parallel.distributed import join
 
     world = join()
@@ -103,16 +100,9 @@ def _together() -> "Iterator[World]":
         yield world
         world.leave()
     except KotransError as error:
-        _ignore_signals(world)
-        if not world.speaks(error):
-            raise SystemExit(1) from None
-        raise error if world.leads else type(error)(f"rank {world.rank}: {error}") from None
-
-
-def _ignore_signals(world: "World") -> None:
-    """When one process ends, torchrun signals the others to end. They are about to, with their own last words."""
-    for number in (signal.SIGINT, signal.SIGTERM) if world.size > 1 else ():
-        signal.signal(number, signal.SIG_IGN)
+        if world.size == 1:
+            raise
+        raise type(error)(f"rank {world.rank}: {error}") from None
 
 
 def _of_leader(world: "World", find: "Callable[[], tuple[Run, Config]]") -> "tuple[Run, Config]":

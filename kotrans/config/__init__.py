@@ -1,4 +1,4 @@
-"""The typed config: sections with every default, loading from YAML, and the generated reference.
+"""The typed config: sections with all defaults, loading from YAML, and the generated reference.
 
-The only place where a default is written. Nothing here imports torch.
+Defaults are defined only here. No torch.
 """

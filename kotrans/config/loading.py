@@ -1,4 +1,4 @@
-"""YAML and `--set` in, a checked Config out; what is wrong is said with file, key and remedy."""
+"""Loading of a config from YAML and `--set` overrides, with error messages that name file, key and remedy."""
 
 import re
 import unicodedata
@@ -15,34 +15,31 @@ from kotrans.config.schema import Config
 from kotrans.errors import ConfigError
 from kotrans.storage.files import decode, read_bytes
 
-_IN_PLAIN_WORDS = {
-    "model_type": "should be a section with settings of its own",
+_MESSAGES = {
+    "model_type": "should be a section of settings",
     "tuple_type": "should be a list",
     "too_short": "should not be empty",
     "string_pattern_mismatch": "should be letters, digits, `.`, `_` and `-` only, a letter or digit first",
 }
 _RETIRED = (("serve", "gather_ms"),)
 
-
-Places = tuple[str, ...]  # section and key, as in section.key
-
-# These are text whatever they look like: a config named 2024, a column `no`, a file 1.50.
+# Values of these keys are always text: a config named 2024, a column `no`, a file 1.50.
 _TEXT_KEYS = frozenset({"name", "source", "target", "path"})
 _TEXT, _NULL, _MERGE = (f"tag:yaml.org,2002:{kind}" for kind in ("str", "null", "merge"))
-# YAML 1.1, which PyYAML reads, takes 4e-4 for text; YAML 1.2 does not.
+# PyYAML implements YAML 1.1, where 4e-4 is text; in YAML 1.2 it is a number.
 _EXPONENT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)[eE][-+]?[0-9]+")
+
+_Key = tuple[str, ...]  # the parts of section.key
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML for configs: keys and names are always text, and numbers may have an exponent as in YAML 1.2.
-
-    A key that stands twice in a mapping is refused; YAML itself would drop the first without a word.
-    """
+    """YAML loader for configs: keys and names are text, numbers may have exponents, and duplicate keys are errors."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
-        if twice := [key for at, (key, _) in enumerate(node.value) if key.value in keys[:at]]:
-            raise yaml.MarkedYAMLError(problem=f"{twice[0].value} stands here twice", problem_mark=twice[0].start_mark)
+        if duplicates := [key for i, (key, _) in enumerate(node.value) if key.value in keys[:i]]:
+            mark = duplicates[0].start_mark
+            raise yaml.MarkedYAMLError(problem=f"duplicate key {duplicates[0].value}", problem_mark=mark)
         for key, value in node.value:
             _read_as_text(key)
             if isinstance(key, yaml.ScalarNode) and key.value in _TEXT_KEYS:
@@ -54,7 +51,7 @@ _Loader.add_implicit_resolver("tag:yaml.org,2002:float", _EXPONENT, list("-+.012
 
 
 def _read_as_text(node: yaml.Node) -> None:
-    """Makes a scalar text, unless it is null or a merge key; of a list, each entry."""
+    """Makes a scalar, or each entry of a list, text, unless it is null or a merge key."""
     if isinstance(node, yaml.ScalarNode) and node.tag not in (_NULL, _MERGE):
         node.tag = _TEXT
     elif isinstance(node, yaml.SequenceNode):
@@ -62,73 +59,78 @@ def _read_as_text(node: yaml.Node) -> None:
             _read_as_text(entry)
 
 
-def load_config(path: Path, overrides: Sequence[str] = ()) -> Config:
-    """Reads a YAML config and applies `section.key=value` overrides, whose values are YAML too.
+class _Dumper(yaml.SafeDumper):
+    """YAML dumper that writes Hangul unescaped, and escapes what YAML would read back differently (U+0085)."""
 
-    Raises ConfigError naming the file or `--set`, the key, the problem and, for an unknown key, the nearest known one.
+
+def _represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    return dumper.represent_scalar(_TEXT, text, style=None if text.isprintable() else '"')
+
+
+_Dumper.add_representer(str, _represent_text)
+
+
+def load_config(path: Path, overrides: Sequence[str] = ()) -> Config:
+    """Loads a YAML config and applies `section.key=value` overrides, whose values are YAML.
+
+    Raises ConfigError naming the file or `--set`, the key, the problem and, for an unknown key, the most similar one.
     """
     values = read_yaml(path)
     values.setdefault("name", _name_of(path))
-    return _checked(values, str(path), overrides)
+    return check_config(values, str(path), overrides)
 
 
 def override_config(config: Config, overrides: Sequence[str]) -> Config:
-    """The config with `section.key=value` overrides applied. Raises ConfigError as `load_config` does."""
-    return _checked(config.model_dump(mode="json"), f"config {config.name}", overrides)
+    """Returns the config with `section.key=value` overrides applied. Raises ConfigError as `load_config` does."""
+    return check_config(config.model_dump(mode="json"), f"config {config.name}", overrides)
 
 
 def check_overrides(overrides: Sequence[str]) -> None:
-    """Raises ConfigError if an override names no setting, or has a value that the setting never takes.
+    """Raises ConfigError if an override has an unknown key, or a value that is invalid in every config.
 
-    It needs no config, so that a typing mistake is told before anything is read or made.
+    It finds typing errors before a config is loaded.
     """
     values: dict[str, Any] = {"name": "any", "corpora": [{"name": "any"}]}
-    given = [_override(values, override) for override in overrides]
+    keys = [_override(values, override) for override in overrides]
     try:
         Config.model_validate(values)
     except ValidationError as error:
-        if wrong := [f"--set {message}" for of_override, message in _problems(error, given) if of_override]:
+        if wrong := [f"--set {message}" for of_override, message in _problems(error, keys) if of_override]:
             raise ConfigError("; ".join(wrong)) from None
 
 
-def check_config(values: Mapping[str, Any], where: str) -> Config:
-    """A Config from plain values; `where` begins every message."""
-    return _checked(dict(values), where, ())
+def check_config(values: Mapping[str, Any], where: str, overrides: Sequence[str] = ()) -> Config:
+    """Returns a Config of plain values and overrides.
 
-
-def _checked(values: dict[str, Any], where: str, overrides: Sequence[str]) -> Config:
-    """Returns a Config of plain values and overrides. Errors name the override that causes them, otherwise `where`."""
-    given = [_override(values, override) for override in overrides]
+    Error messages begin with `--set` if an override causes the error, otherwise with `where`.
+    """
+    values = dict(values)
+    keys = [_override(values, override) for override in overrides]
     try:
         return Config.model_validate(values)
     except ValidationError as error:
-        problems = _problems(error, given)
-        told = [f"--set {message}" if of_override else f"{where}: {message}" for of_override, message in problems]
-        raise ConfigError("; ".join(told)) from None
-
-
-def _name_of(path: Path) -> str:
-    """The name of a config that has none in it: its file's, without what cannot be in a run's name."""
-    stem = unicodedata.normalize("NFC", path.stem)
-    return re.sub(r"[^\w.-]+", "-", stem).strip("-._")[:80] or stem
+        messages = [
+            f"{'--set ' if of_override else f'{where}: '}{message}" for of_override, message in _problems(error, keys)
+        ]
+        raise ConfigError("; ".join(messages)) from None
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
-    """The mapping in a YAML file. Raises ConfigError if it holds anything else."""
+    """Returns the mapping in a YAML file. Raises ConfigError if the file contains anything else."""
     return parse_yaml(read_bytes(path), path)
 
 
 def parse_yaml(data: bytes, path: Path) -> dict[str, Any]:
-    """The mapping in YAML that was read from `path`. Raises ConfigError if it is anything else.
+    """Returns the mapping in YAML that was read from `path`, without retired settings.
 
-    Settings that there were are left out.
+    Raises ConfigError if it is anything else.
     """
     text = decode(data, path)
     try:
         values = _Loader(text).get_single_data()
     except RecursionError:
         raise ConfigError(f"{path}: not a config (lists or mappings nested too deeply)") from None
-    except (yaml.YAMLError, ValueError) as error:  # a ValueError of a date that there is not
+    except (yaml.YAMLError, ValueError) as error:  # ValueError for impossible dates such as 2024-13-01
         mark = getattr(error, "problem_mark", None)
         where = f"{path}:{mark.line + 1}" if mark else str(path)
         raise ConfigError(f"{where}: not valid YAML ({_yaml_problem(error)})") from None
@@ -136,57 +138,19 @@ def parse_yaml(data: bytes, path: Path) -> dict[str, Any]:
         return {}
     if not isinstance(values, dict):
         raise ConfigError(f"{path}: a config is a mapping of sections, but this is a {type(values).__name__}")
-    return _without_retired(values)
-
-
-def _problems(error: ValidationError, given: Sequence[Places]) -> Iterator[tuple[bool, str]]:
-    """Whether each problem is one of a given override, and what it is."""
-    problems = error.errors()
-    for problem in problems:
-        place = problem["loc"]
-        if problem["type"] == "too_short" and any(
-            each["loc"][: len(place)] == place != each["loc"] for each in problems
-        ):
-            continue  # a list whose entries are all refused is called empty besides
-        places = tuple(str(part) for part in problem["loc"])
-        inside = any(places[: len(each)] == each for each in given)
-        # Of a section that there is not, it is the section that is refused; a value_error is about several settings.
-        around = [each for each in given if each[: len(places)] == places and problem["type"] != "value_error"]
-        unknown = problem["type"] == "extra_forbidden" and not inside
-        yield inside or bool(around), _explain(problem, around[0] if around and unknown else places)
-
-
-def _without_retired(values: Mapping[str, Any]) -> dict[str, Any]:
-    """A file's values without settings that there were: an older run's config has them all, and it must still load."""
-    kept = dict(values)
-    for section, key in _RETIRED:
-        if isinstance(inner := kept.get(section), dict):
-            kept[section] = {name: value for name, value in inner.items() if name != key}
-    return kept
+    for section, key in _RETIRED:  # the configs of older runs contain them
+        if isinstance(settings := values.get(section), dict):
+            settings.pop(key, None)
+    return values
 
 
 def dump_config(config: Config) -> str:
-    """The config as YAML with every default; `load_config` reads it back to the same value."""
+    """Returns the config as YAML with all defaults, which `load_config` reads back to an equal value."""
     return _to_yaml(config.model_dump(mode="json"), sort_keys=False, width=120)
 
 
-class _Dumper(yaml.SafeDumper):
-    """Writes Hangul as it is, and escapes what YAML would read back as another character (U+0085 as a blank)."""
-
-
-def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
-    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=None if text.isprintable() else '"')
-
-
-_Dumper.add_representer(str, _text)
-
-
-def _to_yaml(value: object, **options: Any) -> str:
-    return str(yaml.dump(value, Dumper=_Dumper, allow_unicode=True, **options))
-
-
 def known_keys(section: type[BaseModel] = Config, prefix: str = "") -> Iterator[str]:
-    """Every dotted key there is; keys inside lists and mappings of sections are named without an index."""
+    """Yields all dotted keys. Keys of sections in lists and mappings are named without an index."""
     for name, field in section.model_fields.items():
         yield prefix + name
         if inner := section_of(field.annotation):
@@ -194,7 +158,7 @@ def known_keys(section: type[BaseModel] = Config, prefix: str = "") -> Iterator[
 
 
 def section_of(annotation: Any) -> type[BaseModel] | None:
-    """The section that a setting is, or is a list or mapping of; None for a plain value."""
+    """Returns the section class of a setting that is a section, or a list or mapping of sections; None for others."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation
     if get_origin(annotation) in (tuple, dict, list, Union, UnionType):
@@ -202,19 +166,22 @@ def section_of(annotation: Any) -> type[BaseModel] | None:
     return None
 
 
-def _yaml_problem(error: Exception) -> str:
-    problem = str(getattr(error, "problem", None) or getattr(error, "reason", None) or error)
-    if getattr(error, "context", None) == "while scanning a double-quoted scalar" and "escape" in problem:
-        problem += "; inside double quotes a backslash is an escape: use single quotes, or / between folders"
-    return problem
+def _name_of(path: Path) -> str:
+    """Returns the default name of a config: the file name without characters that a run's name cannot have."""
+    stem = unicodedata.normalize("NFC", path.stem)
+    return re.sub(r"[^\w.-]+", "-", stem).strip("-._")[:80] or stem
 
 
-def _override(values: dict[str, Any], override: str) -> Places:
-    """Puts a value in, and gives its place."""
-    key, equals, text = override.partition("=")
-    if not equals or not key:
+def _to_yaml(value: object, **options: Any) -> str:
+    return str(yaml.dump(value, Dumper=_Dumper, allow_unicode=True, **options))
+
+
+def _override(values: dict[str, Any], override: str) -> _Key:
+    """Applies an override to plain values. Returns its key."""
+    dotted, equals, text = override.partition("=")
+    if not equals or not dotted:
         raise ConfigError(f"--set {override}: write it as section.key=value, for example --set search.beam=5")
-    *sections, last = places = tuple(key.strip().split("."))
+    *sections, last = key = tuple(dotted.strip().split("."))
     try:
         loader = _Loader(text)
         if (node := loader.get_single_node()) is not None and last in _TEXT_KEYS:
@@ -228,36 +195,59 @@ def _override(values: dict[str, Any], override: str) -> Places:
         if not isinstance(values, dict):
             raise ConfigError(f"--set {override}: {section} is not a section; change it in the YAML file")
     values[last] = value
-    return places
+    return key
 
 
-def _explain(problem: Any, places: Places) -> str:
-    key = ".".join(part for part in places if not part.isdigit())
-    shown = ".".join(places) or "config"
+def _yaml_problem(error: Exception) -> str:
+    problem = str(getattr(error, "problem", None) or getattr(error, "reason", None) or error)
+    if getattr(error, "context", None) == "while scanning a double-quoted scalar" and "escape" in problem:
+        problem += "; in double quotes a backslash begins an escape: use single quotes, or / between folders"
+    return problem
+
+
+def _problems(error: ValidationError, overridden: Sequence[_Key]) -> Iterator[tuple[bool, str]]:
+    """Yields whether each problem is caused by an override, and its message."""
+    problems = error.errors()
+    for problem in problems:
+        location = problem["loc"]
+        if problem["type"] == "too_short" and any(
+            other["loc"][: len(location)] == location != other["loc"] for other in problems
+        ):
+            continue  # a list whose entries are all invalid is also reported as empty
+        key = tuple(str(part) for part in location)
+        is_inside = any(key[: len(each)] == each for each in overridden)
+        # An override of a key in an unknown section is reported for the section; value errors concern several settings.
+        around = [each for each in overridden if each[: len(key)] == key and problem["type"] != "value_error"]
+        unknown = problem["type"] == "extra_forbidden" and not is_inside
+        yield is_inside or bool(around), _message(problem, around[0] if around and unknown else key)
+
+
+def _message(problem: Any, key: _Key) -> str:
+    shown = ".".join(key) or "config"
     if problem["type"] == "extra_forbidden":
-        near = _nearest(key)
-        return f"{shown}: there is no such setting" + (f"; did you mean {near}?" if near else "")
+        similar = _similar_key(".".join(part for part in key if not part.isdigit()))
+        return f"{shown}: unknown setting" + (f"; did you mean {similar}?" if similar else "")
     message = problem["msg"].removeprefix("Value error, ")
     if problem["type"] == "value_error":
-        return f"{shown}: {message}" if places else message
+        return f"{shown}: {message}" if key else message
     if problem["type"] == "missing":
-        return f"{shown}: is missing; give it a value"
-    message = _IN_PLAIN_WORDS.get(problem["type"], message).removeprefix("Input ")
-    return f"{shown}: {message[0].lower()}{message[1:]}, but it is {_shown(problem['input'])}"
+        return f"{shown}: is missing; set it"
+    message = _MESSAGES.get(problem["type"], message).removeprefix("Input ")
+    return f"{shown}: {message[0].lower()}{message[1:]}, but it is {_shortened(problem['input'])}"
 
 
-def _shown(value: object) -> str:
-    """A value as YAML would have it, cut if it is long."""
+def _shortened(value: object) -> str:
+    """Returns a value as YAML of at most 60 characters."""
     text = _to_yaml(value, default_flow_style=True, width=1000).removesuffix("...\n").strip()
     return text if len(text) <= 60 else f"{text[:60]}…"
 
 
-def _nearest(key: str) -> str | None:
-    """The known key of nearly the same name: one of the same section, else `beam` is found in search.beam."""
+def _similar_key(key: str) -> str | None:
+    """Returns the known key with the most similar name, preferably of the same section: search.beam for `beem`."""
     section, _, name = key.rpartition(".")
     known = list(known_keys())
-    for keys in ([near for near in known if near.rpartition(".")[0] == section], known):
-        by_name = {near.rpartition(".")[2]: near for near in keys}
-        if near := get_close_matches(name, by_name, n=1):
-            return by_name[near[0]]
+    for keys in ([other for other in known if other.rpartition(".")[0] == section], known):
+        by_name = {other.rpartition(".")[2]: other for other in keys}
+        if similar := get_close_matches(name, by_name, n=1):
+            return by_name[similar[0]]
     return None

@@ -1,4 +1,4 @@
-"""The config reference, made from the typed config, so that the two cannot differ."""
+"""The config reference, generated from the typed config."""
 
 from collections.abc import Iterator
 from types import NoneType, UnionType
@@ -14,9 +14,10 @@ from kotrans.config.schema import Config
 
 
 def config_reference() -> str:
-    """A Markdown table of every setting: key, default, what it may be, what it does."""
-    return "| key | default | values | what it does |\n| --- | --- | --- | --- |\n" + "".join(
-        f"| `{key}` | {_default(field)} | {_values(field)} | {_text(field)} |\n" for key, field in _fields(Config, "")
+    """Returns a Markdown table of all settings: key, default, possible values, and description."""
+    return "| key | default | values | description |\n| --- | --- | --- | --- |\n" + "".join(
+        f"| `{key}` | {_default(field)} | {_values(field)} | {_description(field)} |\n"
+        for key, field in _fields(Config, "")
     )
 
 
@@ -42,8 +43,7 @@ def _default(field: FieldInfo) -> str:
 
 
 def _values(field: FieldInfo) -> str:
-    bounds = "".join(_bound(bound) for bound in field.metadata)
-    return _kind(field.annotation) + bounds
+    return _kind(field.annotation) + "".join(_bound(bound) for bound in field.metadata)
 
 
 def _bound(bound: object) -> str:
@@ -75,5 +75,5 @@ def _kind(annotation: Any) -> str:
     return names.get(annotation, "file" if annotation.__name__ == "Path" else "text")
 
 
-def _text(field: FieldInfo) -> str:
+def _description(field: FieldInfo) -> str:
     return " ".join((field.description or "").split()).replace("|", "\\|")

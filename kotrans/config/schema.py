@@ -1,4 +1,4 @@
-"""The whole config: the sections of training, validation and search, and all of them together."""
+"""The complete config, and its sections for training, validation, checkpoints, search and hardware."""
 
 from typing import Annotated, Literal, Self
 
@@ -26,137 +26,142 @@ Copying = Annotated[
 
 
 class TrainingConfig(Section):
-    """How the weights are learned. An update is one optimizer step."""
+    """Optimization. An update is one optimizer step."""
 
     max_updates: int = Field(20_000, gt=0)
-    """Stop after this many updates, counted from the start of the run, not from a resume."""
+    """Maximum number of updates, counted from the start of the run (not from a resume)."""
     max_epochs: int | None = Field(None, gt=0)
-    """Stop after this many passes over the training pairs."""
+    """Maximum number of passes over the training pairs; null sets no limit."""
     max_minutes: float | None = Field(None, gt=0)
-    """Stop after this much time spent in training and validation, resumed time included. With `cooldown`, the rest is
-    counted in updates from where the cooldown begins, and takes about as long."""
+    """Maximum time in minutes for training and validation, including the time before a resume; null sets no limit. With
+    `cooldown`, the remaining time is converted to updates when the cooldown begins."""
     optimizer: Literal["adam", "adamw"] = "adam"
-    """Adam (Kingma and Ba 2015), or with decoupled weight decay (Loshchilov and Hutter 2019)."""
+    """Adam (Kingma and Ba 2015), or AdamW with decoupled weight decay (Loshchilov and Hutter 2019)."""
     learning_rate: float = Field(0.001, gt=0)
-    """The rate, or the highest one where the schedule changes it."""
+    """Learning rate after the warm-up, which is the highest one. Lower it if the loss diverges."""
     betas: tuple[Proportion, Proportion] = (0.9, 0.999)
-    """Adam's decay rates of the two moments."""
+    """Adam's decay rates of the first and second moment."""
     epsilon: float = Field(1e-8, gt=0)
     """Adam's epsilon."""
     weight_decay: float = Field(0.0, ge=0)
     """Weight decay of the optimizer."""
     schedule: Literal["constant", "inverse_sqrt", "plateau"] = "inverse_sqrt"
-    """`inverse_sqrt` falls with the square root of the update; `plateau` falls when the dev metric stops improving."""
+    """Learning rate schedule: `inverse_sqrt` decays with the inverse square root of the update, `plateau` when the
+    validation metric stops improving."""
     warmup: int = Field(400, ge=0)
-    """Updates of linear warm-up, for every schedule."""
+    """Number of updates of linear warm-up, for every schedule."""
     plateau_factor: float = Field(0.5, gt=0, lt=1)
-    """What `plateau` multiplies the rate by."""
+    """Factor by which `plateau` multiplies the learning rate."""
     plateau_patience: int = Field(2, ge=0)
-    """Validations without improvement that `plateau` waits for."""
+    """Number of validations without improvement before `plateau` lowers the learning rate."""
     cooldown: Proportion = 0.0
-    """Last share of the training, by the limit that comes first, in which the rate falls to 0; 0 is none."""
+    """Final proportion of the training, up to the first limit, in which the learning rate falls linearly to 0; 0
+    disables it."""
     clip_norm: float = Field(1.0, gt=0)
-    """Largest norm of the gradient; a larger one is scaled down (Pascanu et al. 2013)."""
+    """Maximum norm of the gradient; a larger gradient is scaled down (Pascanu et al. 2013)."""
     accumulate: int = Field(1, ge=1)
-    """Batches whose gradients are summed into one update."""
+    """Number of batches per update, whose gradients are summed. Increase it for larger batches in the same memory."""
     label_smoothing: Proportion = 0.1
-    """Probability spread evenly over the target vocabulary (Szegedy et al. 2016)."""
+    """Probability mass that is spread uniformly over the target vocabulary (Szegedy et al. 2016)."""
     scheduled_sampling: Proportion = 0.0
-    """Chance that the decoder is fed its own best piece instead of the reference's (Bengio et al. 2015)."""
+    """Probability of feeding the decoder its own best piece instead of the reference piece (Bengio et al. 2015)."""
     ema: Proportion = 0.0
-    """Decay of an exponential moving average of the weights, used for validation and translation; 0 is off."""
+    """Decay of the exponential moving average of the weights, which validation and translation use; 0 disables it."""
     tensorboard: bool = False
-    """Write the figures for TensorBoard, too, into the run (`pip install 'kotrans[tensorboard]'`)."""
+    """Also write the metrics for TensorBoard into the run folder (`pip install 'kotrans[tensorboard]'`)."""
 
 
 class ValidationConfig(Section):
-    """When and how training is measured on the dev split."""
+    """Evaluation on the dev split during training."""
 
     every: int = Field(500, gt=0)
-    """Updates between validations; each saves a checkpoint."""
+    """Number of updates between validations; each validation saves a checkpoint."""
     metric: Literal["bleu", "perplexity"] = "bleu"
-    """What `best`, early stopping and `plateau` go by."""
+    """Metric that selects the best checkpoint, and that early stopping and `plateau` use."""
     patience: int | None = Field(10, gt=0)
-    """Stop after this many validations without a new best; null never stops early."""
+    """Stop after this many validations without improvement; null disables early stopping."""
     sentences: int | None = Field(500, gt=0)
-    """Dev sentences that are decoded for BLEU (the first ones); null is all. Perplexity takes all."""
+    """Number of dev sentences that are translated for BLEU, from the beginning; null is all. Perplexity always uses
+    all."""
     beam: int = Field(1, ge=1)
-    """Beam of that decoding; 1 is greedy."""
+    """Beam size of these translations; 1 is greedy search."""
     samples: int = Field(2, ge=0)
-    """Translations shown at each validation."""
+    """Number of example translations that are shown at each validation."""
 
 
 class CheckpointConfig(Section):
-    """What a run keeps on disk."""
+    """Checkpoints on disk."""
 
     keep: int = Field(3, ge=1)
-    """Latest checkpoints to keep; the best one stays besides."""
+    """Number of latest checkpoints to keep, in addition to the best one."""
     every: int | None = Field(None, gt=0)
-    """Updates between checkpoints besides those of validation."""
+    """Number of updates between additional checkpoints; null saves only at validations."""
 
 
 class SearchConfig(Section):
-    """How translations are looked for."""
+    """Beam search, and corrections of its translations."""
 
     beam: int = Field(5, ge=1, le=1000)
-    """Hypotheses kept a step; 1 is greedy."""
+    """Beam size (hypotheses kept per step); 1 is greedy search."""
     length_penalty: float = Field(1.0, ge=0)
-    """Alpha of the length normalisation ((5 + length) / 6) ** alpha (Wu et al. 2016, section 7)."""
+    """Exponent alpha of the length penalty ((5 + length) / 6) ** alpha (Wu et al. 2016, section 7). Larger values
+    favour longer translations."""
     coverage_penalty: float = Field(0.0, ge=0)
-    """Beta of the coverage penalty (Wu et al. 2016, section 7)."""
+    """Weight beta of the coverage penalty (Wu et al. 2016, section 7), which reduces omissions; 0 disables it."""
     max_length_ratio: float = Field(2.0, ge=0)
-    """A translation has at most this many pieces for each source piece ..."""
+    """Maximum number of translation pieces per source piece, to which `max_length_extra` is added."""
     max_length_extra: int = Field(20, ge=1)
-    """... and this many more."""
+    """Number of translation pieces allowed in addition to `max_length_ratio`."""
     max_repetitions: int | None = Field(2, ge=1)
-    """A translation has a group of up to 16 pieces at most this many times in a row, a single piece once more; null
-    lets it loop."""
+    """Maximum number of consecutive repetitions of a group of up to 16 pieces, and one more of a single piece; null
+    allows loops."""
     copying: Copying = "all"
-    """What of the source is put where the translation misspells it, by attention: `opaque` is placeholders, addresses
-    and code, `words` Latin words as well, `all` numbers as well, which are compared by value. `true` is `all`, `false`
-    is `none`."""
+    """Literals of the source that replace misspelt ones in the translation, located by attention: `opaque` is
+    placeholders, addresses and code; `words` adds Latin words; `all` adds numbers, which are compared by value. `true`
+    is `all`, `false` is `none`."""
     verbatim_penalty: float = Field(1.0, ge=0)
-    """How much lower a translation ranks, in score, for each number (by value), Latin word, placeholder, address or
-    piece of code of the source that it lacks."""
+    """Penalty on the ranking score of a translation for each number (by value), Latin word, placeholder, address or
+    piece of code of the source that it lacks; 0 disables it."""
     split_sentences: bool | None = None
-    """Translate each sentence of a line by itself. `null` is the default of each use: `translate`, the service and the
-    Python API do; `eval`, `compare`, `score` and validation take a line whole, as training does."""
+    """Translate each sentence of a line separately. `null` depends on the use: `translate`, the service and the Python
+    API do; `eval`, `compare`, `score` and validation do not, like training."""
     batch: int = Field(64, ge=1)
-    """Sentences translated together."""
+    """Number of sentences translated together. Lower it if memory runs out."""
 
     @property
     def splits_text(self) -> bool:
-        """Whether a line of free text is split into sentences: in `translate`, the service and the Python API."""
+        """Whether lines of free text are split into sentences: in `translate`, the service and the Python API."""
         return self.split_sentences is not False
 
     @property
     def splits_pairs(self) -> bool:
-        """Whether the lines of sentence pairs are split: in `eval`, `compare`, `score` and validation."""
+        """Whether lines of sentence pairs are split into sentences: in `eval`, `compare`, `score` and validation."""
         return self.split_sentences is True
 
 
 class HardwareConfig(Section):
-    """Where and in what precision it runs."""
+    """Device, precision and threads."""
 
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
-    """`auto` takes CUDA, else the CPU; `mps` was never tried."""
+    """Device; `auto` is CUDA if available, else the CPU. `mps` is untested."""
     precision: Literal["auto", "fp32", "bf16", "int8"] = "auto"
-    """Of products; weights stay fp32. `auto` is bf16 on CUDA and CPUs with AMX or AVX512-BF16. A trained model
-    is used in fp32 unless `--set` says otherwise; `int8` is for that alone, on a CPU."""
+    """Precision of matrix products; weights stay in fp32. `auto` is bf16 on GPUs and CPUs that support it (AMX or
+    AVX512-BF16). Trained models translate in fp32 unless `--set` changes it. `int8` is only for translation on a CPU.
+    """
     threads: int | None = Field(None, ge=1)
-    """CPU threads, and at most so many processes that prepare or translate text; null is all cores, by affinity and
-    quota."""
+    """Number of CPU threads, and maximum number of processes that prepare or translate text; null is all available
+    cores, by affinity and quota."""
 
 
 class Config(Section):
-    """Everything a run depends on."""
+    """All settings of a run."""
 
     name: str = Field(pattern=r"^\w[\w.-]*$", max_length=80)
-    """Name of the config, letters of any script; and of its runs unless `--run` names one."""
+    """Name of the config (default: the file name), and of its runs unless `--run` is given."""
     seed: int = Field(1, ge=0, lt=2**31)
-    """Of the first weights, the order of batches, and dropout."""
+    """Random seed of the initial weights, the order of batches, and dropout."""
     corpora: tuple[CorpusConfig, ...] = Field(min_length=1)
-    """What to train, validate and test on."""
+    """Corpora for training, validation and testing."""
     cleaning: CleaningConfig = CleaningConfig()
     tokenizer: TokenizerConfig = TokenizerConfig()
     batches: BatchConfig = BatchConfig()
@@ -174,22 +179,22 @@ class Config(Section):
 
     @property
     def passes_through(self) -> bool:
-        """True if a line without Korean letters is not translated: training dropped such pairs.
+        """Whether lines without Korean are passed through untranslated, because training dropped such pairs.
 
-        A model of another direction is trained with `cleaning.min_hangul: 0` and translates every line.
+        A model for another direction is trained with `cleaning.min_hangul: 0` and translates every line.
         """
         return self.cleaning.min_hangul > 0
 
     @property
     def memory_size(self) -> int:
-        """Width of the encoder's states h_j: both directions together."""
+        """Width of the encoder's states h_j, both directions together."""
         return self.encoder.hidden_size * (2 if self.encoder.bidirectional else 1)
 
     @model_validator(mode="after")
     def corpora_differ_in_name(self) -> Self:
         names = [corpus.name for corpus in self.corpora]
-        if twice := [name for name in names if names.count(name) > 1]:
-            raise ValueError(f"corpora names {twice[0]!r} twice; give each corpus once, with a weight")
+        if duplicates := [name for name in names if names.count(name) > 1]:
+            raise ValueError(f"corpora lists {duplicates[0]!r} twice; list each corpus once, with a weight")
         return self
 
     @model_validator(mode="after")
@@ -198,14 +203,14 @@ class Config(Section):
             raise ValueError(
                 f"attention.score `dot` needs equal widths, but the encoder's states have {self.memory_size} "
                 f"(encoder.hidden_size, both directions) and decoder.hidden_size is {self.decoder.hidden_size}; "
-                f"set decoder.hidden_size to {self.memory_size} or take `general`"
+                f"set decoder.hidden_size to {self.memory_size} or use `general`"
             )
         return self
 
     @model_validator(mode="after")
     def location_knows_its_positions(self) -> Self:
         if self.attention.score == "location" and self.attention.max_source_length is None:
-            longest = self.batches.max_pieces + 1  # and the end of the sentence
+            longest = self.batches.max_pieces + 1  # with the end of the sentence
             raise ValueError(
                 "attention.score is `location`, which needs attention.max_source_length; "
                 f"set it to {longest}, one more than batches.max_pieces"
@@ -213,7 +218,7 @@ class Config(Section):
         return self
 
     @model_validator(mode="after")
-    def a_lexical_model_looks_by_attention(self) -> Self:
+    def a_lexical_model_has_attention(self) -> Self:
         if self.decoder.lexical and self.attention.score == "none":
             raise ValueError("decoder.lexical needs attention, but attention.score is `none`")
         return self

@@ -1,7 +1,4 @@
-"""The typed config: every setting, its default, its bounds, and the combinations that cannot be.
-
-The `serve` section: address, allowed origins and limits.
-"""
+"""The sections of the config for corpora, text, model and service: every setting, its default and its bounds."""
 
 import re
 from pathlib import Path
@@ -14,15 +11,17 @@ Score = Literal["additive", "cosine", "location", "general", "dot", "none"]
 Format = Literal["lines", "tsv", "csv", "jsonl", "tmx", "po", "xlsx", "json"]
 Proportion = Annotated[float, Field(ge=0, lt=1)]
 
+_ORIGIN = re.compile(r"https?://[^/?#\s]+")
+
 
 class Section(BaseModel):
-    """Unknown keys are refused, values are checked, and nothing changes after loading."""
+    """Base class of sections: unknown keys are refused, values are validated, and instances are immutable."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False)
 
 
 class SplitFiles(Section):
-    """One text: two line-aligned files, or one file that holds both sides."""
+    """One parallel text: two line-aligned files, or one file with both sides."""
 
     source: Path | None = None
     target: Path | None = None
@@ -35,12 +34,12 @@ class SplitFiles(Section):
 
 
 class SplitConfig(Section):
-    """Where the text of one split is. Each entry is a file, a pattern (`data/**/*.xlsx`), or a list of these."""
+    """Files of one split. Each entry is a file, a pattern (`data/**/*.xlsx`), or a list of these."""
 
     source: Path | tuple[Path, ...] | None = None
-    """Korean lines (`format: lines`); the files of a pattern are sorted by name."""
+    """Files of Korean lines (`format: lines`). The files of a pattern are sorted by name."""
     target: Path | tuple[Path, ...] | None = None
-    """English lines, line N translating line N of `source`; as many files as there, in the same order."""
+    """Files of English lines; line N translates line N of `source`. As many files as `source`, in the same order."""
     path: Path | tuple[Path, ...] | None = None
     """Files with both sides (every other format)."""
 
@@ -52,7 +51,7 @@ class SplitConfig(Section):
             raise ValueError("should be a file, a pattern such as data/*.tsv, or a list of these")
         if odd := next((str(name) for name in names if value is not None and not str(name).isprintable()), None):
             raise ValueError(
-                f"{odd!r} holds control characters; inside double quotes YAML takes a backslash for an escape: "
+                f"{odd!r} contains control characters; in double quotes a backslash begins an escape: "
                 "use single quotes, or / between folders"
             )
         return value
@@ -66,18 +65,19 @@ class SplitConfig(Section):
 def _check_sides(source: object, target: object, path: object) -> None:
     both, neither = source is not None and target is not None, source is None and target is None
     if not ((both and path is None) or (neither and path is not None)):
-        raise ValueError("give either `source` and `target` (two line-aligned files) or `path` (one file)")
+        raise ValueError("set either `source` and `target` (two line-aligned files) or `path` (one file)")
 
 
 class Fields(Section):
-    """What the two sides are called in a file that names them: columns, JSON fields, TMX languages."""
+    """Names of the two sides in a file: columns, JSON fields or TMX languages."""
 
     source: str = "ko"
-    """Name of the Korean side; AI-Hub calls it `원문`."""
+    """Name of the Korean column, field or language (AI-Hub: `원문`). In a table without a header, the number of the
+    column, from 1."""
     target: str = "en"
-    """Name of the English side; AI-Hub calls it `번역문`."""
+    """Name of the English column, field or language (AI-Hub: `번역문`), or the number of the column."""
     sheet: str | None = None
-    """Name of the Excel sheet; null reads every sheet that has both columns."""
+    """Name of the Excel sheet; null reads all sheets that have both columns."""
 
     @field_validator("source", "target", mode="before")
     @classmethod
@@ -86,70 +86,71 @@ class Fields(Section):
 
 
 class CorpusConfig(Section):
-    """A corpus: a name that `kotrans corpora` lists, or your own files under a name of your own."""
+    """A corpus listed by `kotrans corpora`, or files of your own."""
 
     name: str
-    """A corpus of `kotrans corpora`, or any name for your own files."""
+    """Name of a corpus listed by `kotrans corpora`, or any name for files of your own."""
     weight: float = Field(1.0, gt=0, le=100)
-    """How often its pairs occur in an epoch: 2 is twice, 0.5 is half of them, drawn anew each epoch."""
+    """Number of times that its pairs occur per epoch; 0.5 draws a random half in each epoch."""
     format: Format | None = None
-    """Format of your own files; left out for a listed corpus."""
+    """Format of your own files; omit it for a listed corpus."""
     fields: Fields = Fields()
-    """Names of the sides in every format but lines."""
     splits: dict[str, SplitConfig] = {}
-    """`train`, `dev`, `test` and any other split you want to score."""
+    """Files of `train`, `dev`, `test` and any other split to evaluate."""
     holdout: dict[str, int] = {}
-    """Splits to take out of `train`, with their numbers of pairs, by a hash of the sentence."""
+    """Number of pairs to move from `train` into each of these splits, selected by a hash of the sentence."""
 
     @model_validator(mode="after")
     def own_files_have_a_format(self) -> Self:
         if bool(self.splits) != (self.format is not None):
             raise ValueError(
-                f"corpus {self.name!r}: own files need both `format` and `splits`; a listed corpus neither"
+                f"corpus {self.name!r}: own files need both `format` and `splits`; a listed corpus needs neither"
             )
         return self
 
 
 class CleaningConfig(Section):
-    """Which training pairs are dropped; each rule is counted under its name."""
+    """Rules that drop training pairs; the dropped pairs are counted per rule."""
 
     max_malformed: float = Field(0.01, ge=0, le=1)
-    """Refuse a file with a larger share of records that cannot be read; each of fewer costs itself alone."""
+    """Largest proportion of unreadable records in a file. Fewer are skipped and counted; more are an error."""
     equal_sides: bool = True
-    """Drop a pair whose sides are the same."""
+    """Drop pairs whose sides are identical."""
     duplicates: bool = True
-    """Drop a pair that occurred before."""
+    """Drop repeated pairs, except for the first."""
     contamination: bool = True
-    """Drop a pair that also is in dev, test or another held-out split, or has a side of four or more words that is."""
+    """Drop pairs that also occur in dev, test or another held-out split, or that share a side of four or more words
+    with one."""
     max_characters: int = Field(1000, gt=0)
-    """Drop a pair with a longer side."""
+    """Drop pairs with a side of more characters."""
     max_length_ratio: float = Field(9.0, gt=1)
-    """Drop a pair whose sides differ more than this many times in characters, English counted half."""
+    """Drop pairs with a larger ratio between the lengths in characters, where English counts half."""
     min_hangul: Proportion = 0.1
-    """Drop a pair whose Korean side has a smaller share of words with Hangul among its words; 0 drops none."""
+    """Drop pairs whose Korean side has a smaller proportion of words with Hangul; 0 keeps all, and also makes the model
+    translate lines without Korean."""
     max_hangul_target: float = Field(0.1, ge=0, le=1)
-    """Drop a pair whose English side has a larger share of Hangul among its letters; 1 drops none."""
+    """Drop pairs whose English side has a larger proportion of Hangul among its letters; 1 keeps all."""
 
 
 class TokenizerConfig(Section):
     """The sentencepiece models (Kudo and Richardson 2018)."""
 
     model: Literal["bpe", "unigram"] = "bpe"
-    """Kind of subword model."""
+    """Type of subword model."""
     joint: bool = False
-    """One vocabulary for both languages instead of one each."""
+    """Use one vocabulary for both languages instead of one for each."""
     vocabulary_size: int = Field(4000, ge=300, le=128_000)
-    """Pieces in each vocabulary."""
+    """Number of pieces in each vocabulary. Smaller for little text, larger for millions of pairs."""
     character_coverage: float = Field(0.9995, gt=0.9, le=1)
-    """Share of characters that get a piece of their own."""
+    """Proportion of the characters of the training text that get a piece of their own."""
     byte_fallback: bool = True
-    """Spell other characters in bytes, so that nothing is ever unknown."""
+    """Spell other characters as bytes, so that no text is unknown."""
     split_digits: bool = False
-    """Make every digit a piece of its own, so that a model learns to copy any number."""
+    """Make every digit a piece of its own, which helps to copy numbers."""
     normalization: Literal["nfkc", "identity"] = "identity"
-    """Sentencepiece's own normalisation, after ours."""
+    """Additional normalization by sentencepiece; `nfkc` also converts full-width characters, for example."""
     sampling: Proportion = 0.0
-    """BPE-dropout: probability of leaving a merge out, other ones in every epoch (Provilkov et al. 2020); 0 is off."""
+    """BPE-dropout (Provilkov et al. 2020): probability of skipping a merge, drawn in every epoch; 0 disables it."""
 
     @model_validator(mode="after")
     def sampling_leaves_out_merges(self) -> Self:
@@ -159,43 +160,44 @@ class TokenizerConfig(Section):
 
 
 class BatchConfig(Section):
-    """How training pairs are grouped."""
+    """Grouping of training pairs into batches."""
 
     tokens: int = Field(4096, ge=16)
-    """Most target tokens in a batch, padding counted; the source side obeys it too."""
+    """Maximum number of target pieces per batch, including padding; the source side has the same limit."""
     max_pieces: int = Field(100, ge=4)
-    """A pair with a longer side in pieces is not trained on; counted at preparation."""
+    """Skip training pairs with more pieces on a side. Longer sentences are translated in parts."""
 
 
 class EmbeddingConfig(Section):
-    """Piece embeddings."""
+    """Embeddings of pieces."""
 
     size: int = Field(256, gt=0)
     """Width of source and target embeddings."""
     tie: Literal["none", "decoder", "all"] = "none"
-    """Shared matrices: `decoder` ties target embedding and softmax, `all` the source too (joint vocabulary)."""
+    """Shared matrices: `decoder` ties target embedding and softmax, `all` also the source embedding (needs
+    `tokenizer.joint`)."""
 
 
 class EncoderConfig(Section):
     """The recurrent encoder."""
 
     cell: Cell = "lstm"
-    """Recurrent cell."""
+    """Type of recurrent cell."""
     bidirectional: bool = True
-    """Read the sentence both ways."""
+    """Read the sentence in both directions."""
     layers: int = Field(1, ge=1, le=16)
-    """Stacked layers."""
+    """Number of stacked layers."""
     hidden_size: int = Field(256, gt=0)
     """Width of each direction."""
     layer_norm: bool = False
-    """Layer normalisation in the gates of the cells (Ba et al. 2016, arXiv 1607.06450)."""
+    """Apply layer normalization to the gates of the cells (Ba et al. 2016, arXiv 1607.06450)."""
 
 
 class AttentionConfig(Section):
-    """How a target step looks at the source."""
+    """Attention of the decoder to the source."""
 
     score: Score = "additive"
-    """Score function; `none` is the fixed-context model."""
+    """Score function; `none` is a model without attention, with one context vector per sentence."""
     size: int = Field(256, gt=0)
     """Width of the hidden layer of `additive`."""
     beta: Literal["learned", "fixed"] = "learned"
@@ -203,7 +205,7 @@ class AttentionConfig(Section):
     scale: bool = False
     """Divide the scores of `dot` and `general` by the square root of the width."""
     max_source_length: int | None = Field(None, gt=0)
-    """Most source pieces, needed by `location`."""
+    """Maximum number of source pieces; required by `location`, unused by the others."""
 
     @model_validator(mode="after")
     def only_products_are_scaled(self) -> Self:
@@ -216,70 +218,70 @@ class DecoderConfig(Section):
     """The recurrent decoder."""
 
     cell: Cell = "lstm"
-    """Recurrent cell."""
+    """Type of recurrent cell."""
     layers: int = Field(1, ge=1, le=16)
-    """Layers; attention is read and fed at the first, the others are residual."""
+    """Number of layers. The first one computes and receives the attention; the others are residual."""
     hidden_size: int = Field(512, gt=0)
     """Width of the decoder state."""
     layer_norm: bool = False
-    """Layer normalisation in the gates of the cells (Ba et al. 2016, arXiv 1607.06450)."""
+    """Apply layer normalization to the gates of the cells (Ba et al. 2016, arXiv 1607.06450)."""
     lexical: bool = False
-    """Lexical model: the softmax reads the source embeddings looked at, too (Nguyen and Chiang 2018)."""
+    """Lexical model: the softmax also receives the attended source embeddings (Nguyen and Chiang 2018). Often better
+    for rare words and small corpora."""
 
 
 class DropoutConfig(Section):
-    """Regularisation by leaving things out, in training only."""
+    """Dropout probabilities, in training only. Increase them for small corpora."""
 
     embedding: Proportion = 0.2
-    """Elements of the embedded pieces."""
+    """Elements of the embeddings."""
     layers: Proportion = 0.2
     """Elements between encoder layers, between decoder layers, and of the memory."""
     recurrent: Proportion = 0.0
-    """Elements of the recurrent state, one mask a sentence (Gal and Ghahramani 2016)."""
+    """Elements of the recurrent state, with one mask per sentence (Gal and Ghahramani 2016)."""
     output: Proportion = 0.2
     """Elements of the deep output layer."""
     source_word: Proportion = 0.0
-    """Whole source pieces, their embedding zeroed (Sennrich et al. 2016)."""
+    """Whole source pieces, by zeroing their embedding (Sennrich et al. 2016)."""
     target_word: Proportion = 0.0
-    """Whole target pieces fed to the decoder."""
-
-
-_ORIGIN = re.compile(r"https?://[^/?#\s]+")
+    """Whole target pieces that are fed to the decoder."""
 
 
 class ServeConfig(Section):
-    """Where `kotrans serve` listens, and its limits."""
+    """Address and limits of `kotrans serve`."""
 
     host: str = "127.0.0.1"
-    """Address to listen on; any but a loopback address needs a token."""
+    """Address to listen on. Any other than a loopback address requires a token."""
     port: int = Field(8000, ge=0, le=65_535)
-    """Port; 0 takes a free one."""
+    """Port to listen on; 0 chooses a free one."""
     allowed_origins: tuple[str, ...] = ()
-    """Origins of other pages that may use the service from a browser, such as `https://example.org`; `*` is all."""
+    """Origins of other web pages that may call the service from a browser, such as `https://example.org`; `*` allows
+    all."""
     max_body: int = Field(1_000_000, ge=100)
-    """Bytes of a request; more is answered 413."""
+    """Maximum size of a request body in bytes; a larger one is answered with 413."""
     max_sentences: int = Field(1024, ge=1)
-    """Sentences of a request, counted after its texts are cut; more is answered 422."""
+    """Maximum number of sentences per request after splitting; more are answered with 422."""
     max_characters: int = Field(2000, ge=1)
-    """Characters of a line; more is answered 422."""
+    """Maximum number of characters per line; more are answered with 422."""
     max_beam: int = Field(20, ge=1, le=1000)
-    """Beam of a request; more is answered 422."""
+    """Maximum beam size of a request; a larger one is answered with 422."""
     max_weights: int = Field(1_000_000, ge=1)
-    """Attention weights of an answer, computed from the longest translations possible; more is answered 422."""
+    """Maximum number of attention weights per answer, estimated from the longest possible translations; more are
+    answered with 422."""
     max_waiting: int = Field(20_480, ge=1)
-    """Sentences times beam, of all clients, that wait for the model; a request that would make it more is answered
-    503, and one that has more by itself 422."""
+    """Maximum number of sentences times beam that wait for the model, of all clients together. A request that would
+    exceed it is answered with 503, or with 422 if it exceeds it alone."""
     max_seconds: float = Field(30.0, gt=0, le=3600)
-    """Until a request has come (else 408), from then until it is translated (else 504), and for a client to take the
-    answer."""
+    """Maximum time in seconds for a request to arrive (408), for its translation (504), and for the client to receive
+    the answer."""
     max_head_seconds: float = Field(10.0, gt=0, le=3600)
-    """From the opening of a connection until the head of its first request has come (else 408)."""
+    """Maximum time in seconds from opening a connection to the end of the first request's headers (408)."""
     max_connections: int = Field(512, ge=4)
-    """Connections; one more closes the oldest that has no request, else it is answered 503. Fewer where the limit of
-    open files is lower."""
+    """Maximum number of open connections. One more closes the oldest idle connection, or is answered with 503. Lower if
+    the limit of open files is lower."""
     max_memory: int = Field(1_000_000_000, ge=10_000_000)
-    """Bytes that a process may take for all that it translates at the same time, beyond the model; what does not fit
-    waits, and what can never fit is answered 422."""
+    """Memory in bytes per process for concurrent translations, in addition to the model. Sentences that do not fit
+    wait; one that never fits is answered with 422."""
 
     @field_validator("allowed_origins")
     @classmethod

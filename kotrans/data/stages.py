@@ -15,14 +15,9 @@ from kotrans.data.prepare_corpus import CorpusManifest, PreparedCorpus, prepare_
 from kotrans.data.tokenizer import Tokenizer, TokenizerManifest, tokenizer_key, train_tokenizer
 from kotrans.errors import ConfigError, DataError
 from kotrans.storage.files import content_key, read_bytes, stream_lines, write_json, write_problem
-from kotrans.storage.paths import runs_folder
+from kotrans.storage.paths import prepared_folder
 from kotrans.storage.scratch import remove_abandoned
 from kotrans.text.word_counts import DEFINITION, word_counts
-
-
-def prepared_folder() -> Path:
-    """Returns the folder of the results of all stages, shared by all runs."""
-    return runs_folder() / "prepared"
 
 
 @dataclass(frozen=True)

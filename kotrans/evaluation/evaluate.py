@@ -10,7 +10,7 @@ from typing import Any
 from kotrans.config.loading import load_config
 from kotrans.data.dataset import DatasetManifest
 from kotrans.data.prepare_corpus import CorpusManifest
-from kotrans.data.stages import prepared_folder, training_words
+from kotrans.data.stages import training_words
 from kotrans.errors import DataError
 from kotrans.evaluation.diagnostics import ScoredPair, by_rarest_word, highest, judged, lowest, seen_pairs
 from kotrans.evaluation.faults import Faults, count_faults
@@ -18,6 +18,7 @@ from kotrans.evaluation.metrics import Bucket, Scores, by_label, by_length, chec
 from kotrans.evaluation.test_sets import TestSet, was_trained_on
 from kotrans.runs.run import Run, now
 from kotrans.storage.files import content_key, disk_errors, read_lines, sha256, stream_lines, write_json, write_lines
+from kotrans.storage.paths import prepared_folder
 from kotrans.storage.resources import VERSION
 from kotrans.text.normalization import normalize
 from kotrans.translation.model_loading import LoadedRuns

@@ -1,6 +1,6 @@
-"""Leaving things out in training, from random numbers that a caller can repeat.
+"""Dropout and word dropout, with random numbers from a generator of the calling thread.
 
-Shape key: B sentences, T positions, E width.
+Shape key: B sentences, T positions, E embedding width, H state width.
 """
 
 import threading
@@ -11,49 +11,52 @@ import torch
 from torch import Tensor, nn
 
 
-class _RandomSource(threading.local):
-    generator: torch.Generator | None = None  # None is the library's own, which all threads share
+class _ThreadGenerator(threading.local):
+    generator: torch.Generator | None = None  # None: the global generator
 
 
-_source = _RandomSource()
+_current = _ThreadGenerator()
 
 
 @contextmanager
 def drawing_from(generator: torch.Generator) -> Iterator[None]:
-    """Inside the block, what this thread drops is drawn from `generator`."""
-    before, _source.generator = _source.generator, generator
+    """Inside the block, dropout in this thread draws from `generator`."""
+    before, _current.generator = _current.generator, generator
     try:
         yield
     finally:
-        _source.generator = before
+        _current.generator = before
 
 
 def draw(shape: tuple[int, ...], chance: float, device: torch.device) -> Tensor:
-    """True (shape) with the given chance, from the thread's generator."""
-    return torch.rand(shape, generator=_source.generator, device=device) < chance
+    """Returns a tensor of booleans that are true with probability `chance`, drawn from the thread's generator."""
+    return torch.rand(shape, generator=_current.generator, device=device) < chance
 
 
 class Dropout(nn.Module):
-    """Zeroes elements with probability p in training and scales up the rest (Srivastava et al. 2014)."""
+    """Zeroes elements with probability p in training and scales the others by 1 / (1 - p) (Srivastava et al. 2014).
+
+    p is rounded to a multiple of 2 ** -16.
+    """
 
     def __init__(self, p: float) -> None:
         super().__init__()
         self.p = p
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """inputs (…), dropped element by element."""
+        """Returns inputs of any shape with elements dropped."""
         if not self.training or self.p == 0:
             return inputs
         return inputs * self.mask(inputs)
 
     def mask(self, like: Tensor) -> Tensor:
-        """What to multiply by: 0 or 1 / (1 - p), in the shape of `like`; p counts in steps of 2 ** -16."""
+        """Returns factors in the shape of `like`: 0 or 1 / (1 - p)."""
         dropped = min(round(self.p * 2**16), 2**16 - 1)
         kept = _random_bits(like) >= dropped - 2**15
         return (kept * (2**16 / (2**16 - dropped))).to(like.dtype)
 
     def sentence_mask(self, hidden: Tensor) -> Tensor | None:
-        """One mask (B, H) for all steps of a sentence, or None when nothing is dropped."""
+        """Returns one mask (B, H) for all steps of each sentence, or None if nothing is dropped."""
         return self.mask(hidden) if self.training and self.p > 0 else None
 
 
@@ -65,13 +68,14 @@ class WordDropout(nn.Module):
         self.p = p
 
     def forward(self, embedded: Tensor) -> Tensor:
-        """embedded (B, T, E). Kept pieces are not scaled up: a missing word is a missing word."""
+        """Returns embedded (B, T, E) with positions dropped. The others are not scaled: a dropped word is missing."""
         if not self.training or self.p == 0:
             return embedded
         return embedded.masked_fill(draw(embedded.shape[:2], self.p, embedded.device).unsqueeze(-1), 0)
 
 
 def _random_bits(like: Tensor) -> Tensor:
-    """Uniform int16 in the shape of `like`, four a draw: the library's Bernoulli takes several times as long."""
+    """Returns uniform int16 in the shape of `like`, four per draw: faster than Bernoulli draws."""
     draws = torch.empty(-(-like.numel() // 4), dtype=torch.int64, device=like.device)
-    return draws.random_(-(2**63), None, generator=_source.generator).view(torch.int16)[: like.numel()].view(like.shape)
+    bits = draws.random_(-(2**63), None, generator=_current.generator).view(torch.int16)
+    return bits[: like.numel()].view(like.shape)

@@ -1,10 +1,7 @@
-"""RNN, LSTM or GRU over the source, one way or both.
+"""The encoder: RNN, LSTM or GRU layers over the source, in one direction or both.
 
-Shape key: B sentences, S source positions, E embedding width, H width of an encoder state (both directions together).
-
-A cell run over a whole sequence, on the library's fused kernel where it has one.
-
-Shape key: B sentences, T positions, I input width, H state width.
+Shape key: B sentences, S source positions, T positions of any sequence, I input width, E embedding width,
+D width of one direction, H width of an encoder state (both directions).
 """
 
 from functools import cache
@@ -15,26 +12,25 @@ from torch import Tensor, nn
 
 from kotrans.model.cells import CELLS, CellState
 from kotrans.model.dropout import Dropout
-from kotrans.model.kernels.bptt_functions import recur
+from kotrans.model.kernels.bptt_functions import has_backward_pass, recur
+
+_KERNELS: dict[str, type[nn.LSTM | nn.GRU | nn.RNN]] = {"lstm": nn.LSTM, "gru": nn.GRU, "rnn": nn.RNN}
 
 
 class Recurrence(nn.Module):
-    """One layer in one direction: states h_1 … h_T of inputs x_1 … x_T."""
+    """One layer in one direction: h_1 … h_T of inputs x_1 … x_T."""
 
     def forward(self, inputs: Tensor, state: CellState | None = None) -> tuple[Tensor, CellState]:
-        """States (B, T, H) of inputs (B, T, I) and the last state; starts from zeros without a state."""
+        """Returns h (B, T, D) of inputs (B, T, I) and the last state; starts at zeros by default."""
         raise NotImplementedError
 
 
-KERNELS: dict[str, type[nn.LSTM | nn.GRU | nn.RNN]] = {"lstm": nn.LSTM, "gru": nn.GRU, "rnn": nn.RNN}
-
-
 class LibraryRecurrence(Recurrence):
-    """The library's kernel (oneDNN, cuDNN), for cells without layer normalisation and recurrent dropout."""
+    """The kernel of PyTorch (oneDNN, cuDNN), for cells without layer normalisation and recurrent dropout."""
 
     def __init__(self, cell: str, input_size: int, hidden_size: int) -> None:
         super().__init__()
-        self.kernel = KERNELS[cell](input_size, hidden_size, batch_first=True)
+        self.kernel = _KERNELS[cell](input_size, hidden_size, batch_first=True)
 
     def forward(self, inputs: Tensor, state: CellState | None = None) -> tuple[Tensor, CellState]:
         if inputs.is_cpu and torch.is_autocast_enabled("cpu") and not _runs_in_bf16():
@@ -56,7 +52,7 @@ class LibraryRecurrence(Recurrence):
 
 @cache
 def _runs_in_bf16() -> bool:
-    """Whether this processor runs the library's kernels in bfloat16; those with AVX2 alone refuse an LSTM."""
+    """Returns whether the kernels run in bfloat16 on this processor; with AVX2 alone they raise RuntimeError."""
     try:
         with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
             nn.LSTM(8, 8, batch_first=True)(torch.zeros(2, 2, 8))
@@ -66,53 +62,55 @@ def _runs_in_bf16() -> bool:
 
 
 class LoopedRecurrence(Recurrence):
-    """Our own cell, step by step: the readable definition, with layer normalisation and recurrent dropout."""
+    """A `Cell` in a loop over positions, with optional layer normalisation and recurrent dropout."""
 
     def __init__(self, cell: str, input_size: int, hidden_size: int, *, layer_norm: bool, dropout: float) -> None:
         super().__init__()
         self.cell = CELLS[cell](input_size, hidden_size, layer_norm=layer_norm)
         self.dropout = Dropout(dropout)
-        self.plain = False  # true: train by the plain steps, too
+        self.plain = False  # if true, autograd differentiates the loop instead of the hand-written backward pass
 
     def forward(self, inputs: Tensor, state: CellState | None = None) -> tuple[Tensor, CellState]:
         state = state or self.cell.initial(inputs.new_zeros(inputs.size(0), self.cell.hidden_size))
-        mask = self.dropout.sentence_mask(state.hidden)  # (B, H)
-        if self.plain or not torch.is_grad_enabled():
-            return self._by_steps(inputs, state, mask)
-        states, last = recur(self.cell, self.cell.project_all(inputs.transpose(0, 1)), state, mask)
-        return states.transpose(0, 1), last
-
-    def _by_steps(self, inputs: Tensor, state: CellState, mask: Tensor | None) -> tuple[Tensor, CellState]:
-        projected = self.cell.project(inputs)  # (B, T, G*H)
-        states = []
+        mask = self.dropout.sentence_mask(state.hidden)  # (B, D)
+        if torch.is_grad_enabled() and not self.plain and has_backward_pass(self.cell, None):
+            states, last = recur(self.cell, self.cell.project_all(inputs.transpose(0, 1)), state, mask)  # (T, B, D)
+            return states.transpose(0, 1), last
+        projected = self.cell.project(inputs)  # (B, T, G*D)
+        hiddens = []
         for step in projected.unbind(1):
             state = self.cell(step, state, mask)
-            states.append(state.hidden)
-        return torch.stack(states, dim=1), state
+            hiddens.append(state.hidden)
+        return torch.stack(hiddens, dim=1), state
 
 
 def recurrence(cell: str, input_size: int, hidden_size: int, *, layer_norm: bool, dropout: float) -> Recurrence:
-    """The fastest recurrence that can compute what is asked for."""
+    """Returns the fastest implementation that supports these options."""
     if layer_norm or dropout:
         return LoopedRecurrence(cell, input_size, hidden_size, layer_norm=layer_norm, dropout=dropout)
     return LibraryRecurrence(cell, input_size, hidden_size)
 
 
-class Encoded(NamedTuple):
-    """What the decoder gets to see of a source."""
+class EncoderOutput(NamedTuple):
+    """Outputs of the encoder."""
 
     memory: Tensor  # (B, S, H) states h_j, zeros on padding
     mask: Tensor  # (B, S) true on real pieces
-    first: Tensor  # (B, D) backward state at position 1, or the last forward state of a one-way encoder: makes s_0
-    embedded: Tensor  # (B, S, E) what was read
+    initial: Tensor  # (B, D) input of s_0: the backward state at position 1, or the last state of a one-way encoder
+    embedded: Tensor  # (B, S, E) inputs of the encoder
     final: Tensor  # (B, H) last state of every direction: the fixed context of `attention.score: none`
 
 
 class Encoder(nn.Module):
-    """h_j = [forward h_j ; backward h_j]  (Schuster and Paliwal 1997; Bahdanau et al. 2015, section 3.2).
+    """Bidirectional encoder (Schuster and Paliwal 1997; Bahdanau et al. 2015, section 3.2), or a one-way one.
 
-    Each layer reads the layer below whole. The backward direction starts at the last real piece, so neighbours in a
-    batch never change a state.
+    Equations, with f the cell:
+        forward   hf_j = f(x_j, hf_{j-1})
+        backward  hb_j = f(x_j, hb_{j+1})
+        state     h_j  = [hf_j ; hb_j], one-way: h_j = hf_j
+
+    Each layer reads the h_j of the layer below. The backward direction starts at the last real piece, so that padding
+    never changes a state.
     """
 
     def __init__(
@@ -131,31 +129,31 @@ class Encoder(nn.Module):
             for size in [input_size] + [hidden_size * directions] * (layers - 1)
         )
 
-    def forward(self, embedded: Tensor, mask: Tensor) -> Encoded:
-        """embedded (B, S, E), mask (B, S) true on real pieces, which come first in every row."""
+    def forward(self, embedded: Tensor, mask: Tensor) -> EncoderOutput:
+        """Encodes embedded (B, S, E); mask (B, S) is true on real pieces, which come first in every row."""
         backwards = reversal(mask)  # (B, S)
         states = embedded
         for depth, layer in enumerate(self.layers):
             assert isinstance(layer, nn.ModuleList)
             inputs = states if depth == 0 else self.dropout(states)
-            outputs = [layer[0](inputs)[0]]  # (B, S, D)
+            outputs = [layer[0](inputs)[0]]  # (B, S, D) hf_j
             if self.bidirectional:
-                read = layer[1](reorder(inputs, backwards))[0]  # (B, S, D) in reading order, from the end
-                outputs.append(reorder(read, backwards))
+                read = layer[1](reorder(inputs, backwards))[0]  # (B, S, D) in reading order
+                outputs.append(reorder(read, backwards))  # (B, S, D) hb_j
             states = torch.cat(outputs, dim=-1)  # (B, S, H)
         memory = states.masked_fill(~mask.unsqueeze(-1), 0)  # (B, S, H)
         last = outputs[0][torch.arange(mask.size(0), device=mask.device), mask.sum(1) - 1]  # (B, D)
-        first = outputs[1][:, 0] if self.bidirectional else last
-        final = torch.cat([last, first], dim=-1) if self.bidirectional else last
-        return Encoded(self.dropout(memory), mask, first, embedded, final)
+        initial = outputs[1][:, 0] if self.bidirectional else last  # (B, D)
+        final = torch.cat([last, initial], dim=-1) if self.bidirectional else last  # (B, H)
+        return EncoderOutput(self.dropout(memory), mask, initial, embedded, final)
 
 
 def reversal(mask: Tensor) -> Tensor:
-    """For each row the positions (B, S) that read its real pieces from the end; padding stays where it is."""
+    """Returns, for each row, the positions (B, S) of its real pieces in reverse order; padding keeps its position."""
     positions = torch.arange(mask.size(1), device=mask.device).expand_as(mask)  # (B, S)
     return torch.where(mask, mask.sum(1, keepdim=True) - 1 - positions, positions)
 
 
 def reorder(states: Tensor, positions: Tensor) -> Tensor:
-    """states (B, S, H) at the given positions (B, S)."""
+    """Returns states (B, S, H) at the given positions (B, S)."""
     return states.gather(1, positions.unsqueeze(-1).expand_as(states))

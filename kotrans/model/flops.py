@@ -1,4 +1,4 @@
-"""How many floating-point operations the model's equations take, by a formula over the widths of its matrices."""
+"""Number of floating-point operations of a model, from the shapes of its matrices."""
 
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -10,25 +10,24 @@ from torch import nn
 from kotrans.model.attention import AdditiveAttention, Attention, LocationAttention
 from kotrans.model.seq2seq import Seq2Seq
 
-# Backward, each product X W of forward gives two of its size: dX = dY Wᵀ and dW = Xᵀ dY.
+# The backward pass of Y = X W has two products of the same size: dX = dY Wᵀ and dW = Xᵀ dY.
 _BACKWARD = 2
 
 
 class FlopRates(NamedTuple):
-    """Operations of the forward pass, by what they grow with; EOS counts as a piece.
+    """Operations of the forward pass per source piece, target piece, pair of both, and sentence pair.
 
-    Only matrix products are counted, a multiplication and an addition for each number of a matrix and each row that
-    goes through it: 2 m n for a matrix (m, n). With H, Q, A as in the decoder:
+    Counts matrix products only, one multiplication and one addition per matrix element and row: 2 m n per row for a
+    matrix (m, n). EOS is a piece. With H, Q, A, E as in the decoder:
 
-    | for each | operations of |
+    | per | operations of |
     | --- | --- |
-    | source piece | the matrices of the encoder, and those of the attention's keys |
-    | target piece | those of the decoder's cells, outputs and softmax, of the attention's query or positions |
-    | source and target piece of a pair | the context, 2 H, energy, 2 A, or dot product, 2 Q, a lexical model's 2 E |
-    | pair | the matrices that make s_0 |
+    | source piece | encoder, attention keys |
+    | target piece | decoder cells, deep output, softmax, attention query or positions |
+    | source piece and target piece | context, 2 H; energy, 2 A, or dot product, 2 Q; lexical model, 2 E |
+    | sentence pair | matrices of s_0 |
 
-    Padding, element-wise functions and embeddings (which are looked up) count nothing, and neither does a product that
-    an implementation chooses to compute again.
+    Padding, element-wise functions, embedding lookups and recomputation in the backward pass are not counted.
     """
 
     source_piece: int
@@ -37,18 +36,18 @@ class FlopRates(NamedTuple):
     pair: int
 
     def forward(self, source_lengths: npt.ArrayLike, target_lengths: npt.ArrayLike) -> int:
-        """Of pairs with these lengths in pieces (B,), EOS counted."""
+        """Returns the operations for sentence pairs of these lengths (B,) in pieces, with EOS."""
         source, target = np.asarray(source_lengths, np.int64), np.asarray(target_lengths, np.int64)
-        rows = source.sum(), target.sum(), (source * target).sum(), len(source)
-        return int(np.dot(self, rows))
+        counts = source.sum(), target.sum(), (source * target).sum(), len(source)
+        return int(np.dot(self, counts))
 
     def training(self, source_lengths: npt.ArrayLike, target_lengths: npt.ArrayLike) -> int:
-        """Of the forward pass and the backward pass, which takes twice as many."""
+        """Returns the operations of the forward and backward pass."""
         return (1 + _BACKWARD) * self.forward(source_lengths, target_lengths)
 
 
 def flop_rates(model: Seq2Seq) -> FlopRates:
-    """What the matrices of a model cost."""
+    """Returns the operations of a model."""
     decoder, attention = model.decoder, model.decoder.attention
     above = [decoder.upper, decoder.deep_output, model.softmax]
     source, target, cross = (0, 0, 0) if attention is None else _score(attention, decoder.cell.hidden_size)
@@ -64,7 +63,7 @@ def flop_rates(model: Seq2Seq) -> FlopRates:
 
 
 def _score(attention: Attention, query_size: int) -> tuple[int, int, int]:
-    """For a source piece, a target piece, and both."""
+    """Returns the operations of the score per source piece, target piece, and pair of both."""
     match attention:
         case AdditiveAttention():
             return _products([attention.key]), _products([attention.query]), _products([attention.energy])
@@ -74,5 +73,5 @@ def _score(attention: Attention, query_size: int) -> tuple[int, int, int]:
 
 
 def _products(modules: Iterable[nn.Module]) -> int:
-    """Operations of one row that goes once through every matrix of the modules."""
+    """Returns the operations of one row that is multiplied by every matrix of the modules."""
     return sum(2 * weight.numel() for module in modules for weight in module.parameters() if weight.dim() == 2)

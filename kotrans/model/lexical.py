@@ -1,7 +1,7 @@
-"""The lexical model: what the source pieces looked at say themselves, on a short way to the softmax.
+"""The lexical model: predicts target pieces from the attended source embeddings, on a short path to the softmax.
 
-Shape key: B sentences, K decoder states that look at one sentence, S source positions, E embedding width, O width of
-the deep output, V target pieces.
+Shape key: B sentences, K decoder states per sentence, S source positions, E embedding width, O width of the deep
+output, V target pieces.
 """
 
 import torch
@@ -12,10 +12,12 @@ from kotrans.model.dropout import Dropout
 from kotrans.model.kernels.products import Linear
 
 
-class Lexical(nn.Module):
-    """l_i = tanh(sum_j alpha_ij f_j), h_i = tanh(W l_i) + l_i, with f_j the embedding of source piece j.
+class LexicalModel(nn.Module):
+    """Lexical vector of a decoder step (Nguyen and Chiang 2018, arXiv 1710.01329, section 4).
 
-    (Nguyen and Chiang 2018, "Improving Lexical Choice in Neural Machine Translation", arXiv 1710.01329, section 4.)
+    Equations, with f_j the embedding of source piece j:
+        weighted embedding  l_i = tanh(Σ_j α_ij f_j)
+        lexical vector      h_i = tanh(W l_i) + l_i
     """
 
     def __init__(self, size: int, *, dropout: float) -> None:
@@ -24,34 +26,36 @@ class Lexical(nn.Module):
         self.dropout = Dropout(dropout)
 
     def forward(self, weights: Tensor, embedded: Tensor) -> Tensor:
-        """h_i (B, K, E) of the weights (B, K, S) over the embedded source (B, S, E)."""
-        looked = torch.tanh(torch.bmm(weights.to(embedded.dtype), embedded))  # (B, K, E)
-        return self.dropout(torch.tanh(self.hidden(looked)) + looked)
+        """Returns h_i (B, K, E) for weights (B, K, S) over the embedded source (B, S, E)."""
+        mean = torch.tanh(torch.bmm(weights.to(embedded.dtype), embedded))  # (B, K, E) l_i
+        return self.dropout(torch.tanh(self.hidden(mean)) + mean)
 
 
 class LexicalSoftmax(nn.Module):
-    """Logits W t_i + W_L h_i + b of the deep output t_i and h_i; the biases of both are one.
+    """Softmax layer over the deep output t_i and the lexical vector h_i.
 
-    It takes them side by side, as a softmax of its own `weight` [W ; W_L] would.
+    Equation: logits_i = W_o t_i + W_L h_i + b
+
+    It reads [t_i ; h_i], so that it can replace a linear layer with the weight [W_o, W_L].
     """
 
     def __init__(self, deep: nn.Linear, size: int) -> None:
-        """deep (O to V) is the softmax that there is without the lexical model; size is E."""
+        """deep (O to V) is the softmax layer of the deep output; size is E."""
         super().__init__()
         self.deep = deep
         self.lexical = nn.Linear(size, deep.out_features, bias=False)  # W_L
 
     @property
     def weight(self) -> Tensor:
-        """(V, O+E), made anew at each call."""
+        """[W_o, W_L] (V, O+E), concatenated at each call."""
         return torch.cat([self.deep.weight, self.lexical.weight], dim=1)
 
     @property
     def bias(self) -> Tensor:
-        """(V,)"""
+        """b (V,)."""
         return self.deep.bias
 
     def forward(self, output: Tensor) -> Tensor:
-        """Logits (..., V) of output (..., O+E)."""
+        """Returns logits (..., V) of output (..., O+E)."""
         deep, lexical = output.split([self.deep.in_features, self.lexical.in_features], dim=-1)
         return self.deep(deep) + functional.linear(lexical, self.lexical.weight)

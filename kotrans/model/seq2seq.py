@@ -1,6 +1,7 @@
-"""Source in, target out: embeddings, encoder, decoder and softmax together.
+"""The whole translation model: embeddings, encoder, decoder and softmax.
 
-Shape key: B sentences, S source positions, T target steps, E embedding width, V target pieces.
+Shape key: B sentences, S source positions, T target steps, E embedding width, O width of the softmax input, V target
+pieces.
 """
 
 from torch import Tensor, nn
@@ -12,7 +13,12 @@ from kotrans.model.lexical import LexicalSoftmax
 
 
 class Seq2Seq(nn.Module):
-    """p(y_i | y_<i, x) for every step at once; a search takes the steps one by one with `SearchModel`."""
+    """Encoder-decoder for translation; computes all steps of teacher forcing at once.
+
+    Equation: p(y_i | y_<i, x) = softmax(W_o t_i + b), with t_i the deep output of the decoder
+
+    Search computes one step at a time with `IncrementalDecoder`.
+    """
 
     def __init__(
         self, source_embedding: nn.Embedding, target_embedding: nn.Embedding, encoder: Encoder, decoder: Decoder,
@@ -34,7 +40,7 @@ class Seq2Seq(nn.Module):
         self.target_word_dropout = WordDropout(target_word_dropout)
 
     def forward(self, source: Tensor, mask: Tensor, inputs: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Teacher forcing: logits (B, T, V) and attention weights (B, T, S) or None.
+        """Returns logits (B, T, V) and attention weights (B, T, S) or None.
 
         source (B, S) ids ending with EOS, mask (B, S) true on real pieces, inputs (B, T) = BOS y_1 … y_{T-1}.
         """
@@ -42,18 +48,18 @@ class Seq2Seq(nn.Module):
         return self.softmax(output), weights
 
     def output(self, source: Tensor, mask: Tensor, inputs: Tensor) -> tuple[Tensor, Tensor | None]:
-        """The same before the softmax: what it reads (B, T, O), and the attention weights."""
+        """Returns the softmax input (B, T, O) and attention weights (B, T, S) or None; arguments as in `forward`."""
         output, _, weights = self.decoder(*self.start(source, mask), self._embed_target(inputs))
         return output, weights
 
     def train_by_plain_steps(self, plain: bool) -> None:
-        """Whether the decoder and its like train by the readable steps instead of the pass written by hand."""
+        """Sets whether autograd differentiates the equations, instead of the hand-written backward passes."""
         for module in self.modules():
             if isinstance(module, Decoder | LoopedRecurrence):
                 module.plain = plain
 
     def start(self, source: Tensor, mask: Tensor) -> tuple[EncodedSource, DecoderState]:
-        """Encodes source (B, S): what each step reads of it, and the state before the first step."""
+        """Encodes source (B, S), mask (B, S); returns it as the decoder reads it, and the state before step 1."""
         embedded = self.source_word_dropout(self.embedding_dropout(self.source_embedding(source)))  # (B, S, E)
         return self.decoder.start(self.encoder(embedded, mask))
 

@@ -1,4 +1,4 @@
-"""Processor cores, devices, threads, processes and ranks, and what happens when they are interrupted.
+"""CPU cores, devices, threads, processes, ranks of distributed training, and signals.
 
-Nothing here knows what the work is: no corpora, no models.
+Independent of the work that is done: no corpora, no models.
 """

@@ -1,7 +1,4 @@
-"""Where it runs: device, precision, threads.
-
-Memory that runs out, on any device, as one error with a remedy.
-"""
+"""Device, precision and number of threads, and errors of exhausted memory."""
 
 import re
 from collections.abc import Iterator
@@ -14,11 +11,14 @@ from kotrans.config.schema import HardwareConfig
 from kotrans.errors import ConfigError, KotransError, TrainingError
 from kotrans.parallel.cores import available_cores
 
+# Messages of the CPU allocator, cuDNN and cuBLAS, and MPS. CUDA has an exception type of its own.
+_OUT_OF_MEMORY = re.compile("can't allocate memory|ALLOC_FAILED|out of memory", re.IGNORECASE)
+
 
 def pick_device(config: HardwareConfig) -> torch.device:
-    """The configured device; `auto` is CUDA, else the CPU. Raises ConfigError if it is not there.
+    """Returns the configured device. `auto` is CUDA if available, else the CPU. MPS is untested and never automatic.
 
-    MPS is for those who ask for it, because nothing here was ever run on it.
+    Raises ConfigError if the device is not available.
     """
     available = {
         "cuda": torch.cuda.is_available(),
@@ -28,25 +28,25 @@ def pick_device(config: HardwareConfig) -> torch.device:
     if config.device == "auto":
         return torch.device("cuda" if available["cuda"] else "cpu")
     if not available[config.device]:
-        there = ", ".join(name for name, yes in available.items() if yes)
-        raise ConfigError(f"hardware.device: {config.device} is not available on this machine; take {there} or auto")
+        names = ", ".join(name for name, is_available in available.items() if is_available)
+        raise ConfigError(f"hardware.device: {config.device} is not available on this machine; use {names} or auto")
     return torch.device(config.device)
 
 
 def pick_training_precision(config: HardwareConfig, device: torch.device) -> str:
-    """As `pick_precision`. Raises ConfigError for int8, too."""
+    """Returns the precision as `pick_precision` does. Raises ConfigError also for int8."""
     if config.precision == "int8":
-        raise ConfigError("hardware.precision: int8 is for translating alone; train in bf16 or fp32")
+        raise ConfigError("hardware.precision: int8 is only for translation; train in bf16 or fp32")
     return pick_precision(config, device)
 
 
 def pick_precision(config: HardwareConfig, device: torch.device) -> str:
-    """fp32, bf16 or int8; `auto` is bf16 where the device multiplies matrices in it, else fp32.
+    """Returns fp32, bf16 or int8. `auto` is bf16 if the device has bf16 matrix products, else fp32.
 
-    Raises ConfigError for int8 anywhere but on a CPU.
+    Raises ConfigError for int8 on a device other than the CPU.
     """
     if config.precision == "int8" and device.type != "cpu":
-        raise ConfigError(f"hardware.precision: int8 is for the CPU; take bf16 on {device.type}")
+        raise ConfigError(f"hardware.precision: int8 is only for the CPU; use bf16 on {device.type}")
     if config.precision != "auto":
         return config.precision
     if device.type == "cuda":
@@ -54,29 +54,28 @@ def pick_precision(config: HardwareConfig, device: torch.device) -> str:
     return "bf16" if device.type == "cpu" and multiplies_bf16() else "fp32"
 
 
-def multiplies_bf16(described: Path = Path("/proc/cpuinfo")) -> bool:
-    """Whether the processor multiplies matrices in bfloat16 (AMX or AVX512-BF16); elsewhere it would be slower."""
+def multiplies_bf16(cpuinfo: Path = Path("/proc/cpuinfo")) -> bool:
+    """Returns whether the CPU has bf16 matrix instructions (AMX or AVX512-BF16); without them bf16 is slower."""
     try:
-        flags = re.search(r"^flags\s*:(.*)$", described.read_text("utf-8"), re.MULTILINE)
+        flags = re.search(r"^flags\s*:(.*)$", cpuinfo.read_text("utf-8"), re.MULTILINE)
     except OSError:
         return False  # not Linux
     return flags is not None and not {"amx_bf16", "avx512_bf16"}.isdisjoint(flags[1].split())
 
 
 def set_threads(config: HardwareConfig, processes: int = 1) -> int:
-    """Sets and gives the number of CPU threads: the configured one, or this process's part of the cores it may use."""
+    """Sets and returns the number of CPU threads: the configured one, or the available cores divided by `processes`."""
     threads = config.threads or max(1, available_cores() // processes)
     torch.set_num_threads(threads)
     return threads
 
 
-# As the CPU, cuDNN and cuBLAS, and MPS say it; CUDA itself has an error of its own.
-_OUT_OF_MEMORY = re.compile("can't allocate memory|ALLOC_FAILED|out of memory", re.IGNORECASE)
-
-
 @contextmanager
 def memory_errors(what: str, remedy: str, kind: type[KotransError] = TrainingError) -> Iterator[None]:
-    """Inside the block, memory that runs out becomes an error of this kind: what was being done, and what to do."""
+    """Inside the block, exhausted memory of any device becomes an error of this type.
+
+    what: the operation, for the message. remedy: what to do, for the message.
+    """
     try:
         yield
     except (MemoryError, RuntimeError) as error:

@@ -1,4 +1,4 @@
-"""A queue in which several groups take turns."""
+"""A queue that serves several groups in turn."""
 
 from collections import OrderedDict, deque
 from collections.abc import Callable, Hashable, Iterable
@@ -9,13 +9,13 @@ Item = TypeVar("Item")
 
 
 class FairQueue(Generic[Group, Item]):
-    """Items of several groups: first in, first out within a group, and one item of each group in turn.
+    """A queue that is first in, first out within a group, and round-robin between groups.
 
-    A group that has a thousand items delays the single item of another by one item, not by a thousand.
+    A group with a thousand items delays the only item of another group by one item.
     """
 
     def __init__(self) -> None:
-        self._groups: OrderedDict[Group, deque[Item]] = OrderedDict()  # the group whose turn it is stands first
+        self._groups: OrderedDict[Group, deque[Item]] = OrderedDict()  # the group whose turn is next comes first
         self._count = 0
 
     def __len__(self) -> int:
@@ -23,7 +23,7 @@ class FairQueue(Generic[Group, Item]):
 
     @property
     def groups(self) -> list[Group]:
-        """Those that have items."""
+        """The groups that have items."""
         return list(self._groups)
 
     def push(self, group: Group, items: Iterable[Item]) -> None:
@@ -34,9 +34,9 @@ class FairQueue(Generic[Group, Item]):
             self._count += len(new)
 
     def pop(self, fits: Callable[[Group, Item], bool]) -> Item | None:
-        """The next item of the first group, in turn, whose next item fits; None if there is none.
+        """Removes and returns the first item of the first group for which it fits; None if there is none.
 
-        Groups that are passed over keep their turn.
+        Groups that are skipped keep their turn.
         """
         for group, items in self._groups.items():
             if fits(group, items[0]):
@@ -50,7 +50,7 @@ class FairQueue(Generic[Group, Item]):
         return None
 
     def remove(self, group: Group, unwanted: Callable[[Item], bool] = lambda item: True) -> list[Item]:
-        """Takes out the unwanted items of a group, and returns them."""
+        """Removes and returns the unwanted items of a group."""
         items = self._groups.pop(group, None)
         if items is None:
             return []

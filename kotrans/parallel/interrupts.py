@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM ask training to stop after the update at hand; a second one stops it at once."""
+"""Handling of Ctrl-C and SIGTERM: the first signal requests a stop, the second one interrupts immediately."""
 
 import signal
 import threading
@@ -14,15 +14,16 @@ class StopTraining(BaseException):
 
 
 class StopRequest:
-    """Set by the first signal."""
+    """The state of a stop request."""
 
     def __init__(self) -> None:
         self.signal: int | None = None
+        """The first signal that was received."""
         self.raises = False
-        """Whether the first signal raises Stopped, too."""
+        """Whether the first signal also raises StopTraining."""
 
     def receive(self, number: int, frame: FrameType | None) -> None:
-        """A signal handler."""
+        """Handles a signal."""
         if self.signal is not None:
             raise KeyboardInterrupt
         self.signal = number
@@ -33,9 +34,10 @@ class StopRequest:
 
 @contextmanager
 def stop_request(*, past_errors: bool = False) -> Iterator[StopRequest]:
-    """Listens for SIGINT and SIGTERM inside the block; outside the main thread Python cannot, and nothing is set.
+    """Handles SIGINT and SIGTERM inside the block. Has no effect outside the main thread, where Python has no signals.
 
-    past_errors: goes on listening when the block ends with an error, so that no signal cuts off what is said of it.
+    past_errors: keeps the handlers if the block ends with an error, so that the signal which torchrun sends to the
+    remaining ranks does not prevent its message.
     """
     request = StopRequest()
     if threading.current_thread() is not threading.main_thread():

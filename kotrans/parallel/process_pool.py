@@ -1,4 +1,4 @@
-"""Work on many parts in several processes: results in the order of the parts, and few of either in memory."""
+"""Worker processes, and an ordered map over them in bounded memory."""
 
 import multiprocessing
 import signal
@@ -18,21 +18,22 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 PAIRS_IN_A_PART = 25_000
-"""Pairs worked on at once; some megabytes, and some tenths of a second."""
-_FEWEST_PARTS = 3  # starting processes costs more than they save on less
-_SECONDS_TO_END = 10  # for a process whose connection has ended already
+"""Sentence pairs per part: a few megabytes, and some tenths of a second of work."""
 MOST_PROCESSES = 8
-"""More would wait for the one that reads and writes; each takes some 80 MB, or 300 MB with a model."""
+"""More would wait for the process that reads and writes; each takes some 80 MB, or 300 MB with a model."""
+_FEWEST_PARTS = 3  # with fewer, starting processes costs more than it saves
+_SECONDS_TO_END = 10  # for a process whose connection has already closed
 
 
 def ordered_map(
     work: Callable[[Item], Result], parts: Iterable[Item], processes: int | None = None, doing: str = "preparing data"
 ) -> Iterator[Result]:
-    """`work` of each part, in the order of the parts.
+    """Yields the result of `work` for each part, in order.
 
-    `work` is sent to every process once, so it may be an object with data of its own. Where there are few parts, or
-    `processes` is 1, it runs in this process; None is one process for each core. `doing` is for messages.
-    Raises DataError if a process is killed, or does not even start.
+    `work` is sent to each process once, so it may be an object with large data. With few parts or one process it runs
+    in this process.
+    processes: at most MOST_PROCESSES (default: one per core). doing: the activity, for messages.
+    Raises DataError if a process is killed or fails to start, and any error of `work`.
     """
     parts = iter(parts)
     first = list(islice(parts, _FEWEST_PARTS))
@@ -53,34 +54,35 @@ def ordered_map(
 
 
 class Worker:
-    """A process that takes its work first, and then works on one part at a time.
+    """A process that receives a function first, and then applies it to one part at a time.
 
-    Not one of a ProcessPoolExecutor, which waits for ever if a process is killed while a large part is on its way.
+    Unlike a worker of ProcessPoolExecutor, it can be interrupted and killed while it works.
     """
 
     def __init__(self, doing: str, *, interruptible: bool = False) -> None:
-        """doing: what it does, for messages.
+        """Starts the process.
 
-        interruptible: the work takes as its second argument a function that returns true once after `interrupt`.
+        doing: the activity, for messages.
+        interruptible: the function takes a second argument, a function that returns true once after `interrupt`.
         """
         self._doing = doing
-        # Spawned, because a fork of a process with threads (torch's, a progress bar's) may hang. The work is no
-        # argument: `start` waits for ever if the process ends before it has read a large one.
+        # Spawned, because a fork of a process with threads may hang. The function is sent through the pipe, because
+        # `start` hangs if the process ends before it has read a large argument.
         context = multiprocessing.get_context("spawn")
         self._connection, theirs = context.Pipe()
         read: Connection | None = None
         self._interrupts: Connection | None = None
         if interruptible:
             read, self._interrupts = context.Pipe(duplex=False)
-        self._interrupted = False  # since the last part was given
+        self._interrupted = False  # since the last part was sent
         self._process = context.Process(target=_serve, args=(theirs, read), daemon=True)
         self._process.start()
-        theirs.close()  # so that its end is noticed
+        theirs.close()  # so that the end of the process closes the connection
         if read is not None:
             read.close()
 
     def give(self, part: Any) -> None:
-        """The work, or a part to work on; the result of the part before has been taken. Raises DataError."""
+        """Sends the function, or a part after the previous result was taken. Raises DataError if the process ended."""
         self._interrupted = False
         try:
             self._connection.send(part)
@@ -88,7 +90,7 @@ class Worker:
             raise self._ended() from None
 
     def take(self) -> Any:
-        """The result of the part, waited for; what the work raised is raised here."""
+        """Waits for the result of the part and returns it. Raises errors of the function, DataError if it ended."""
         try:
             result, error = self._connection.recv()
         except (EOFError, OSError):
@@ -98,24 +100,24 @@ class Worker:
         return result
 
     def interrupt(self) -> None:
-        """Asks the work to return its result as soon as possible. Thread-safe."""
-        if self._interrupts is not None and not self._interrupted:  # once, or the pipe might fill up
+        """Asks the function to return as soon as possible. Thread-safe."""
+        if self._interrupts is not None and not self._interrupted:  # once per part, because the pipe may fill up
             self._interrupted = True
-            with suppress(OSError):  # the process has ended, which `take` notices
+            with suppress(OSError):  # the process has ended, which `take` reports
                 self._interrupts.send_bytes(b"!")
 
     def _ended(self) -> DataError:
-        """Why the process is no more: a signal ended it, or its own start, in which it runs the main script anew."""
+        """Returns the error for a process that was killed, or failed when it imported the main script."""
         self._process.join(_SECONDS_TO_END)
         if (self._process.exitcode or -1) < 0:
             return DataError(f"a process that was {self._doing} was killed; free some memory, and run it again")
         return DataError(
-            f"a process for {self._doing} did not start, and said why; in a script of your own, "
+            f"a process for {self._doing} failed to start (see its message); in a script of your own, "
             'call kotrans under `if __name__ == "__main__":`'
         )
 
     def end(self) -> None:
-        """Kills the process, whatever it does."""
+        """Kills the process."""
         self._connection.close()
         if self._interrupts is not None:
             self._interrupts.close()
@@ -124,39 +126,34 @@ class Worker:
 
 
 def _in_order(workers: Sequence[Worker], parts: Iterable[Any]) -> Iterator[Any]:
-    """Results; each worker gets its next part before its last result is given away."""
-    waiting: deque[Worker] = deque()
+    """Yields results in order. Each worker gets its next part before its last result is yielded."""
+    busy: deque[Worker] = deque()
     for worker, part in zip(cycle(workers), parts, strict=False):
-        if len(waiting) < len(workers):
+        if len(busy) < len(workers):
             worker.give(part)
         else:
-            result = waiting.popleft().take()  # this worker's
+            result = busy.popleft().take()  # from the same worker
             worker.give(part)
             yield result
-        waiting.append(worker)
-    for worker in waiting:
+        busy.append(worker)
+    for worker in busy:
         yield worker.take()
 
 
 def _serve(connection: Connection, interrupts: Connection | None) -> None:
-    """A worker's life, which ends with the other side of the connection."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to all; the one that asked for the work answers it
+    """Runs a worker process until its parent closes the connection."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal sends Ctrl-C to all processes; the parent handles it
+    arguments = [] if interrupts is None else [partial(_was_interrupted, interrupts)]
     try:
         work = connection.recv()
-        if interrupts is not None:
-            work = partial(_interruptible, work, partial(_was_interrupted, interrupts))
         while True:
-            connection.send(_answer(work, connection.recv()))
+            connection.send(_answer(work, connection.recv(), *arguments))
     except (EOFError, OSError):
         return
 
 
-def _interruptible(work: Callable[[Any, Callable[[], bool]], Any], interrupted: Callable[[], bool], part: Any) -> Any:
-    return work(part, interrupted)
-
-
 def _was_interrupted(interrupts: Connection) -> bool:
-    """Whether there was an interrupt since the last time."""
+    """Returns whether there was an interrupt since the last call."""
     was = False
     while interrupts.poll():
         interrupts.recv_bytes()
@@ -164,10 +161,10 @@ def _was_interrupted(interrupts: Connection) -> bool:
     return was
 
 
-def _answer(work: Callable[[Any], Any], part: Any) -> tuple[Any, Exception | None]:
+def _answer(work: Callable[..., Any], *arguments: Any) -> tuple[Any, Exception | None]:
     try:
-        return work(part), None
+        return work(*arguments), None
     except Exception as error:
         if not isinstance(error, KotransError):
-            error.add_note(traceback.format_exc())  # its traceback is not sent
+            error.add_note(traceback.format_exc())  # tracebacks are not pickled
         return None, error

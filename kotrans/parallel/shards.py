@@ -1,4 +1,4 @@
-"""Threads that each take a share of the work, every one on a core of its own."""
+"""Threads that each process one shard of a batch on a core of its own."""
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -7,36 +7,36 @@ from typing import Self, TypeVar
 import torch
 
 Shard = TypeVar("Shard")
-Made = TypeVar("Made")
+Result = TypeVar("Result")
 
-# A share of fewer target tokens has too few rows to keep a core's matrix products busy.
+# Target tokens; a smaller shard has too few rows to keep a core's matrix products busy.
 _SMALLEST = 512
 
 
 class ShardPool:
-    """Runs what is given for all shares of some work at once.
+    """A pool of threads that runs a function on all shards at once.
 
-    The steps of a recurrence are many and small: threads inside each of them wait for one another thousands of times,
-    and wait long when a core has other work. Threads that divide the sentences meet once, at the end.
+    The steps of a recurrence are many and small. Threads inside each operation would synchronize thousands of times per
+    batch; threads that divide the sentences synchronize once, at the end.
     """
 
     def __init__(self, count: int, inside: int = 1) -> None:
-        """count threads, each with `inside` threads for its operations; one share is worked on by who asks."""
+        """Creates `count` threads, each with `inside` threads for its operations. One shard runs in the caller."""
         self.count = count
-        # The setting is each thread's own: the thread that asks keeps what it has.
-        self._pool = ThreadPoolExecutor(count, "share", lambda: _set_threads(inside)) if count > 1 else None
+        # PyTorch's number of threads is thread-local: the caller keeps its own.
+        self._pool = ThreadPoolExecutor(count, "shard", lambda: _set_threads(inside)) if count > 1 else None
 
     @classmethod
     def of_batches(cls, threads: int, tokens: int) -> Self:
-        """For batches of so many target tokens; the threads that they have not work enough for help inside."""
+        """Creates a pool for batches of `tokens` target tokens. Threads that exceed the number of shards work inside."""
         count = max(1, min(threads, tokens // _SMALLEST))
         return cls(count, threads // count)
 
-    def map(self, make: Callable[[Shard], Made], shares: Sequence[Shard]) -> Iterator[Made]:
-        """What `make` makes of each share, in their order."""
-        return map(make, shares) if self._pool is None or len(shares) == 1 else self._pool.map(make, shares)
+    def map(self, run: Callable[[Shard], Result], shards: Sequence[Shard]) -> Iterator[Result]:
+        """Yields the result of `run` for each shard, in order."""
+        return map(run, shards) if self._pool is None or len(shards) == 1 else self._pool.map(run, shards)
 
 
 def _set_threads(count: int) -> None:
-    torch.get_num_threads()  # the thread takes over the number of all threads here, and not later
+    torch.get_num_threads()  # initializes the thread's setting, which would otherwise override the next line later
     torch.set_num_threads(count)

@@ -31,7 +31,7 @@ from kotrans.config.loading import check_config, dump_config, parse_yaml
 from kotrans.config.schema import Config
 from kotrans.data.tokenizer import Tokenizer, TokenizerManifest
 from kotrans.errors import CheckpointError, ConfigError, DataError
-from kotrans.model.build import build_unfilled
+from kotrans.model.build import assign_weights, build_without_weights
 from kotrans.model.kernels.quantization import restored
 from kotrans.model.seq2seq import Seq2Seq
 from kotrans.parallel.device import memory_errors
@@ -89,20 +89,23 @@ def write_for_use(folder: Path, weights: Mapping[str, Tensor], source: Checkpoin
 
 
 def load_checkpoint(path: Path, device: torch.device) -> Checkpoint:
-    """Reads a checkpoint or an exported model for use: its folder, or the zip of one.
+    """Reads a checkpoint or an exported model for translation, from its folder or a zip of it.
 
-    Only what is used is read, and all of that is checked. Raises CheckpointError if it is missing or damaged.
+    Reads and verifies only the files that translation needs. Raises CheckpointError if one is missing or damaged.
     """
     sealed = VerifiedFiles(path)
     config, tokenizer = read_config(sealed), _read_tokenizer(sealed)
     try:
-        model = build_unfilled(config, tokenizer.source.size, tokenizer.target.size)
-    except RuntimeError:  # the weights are smaller: a config that was not made with them
+        model = build_without_weights(config, tokenizer.source.size, tokenizer.target.size)
+    except RuntimeError:  # a size overflows
         raise CheckpointError(f"{path}: its config describes a model that does not fit into memory") from None
     name = _weights_for_use(sealed)
     data = sealed.read(name)
     _check_vocabulary(data, tokenizer, path, name)
-    copy_weights(_parse_weights(data, path, name), model, path)
+    weights = _parse_weights(data, path, name)
+    del data
+    _check_weights(weights, model, path)
+    assign_weights(model, weights)
     with memory_errors(f"the weights of {path} on {device}", "take --set hardware.device=cpu", CheckpointError):
         model = model.to(device).eval()
     return Checkpoint(model, tokenizer, config, _read_progress(sealed))
@@ -175,7 +178,14 @@ def load_tensors(path: Path) -> dict[str, Tensor]:
 
 
 def copy_weights(weights: Mapping[str, Tensor], model: nn.Module, folder: Path) -> None:
-    """Copies weights into the model. Raises CheckpointError naming the first that does not fit."""
+    """Copies weights into the model. Raises CheckpointError for the first weight that does not fit."""
+    _check_weights(weights, model, folder)
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            parameter.copy_(weights[name])
+
+
+def _check_weights(weights: Mapping[str, Tensor], model: nn.Module, folder: Path) -> None:
     parameters = dict(model.named_parameters())
     if odd := sorted(weights.keys() ^ parameters.keys()):
         raise CheckpointError(f"{folder}: its weights are another model's than its config describes ({odd[0]})")
@@ -184,9 +194,6 @@ def copy_weights(weights: Mapping[str, Tensor], model: nn.Module, folder: Path) 
             raise CheckpointError(
                 f"{folder}: {name} is {tuple(weights[name].shape)} but the config makes it {tuple(parameter.shape)}"
             )
-    with torch.no_grad():
-        for name, parameter in parameters.items():
-            parameter.copy_(weights[name])
 
 
 def _write_description(scratch: Path, config: Config, tokenizer: Tokenizer) -> None:

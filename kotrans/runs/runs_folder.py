@@ -10,10 +10,9 @@ from difflib import get_close_matches
 from itertools import count
 
 from kotrans.config.loading import read_yaml
-from kotrans.data.stages import prepared_folder
 from kotrans.errors import CheckpointError, KotransError, UsageError
 from kotrans.runs.run import Run, taken
-from kotrans.storage.paths import runs_folder, user_path
+from kotrans.storage.paths import prepared_folder, runs_folder, user_path
 
 logger = logging.getLogger(__name__)
 _NAME = re.compile(r"\w[\w.-]{0,79}")  # letters of any script

@@ -1,4 +1,4 @@
-"""Beam search and greedy search over the `Stepper` protocol.
+"""Beam search and forced decoding over the `Stepper` protocol.
 
 Nothing here imports the model: the tests search in lookup tables.
 """

@@ -11,33 +11,23 @@ from torch import Tensor
 from kotrans.config.schema import SearchConfig
 from kotrans.data.tokenizer import BOS, EOS
 from kotrans.errors import UsageError
-from kotrans.search.greedy import greedy_search
 from kotrans.search.hypotheses import BackpointerTree, End, Hypothesis, length_limits, length_penalties
 from kotrans.search.repetition_blocking import RepetitionBlocker
 from kotrans.search.stepper import State, Stepper, keep_rows
 from kotrans.search.topk import Floats, Ints, check_possible
 
-# Shape key: B sentences, N rows alive, M nodes (hypotheses that go on or have just ended), k pieces of a row.
+# Shape key: B sentences, N rows alive, M nodes of a step (hypotheses that continue or have just ended), J sentences
+# that join, D sentences that are done, S source positions, V target pieces, k pieces per row.
 Booleans = npt.NDArray[np.bool_]
 
 
 def search(
     stepper: Stepper[State], source: Tensor, mask: Tensor, config: SearchConfig, n_best: int | Sequence[int] = 1
 ) -> list[list[Hypothesis]]:
-    """The `n_best` translations of each sentence, best first: greedy if the beam is 1. See `beam_search`.
+    """Returns the `n_best` translations of each sentence of source (B, S), mask (B, S), best first.
 
-    n_best: one number for all sentences, or one for each.
+    A beam of 1 is greedy search. n_best: one number for all sentences, or one per sentence. See `BeamSearch`.
     """
-    _check_each(n_best, config.beam)
-    if config.beam == 1:
-        return [[hypothesis] for hypothesis in greedy_search(stepper, source, mask, config)]
-    return beam_search(stepper, source, mask, config, n_best)
-
-
-def beam_search(
-    stepper: Stepper[State], source: Tensor, mask: Tensor, config: SearchConfig, n_best: int | Sequence[int] = 1
-) -> list[list[Hypothesis]]:
-    """The `n_best` translations of each sentence of source (B, S), mask (B, S), best first. See `BeamSearch`."""
     running = BeamSearch(stepper, config)
     running.add(source, mask, n_best=n_best)
     while running.goes_on:
@@ -46,43 +36,43 @@ def beam_search(
 
 
 class BeamSearch(Generic[State]):
-    """The best hypotheses of each sentence, of those that its beam reached; others may join between steps.
+    """Beam search that sentences can join between steps (Yu et al. 2022, "Orca", section 3).
 
-    (Yu et al. 2022, "Orca", section 3, schedule a server's model by steps in this way.)
-    Each sentence has as many places as its beam. A step fills them with the most probable continuations of its
-    hypotheses, without those that `RepetitionBlocker` removes; one that ends in EOS keeps its place: a beam of 1 is
-    greedy for every length penalty. A sentence is done when its places are all taken by ends, when nothing alive can
-    still be better than the worst of its n best, or at its maximum length, where what is alive is cut.
+    A sentence has as many slots as its beam. Each step fills them with the most probable continuations of its
+    hypotheses, except those that `RepetitionBlocker` removes. A hypothesis that ends in EOS keeps its slot, so that a
+    beam of 1 is greedy for every length penalty. A sentence is done when all slots hold ended hypotheses, when no
+    hypothesis alive can become better than the worst of its n best, or at its maximum length, where hypotheses alive
+    are cut.
     """
 
     def __init__(self, stepper: Stepper[State], config: SearchConfig) -> None:
         self._stepper = stepper
         self._config = config
-        nobody = torch.zeros(0, 0, dtype=torch.bool)
-        self._trellis = BackpointerTree(nobody, config)
+        self._tree = BackpointerTree(torch.zeros(0, 0, dtype=torch.bool), config)
         self._sentences = _Sentences(config)
         self._repetitions = RepetitionBlocker(0, config.max_repetitions)
-        self._alive = np.zeros(0, np.int64)  # (N,) node of each row; the rows of a sentence lie together, best first
+        self._alive = np.zeros(0, np.int64)  # (N,) node of each row; rows are sorted by sentence, then best first
         self._previous = torch.zeros(0, dtype=torch.long)  # (N,)
         self._state: State | None = None
         self._device = torch.device("cpu")
 
     @property
     def goes_on(self) -> bool:
-        """Whether a step is left to take."""
+        """Whether there are steps left."""
         return len(self._alive) > 0
 
     @torch.no_grad()
     def add(self, source: Tensor, mask: Tensor, *, n_best: int | Sequence[int] = 1, beam: int | None = None) -> range:
-        """Sentences that join: source (B, S), mask (B, S) true on real pieces, which stand first. Gives their numbers.
+        """Adds sentences and returns their numbers: source (J, S), mask (J, S) true on real pieces, which come first.
 
-        n_best: one number for all, or one for each. beam: the config's if left out. Raises UsageError if `n_best` is
-        more than the beam.
+        n_best: one number for all, or one per sentence. beam: default: that of the config. Raises UsageError if
+        `n_best` is larger than the beam.
         """
         beam = beam or self._config.beam
-        _check_each(n_best, beam)
+        for each in {n_best} if isinstance(n_best, int) else set(n_best):
+            check_n_best(each, beam)
         self._device = source.device
-        nodes = self._trellis.join(self._sentences.waiting, mask)
+        nodes = self._tree.join(self._sentences.uncollected, mask)
         started = self._stepper.start(source, mask)
         state = self._state if self.goes_on else None
         self._state = started if state is None else self._stepper.join(state, started)
@@ -93,30 +83,30 @@ class BeamSearch(Generic[State]):
 
     @torch.no_grad()
     def step(self) -> None:
-        """Continues the hypotheses of all sentences by a piece. Raises ModelError if no piece has a probability."""
+        """Extends the hypotheses of all sentences by one piece. Raises ModelError if no piece has a probability."""
         assert self._state is not None
-        trellis, alive, places = self._trellis, self._alive, self._sentences.places
+        tree, alive, slots = self._tree, self._alive, self._sentences.free_slots
         logits, state, weights = self._stepper.step(self._state, self._previous.to(self._device))  # (N, V), (N, S)
-        choices = self._repetitions.most_probable(logits, int(places.max()))  # (N, k) each
-        rows, tokens, chosen = _continue(*choices, trellis.owners[alive], trellis.totals[alive], places)
-        trellis.grow(alive, rows, tokens, chosen, weights)
-        self._alive = self._sentences.settle(trellis, tokens)
+        log_probs, pieces = self._repetitions.most_probable(logits, int(slots.max()))  # (N, k) each
+        rows, tokens, chosen = _continuations(log_probs, pieces, tree.owners[alive], tree.totals[alive], slots)
+        tree.grow(alive, rows, tokens, chosen, weights)
+        self._alive = self._sentences.record_ends(tree, tokens)
         rows, tokens = rows[self._alive], tokens[self._alive]
         self._repetitions.append(rows, tokens)
         self._state = keep_rows(self._stepper, state, torch.from_numpy(rows), len(logits))
         self._previous = torch.from_numpy(tokens)
 
     def collect(self) -> dict[int, list[Hypothesis]]:
-        """The n best of each sentence that is done and was not collected before, best first, by its number."""
-        return self._sentences.collect(self._trellis)
+        """Returns, by number, the n best of each sentence that is done and not collected yet, best first."""
+        return self._sentences.collect(self._tree)
 
     @torch.no_grad()
     def drop(self, numbers: Collection[int]) -> None:
-        """Ends the search of these sentences; they are never collected. The others go on as if nothing had been."""
-        gone = self._sentences.drop(numbers)  # (B,)
-        if not self.goes_on or not gone.any():
+        """Removes sentences; `collect` never returns them. The results of the others do not change."""
+        dropped = self._sentences.drop(numbers)  # (B,)
+        if not self.goes_on or not dropped.any():
             return
-        rows = (~gone[self._trellis.owners[self._alive]]).nonzero()[0]  # (M,) of N
+        rows = (~dropped[self._tree.owners[self._alive]]).nonzero()[0]  # (M,) of N
         if len(rows) and self._state is not None:
             self._state = keep_rows(self._stepper, self._state, torch.from_numpy(rows), len(self._alive))
         self._alive = self._alive[rows]
@@ -125,47 +115,40 @@ class BeamSearch(Generic[State]):
 
 
 def check_n_best(n_best: int, beam: int) -> None:
-    """Raises UsageError unless a beam can give so many translations."""
+    """Raises UsageError unless n_best is between 1 and the beam."""
     if n_best < 1:
-        raise UsageError(f"n-best: {n_best} translations are asked for; ask for one at least")
+        raise UsageError(f"n-best: {n_best} translations were requested; request at least 1")
     if n_best > beam:
-        raise UsageError(
-            f"n-best: {n_best} translations are asked for, but search.beam keeps {beam}; set it to {n_best}"
-        )
-
-
-def _check_each(n_best: int | Sequence[int], beam: int) -> None:
-    for each in {n_best} if isinstance(n_best, int) else set(n_best):
-        check_n_best(each, beam)
+        raise UsageError(f"n-best: {n_best} translations were requested, but search.beam is {beam}; set it to {n_best}")
 
 
 class _Sentences:
-    """The places of the sentences (B) and the hypotheses that have ended."""
+    """The slots of the sentences (B) and their hypotheses that have ended."""
 
     def __init__(self, config: SearchConfig) -> None:
-        self.places = np.zeros(0, np.int64)  # (B,) that are free; a sentence without one is done
+        self.free_slots = np.zeros(0, np.int64)  # (B,) slots for hypotheses alive; a sentence without any is done
         self._config = config
-        self._begun = 0
+        self._next_number = 0
         self._numbers = np.zeros(0, np.int64)  # (B,)
         self._n_best = np.zeros(0, np.int64)  # (B,)
-        self._limits = np.zeros(0, np.int64)  # (B,)
+        self._limits = np.zeros(0, np.int64)  # (B,) maximum lengths
         self._longest_penalties = np.zeros(0)  # (B,)
-        self._to_beat = np.zeros(0)  # (B,) the n-th best score, once there are as many
+        self._to_beat = np.zeros(0)  # (B,) the n-th best score; -inf while there are fewer
         self._collected = np.zeros(0, bool)  # (B,)
         self._ends: list[list[End]] = []
 
     @property
-    def waiting(self) -> Ints:
-        """Those that were not collected."""
+    def uncollected(self) -> Ints:
+        """The sentences that were not collected."""
         return (~self._collected).nonzero()[0]
 
     def join(self, mask: Tensor, n_best: int | Sequence[int], beam: int) -> range:
-        """Forgets those that were collected and takes others in behind the rest: mask (J, S). Gives their numbers."""
-        kept, new = self.waiting, len(mask)
-        numbers = range(self._begun, self._begun + new)
-        self._begun += new
+        """Removes collected sentences, appends those of mask (J, S), and returns the numbers of the new ones."""
+        kept, new = self.uncollected, len(mask)
+        numbers = range(self._next_number, self._next_number + new)
+        self._next_number += new
         limits = np.array(length_limits(mask, self._config), np.int64)  # (J,)
-        self.places = np.append(self.places[kept], np.full(new, beam))
+        self.free_slots = np.append(self.free_slots[kept], np.full(new, beam))
         self._numbers = np.append(self._numbers[kept], np.array(numbers, np.int64))
         self._n_best = np.append(self._n_best[kept], np.broadcast_to(np.array(n_best, np.int64), new))
         self._limits = np.append(self._limits[kept], limits)
@@ -176,69 +159,70 @@ class _Sentences:
         return numbers
 
     def drop(self, numbers: Collection[int]) -> Booleans:
-        """Which of the sentences (B,) have these numbers; they count as done and collected."""
-        gone = np.isin(self._numbers, list(numbers))
-        self.places[gone] = 0
-        self._collected[gone] = True
-        return gone
+        """Marks the sentences with these numbers as done and collected; returns which of (B,) they are."""
+        dropped = np.isin(self._numbers, list(numbers))
+        self.free_slots[dropped] = 0
+        self._collected[dropped] = True
+        return dropped
 
-    def settle(self, trellis: BackpointerTree, tokens: Ints) -> Ints:
-        """Notes the hypotheses that end with this step of tokens (M,); gives the nodes (N,) that go on.
+    def record_ends(self, tree: BackpointerTree, tokens: Ints) -> Ints:
+        """Records the hypotheses that end with this step of tokens (M,); returns the nodes (N,) that continue.
 
-        A sentence goes on if its most probable hypothesis alive can still become one of the n best. Log-probabilities
-        and coverage penalties are at most 0, so the best it can do is to lose nothing more until the maximum length,
-        where the normalisation is most lenient.
+        A sentence continues if its most probable hypothesis alive can still become one of the n best. Log-probabilities
+        and coverage penalties are at most 0, so its score is bounded by its log-probability divided by the length
+        penalty of the maximum length.
         """
-        owners, lengths = trellis.owners, trellis.lengths  # (M,), (B,)
+        owners, lengths = tree.owners, tree.lengths  # (M,), (B,)
         ends = (tokens == EOS) | (self._limits[owners] == lengths[owners])  # (M,)
         if ends.any():
-            self._note(ends.nonzero()[0], trellis, tokens)
+            self._record(ends.nonzero()[0], tree, tokens)
         nodes = (~ends).nonzero()[0]  # (N,)
         of = owners[nodes]  # (N,)
         # The first node of a sentence is its most probable.
-        best = trellis.totals[nodes[np.searchsorted(of, of)]]  # (N,)
+        best = tree.totals[nodes[np.searchsorted(of, of)]]  # (N,)
         nodes = nodes[best / self._longest_penalties[of] > self._to_beat[of]]
-        self.places[np.bincount(owners[nodes], minlength=len(self.places)) == 0] = 0
+        self.free_slots[np.bincount(owners[nodes], minlength=len(self.free_slots)) == 0] = 0
         return nodes
 
-    def _note(self, nodes: Ints, trellis: BackpointerTree, tokens: Ints) -> None:
-        scores, lengths = trellis.scores(), trellis.lengths  # (M,), (B,)
+    def _record(self, nodes: Ints, tree: BackpointerTree, tokens: Ints) -> None:
+        scores, lengths = tree.scores(), tree.lengths  # (M,), (B,)
         for node in nodes.tolist():
-            owner = int(trellis.owners[node])
+            owner = int(tree.owners[node])
             ends = self._ends[owner]
             ends.append(End(int(tokens[node]) != EOS, -float(scores[node]), int(lengths[owner]), node))
-            self.places[owner] -= 1
+            self.free_slots[owner] -= 1
             if len(ends) >= self._n_best[owner]:
                 self._to_beat[owner] = -sorted(ends)[self._n_best[owner] - 1].negative_score
 
-    def collect(self, trellis: BackpointerTree) -> dict[int, list[Hypothesis]]:
-        """The n best of each sentence that is done and was not collected before, best first, by its number."""
-        done = ((self.places == 0) & ~self._collected).nonzero()[0]  # (D,)
+    def collect(self, tree: BackpointerTree) -> dict[int, list[Hypothesis]]:
+        """Implements `BeamSearch.collect`."""
+        done = ((self.free_slots == 0) & ~self._collected).nonzero()[0]  # (D,)
         self._collected[done] = True
         best = [sorted(self._ends[i])[: self._n_best[i]] for i in done]
         owners = [int(i) for i, ends in zip(done, best, strict=True) for _ in ends]
-        hypotheses = iter(trellis.hypotheses(owners, [end for ends in best for end in ends]))
+        hypotheses = iter(tree.hypotheses(owners, [end for ends in best for end in ends]))
         numbers = self._numbers[done].tolist()
         return {number: [next(hypotheses) for _ in ends] for number, ends in zip(numbers, best, strict=True)}
 
 
-def _continue(log_probs: Floats, pieces: Ints, owners: Ints, totals: Floats, places: Ints) -> tuple[Ints, Ints, Floats]:
-    """The most probable continuations for the free places: row, piece and log-probability (M,) of each.
+def _continuations(
+    log_probs: Floats, pieces: Ints, owners: Ints, totals: Floats, slots: Ints
+) -> tuple[Ints, Ints, Floats]:
+    """Returns the most probable continuations for the free slots: row, piece and log-probability (M,) of each.
 
-    log_probs and pieces (N, k) of each row's best, owners (N,) and totals (N,) of the rows, places (B,). The
-    continuations of a sentence lie together, best first; of equal ones, the better parent's and then the smaller id
-    comes first.
+    log_probs and pieces (N, k) of each row's best, owners (N,) and totals (N,) of the rows, slots (B,). The result is
+    sorted by sentence, then best first; of equal ones, that of the better parent, then the smaller id comes first.
     """
     k = log_probs.shape[1]
-    counts = np.bincount(owners, minlength=len(places))  # (B,)
+    counts = np.bincount(owners, minlength=len(slots))  # (B,) rows of each sentence
     first = counts.cumsum() - counts  # (B,) first row of each sentence
-    grid = np.full((len(places), int(counts.max()), k), -np.inf)  # (B, slots, k)
+    grid = np.full((len(slots), int(counts.max()), k), -np.inf)  # (B, rows, k)
     grid[owners, np.arange(len(owners)) - first[owners]] = totals[:, None] + log_probs
-    sums = grid.reshape(len(places), -1)  # (B, slots * k)
+    sums = grid.reshape(len(slots), -1)  # (B, rows * k)
     check_possible(sums.max(1)[counts > 0])
-    order = np.argsort(-sums, axis=1, kind="stable")[:, : places.max()]  # (B, width)
+    order = np.argsort(-sums, axis=1, kind="stable")[:, : slots.max()]  # (B, width)
     possible = np.take_along_axis(sums, order, 1) > -np.inf  # (B, width)
-    taken = (np.arange(order.shape[1]) < places[:, None]) & possible  # (B, width)
+    taken = (np.arange(order.shape[1]) < slots[:, None]) & possible  # (B, width)
     row = (first[:, None] + order // k)[taken]  # (M,)
     choice = (order % k)[taken]  # (M,)
     return row, pieces[row, choice], log_probs[row, choice]

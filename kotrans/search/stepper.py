@@ -1,4 +1,4 @@
-"""What a search needs of a model, and several models taken as one."""
+"""The protocol that search requires of a model, and an ensemble of models that implements it."""
 
 import math
 from collections.abc import Sequence
@@ -7,41 +7,43 @@ from typing import Any, Protocol, TypeVar
 import torch
 from torch import Tensor
 
-# Shape key: B sentences, N rows alive, M rows selected, S source length, V target vocabulary.
+# Shape key: B sentences, N rows alive, M rows selected, S source positions, V target pieces.
 State = TypeVar("State")
 
 
 class Stepper(Protocol[State]):
-    """A model that continues hypotheses by one piece. A row is one hypothesis of one sentence.
+    """A model that extends hypotheses by one piece. A row is one hypothesis of one sentence.
 
-    Rows are independent: what a row gives never depends on which rows stand beside it.
+    The results of a row never depend on the other rows.
     """
 
     def start(self, source: Tensor, mask: Tensor) -> State:
-        """The state before the first piece: source (B, S), mask (B, S) true on real pieces; one row a sentence."""
+        """Returns the state before the first piece, one row per sentence.
+
+        source (B, S), mask (B, S) true on real pieces.
+        """
         ...
 
     def step(self, state: State, previous: Tensor) -> tuple[Tensor, State, Tensor | None]:
-        """Logits (N, V) after `previous` (N,), the new state, attention weights (N, S) or None.
+        """Returns logits (N, V) after the pieces previous (N,), the next state, attention weights (N, S) or None.
 
-        Logits are log-probabilities but for a number that a row's may all lack; `logsumexp` tells it. They are the
-        caller's: they may be written into.
+        The caller may modify the logits in place.
         """
         ...
 
     def select(self, state: State, rows: Tensor) -> State:
-        """The state of the rows (M,), on the CPU, in that order; a row may occur several times or not at all."""
+        """Returns the state of `rows` (M,), a tensor on the CPU, in that order; rows may repeat or be missing."""
         ...
 
     def join(self, state: State, started: State) -> State:
-        """The state of the rows of both: behind the others those of `started`, which took no step yet."""
+        """Returns the state of the rows of both, those of `started`, a result of `start`, last."""
         ...
 
 
 class EnsembleStepper:
-    """Several models with one vocabulary as one: the mean of their probabilities, and of their attention weights.
+    """Several models with one vocabulary: the mean of their probabilities and of their attention weights.
 
-    Models without attention are left out of the mean of the weights.
+    The mean of the attention weights is over the models with attention.
     """
 
     def __init__(self, steppers: Sequence[Stepper[Any]]) -> None:
@@ -68,7 +70,7 @@ class EnsembleStepper:
 
 
 def keep_rows(stepper: Stepper[State], state: State, rows: Tensor, count: int) -> State:
-    """The state of some of its `count` rows; nothing is copied when they are all of them in order."""
+    """Returns `stepper.select` of `rows`, or the state itself if they are all its `count` rows in order."""
     if torch.equal(rows, torch.arange(count)):
         return state
     return stepper.select(state, rows)

@@ -1,4 +1,4 @@
-"""Files and folders that are written completely or not at all, with hashes, locks and limits.
+"""Files and folders: all-or-nothing writes, hashes, locks, compressed text and size limits.
 
-Nothing here knows what the files mean: formats of corpora are in `data`, checkpoints in `runs`.
+The meaning of the files is defined elsewhere: corpus formats in `data`, checkpoints in `runs`.
 """

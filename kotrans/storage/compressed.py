@@ -1,4 +1,4 @@
-"""Compressed text is unpacked while it is read; binary files are named. Both are recognised by their first bytes."""
+"""Decompression of text while it is read, and rejection of binary files. The first bytes determine the type."""
 
 import bz2
 import gzip
@@ -19,9 +19,8 @@ if sys.version_info >= (3, 14):
 else:
     from backports import zstd
 
-_HEAD = 512  # bytes that are looked at: "ustar" of a tar archive stands at 257
-LONGEST_LINE = 64 * 2**20
-"""Bytes of one line of compressed text. A small archive may unpack to gigabytes without a line end."""
+_HEAD = 512  # bytes that are examined; the magic number of a tar archive is at offset 257
+
 
 _COMPRESSED = (
     (b"\x1f\x8b", "gzip"),
@@ -30,7 +29,7 @@ _COMPRESSED = (
     (b"PK\x03\x04", "zip"),
     (b"PK\x05\x06", "zip"),
 )
-_BZ2_BLOCKS = (b"1AY&SY", b"\x17rE8P\x90")  # after "BZh" and a digit: a block, or the end of an empty file
+_BZ2_BLOCKS = (b"1AY&SY", b"\x17rE8P\x90")  # after "BZh" and a digit: a block, or the end of an empty stream
 
 _SAVE_AS_TEXT = "save it as UTF-8 text"
 _BINARY = (
@@ -48,43 +47,45 @@ _BINARY = (
     (b"%PDF-", "PDF", "copy its text into a UTF-8 text file"),
     (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an old Office or HWP file", "save it as .xlsx or as UTF-8 text"),
     (b"HWP Document File", "HWP", _SAVE_AS_TEXT),
-    (b"\x89PNG\r\n\x1a\n", "a PNG picture", "check that it is the right file"),
-    (b"\xff\xd8\xff", "a JPEG picture", "check that it is the right file"),
-    (b"\x7fELF", "a program", "check that it is the right file"),
+    (b"\x89PNG\r\n\x1a\n", "a PNG image", "check that it is the right file"),
+    (b"\xff\xd8\xff", "a JPEG image", "check that it is the right file"),
+    (b"\x7fELF", "an executable", "check that it is the right file"),
     (b"version https://git-lfs.github.com/spec/", "a Git LFS pointer", "fetch the file itself with `git lfs pull`"),
 )  # fmt: skip
-_NEEDS_NUL = (b"PAR1", b"HWP Document File")  # a text could begin with these letters
-# Zip files that are documents, by the beginning of a member's name.
+_NEEDS_NUL = (b"PAR1", b"HWP Document File")  # text may begin with these letters, but contains no NUL
+# Zip files that are documents, recognized by the prefix of a member's name.
 _DOCUMENTS = (
-    ("xl/", "an Excel workbook", "give it with `format: xlsx`, or save it as UTF-8 text"),
+    ("xl/", "an Excel workbook", "use `format: xlsx`, or save it as UTF-8 text"),
     ("word/", "a Word document", _SAVE_AS_TEXT),
     ("ppt/", "a PowerPoint document", _SAVE_AS_TEXT),
     ("mimetype", "an OpenDocument, HWPX or EPUB file", _SAVE_AS_TEXT),
 )
 
 
-class _Unpacked(BufferedReader):
-    """An unpacked stream, whose lines are bounded."""
+class _BoundedLines(BufferedReader):
+    """A decompressed stream that raises DataError for a line of more than `longest` bytes."""
 
-    def __init__(self, raw: IO[bytes], where: str) -> None:
+    def __init__(self, raw: IO[bytes], where: str, longest: int) -> None:
         super().__init__(cast(RawIOBase, raw), 2**17)
         self._where = where
+        self._longest = longest
 
     def __next__(self) -> bytes:
-        line = self.readline(LONGEST_LINE)
+        line = self.readline(self._longest)
         if not line:
             raise StopIteration
-        if len(line) == LONGEST_LINE and not line.endswith(b"\n"):
-            raise DataError(f"{self._where}: unpacks to a line of more than {LONGEST_LINE:,} bytes; is it text?")
+        if len(line) == self._longest and not line.endswith(b"\n"):
+            raise DataError(f"{self._where}: has a line of more than {self._longest:,} bytes; check that it is text")
         return line
 
 
 @contextmanager
-def unpacking(file: BufferedReader, where: Path | str) -> Iterator[BufferedReader]:
-    """Gives the file if it is not compressed, else a stream of what it unpacks to, in bounded memory.
+def decompressed(file: BufferedReader, where: Path | str, longest_line: int = 64 * 2**20) -> Iterator[BufferedReader]:
+    """Yields a stream of the decompressed content, or the file itself if it is not compressed.
 
-    gzip, bzip2, xz, zstd, and zip with a single member. Raises DataError beginning with `where` if the file is damaged,
-    compressed twice, or a binary file of a known kind.
+    Supports gzip, bzip2, xz, zstd, and zip with a single member, in bounded memory. Raises DataError beginning with
+    `where` if the file is damaged, compressed twice, or a binary file of a known type, or if a decompressed line has
+    more than `longest_line` bytes: a small archive may decompress to gigabytes without a line end.
     """
     head = file.peek(_HEAD)[:_HEAD]
     kind = _compression(head)
@@ -93,13 +94,16 @@ def unpacking(file: BufferedReader, where: Path | str) -> Iterator[BufferedReade
         yield file
         return
     try:
-        with _open(kind, file, str(where)) as raw, _Unpacked(raw, str(where)) as unpacked:
-            _refuse_packed(kind, unpacked.peek(_HEAD)[:_HEAD], str(where))
-            yield unpacked
+        with _open(kind, file, str(where)) as raw, _BoundedLines(raw, str(where), longest_line) as content:
+            head = content.peek(_HEAD)[:_HEAD]
+            if (inner := _compression(head)) is not None:
+                raise DataError(f"{where}: is compressed twice ({inner} inside {kind}); decompress it once")
+            _refuse_binary(head, f"{where} ({kind}, decompressed)")
+            yield content
     except (EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, zstd.ZstdError) as error:
         raise _damaged(kind, error, where) from None
     except OSError as error:
-        if error.errno is not None:  # of the disk, not of what is on it
+        if error.errno is not None:  # a problem of the disk, not of the content
             raise
         raise _damaged(kind, error, where) from None
 
@@ -111,18 +115,12 @@ def _compression(head: bytes) -> str | None:
 
 
 def _refuse_binary(head: bytes, where: str) -> None:
-    """Raises DataError if these are the first bytes of a kind of file that has to be converted first."""
+    """Raises DataError if these are the first bytes of a file that has to be converted to text."""
     for magic, what, remedy in _BINARY:
         if head.startswith(magic) and (magic not in _NEEDS_NUL or b"\x00" in head):
             raise DataError(f"{where}: is {what}, not text; {remedy}")
     if head[257:262] == b"ustar":
         raise DataError(f"{where}: is a tar archive, not text; unpack it with `tar xf` and name the files in it")
-
-
-def _refuse_packed(kind: str, head: bytes, where: str) -> None:
-    if (inner := _compression(head)) is not None:
-        raise DataError(f"{where}: is compressed twice ({inner} inside {kind}); unpack it once")
-    _refuse_binary(head, f"{where}: {kind}: what is inside")
 
 
 def _open(kind: str, file: BufferedReader, where: str) -> IO[bytes]:
@@ -139,9 +137,9 @@ def _open(kind: str, file: BufferedReader, where: str) -> IO[bytes]:
 
 
 def _open_member(file: BufferedReader, where: str) -> IO[bytes]:
-    """The only member of a zip archive."""
+    """Opens the only member of a zip archive."""
     if not file.seekable():
-        raise DataError(f"{where}: is a zip archive, which cannot be read from a pipe; give it as a file")
+        raise DataError(f"{where}: is a zip archive, which cannot be read from a pipe; use a file")
     archive = zipfile.ZipFile(file)
     names = [name for name in archive.namelist() if not name.endswith("/") and not name.startswith("__MACOSX/")]
     for beginning, what, remedy in _DOCUMENTS:
@@ -152,11 +150,11 @@ def _open_member(file: BufferedReader, where: str) -> IO[bytes]:
         raise DataError(f"{where}: is a zip archive of {len(names)} files{shown}; unpack it and name the files in it")
     try:
         return archive.open(names[0])
-    except (RuntimeError, NotImplementedError) as error:  # encrypted, or compressed in a way Python does not know
+    except (RuntimeError, NotImplementedError) as error:  # encrypted, or an unsupported compression method
         raise DataError(
-            f"{where}: a zip archive that cannot be read ({error}); unpack it with another program"
+            f"{where}: is a zip archive that cannot be read ({error}); unpack it with another program"
         ) from None
 
 
 def _damaged(kind: str, error: Exception, where: Path | str) -> DataError:
-    return DataError(f"{where}: a damaged or incomplete {kind} file ({error}); get or make it again")
+    return DataError(f"{where}: is a damaged or incomplete {kind} file ({error}); download or create it again")

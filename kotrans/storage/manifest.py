@@ -1,6 +1,6 @@
-"""Files that are listed with their hashes: what was sealed comes back as it was, or not at all.
+"""A folder or zip archive of files with a manifest of their SHA-256 hashes, which are checked when a file is read.
 
-They lie in a folder, or in a zip that is read in place; nothing is unpacked.
+A zip archive is read in place and never extracted.
 """
 
 import hashlib
@@ -16,11 +16,11 @@ from kotrans.errors import CheckpointError, DamagedError
 from kotrans.storage.files import sha256, write_json
 
 MANIFEST = "manifest.json"
-_FORMAT = 1  # of the folder: raise it when it changes, so that other versions refuse it
+_FORMAT = 1  # version of the folder's layout; increase it on changes, so that other versions refuse it
 _LONGEST_MANIFEST = 1_000_000  # bytes
-# Weights hardly shrink in a zip. One that grows more than this is a bomb, which would take the memory.
+# Weights are hardly compressible. A zip archive that expands by more than this factor is a zip bomb.
 _MOST_GROWTH = 10
-# What is missing or not as it was written; any other OSError may be gone a moment later.
+# Errors of missing or changed files. Any other OSError may be temporary.
 _DAMAGE = (
     FileNotFoundError, NotADirectoryError, KeyError, EOFError, RuntimeError, NotImplementedError, zipfile.BadZipFile,
     zlib.error,
@@ -28,30 +28,31 @@ _DAMAGE = (
 
 
 def write_manifest(folder: Path) -> None:
-    """Lists what lies in the folder; write nothing after it."""
+    """Writes the manifest of all files in the folder, which must not change afterwards."""
     files = sorted(path for path in folder.rglob("*") if path.is_file())
-    digests = {path.relative_to(folder).as_posix(): sha256(path) for path in files}
-    write_json(folder / MANIFEST, {"format": _FORMAT, "files": digests})
+    hashes = {path.relative_to(folder).as_posix(): sha256(path) for path in files}
+    write_json(folder / MANIFEST, {"format": _FORMAT, "files": hashes})
 
 
 class VerifiedFiles:
-    """The files of a sealed folder or zip.
+    """The files of a folder or zip archive with a manifest.
 
-    Raises DamagedError if there is none or the list is damaged, CheckpointError if it is another version's or cannot
-    be read.
+    Raises DamagedError if the manifest is missing or damaged, CheckpointError if it cannot be read or was written by
+    another version.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._packed = path.is_file()
-        if self._packed:
+        self._is_zip = path.is_file()
+        if self._is_zip:
             self._check_growth()
-        self.files = self._listed()
+        self.files = self._read_manifest()
+        """The SHA-256 hash of each file by name."""
 
     def read(self, name: str) -> bytes:
-        """A file's bytes.
+        """Returns the bytes of a file.
 
-        Raises DamagedError unless they are what was sealed, CheckpointError if they cannot be read.
+        Raises DamagedError if the file is missing or has another hash, CheckpointError if it cannot be read.
         """
         with self._errors(name):
             data = self._bytes(name)
@@ -60,23 +61,23 @@ class VerifiedFiles:
         return data
 
     def verify(self) -> None:
-        """Raises DamagedError unless every file is what was sealed, CheckpointError if one cannot be read.
+        """Checks the hash of every file in bounded memory.
 
-        Files are read in blocks, so that it takes no memory.
+        Raises DamagedError if a file is missing or has another hash, CheckpointError if one cannot be read.
         """
-        for name, digest in self.files.items():
+        for name, expected in self.files.items():
             with self._errors(name), self._opened(name) as file:
-                found = hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]  # a member is read as a file is
-            if found != digest:
+                found = hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]  # works for members
+            if found != expected:
                 raise damaged(self.path, name)
 
     def _bytes(self, name: str) -> bytes:
         with self._opened(name) as file:
-            return file.read()  # of a zip never more than its directory says
+            return file.read()  # of a zip member at most the size in the archive's directory
 
     @contextmanager
     def _opened(self, name: str) -> Iterator[IO[bytes]]:
-        if not self._packed:
+        if not self._is_zip:
             with (self.path / name).open("rb") as file:
                 yield file
             return
@@ -85,7 +86,7 @@ class VerifiedFiles:
 
     @contextmanager
     def _errors(self, name: str) -> Iterator[None]:
-        """Inside the block, errors of reading the file become ours."""
+        """Inside the block, errors of reading a file become DamagedError or CheckpointError."""
         try:
             yield
         except _DAMAGE:
@@ -99,15 +100,17 @@ class VerifiedFiles:
                 unpacked = sum(member.file_size for member in archive.infolist())
         except _DAMAGE:
             raise CheckpointError(
-                f"{self.path}: is no zip, or a damaged one; make it again with `kotrans export`"
+                f"{self.path}: is not a zip archive, or a damaged one; create it again with `kotrans export`"
             ) from None
         except OSError as error:
             raise unreadable(self.path, error) from None
         if unpacked > _MOST_GROWTH * self.path.stat().st_size:
-            raise CheckpointError(f"{self.path}: unpacks to more than {_MOST_GROWTH} times its size; weights never do")
+            raise CheckpointError(
+                f"{self.path}: unpacks to more than {_MOST_GROWTH} times its size, which weights never do; "
+                "use one that `kotrans export` wrote"
+            )
 
-    def _listed(self) -> dict[str, str]:
-        """The hash of each file, by name."""
+    def _read_manifest(self) -> dict[str, str]:
         try:
             data = self._bytes(MANIFEST)
         except (FileNotFoundError, NotADirectoryError, KeyError):
@@ -129,12 +132,12 @@ class VerifiedFiles:
         except (ValueError, KeyError, TypeError, RecursionError):
             raise damaged(self.path, MANIFEST) from None
         if any(PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts for name in files):
-            raise CheckpointError(f"{self.path}: lists files outside of it; take one that `kotrans export` wrote")
+            raise CheckpointError(f"{self.path}: lists files outside of it; use one that `kotrans export` wrote")
         return files
 
 
 def unreadable(path: Path, error: OSError) -> CheckpointError:
-    """What to say of a file that is there but cannot be read."""
+    """Returns the error for a file that exists but cannot be read."""
     return CheckpointError(
         f"{path}: cannot be read now ({error.strerror or error}); nothing was changed; "
         "check its permissions and the disk"
@@ -142,7 +145,7 @@ def unreadable(path: Path, error: OSError) -> CheckpointError:
 
 
 def damaged(path: Path, name: str) -> DamagedError:
-    """What to say of a file that is not what was sealed."""
-    packed = "copy it again, or make it again with `kotrans export`"
-    remedy = packed if path.is_file() else "use another checkpoint of the run"
+    """Returns the error for a file that is missing or has another hash than the manifest."""
+    copied = "copy it again, or create it again with `kotrans export`"
+    remedy = copied if path.is_file() else "use another checkpoint of the run"
     return DamagedError(f"{path}: this checkpoint is damaged ({name} is missing or not what was written); {remedy}")

@@ -1,4 +1,4 @@
-"""The file that a user means: `~`, names in another Unicode form, patterns, and names that are nearly right."""
+"""Paths given by users: `~`, Unicode forms of names, patterns, and suggestions for misspelt names."""
 
 import os
 import re
@@ -13,13 +13,13 @@ _MAGIC = re.compile(r"[*?\[]")
 
 
 def user_path(path: str | os.PathLike[str]) -> Path:
-    """A path as the user gave it, with `~` expanded, by the names that exist.
+    """Returns the path with `~` expanded and each part in the Unicode form that exists on disk.
 
-    A Mac may write Hangul in file names as single letters (NFD), where most keyboards give syllables (NFC). A part of
-    the path that does not exist, but does in another form, is replaced by that; whatever exists in neither stays.
+    macOS may store Hangul in file names as jamo (NFD), whereas keyboards enter syllables (NFC). A part that exists in
+    neither form is kept as given.
     """
     path = Path(path)
-    with suppress(RuntimeError):  # no such user: then it is a name that begins with "~"
+    with suppress(RuntimeError):  # unknown user: the name itself begins with "~"
         path = path.expanduser()
     if str(path).isascii() or os.path.lexists(path):
         return path
@@ -30,16 +30,15 @@ def user_path(path: str | os.PathLike[str]) -> Path:
 
 
 def _existing(folder: Path, name: str) -> str:
-    """The name in the folder that is this one, in whatever Unicode form; the name itself if there is none."""
+    """Returns the equal name in the folder in any Unicode form; the name itself if there is none."""
     if name.isascii() or os.path.lexists(folder / name):
         return name
     wanted = unicodedata.normalize("NFC", name)
-    twins = (each for each in _names(folder) if unicodedata.normalize("NFC", each) == wanted)
-    return next(twins, name)
+    return next((entry for entry in _names(folder) if unicodedata.normalize("NFC", entry) == wanted), name)
 
 
 def _names(folder: Path) -> list[str]:
-    """What is in a folder, sorted; nothing if it is none, or cannot be read."""
+    """Returns the sorted names in a folder; an empty list if it is not a folder or cannot be read."""
     try:
         return sorted(os.listdir(folder))
     except OSError:
@@ -47,14 +46,14 @@ def _names(folder: Path) -> list[str]:
 
 
 def is_pattern(path: str | os.PathLike[str]) -> bool:
-    """Whether a path has `*`, `?` or `[`, which stand for other characters unless a file has them in its name."""
+    """Returns whether a path contains a wildcard (`*`, `?` or `[`) and no file has that literal name."""
     return _MAGIC.search(str(path)) is not None and not os.path.lexists(user_path(path))
 
 
 def matching(pattern: str | os.PathLike[str]) -> list[Path]:
-    """Returns the files whose paths match a pattern, sorted by name; `**` matches any number of folders.
+    """Returns the files whose paths match a pattern, sorted by name. `**` matches any number of folders.
 
-    Names match in any Unicode form. A name that begins with "." matches only a pattern that does, too.
+    Names match in any Unicode form. A name that begins with "." only matches a pattern that begins with ".".
     """
     path = user_path(pattern)
     fixed = Path(path.anchor)
@@ -73,25 +72,30 @@ def _matches(folder: Path, parts: list[str]) -> Iterator[Path]:
         yield from _matches(folder, parts[1:] or ["*"])
         for name in _names(folder):
             inner = folder / name
-            if not name.startswith(".") and inner.is_dir() and not inner.is_symlink():  # a link may lead in circles
+            if not name.startswith(".") and inner.is_dir() and not inner.is_symlink():  # links may be circular
                 yield from _matches(inner, parts)
         return
     wanted = re.compile(translate(unicodedata.normalize("NFC", parts[0])))
     for name in _names(folder):
-        hidden = name.startswith(".") and not parts[0].startswith(".")
-        if not hidden and wanted.match(unicodedata.normalize("NFC", name)):
+        is_hidden = name.startswith(".") and not parts[0].startswith(".")
+        if not is_hidden and wanted.match(unicodedata.normalize("NFC", name)):
             yield from _matches(folder / name, parts[1:])
 
 
 def near_names(path: Path, most: int = 3) -> list[str]:
-    """Names in the deepest folder of a path that exists, those most like the next part of the path first."""
+    """Returns paths in the deepest existing folder of a path whose names are similar to the next part, best first."""
     folder, name = path.parent, path.name
     while not folder.is_dir() and folder != folder.parent:
         folder, name = folder.parent, folder.name
-    names = [each for each in _names(folder) if not each.startswith(".")]
+    names = [entry for entry in _names(folder) if not entry.startswith(".")]
     return [str(folder / near) for near in get_close_matches(name, names, n=most, cutoff=0.5)]
 
 
 def runs_folder() -> Path:
-    """Where runs and prepared data lie: KOTRANS_RUNS, or runs/ in the current folder."""
+    """Returns the folder of runs and prepared data: KOTRANS_RUNS (default: runs/ in the current folder)."""
     return user_path(os.environ.get("KOTRANS_RUNS") or "runs")
+
+
+def prepared_folder() -> Path:
+    """Returns the folder of prepared data, which all runs share."""
+    return runs_folder() / "prepared"

@@ -1,23 +1,23 @@
-"""Lines of a pipe, in chunks of what has arrived."""
+"""Lines of a pipe, in chunks of the lines that have arrived."""
 
 from collections import deque
 from collections.abc import Iterable, Iterator
 from threading import Condition, Thread
 
-_WAITING = 1024  # lines read before anyone asks for a chunk
-_SECONDS = 1.0  # on Windows, Ctrl-C is noticed only when a wait ends
+_CAPACITY = 1024  # lines read before the first chunk is requested
+_POLL_SECONDS = 1.0  # on Windows, Ctrl-C is noticed only when a wait ends
 
 
 class ArrivingLines:
-    """Reads lines in a thread, so that a line that has arrived never waits for the next one.
+    """Reads lines in a thread, so that a line that has arrived is not delayed until the next one arrives.
 
-    A thread, because on Windows nothing else can tell whether a pipe has data.
+    A thread also works on Windows, where pipes cannot be polled.
     """
 
     def __init__(self, lines: Iterable[str]) -> None:
-        """Begins to read at once. `lines` may block, and is used by the thread only."""
+        """Starts reading. `lines` may block; only the thread uses it."""
         self._lines = lines
-        self._capacity = _WAITING
+        self._capacity = _CAPACITY
         self._arrived = deque[str]()
         self._ended = False
         self._error: Exception | None = None
@@ -25,9 +25,9 @@ class ArrivingLines:
         Thread(target=self._read, name="arriving lines", daemon=True).start()
 
     def chunks(self, most: int) -> Iterator[list[str]]:
-        """All lines that have arrived, `most` at a time; waits while there is none, and ends with the input.
+        """Yields the lines that have arrived, at most `most` at a time. Waits if there are none.
 
-        At most twice as many are read ahead. An error of the input is raised after the lines before it.
+        Up to two chunks are read ahead. An error of the input is raised after the lines before it.
         """
         with self._changed:
             self._capacity = max(self._capacity, 2 * most)
@@ -40,7 +40,7 @@ class ArrivingLines:
     def _take(self, most: int) -> list[str]:
         with self._changed:
             while not self._arrived and not self._ended:
-                self._changed.wait(_SECONDS)
+                self._changed.wait(_POLL_SECONDS)
             chunk = [self._arrived.popleft() for _ in range(min(most, len(self._arrived)))]
             self._changed.notify_all()
         return chunk

@@ -1,23 +1,18 @@
-"""Where the files that come with kotrans lie: beside the package in a checkout, inside it when installed.
-
-The version of kotrans, read by the package, by the build and by all that records it.
-"""
+"""The version of kotrans, and its bundled files: next to the package in a checkout, inside it when installed."""
 
 from pathlib import Path
 
+VERSION = "0.1.0"
 _PACKAGE = Path(__file__).parent.parent
 
 
 def configs() -> Path:
-    """The folder of the configs that come with kotrans."""
+    """Returns the folder of the example configs."""
     installed = _PACKAGE / "bundled" / "configs"
     return installed if installed.is_dir() else _PACKAGE.parent / "configs"
 
 
 def starter() -> Path:
-    """The folder of the embedded starter corpus."""
+    """Returns the folder of the starter corpus."""
     installed = _PACKAGE / "bundled" / "starter"
     return installed if installed.is_dir() else _PACKAGE.parent / "data" / "starter"
-
-
-VERSION = "0.1.0"

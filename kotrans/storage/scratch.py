@@ -1,7 +1,7 @@
-"""Temporary files and folders beside what they become, which are removed when the process that made them was killed.
+"""Temporary files and folders next to their final path, which are removed after their process was killed.
 
-The name of one ends in a mark of the machine and a random number. On the same machine a lock tells whether its process
-is alive. Another machine on a shared disk may not see that lock, so there only the age counts.
+The name ends with an identifier of the machine and a random number. The process holds a lock that other processes on
+the same machine can test. A lock may not work across the machines that share a disk; there only the age counts.
 """
 
 import errno
@@ -13,94 +13,70 @@ import secrets
 import shutil
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 
 logger = logging.getLogger(__name__)
 ABANDONED_AFTER = 7 * 24 * 3600.0
 """Seconds without a change after which a temporary folder of another machine is removed."""
-_NAME = re.compile(r"\..+?(?:-([0-9a-f]{8}))?-[0-9a-f]{16}")  # older versions left the machine out
-_BOOT = Path("/proc/sys/kernel/random/boot_id")
+_NAME = re.compile(r"\..+-([0-9a-f]{8})-[0-9a-f]{16}")
+_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
-def scratch_path(final: Path, machine: str = "") -> Path:
-    """A hidden name beside `final` that nothing has. What is made there gets the permissions of any new file."""
-    return final.with_name(f".{final.name[:50]}-{machine or this_machine()}-{secrets.token_hex(8)}")
+@contextmanager
+def new_scratch(final: Path, *, folder: bool) -> Iterator[Path]:
+    """Creates a locked temporary folder, or an empty file, next to `final`, and removes it if the block fails.
 
-
-@cache
-def this_machine() -> str:
-    """Eight hexadecimal digits for the running kernel: processes with the same ones see each other's locks.
-
-    A host name alone will not do, because machines of a cluster may have the same one.
+    It gets the permissions of any new file.
     """
+    final.parent.mkdir(parents=True, exist_ok=True)
+    scratch, lock = _create(final, folder=folder)
     try:
-        identity = _BOOT.read_text("ascii")
-    except OSError:  # not Linux
-        import platform
-        import uuid
-
-        identity = f"{platform.node()} {uuid.getnode()}"
-    return hashlib.sha256(identity.encode()).hexdigest()[:8]
-
-
-def is_scratch(name: str) -> bool:
-    """Whether a file or folder has a name that `scratch_path` gives."""
-    return _NAME.fullmatch(name) is not None
+        yield scratch
+    except BaseException:
+        _remove(scratch)
+        raise
+    finally:
+        release(lock)
 
 
 def remove_abandoned(folder: Path) -> None:
-    """Removes temporary files and folders in a folder whose process has ended.
+    """Removes the temporary files and folders in a folder whose process has ended.
 
-    Those of another machine, or where the system has no locks, are removed when nothing in them has changed for
+    Those of another machine, or on a system without locks, are removed when nothing in them has changed for
     ABANDONED_AFTER seconds.
     """
     for scratch in folder.glob(".*"):
-        found = _NAME.fullmatch(scratch.name)
-        if found is None:
+        match = _NAME.fullmatch(scratch.name)
+        if match is None:
             continue
         try:
-            held = hold(scratch)
+            lock = hold(scratch)
         except BlockingIOError:
             continue
         try:
-            if (held is not None and found[1] == this_machine()) or _age(scratch) > ABANDONED_AFTER:
+            if (lock is not None and match[1] == _this_machine()) or _age(scratch) > ABANDONED_AFTER:
                 _remove(scratch)
         finally:
-            release(held)
-
-
-def held_scratch(final: Path, *, file: bool = False) -> tuple[Path, int | None]:
-    """A new temporary folder, or an empty file, and a handle that keeps `remove_abandoned` away until it is closed."""
-    while True:
-        scratch = scratch_path(final)
-        if file:
-            scratch.touch(exist_ok=False)
-        else:
-            scratch.mkdir()
-        try:
-            held = hold(scratch)
-        except BlockingIOError:  # another process takes it for abandoned just now
-            continue
-        if scratch.exists():
-            return scratch, held
-        release(held)
+            release(lock)
 
 
 def remove_folder(folder: Path) -> None:
-    """Removes a folder; where that fails, it has at least another name and is in nobody's way."""
+    """Removes a folder. It is renamed first, so that a partly removed folder never keeps its name."""
     try:
-        folder = folder if is_scratch(folder.name) else folder.rename(scratch_path(folder))
+        folder = folder if _NAME.fullmatch(folder.name) else folder.rename(_scratch_path(folder))
     except OSError as error:
         logger.info("%s: cannot be renamed (%s)", folder, error)
-    shutil.rmtree(folder, ignore_errors=True)
+    _remove(folder)
 
 
 def hold(path: Path) -> int | None:
-    """Locks a file or folder until `release`, or until the process ends, however it ends.
+    """Locks a file or folder until `release` or the end of the process. Returns a handle.
 
-    None where the system has no such locks (Windows, some network drives) or there is no such file. Raises
-    BlockingIOError if another process, or another call, holds it.
+    Returns None if the system has no such locks (Windows, some network drives) or the path does not exist. Raises
+    BlockingIOError if it is locked already.
     """
     if sys.platform == "win32":
         return None
@@ -120,28 +96,61 @@ def hold(path: Path) -> int | None:
     return handle
 
 
-def release(held: int | None) -> None:
-    """Ends a lock that `hold` gave."""
-    if held is not None:
-        os.close(held)
+def release(lock: int | None) -> None:
+    """Releases a lock of `hold`."""
+    if lock is not None:
+        os.close(lock)
+
+
+def _create(final: Path, *, folder: bool) -> tuple[Path, int | None]:
+    while True:
+        scratch = _scratch_path(final)
+        if folder:
+            scratch.mkdir()
+        else:
+            scratch.touch(exist_ok=False)
+        try:
+            lock = hold(scratch)
+        except BlockingIOError:  # `remove_abandoned` of another process was faster, and will remove it
+            continue
+        if scratch.exists():
+            return scratch, lock
+        release(lock)
+
+
+def _scratch_path(final: Path) -> Path:
+    return final.with_name(f".{final.name[:50]}-{_this_machine()}-{secrets.token_hex(8)}")
+
+
+@cache
+def _this_machine() -> str:
+    """Returns eight hexadecimal digits that identify the running kernel, whose processes see each other's locks.
+
+    The host name is not enough, because machines of a cluster may have the same one.
+    """
+    try:
+        identity = _BOOT_ID.read_text("ascii")
+    except OSError:  # not Linux
+        import platform
+        import uuid
+
+        identity = f"{platform.node()} {uuid.getnode()}"
+    return hashlib.sha256(identity.encode()).hexdigest()[:8]
 
 
 def _age(scratch: Path) -> float:
-    """Seconds since the last change of anything in it."""
+    """Returns the seconds since the last change of anything in it."""
     newest = 0.0
     for path in (scratch, *scratch.rglob("*")):
-        try:
+        with suppress(OSError):  # removed in the meantime
             newest = max(newest, path.lstat().st_mtime)
-        except OSError:  # it was removed meanwhile
-            continue
     return time.time() - newest
 
 
 def _remove(scratch: Path) -> None:
+    """Removes a file or folder as far as permissions allow."""
     if scratch.is_dir() and not scratch.is_symlink():
         shutil.rmtree(scratch, ignore_errors=True)
-        return
-    try:
-        scratch.unlink(missing_ok=True)
-    except OSError:  # of another user; the next start tries again
-        return
+    else:
+        with suppress(OSError):
+            scratch.unlink()

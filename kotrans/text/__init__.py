@@ -1,4 +1,4 @@
-"""Lines of Korean and English text: normalization, sentences, numbers, literals and words.
+"""Lines of Korean and English text: normalization, sentence splitting, numbers, literals and words.
 
-Pure functions of strings. Nothing here imports torch, reads a config or touches a file.
+Pure functions of strings: no torch, no config, no files.
 """

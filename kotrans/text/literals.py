@@ -1,10 +1,7 @@
-"""Literals: the numbers, Latin words, placeholders, addresses and code of a line, and which of them a translation has.
+"""Literals of a line: numbers, Latin words, placeholders, addresses and code, and which of them a translation keeps.
 
-Numbers are compared by value (see `quantities`), words and the rest by how they are written.
-
-Spans of text that are not natural language: placeholders, addresses, code, tags and key marks.
-
-Opaque spans have to stand in a translation whole and unchanged. Tags and marks of keys are only passed over.
+Numbers are compared by value (see `quantities`), everything else by spelling. Opaque spans (placeholders, addresses and
+code) have to occur in a translation unchanged; tags and keyboard mnemonics such as (S) are only masked.
 """
 
 import re
@@ -16,9 +13,10 @@ from typing import Literal, NamedTuple
 
 from kotrans.text.quantities import Quantity, Reading, quantities
 
+Kind = Literal["word", "number", "opaque"]
 SpanKind = Literal["placeholder", "address", "code", "tag", "mark"]
 
-_END = r"(?<![.,;:!?)\]}'\"])"  # of an address: punctuation behind it belongs to the sentence
+_END = r"(?<![.,;:!?)\]}'\"])"  # punctuation after an address belongs to the sentence
 _PATTERNS: dict[SpanKind, str] = {
     "address": rf"(?:https?|ftp)://[A-Za-z0-9][!-;=?-_a-z~]*{_END}|\bwww\.[A-Za-z0-9-]+\.[!-;=?-_a-z~]+{_END}"
     r"|[A-Za-z0-9][A-Za-z0-9._%+-]*@[A-Za-z0-9][A-Za-z0-9-]*(?:\.[A-Za-z0-9-]*[A-Za-z0-9])+"
@@ -34,11 +32,18 @@ _PATTERNS: dict[SpanKind, str] = {
     "mark": r"(?<=[가-힣])\([_&]?[A-Za-z0-9]\)",
 }
 _SPAN = re.compile("|".join(f"(?P<{kind}>{pattern})" for kind, pattern in _PATTERNS.items()), re.ASCII)
-_MAY_HAVE = re.compile(r"[{}%$@+<>`(]|://|www\.|0[0-9]{1,2}-")
+_MAY_HAVE = re.compile(r"[{}%$@+<>`(]|://|www\.|0[0-9]{1,2}-")  # a fast test for lines without any span
+
+# Words begin with a letter: "UTF-8" and "x86" are words, "3GB" is a number and a word. "f()" is one word.
+_WORD = re.compile(r"_*[A-Za-z][A-Za-z0-9_]*(?:[.+-][A-Za-z0-9_]+)*(?:\(\))*")
+_WORD_CHARACTERS = frozenset(string.ascii_letters + string.digits + "_")
+_FULL_WIDTH = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)}  # ！ to ～ become ! to ~
+_MASK = "\0"  # does not occur in normalized text
+_LONGEST_UNIT = 3  # letters directly after digits, such as km, which English may spell out
 
 
 class Span(NamedTuple):
-    """A stretch of a line that is no language."""
+    """A span of a line that is not natural language."""
 
     text: str
     begin: int
@@ -47,14 +52,14 @@ class Span(NamedTuple):
 
 
 def opaque_spans(line: str) -> list[Span]:
-    """The opaque spans, tags and marks of keys of a line, in order."""
+    """Returns the opaque spans, tags and keyboard mnemonics of a line, in order."""
     if not _MAY_HAVE.search(line):
         return []
     return [Span(match[0], *match.span(), _kind(match)) for match in _SPAN.finditer(line)]
 
 
 def may_be_money(text: str) -> bool:
-    """Whether it is like $1, which is a placeholder or a dollar."""
+    """Returns whether a placeholder has a form like $1, which may also be an amount of money."""
     return text[0] == "$" and text[1:].isdecimal()
 
 
@@ -62,34 +67,24 @@ def _kind(match: re.Match[str]) -> SpanKind:
     return next(kind for kind in _PATTERNS if match[kind] is not None)
 
 
-Kind = Literal["word", "number", "opaque"]
-
-# Words begin with a letter: "UTF-8" and "x86" are words, "3GB" is a number and a word. A call is a word with its ().
-_WORD = re.compile(r"_*[A-Za-z][A-Za-z0-9_]*(?:[.+-][A-Za-z0-9_]+)*(?:\(\))*")
-_INNER = frozenset(string.ascii_letters + string.digits + "_")  # what goes on with a word
-_FULL_WIDTH = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)}  # ！ to ～ as ! to ~
-_HIDDEN = "\0"  # in the place of what is no language; no text has it
-_LONGEST_UNIT = 3  # letters of one right behind digits, such as km, which English may write out
-
-
 class Token(NamedTuple):
     """A literal in a line."""
 
     text: str
-    """Full-width characters as ASCII."""
+    """With full-width characters converted to ASCII."""
     kind: Kind
     begin: int
-    """Its first character."""
+    """Index of its first character."""
     end: int
     """One past its last character."""
     firm: bool
-    """Whether a translation has to have it: not a number in words, nor a unit such as km."""
+    """Whether a translation must contain it; false for numbers in words and for units such as km."""
     quantity: Quantity | None = None
-    """Of a number."""
+    """The value of a number."""
 
     @property
     def key(self) -> str:
-        """What words are compared by: a call is the same with and without its ()."""
+        """The form in which words are compared, without the () of a call."""
         return self.text.removesuffix("()") if self.kind == "word" else self.text
 
 
@@ -99,41 +94,45 @@ class Literals:
     def __init__(self, line: str) -> None:
         self.line = line if line.isascii() else line.translate(_FULL_WIDTH)
         spans = opaque_spans(self.line)
-        self.language = _hide(self.line, spans)
+        self.language = _masked(self.line, [(span.begin, span.end) for span in spans])
         """The line with opaque spans masked."""
         words = list(_WORD.finditer(self.language))
-        found = quantities(_hide_words(self.language, words))
-        taken = {place for quantity in found for place in range(quantity.begin, quantity.end)}
+        with_digits = [word.span() for word in words if any(map(str.isdecimal, word[0]))]  # such as UTF-8
+        numbers = quantities(_masked(self.language, with_digits))
+        taken = {index for number in numbers for index in range(number.begin, number.end)}
+        opaque = [span for span in spans if span.kind not in ("tag", "mark")]
         self.tokens = sorted(
             [
-                *(
-                    Token(each.text, "opaque", each.begin, each.end, firm=True)
-                    for each in spans if each.kind not in ("tag", "mark")
-                ),
+                *(Token(span.text, "opaque", span.begin, span.end, firm=True) for span in opaque),
                 *(self._word(word) for word in words if word.start() not in taken),
-                *(Token(each.text, "number", each.begin, each.end, each.in_digits, each) for each in found),
+                *(
+                    Token(number.text, "number", number.begin, number.end, number.in_digits, number)
+                    for number in numbers
+                ),
             ],
             key=lambda token: token.begin,
-        )  # fmt: skip
+        )
 
     def of(self, kind: Kind) -> list[Token]:
-        """Those of a kind."""
+        """Returns the literals of one kind."""
         return [token for token in self.tokens if token.kind == kind]
 
     @cached_property
     def firm(self) -> list[Token]:
-        """Those that a translation has to have."""
+        """The literals that a translation must contain."""
         return [token for token in self.tokens if token.firm]
 
     @cached_property
     def counts(self) -> Counter[str]:
-        """Counts of the words and opaque literals of the line."""
+        """Number of occurrences of each word and opaque literal."""
         return Counter(token.key for token in self.tokens if token.kind != "number")
 
     @cached_property
     def readings(self) -> frozenset[Reading]:
-        """What the numbers may mean."""
-        return frozenset(each for token in self.of("number") if token.quantity for each in token.quantity.readings)
+        """The readings of all numbers."""
+        return frozenset(
+            reading for token in self.of("number") if token.quantity for reading in token.quantity.readings
+        )
 
     def _word(self, match: re.Match[str]) -> Token:
         before = self.language[match.start() - 1 : match.start()]
@@ -142,13 +141,14 @@ class Literals:
 
 
 def kept(wanted: Sequence[Token], text: Literals, *, articles: bool = True) -> list[bool]:
-    """Returns which literals of a source a text contains, each occurrence counted once.
+    """Returns for each source literal whether the text contains it; occurrences in the text are used once each.
 
-    A word may be part of a hyphened one there, stand right behind a number, or have a plural's "s": "KDE-based" has the
-    word "KDE", "10KB" the word "KB", and "CDs" the word "CD". articles: whether "a" may be a 1.
+    A word also matches inside a hyphenated word, directly after a number, and in the plural: "KDE-based" contains
+    "KDE", "10KB" contains "KB", and "CDs" contains "CD".
+    articles: whether the article "a" counts as the number 1.
     """
     used: Counter[str] = Counter()
-    numbers = iter(_numbers_kept([each for each in wanted if each.kind == "number"], text, articles))
+    numbers = iter(_numbers_kept([token for token in wanted if token.kind == "number"], text, articles))
     found = []
     for token in wanted:
         if token.kind == "number":
@@ -165,24 +165,26 @@ def lost(source: Literals, text: Literals) -> list[Token]:
 
 
 def times(word: str, text: str) -> int:
-    """Counts a word or its plural in a text, where no letter, digit or underscore adjoins it.
+    """Counts the whole-word occurrences of a word and its plural in a text.
 
-    Not where it is called twice in a row, as in "f()()".
+    A call followed by another call, as in "f()()", does not count.
     """
     count, begin = 0, text.find(word)
     while begin >= 0:
         end = begin + len(word)
-        stands_alone = text[begin - 1 : begin] not in _INNER and _ends(word, text, end)
-        count += stands_alone
-        begin = text.find(word, end if stands_alone else begin + 1)
+        is_whole = text[begin - 1 : begin] not in _WORD_CHARACTERS and _ends(word, text, end)
+        count += is_whole
+        begin = text.find(word, end if is_whole else begin + 1)
     return count
 
 
 def _ends(word: str, text: str, end: int) -> bool:
-    if text[end : end + 1] not in _INNER:
+    """Returns whether the word that ends at an index of the text is complete there, or has a plural ending."""
+    if text[end : end + 1] not in _WORD_CHARACTERS:
         return not text.startswith("()()", end)
     plural = next((suffix for suffix in ("es", "s") if text.startswith(suffix, end)), "")
-    return bool(plural) and len(word) > 1 and word[-1].isalpha() and text[end + len(plural) :][:1] not in _INNER
+    after = text[end + len(plural) :][:1]
+    return bool(plural) and len(word) > 1 and word[-1].isalpha() and after not in _WORD_CHARACTERS
 
 
 def _times_in(token: Token, text: Literals) -> int:
@@ -203,53 +205,50 @@ def _numbers_kept(wanted: Sequence[Token], text: Literals, articles: bool) -> li
     return [bool(token.quantity and matching.add(token.quantity.readings)) for token in wanted]
 
 
+_Number = frozenset[Reading]
+
+
 class _Matching:
     """Maximum matching of wanted and offered numbers with a common reading (augmenting paths, Kuhn 1955)."""
 
-    def __init__(self, offered: Iterable[frozenset[Reading]]) -> None:
-        self._free = Counter(offered)  # equal ones are one place for several
-        self._takers: dict[frozenset[Reading], list[frozenset[Reading]]] = {each: [] for each in self._free}
-        self._places: dict[Reading, list[frozenset[Reading]]] = {}
-        for place in self._free:
-            for reading in place:
-                self._places.setdefault(reading, []).append(place)
-        self._refused: set[frozenset[Reading]] = set()
+    def __init__(self, offered: Iterable[_Number]) -> None:
+        self._free = Counter(offered)
+        self._matched: dict[_Number, list[_Number]] = {number: [] for number in self._free}
+        self._by_reading: dict[Reading, list[_Number]] = {}
+        for number in self._free:
+            for reading in number:
+                self._by_reading.setdefault(reading, []).append(number)
+        self._unmatched: set[_Number] = set()
 
-    def add(self, wanted: frozenset[Reading]) -> bool:
-        """Adds one number. Returns whether it could be matched without unmatching another."""
-        if wanted not in self._refused and self._settle(wanted, set()):
+    def add(self, wanted: _Number) -> bool:
+        """Adds a number. Returns whether it could be matched without unmatching another one."""
+        if wanted not in self._unmatched and self._augment(wanted, set()):
             return True
-        self._refused.add(wanted)  # no later one makes room
+        self._unmatched.add(wanted)  # later additions cannot free a partner for it
         return False
 
-    def _settle(self, wanted: frozenset[Reading], seen: set[frozenset[Reading]]) -> bool:
-        for place in self._of(wanted):
-            if place in seen:
+    def _augment(self, wanted: _Number, visited: set[_Number]) -> bool:
+        for offer in self._candidates(wanted):
+            if offer in visited:
                 continue
-            seen.add(place)
-            takers = self._takers[place]
-            if self._free[place]:
-                self._free[place] -= 1
-                takers.append(wanted)
+            visited.add(offer)
+            matched = self._matched[offer]
+            if self._free[offer]:
+                self._free[offer] -= 1
+                matched.append(wanted)
                 return True
-            for number, taker in enumerate(takers):
-                if taker != wanted and self._settle(taker, seen):
-                    takers[number] = wanted
+            for i, other in enumerate(matched):
+                if other != wanted and self._augment(other, visited):
+                    matched[i] = wanted
                     return True
         return False
 
-    def _of(self, wanted: frozenset[Reading]) -> Iterator[frozenset[Reading]]:
+    def _candidates(self, wanted: _Number) -> Iterator[_Number]:
         for reading in wanted:
-            yield from self._places.get(reading, ())
+            yield from self._by_reading.get(reading, ())
 
 
-def _hide(line: str, spans: Iterable[tuple[str, int, int, str]]) -> str:
-    for text, begin, end, _ in spans:
-        line = line[:begin] + _HIDDEN * len(text) + line[end:]
+def _masked(line: str, spans: Iterable[tuple[int, int]]) -> str:
+    for begin, end in spans:
+        line = line[:begin] + _MASK * (end - begin) + line[end:]
     return line
-
-
-def _hide_words(line: str, words: Iterable[re.Match[str]]) -> str:
-    """Hides the words with digits in them, such as UTF-8."""
-    with_digits = [word for word in words if any(map(str.isdecimal, word[0]))]
-    return _hide(line, [(word[0], *word.span(), "") for word in with_digits])

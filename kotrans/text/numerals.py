@@ -1,4 +1,4 @@
-"""The values of numbers that are written in words or with units: "thirty-two thousand", "1.2 billion", "1억 2천만"."""
+"""Values of numbers that are written in words or with units: "thirty-two thousand", "1.2 billion", "1억 2천만"."""
 
 import re
 from collections.abc import Iterator
@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import NamedTuple
 
 DIGITS = r"(?:[0-9]{1,3}(?:,[0-9]{3})+(?![0-9])|[0-9]+)(?:\.[0-9]+)*"
-"""A number in digits, with or without thousands separators, or a version."""
+"""A number in digits, with or without thousands separators, or a version number."""
 
 _ONES = (
     "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve",
@@ -32,11 +32,11 @@ ENGLISH = (
     rf"(?:{DIGITS}(?=[ -](?:hundred|dozen|thousand|million|billion|trillion|and a half)\b)|\b(?:{_WORD})(?:s\b|\b))"
     rf"(?:(?:[ -]and[ -](?:a )?|[ -])(?:{_WORD})s?\b)*"
 )
-"""A run of English number words, which may begin with digits before a word such as "million"."""
+"""A sequence of English number words, which may begin with digits before a word such as "million"."""
 
 _KOREAN_DIGITS = {character: n for n, character in enumerate("영일이삼사오육칠팔구")} | {"공": 0}
 _KOREAN_UNITS = {"십": 10, "백": 100, "천": 1000, "만": 10**4, "억": 10**8, "조": 10**12}
-# Not the unit where it begins another word, such as 3만큼, 7조각 or 제2조.
+# Excludes units that begin another word, such as 3만큼, 7조각 and 제2조.
 _UNIT = (
     "(?:만(?!큼|약|일|료|기|족|화)|억(?!제|울|압|류)|천(?!연|사|재|국|문)|백(?!업|신|화|인)|십(?!자|이지)"
     "|조(?= ?(?:[0-9,]+억|원|달러|엔|유로|위안|파운드|여|억|만)))"
@@ -45,7 +45,7 @@ KOREAN = (
     rf"{DIGITS}여? ?{_UNIT}+(?: ?(?:{DIGITS}|[일이삼사오육칠팔구])여?{_UNIT}+)*"
     rf"(?: ?{DIGITS}(?! ?(?:년|월|일|시|분|%|:|~|-|여?{_UNIT})))?"
 )
-"""Digits with Korean units, such as 3만, 1억 2천만 and 1만 2,345."""
+"""A number in digits with Korean units, such as 3만, 1억 2천만 and 1만 2,345."""
 _KOREAN_STEP = re.compile(rf"(?P<digits>{DIGITS})|(?P<word>[일이삼사오육칠팔구영공])|(?P<unit>[십백천만억조])|여| ")
 
 _NATIVE_ONES = {
@@ -56,14 +56,14 @@ _NATIVE_TENS = {
     "열": 10, "스물": 20, "스무": 20, "서른": 30, "마흔": 40, "쉰": 50, "예순": 60, "일흔": 70, "여든": 80, "아흔": 90,
 }  # fmt: skip
 NATIVE = f"(?:(?:{'|'.join(_NATIVE_TENS)})(?:{'|'.join(_NATIVE_ONES)})?|{'|'.join(_NATIVE_ONES)})"
-"""Korean's own numerals up to 99, such as 두, 셋 and 스물다섯."""
+"""A native Korean numeral up to 99, such as 두, 셋 and 스물다섯."""
 
 
 class Numeral(NamedTuple):
-    """A number in a run of number words."""
+    """A number in a sequence of number words."""
 
     begin: int
-    """Its first character in the run."""
+    """Index of its first character in the sequence."""
     end: int
     """One past its last character."""
     value: Decimal
@@ -72,37 +72,37 @@ class Numeral(NamedTuple):
 
 
 def decimal(digits: str) -> Decimal:
-    """The value of digits with separators; of a version, which has several points, the first two numbers."""
+    """Returns the value of digits with separators; of a version number such as 3.11.2, the first two parts."""
     return Decimal(".".join(digits.replace(",", "").split(".")[:2]))
 
 
 def read_english(run: str) -> Iterator[Numeral]:
-    """The numbers of a run that `ENGLISH` matches: "two thousand five" is one, "two and three" are two."""
-    reader = _EnglishNumber()
+    """Yields the numbers of a match of `ENGLISH`: one for "two thousand five", two for "two and three"."""
+    parser = _EnglishNumber()
     for step in _STEP.finditer(run):
         begin = step.start() + len(step["joint"])
-        if not reader.take(step, begin):
-            if (read := reader.read()) is not None:
-                yield read
-            reader = _EnglishNumber()
-            reader.take(step, begin)
-    if (read := reader.read()) is not None:
-        yield read
+        if not parser.add(step, begin):
+            if (numeral := parser.numeral()) is not None:
+                yield numeral
+            parser = _EnglishNumber()
+            parser.add(step, begin)
+    if (numeral := parser.numeral()) is not None:
+        yield numeral
 
 
 class _EnglishNumber:
-    """An English number that is read word by word."""
+    """Parser of one English number, word by word."""
 
     def __init__(self) -> None:
         self._total, self._group, self._magnitude = Decimal(0), Decimal(0), Decimal(10**15)
         self._begin, self._end, self._form, self._last = -1, -1, "cardinal", ""
 
-    def read(self) -> Numeral | None:
-        """What was read so far."""
+    def numeral(self) -> Numeral | None:
+        """Returns the number so far; None if there was no word yet."""
         return None if self._begin < 0 else Numeral(self._begin, self._end, self._total + self._group, self._form)
 
-    def take(self, step: re.Match[str], begin: int) -> bool:
-        """Goes on with a word; false if it begins another number."""
+    def add(self, step: re.Match[str], begin: int) -> bool:
+        """Adds a word. Returns false if the word begins another number."""
         word, joint = (step["word"] or "").lower(), step["joint"].strip().lower()
         if self._form != "cardinal" or not self._fits(word, step["digits"], joint):
             return False
@@ -149,9 +149,9 @@ class _EnglishNumber:
 
 
 def read_korean(run: str) -> Numeral | None:
-    """The first number of a run of digits, Korean numerals and units; what does not go on with it is left."""
-    total, section, digits = Decimal(0), Decimal(0), None
-    large, small, end, before = Decimal(10**16), Decimal(10**4), 0, 0
+    """Returns the first number of a sequence of digits, Korean numerals and units; None if there is none."""
+    total, section, digits = Decimal(0), Decimal(0), None  # a section is the part below 만
+    large, small, end, before = Decimal(10**16), Decimal(10**4), 0, 0  # units have to decrease
     for step in _KOREAN_STEP.finditer(run):
         if step["digits"] or step["word"]:
             value = decimal(step["digits"]) if step["digits"] else Decimal(_KOREAN_DIGITS[step["word"]])
@@ -161,13 +161,13 @@ def read_korean(run: str) -> Numeral | None:
         elif step["unit"]:
             unit = Decimal(_KOREAN_UNITS[step["unit"]])
             if unit >= (small if unit < 10**4 else large):
-                end, digits = before, None  # the digits in front of it begin another number
+                end, digits = before, None  # the digits before the unit begin another number
                 break
             if unit < 10**4:
                 section, small = section + (1 if digits is None else digits) * unit, unit
             else:
-                said = section + (digits or 0)
-                total += (1 if digits is None and not section else said) * unit
+                count = section + (digits or 0)
+                total += (1 if digits is None and not section else count) * unit
                 section, large, small = Decimal(0), unit, Decimal(10**4)
             digits = None
         else:
@@ -177,13 +177,13 @@ def read_korean(run: str) -> Numeral | None:
 
 
 def read_native(numeral: str) -> Decimal:
-    """The value of a numeral that `NATIVE` matches."""
+    """Returns the value of a match of `NATIVE`."""
     tens = next((word for word in _NATIVE_TENS if numeral.startswith(word)), "")
     return Decimal(_NATIVE_TENS.get(tens, 0) + _NATIVE_ONES.get(numeral[len(tens) :], 0))
 
 
 def rounded(value: Decimal) -> str | None:
-    """A large round number as English writes it: "30 million", "1.2 billion"; None if it is small or not round."""
+    """Returns a large round number as English writes it: "30 million", "1.2 billion". None for any other number."""
     for name, factor in reversed(MAGNITUDES.items()):
         if value >= factor and factor >= 10**6:
             count = value / factor
@@ -192,6 +192,6 @@ def rounded(value: Decimal) -> str | None:
 
 
 def ordinal(value: int) -> str:
-    """1st, 2nd, 3rd, 11th."""
+    """Returns an English ordinal: 1st, 2nd, 3rd, 11th."""
     suffix = "th" if value % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(value % 10, "th")
     return f"{value:,}{suffix}"

@@ -1,7 +1,7 @@
-"""The numbers, months and times of day in a Korean or English line, compared by value and not by how they are written.
+"""Numbers, months and times of day in a Korean or English line, compared by value instead of spelling.
 
-A quantity has several readings where a language leaves open what is meant: 3시 is 3 a.m., 3 p.m. or the number 3.
-Two quantities are the same if they have a reading in common.
+An ambiguous quantity has several readings: 3시 is 3 a.m., 3 p.m. or the number 3. Two quantities are equal if they have
+a reading in common.
 """
 
 import re
@@ -31,7 +31,7 @@ MONTHS = (
 )  # fmt: skip
 _MONTH_OF = {name[:3]: n for n, name in enumerate(MONTHS, start=1)}
 _SUFFIXES = {"k": 10**3, "m": 10**6, "bn": 10**9, "b": 10**9, "tn": 10**12}
-# A numeral of one or two syllables is one only before a counter: 두 명, but 두루 and 세계.
+# Short native numerals are recognized only before a counter: 두 명, but not 두루 and 세계.
 _COUNTER = (
     "(?:명|사람|개|번|차례|살|시간|시|달|해|주|가지|배|마리|권|장|대|채|곳|군데|쌍|잔|병|분|팀|나라|국가|도시|아이|자녀|아들|딸|여성"
     "|남성|남자|여자|째|건|편|척|표|골|경기|세트|종류|단계|차|가운데|중)"
@@ -47,10 +47,10 @@ _COUNTS: dict[str, tuple[str, ...]] = {
     "century": ("100",), "fortnight": ("2",), "teen": ("10",), "teens": ("10",), "teenage": ("10",),
     "teenager": ("10",), "teenagers": ("10",), "teenaged": ("10",),
 }  # fmt: skip
-_HALF = frozenset(map(Decimal, ("0.5", "2", "6", "30", "50")))  # half an hour, of a year, of all
+_HALF = frozenset(map(Decimal, ("0.5", "2", "6", "30", "50")))  # half of an hour, of a year, in percent
 
 _MONTH_NAMES = "|".join(f"{name[:3]}(?:{name[3:]}{'|t' if name[:3] == 'Sep' else ''})?" for name in MONTHS)
-# By what they find, the first that fits. White space and word boundaries are those of ASCII.
+# In order of precedence. White space and word boundaries are those of ASCII.
 _PATTERNS = {
     "date": r"(?<![\d.])(?:['’‘]\d\d|(?:19|20)\d\d)"
     r"(?:\. ?(?:1[0-2]|0?[1-9])\. ?|-(?:1[0-2]|0[1-9])-|/(?:1[0-2]|0?[1-9])/)"
@@ -93,23 +93,23 @@ class Quantity(NamedTuple):
     """A number, month or time of day in a line."""
 
     text: str
-    """As it is written, in plain digits."""
+    """The spelling in the line."""
     begin: int
-    """Its first character."""
+    """Index of its first character."""
     end: int
     """One past its last character."""
     readings: frozenset[Reading]
-    """What it may mean."""
+    """The possible values."""
     kind: Kind
-    """`units` has a factor in words, such as 3만 or "3 million"; `article` is "a", which may say 1."""
+    """`units` has a factor in words, such as 3만 or "3 million"; `article` is "a", which may mean 1."""
     in_digits: bool
-    """Whether it has digits, or names a month."""
+    """Whether it contains digits or names a month."""
     value: Decimal | None = None
-    """Of `units` and of ordinals."""
+    """The number, of `units`, ordinals and plain digits."""
 
 
 def quantities(line: str) -> list[Quantity]:
-    """The quantities of a line of ASCII digits, in order."""
+    """Returns the quantities of a line in order. Digits have to be ASCII."""
     found: list[Quantity] = []
     for match in (_QUANTITY if _HANGUL.search(line) else _IN_ENGLISH).finditer(line):
         found += _READERS[match.lastgroup or ""](match, line)
@@ -117,9 +117,12 @@ def quantities(line: str) -> list[Quantity]:
 
 
 def written(quantity: Quantity, over: Quantity | None = None) -> str:
-    """What English writes for a quantity, in the place of another: "30,000", "September", "3 p.m.", "3rd"."""
+    """Returns the English form of a quantity: "30,000", "September", "3 p.m.", "3rd".
+
+    over: the quantity of the translation that it replaces; an ordinal is replaced by an ordinal.
+    """
     if quantity.kind == "month":
-        return MONTHS[next(each[1] for each in quantity.readings if isinstance(each, tuple)) - 1]
+        return MONTHS[next(reading[1] for reading in quantity.readings if isinstance(reading, tuple)) - 1]
     if quantity.kind == "clock":
         return _time(quantity)
     if quantity.kind == "units" and quantity.value is not None:
@@ -131,10 +134,10 @@ def written(quantity: Quantity, over: Quantity | None = None) -> str:
 
 
 def _time(quantity: Quantity) -> str:
-    """A time in digits as it is; one of Korean words as "3 p.m.", "3:30" or "3 o'clock"."""
+    """Returns a time in digits unchanged, and one with Korean words as "3 p.m.", "3:30" or "3 o'clock"."""
     if ":" in quantity.text and not re.search("[가-힣]", quantity.text):
         return quantity.text
-    times = sorted(each for each in quantity.readings if isinstance(each, tuple) and len(each) == 3)
+    times = sorted(reading for reading in quantity.readings if isinstance(reading, tuple) and len(reading) == 3)
     _, hour, minute = times[0]
     shown = f"{hour % 12 or 12}" + (f":{minute:02}" if minute else "")
     if len(times) > 1:
@@ -143,15 +146,15 @@ def _time(quantity: Quantity) -> str:
 
 
 def _read_date(match: re.Match[str], line: str) -> Iterator[Quantity]:
-    for place, part in enumerate(_DATE_PART.finditer(match[0])):
+    for index, part in enumerate(_DATE_PART.finditer(match[0])):  # year, month, day
         value = int(part[0])
         readings: set[Reading] = {Decimal(value)}
-        if place == 0 and value < 100:
+        if index == 0 and value < 100:
             readings |= {Decimal(1900 + value), Decimal(2000 + value)}
-        if place == 1:
+        if index == 1:
             readings.add(("month", value))
         begin = match.start() + part.start()
-        kind: Kind = "month" if place == 1 else "plain"
+        kind: Kind = "month" if index == 1 else "plain"
         yield Quantity(part[0], begin, begin + len(part[0]), frozenset(readings), kind, in_digits=True)
 
 
@@ -164,15 +167,16 @@ def _read_clock(match: re.Match[str], line: str) -> Iterator[Quantity]:
         begin = match.start() + match[0].index(number)
         yield Quantity(number, begin, begin + len(number), frozenset([Decimal(hour)]), "plain", in_digits=True)
         return
-    hours = _hours(hour, match["half"] or {"a": "오전", "p": "오후"}.get(noon))
-    readings: set[Reading] = {("time", each, minute) for each in hours}
+    readings: set[Reading] = {
+        ("time", each, minute) for each in _hours(hour, match["half"] or {"a": "오전", "p": "오후"}.get(noon))
+    }
     if match["hour"] and not minute:
         readings.add(Decimal(hour))
     yield Quantity(match[0], match.start(), match.end(), frozenset(readings), "clock", in_digits=True)
 
 
 def _hours(hour: int, half: str | None) -> set[int]:
-    """The hours from 0 to 23 that may be meant: both, unless the half of the day is said."""
+    """Returns the possible hours from 0 to 23: two, unless the half of the day is given."""
     if hour > 12 or hour == 0:
         return {hour % 24}
     early, late = hour % 12, hour % 12 + 12
@@ -195,14 +199,14 @@ def _read_name(match: re.Match[str], line: str) -> Iterator[Quantity]:
 
 
 def _read_units(match: re.Match[str], line: str) -> Iterator[Quantity]:
-    read = read_korean(match[0])
-    if read is None:  # more digits than a number with a unit has
+    numeral = read_korean(match[0])
+    if numeral is None:  # too many digits for a number with a unit
         digits = _DIGITS.match(line, match.start())
         if digits is not None:
             yield _of(digits, {digits[0].replace(",", "")})
         return
-    begin, end = match.start(), match.start() + read.end
-    yield Quantity(line[begin:end], begin, end, frozenset([read.value]), "units", in_digits=True, value=read.value)
+    begin, end, value = match.start(), match.start() + numeral.end, numeral.value
+    yield Quantity(line[begin:end], begin, end, frozenset([value]), "units", in_digits=True, value=value)
     rest = line[end : match.end()]
     if rest.strip():
         for quantity in quantities(rest):
@@ -212,18 +216,18 @@ def _read_units(match: re.Match[str], line: str) -> Iterator[Quantity]:
 def _read_english(match: re.Match[str], line: str) -> Iterator[Quantity]:
     article = _ARTICLE.match(match[0])
     before = article.end() if article else 0
-    for read in read_english(match[0][before:]):
-        begin, end = read.begin + before if read.begin else 0, read.end + before
-        text = match[0][begin:end]
-        readings: set[Reading] = {read.value}
-        if read.form == "half":
+    for numeral in read_english(match[0][before:]):
+        begin, end = numeral.begin + before if numeral.begin else 0, numeral.end + before
+        text, value = match[0][begin:end], numeral.value
+        readings: set[Reading] = {value}
+        if numeral.form == "half":
             readings |= _HALF
-        if read.form == "decade":
-            readings.add(1900 + read.value)
-        kind: Kind = "ordinal" if read.form == "ordinal" else "units" if read.value >= 100 else "plain"
-        digits = any(character.isdigit() for character in text)
+        if numeral.form == "decade":
+            readings.add(1900 + value)
+        kind: Kind = "ordinal" if numeral.form == "ordinal" else "units" if value >= 100 else "plain"
+        digits = any(map(str.isdigit, text))
         begin += match.start()
-        yield Quantity(text, begin, begin + len(text), frozenset(readings), kind, digits, read.value)
+        yield Quantity(text, begin, begin + len(text), frozenset(readings), kind, digits, value)
 
 
 def _read_digits(match: re.Match[str], line: str) -> Iterator[Quantity]:
@@ -233,13 +237,12 @@ def _read_digits(match: re.Match[str], line: str) -> Iterator[Quantity]:
         yield _of(match, {bare})
         return
     value = decimal(bare)
-    # 3.10 is another version than 3.1, but $1.50 is 1.5 dollars.
-    zeros = (
-        "." in bare and bare.endswith("0") and not re.match(r" ?(?:%|달러|유로|퍼센트|percent)", line[end : end + 9])
-    )
-    readings: set[Reading] = (
-        {bare} if zeros and line[match.start() - 1 : match.start()] not in ("$", "€", "£") else {value}
-    )
+    # Trailing zeros matter in versions (3.10 is not 3.1), but not in amounts ($1.50 is 1.5 dollars).
+    is_amount = (
+        re.match(r" ?(?:%|달러|유로|퍼센트|percent)", line[end : end + 9])
+        or line[match.start() - 1 : match.start()] in ("$", "€", "£")
+    )  # fmt: skip
+    readings: set[Reading] = {bare} if "." in bare and bare.endswith("0") and not is_amount else {value}
     kind: Kind = "plain"
     follows = line[end : end + 6]
     if suffix := re.match(r"(?:st|nd|rd|th)(?![A-Za-z0-9_])", follows):
@@ -250,10 +253,9 @@ def _read_digits(match: re.Match[str], line: str) -> Iterator[Quantity]:
         readings.add(1900 + value)
     elif value <= 12 and _MONTH_AND_DAY.match(line, end):
         readings.add(("month", int(value)))
-    elif several := _RANGE.match(line, end):
-        larger = read_korean(several[1])
-        unit = read_korean("1" + several[1].lstrip("0123456789여"))
-        if larger and unit and value < 10**4:
+    elif upper := _RANGE.match(line, end):  # 2~3만: the unit applies to both numbers
+        unit = read_korean("1" + upper[1].lstrip("0123456789여"))
+        if read_korean(upper[1]) and unit and value < 10**4:
             readings.add(value * unit.value)
     text = line[match.start() : end]
     yield Quantity(text, match.start(), end, frozenset(readings), kind, in_digits=True, value=value)
@@ -264,8 +266,8 @@ def _read_native(match: re.Match[str], line: str) -> Iterator[Quantity]:
 
 
 def _read_sino(match: re.Match[str], line: str) -> Iterator[Quantity]:
-    if (read := read_korean(match[0])) is not None:
-        yield _of(match, {read.value}, "units", in_digits=False)
+    if (numeral := read_korean(match[0])) is not None:
+        yield _of(match, {numeral.value}, "units", in_digits=False)
 
 
 def _read_roman(match: re.Match[str], line: str) -> Iterator[Quantity]:

@@ -1,4 +1,4 @@
-"""Words and characters from the subword pieces that spell them."""
+"""Conversion of subword pieces to words and characters."""
 
 import re
 from collections.abc import Sequence
@@ -6,20 +6,21 @@ from itertools import accumulate, groupby, pairwise
 
 from kotrans.text.normalization import normalize
 
-_BYTE = re.compile(r"<0x([0-9A-F]{2})>")
 END = "</s>"
+"""The piece that ends a sentence."""
+_BYTE = re.compile(r"<0x([0-9A-F]{2})>")
 
 
 def byte_of(piece: str) -> int | None:
-    """The byte that a piece spells; None for a piece of text."""
+    """Returns the value of a byte piece such as `<0xEB>`; None for any other piece."""
     byte = _BYTE.fullmatch(piece)
     return None if byte is None else int(byte[1], 16)
 
 
 def word_spans(pieces: Sequence[str]) -> list[range]:
-    """The pieces of each word, in order and without a gap.
+    """Returns the indices of the pieces of each word, in order and without gaps.
 
-    A word begins with "▁", but not right after a "▁" that has nothing behind it yet; "</s>" stands alone.
+    A word begins with "▁", except directly after a piece that is only "▁". "</s>" is a word of its own.
     """
     begins: list[int] = []
     for i, piece in enumerate(pieces):
@@ -30,7 +31,7 @@ def word_spans(pieces: Sequence[str]) -> list[range]:
 
 
 def word_text(pieces: Sequence[str]) -> str:
-    """The text that the pieces of a word make up; bytes that spell no character are U+FFFD."""
+    """Returns the text of the pieces of a word; bytes that are not valid UTF-8 become U+FFFD."""
     data = b"".join(
         piece.replace("▁", " ").encode() if (byte := byte_of(piece)) is None else bytes([byte]) for piece in pieces
     )
@@ -38,41 +39,42 @@ def word_text(pieces: Sequence[str]) -> str:
 
 
 def spelt(pieces: Sequence[str]) -> tuple[str, list[int]]:
-    """The text of the pieces, and for each character the number of the piece that it is from or begins with."""
+    """Returns the text of the pieces, and for each character the index of the piece that contains or begins it."""
     text, owners = "", []
-    for is_byte, run in groupby(enumerate(pieces), lambda each: byte_of(each[1]) is not None):
-        spelling = list(run)
-        if is_byte:
-            spelling = _from_bytes(spelling)
-        for number, piece in spelling:
+    for is_byte, group in groupby(enumerate(pieces), lambda item: byte_of(item[1]) is not None):
+        numbered = list(group)
+        for number, piece in _from_bytes(numbered) if is_byte else numbered:
             part = " " if piece == END else piece.replace("▁", " ")
             text += part
             owners += [number] * len(part)
     return text, owners
 
 
-def _from_bytes(spelling: Sequence[tuple[int, str]]) -> list[tuple[int, str]]:
-    """The characters that a run of bytes spells; if one is none, all belong to the first byte."""
-    data = bytes(byte for _, piece in spelling if (byte := byte_of(piece)) is not None)
+def _from_bytes(numbered: Sequence[tuple[int, str]]) -> list[tuple[int, str]]:
+    """Decodes a run of byte pieces into numbered characters; invalid UTF-8 is attributed to the first byte."""
+    data = bytes(byte for _, piece in numbered if (byte := byte_of(piece)) is not None)
     try:
         characters = list(data.decode())
     except UnicodeDecodeError:
-        return [(spelling[0][0], data.decode(errors="replace"))]
+        return [(numbered[0][0], data.decode(errors="replace"))]
     begins = accumulate((len(character.encode()) for character in characters), initial=0)
-    return [(spelling[begin][0], character) for begin, character in zip(begins, characters, strict=False)]
+    return [(numbered[begin][0], character) for begin, character in zip(begins, characters, strict=False)]
 
 
 def owners_of(text: str, pieces: Sequence[str]) -> list[int] | None:
-    """For each character of the normalised text of the pieces the number of its piece, and of a blank that of the next.
+    """Returns for each character of the normalized text of the pieces the index of its piece.
 
-    None if the text has characters that the pieces do not spell in this order, as after an entity.
+    A space belongs to the piece of the next character. Returns None if the text has characters that the pieces do not
+    spell in this order, for example after an HTML entity was replaced.
     """
     spelling, owners = spelt(pieces)
-    found, at = [], 0
+    found, position = [], 0
     for character in text:
-        if not character.isspace():
-            at = spelling.find(character, at) + 1
-            if not at:
+        is_space = character.isspace()
+        if not is_space:
+            position = spelling.find(character, position) + 1
+            if not position:
                 return None
-        found.append(owners[min(max(at - 1, 0) if not character.isspace() else at, len(owners) - 1)] if owners else 0)
+        index = position if is_space else position - 1
+        found.append(owners[min(index, len(owners) - 1)] if owners else 0)
     return found

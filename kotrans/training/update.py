@@ -19,7 +19,7 @@ from kotrans.config.schema import TrainingConfig
 from kotrans.data.batching import Batch
 from kotrans.data.tokenizer import PAD
 from kotrans.model.dropout import draw, drawing_from
-from kotrans.model.loss import TrainingLoss
+from kotrans.model.loss import training_loss
 from kotrans.model.seq2seq import Seq2Seq
 from kotrans.parallel.device import memory_errors
 from kotrans.parallel.distributed import ALONE, World
@@ -104,14 +104,15 @@ def _backward(
     """The two losses of a share (2,), and the gradients of the parameters."""
     device = parameters[0].device
     batch = share.batch.to(device)
-    loss = TrainingLoss(model, pad_id=PAD, smoothing=config.label_smoothing)
     # Without autocast's cache, which threads would share: every weight is cast once a pass anyway.
     with (
         torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16", cache_enabled=False),
         drawing_from(_generator(share.seed, device)),
     ):
         inputs = mixed_inputs(model, batch, config.scheduled_sampling)
-        smoothed, nll = loss(batch.source, batch.source_mask, inputs, batch.labels)
+        smoothed, nll = training_loss(
+            model, batch.source, batch.source_mask, inputs, batch.labels, pad_id=PAD, smoothing=config.label_smoothing
+        )
     mark("forward")
     gradients = torch.autograd.grad(smoothed / tokens, parameters, materialize_grads=True)
     mark("backward")

@@ -12,7 +12,7 @@ from kotrans.data.tokenizer import PAD
 from kotrans.errors import DataError, TrainingError
 from kotrans.evaluation.metrics import bleu
 from kotrans.model.incremental.incremental_decoder import IncrementalDecoder
-from kotrans.model.loss import TrainingLoss
+from kotrans.model.loss import training_loss
 from kotrans.model.seq2seq import Seq2Seq
 from kotrans.parallel.distributed import ALONE, World
 from kotrans.text.normalization import normalize
@@ -65,14 +65,15 @@ class Validation:
     def perplexity(self, model: Seq2Seq) -> float:
         """exp of the mean negative log-likelihood of a target piece, EOS counted."""
         lengths = self.dataset.source_lengths, self.dataset.target_lengths
-        measure = TrainingLoss(model, pad_id=PAD, smoothing=0)
         own = []
         for rows in plan_in_order(*lengths, self.config.batches.tokens)[self.world.share]:
             batch = Batch.of([self.dataset.source(i) for i in rows], [self.dataset.target(i) for i in rows])
             batch = batch.to(self.device)
             with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16"):
-                nll = measure(batch.source, batch.source_mask, batch.inputs, batch.labels).nll.item()
-            own.append((nll, batch.target_tokens))
+                loss = training_loss(
+                    model, batch.source, batch.source_mask, batch.inputs, batch.labels, pad_id=PAD, smoothing=0
+                )
+            own.append((loss.nll.item(), batch.target_tokens))
         nlls, tokens = zip(*self.world.collect(own), strict=True)
         return math.exp(min(sum(nlls) / sum(tokens), 700))
 

@@ -16,7 +16,7 @@ from kotrans.model.incremental.incremental_decoder import PRODUCTS, IncrementalD
 from kotrans.parallel.shards import ShardPool
 from kotrans.runs.checkpoint import Checkpoint
 from kotrans.search.beam import check_n_best, search
-from kotrans.search.greedy import score_targets
+from kotrans.search.forced_decoding import forced_decoding
 from kotrans.search.hypotheses import Hypothesis
 from kotrans.search.stepper import EnsembleStepper, Stepper
 from kotrans.translation.postprocess import LinePart, Postprocessor, PreparedLine, Translation
@@ -122,7 +122,7 @@ class BatchTranslator:
 
         def scored(batch: Sequence[int]) -> list[Hypothesis]:
             together = self.batch([sources[i] for i in batch])
-            return score_targets(self.stepper, *together, [targets[i] for i in batch], self.config)
+            return forced_decoding(self.stepper, *together, [targets[i] for i in batch], self.config)
 
         found = self._by_length(rows, lambda i: len(sources[i]), scored, self._shares.count)
         numbers = iter(range(len(flat)))

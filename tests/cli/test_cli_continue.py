@@ -65,9 +65,7 @@ def test_lines_of_an_interrupted_translation_are_never_written_over(source: Path
     partial.write_text("precious\n")
     result = kotrans(*COMMAND, "--file", source, "--out", out)
     assert result.code == 2
-    assert (
-        "out.en.partial is there from an interrupted translation; go on after its lines with --continue" in result.err
-    )
+    assert "out.en.partial was left by an interrupted translation; resume it with --continue" in result.err
     assert partial.read_text() == "precious\n"
     assert not out.exists()
 

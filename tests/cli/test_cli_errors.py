@@ -98,7 +98,7 @@ MISTAKES = [
     Mistake("input is a folder", lambda f: ["translate", "--file", f], ("cannot be read",)),
     Mistake(
         "unknown key", of_config(STARTER + "encoder: {hiden_size: 8}"),
-        ("c.yaml: encoder.hiden_size: there is no such setting; did you mean encoder.hidden_size?",),
+        ("c.yaml: encoder.hiden_size: unknown setting; did you mean encoder.hidden_size?",),
     ),
     Mistake(
         "unknown key by --set", lambda f: ["config", "show", "--set", "beam=3"], ("beam", "did you mean search.beam?")
@@ -117,7 +117,7 @@ MISTAKES = [
     Mistake("corpora is no list", of_config("corpora: starter"), ("corpora: should be a list, but it is starter",)),
     Mistake("no corpora", of_config("seed: 1"), ("corpora: is missing",)),
     Mistake("two mistakes", of_config(STARTER + "sede: 1\nencoder: {layers: 0}"), ("sede", "; ", "encoder.layers")),
-    Mistake("a key twice", of_config(STARTER + "seed: 1\nseed: 2"), ("c.yaml:3: not valid YAML (seed stands here",)),
+    Mistake("a key twice", of_config(STARTER + "seed: 1\nseed: 2"), ("c.yaml:3: not valid YAML (duplicate key seed",)),
     Mistake("not YAML", of_config("corpora: [\nseed: {"), ("c.yaml:", "not valid YAML")),
     Mistake("a list as config", of_config("- 1\n- 2"), ("a config is a mapping of sections, but this is a list",)),
     Mistake("unknown score", of_config(STARTER + "attention: {score: aditive}"), ("attention.score", "'additive'")),
@@ -133,7 +133,7 @@ MISTAKES = [
         "location without a limit", of_config(STARTER + "attention: {score: location}"),
         ("which needs attention.max_source_length; set it to 101, one more than batches.max_pieces",),
     ),
-    Mistake("a corpus twice", of_config("corpora: [{name: a}, {name: a}]"), ("corpora names 'a' twice",)),
+    Mistake("a corpus twice", of_config("corpora: [{name: a}, {name: a}]"), ("corpora lists 'a' twice",)),
     Mistake("name that is no folder", of_config(STARTER + "name: a b/c"), ("name: should be letters, digits",)),
     Mistake("unequal corpus", of_corpus(drop_last_line), ("480 lines", "479", "must")),
     Mistake("empty corpus", of_corpus(empty_both), ("train",)),
@@ -262,7 +262,7 @@ def test_a_damaged_model_in_a_zip_is_no_checkpoint_of_a_run(run: TinyRun, tmp_pa
     assert result.code == 1
     assert result.err == (
         f"error: {path}: this checkpoint is damaged (model.safetensors is missing or not what was written); "
-        "copy it again, or make it again with `kotrans export`\n"
+        "copy it again, or create it again with `kotrans export`\n"
     )
 
 
@@ -274,7 +274,7 @@ def test_memory_that_runs_out_is_told_in_one_line_with_what_to_set(
         return torch.empty(2**60)  # what torch itself says of it
 
     monkeypatch.setattr("kotrans.translation.translator.search", too_large)
-    monkeypatch.setattr("kotrans.translation.translator.score_targets", too_large)
+    monkeypatch.setattr("kotrans.translation.translator.forced_decoding", too_large)
     commands: dict[str, Arguments] = {
         "arguments": ["translate", "나무"], "pipe": ["translate"], "eval": ["eval"], "score": ["score", "나무", "tree"],
     }  # fmt: skip

@@ -106,9 +106,7 @@ except SystemExit as end:
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=tmp_path)
     assert done.stdout == "1 []\n"
-    assert done.stderr == (
-        "error: --set trainng.max_updates: there is no such setting; did you mean training.max_updates?\n"
-    )
+    assert done.stderr == ("error: --set trainng.max_updates: unknown setting; did you mean training.max_updates?\n")
 
 
 def test_clean_shows_the_pairs_of_each_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

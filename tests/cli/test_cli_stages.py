@@ -184,7 +184,7 @@ def test_a_disk_that_is_full_leaves_no_half_stage(config: Path, monkeypatch: pyt
     def full(path: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("kotrans.storage.files._sync", full)
+    monkeypatch.setattr("kotrans.storage.files.sync", full)
     with pytest.raises(DataError, match=r"corpus-.*: the disk is full; free some space"):
         prepare(load_config(config), SilentReporter())
     assert made(config) == []

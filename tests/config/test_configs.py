@@ -1,4 +1,4 @@
-"""The configs that come with kotrans."""
+"""The bundled configs."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ CONFIGS = sorted(resources.configs().glob("*.yaml"))
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.name)
-def test_every_config_loads_and_names_corpora_that_there_are(path: Path) -> None:
+def test_every_config_loads_and_names_existing_corpora(path: Path) -> None:
     config = load_config(path)
     assert config.name == path.stem
     for corpus in config.corpora:
@@ -20,7 +20,7 @@ def test_every_config_loads_and_names_corpora_that_there_are(path: Path) -> None
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.name)
-def test_every_config_says_first_what_it_is_for_and_what_it_costs(path: Path) -> None:
+def test_every_config_begins_with_its_purpose_and_duration(path: Path) -> None:
     comment = []
     for line in path.read_text("utf-8").split("\n"):
         if not line.startswith("#"):
@@ -31,12 +31,20 @@ def test_every_config_says_first_what_it_is_for_and_what_it_costs(path: Path) ->
     assert any(unit in text for unit in ("second", "minute", "hour")), "how long does it take?"
 
 
-def test_the_promised_configs_are_there() -> None:
-    promised = {"starter", "tatoeba", "korean-english-news", "open-ko-en", "open-ko-en-large", "fixed-context", "tiny"}
-    assert promised <= {path.stem for path in CONFIGS}
+def test_the_documented_configs_exist() -> None:
+    documented = {
+        "starter",
+        "tatoeba",
+        "korean-english-news",
+        "open-ko-en",
+        "open-ko-en-large",
+        "fixed-context",
+        "tiny",
+    }
+    assert documented <= {path.stem for path in CONFIGS}
 
 
-def test_the_fixed_context_model_differs_from_the_starter_in_its_score_alone() -> None:
+def test_the_fixed_context_config_differs_from_the_starter_only_in_the_score() -> None:
     starter, fixed = (load_config(resources.configs() / f"{name}.yaml") for name in ("starter", "fixed-context"))
     assert fixed.attention.score == "none"
     assert fixed == starter.model_copy(update={"name": fixed.name, "attention": fixed.attention})

@@ -1,4 +1,4 @@
-"""Weights and inputs are drawn from the same seed in every test."""
+"""Every test starts from the same seed."""
 
 import pytest
 import torch

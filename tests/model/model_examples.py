@@ -1,4 +1,4 @@
-"""Tiny models of every kind with loud random weights, sentences for them, and their weights as NumPy arrays."""
+"""Tiny models of every kind with large random weights, sentences for them, and their weights as NumPy arrays."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -38,7 +38,7 @@ LEXICAL = ("additive and lexical",)
 
 
 def tiny_config(score: str = "additive", **sections: Mapping[str, object]) -> Config:
-    """A config of widths that all differ, with a score of SCORES, no dropout, and other settings by section."""
+    """Returns a config with all widths different, a score of SCORES, no dropout, and other settings by section."""
     encoder = {"hidden_size": 3, **sections.get("encoder", {})}
     memory_size = 3 if encoder.get("bidirectional") is False else 6
     values: dict[str, Mapping[str, object]] = {
@@ -57,14 +57,14 @@ def tiny_config(score: str = "additive", **sections: Mapping[str, object]) -> Co
 
 
 def tiny_model(config: Config) -> Seq2Seq:
-    """The model of a config in float64 and evaluation mode, every weight and bias far from its first value."""
+    """Returns the model of a config in float64 and evaluation mode, with random weights and biases."""
     model = build_model(config, SOURCE_SIZE, TARGET_SIZE).double().eval()
     randomize(model)
     return model
 
 
 def randomize(module: nn.Module, seed: int = 0) -> None:
-    """Draws every parameter anew."""
+    """Draws every parameter from a normal distribution."""
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for parameter in module.parameters():
@@ -81,7 +81,7 @@ class Sentences:
     labels: Tensor
 
     def row(self, index: int) -> "Sentences":
-        """One sentence alone, without its padding."""
+        """Returns one sentence without padding."""
         source = self.mask[index].sum()
         target = (self.labels[index] != PAD).sum()
         rows = slice(index, index + 1)
@@ -93,7 +93,7 @@ class Sentences:
 def sentences(
     source_lengths: tuple[int, ...] = (5, 2, 4, 1), target_lengths: tuple[int, ...] = (3, 4, 2, 4), seed: int = 0
 ) -> Sentences:
-    """A batch of random sentences of these lengths."""
+    """Returns a batch of random sentences of these lengths."""
     generator = torch.Generator().manual_seed(seed)
     source_lengths_column, target_lengths_column = (
         torch.tensor(lengths).unsqueeze(1) for lengths in (source_lengths, target_lengths)
@@ -108,7 +108,7 @@ def sentences(
 
 
 def read_weights(config: Config, model: nn.Module) -> ModelWeights:
-    """What a model has learned, for the reference."""
+    """Returns the weights of a model for the reference."""
     arrays = {name: value.detach().numpy().astype(np.float64) for name, value in model.state_dict().items()}
     directions = 2 if config.encoder.bidirectional else 1
     return ModelWeights(
@@ -158,7 +158,7 @@ def read_score(config: Config, arrays: dict[str, Array]) -> ScoreWeights:
 
 
 def read_cell(arrays: dict[str, Array], prefix: str, kind: str) -> CellWeights:
-    """A cell of our own, or a kernel of the library, which has two biases: one with W x and one with U h."""
+    """Reads a `Cell`, or a kernel of the library, which has two biases: one with W x and one with U h."""
     if prefix + "kernel.weight_ih_l0" in arrays:
         weight_input, weight_hidden, bias, bias_hidden = (
             arrays[f"{prefix}kernel.{name}_l0"] for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")

@@ -1,4 +1,4 @@
-"""What a model computes, in NumPy float64, written from the equations and not from the network's code.
+"""Reference implementation of the model in NumPy float64, written from the equations and not from the code.
 
 One sentence at a time, one vector at a time: there is no batch, no padding and no mask here to get wrong, and nothing
 is computed ahead or kept.
@@ -54,7 +54,7 @@ class State:
 
 @dataclass(frozen=True)
 class ScoreWeights:
-    """A score function by name with what it has learned."""
+    """A score function by name, with its parameters."""
 
     kind: str
     matrices: dict[str, Array] = field(default_factory=dict)
@@ -74,7 +74,7 @@ class Affine:
 
 @dataclass(frozen=True)
 class ModelWeights:
-    """Everything a model has learned. An encoder layer has one cell for each direction."""
+    """All weights of a model. An encoder layer has one cell per direction."""
 
     source_embedding: Array
     target_embedding: Array
@@ -90,7 +90,7 @@ class ModelWeights:
 
 @dataclass(frozen=True)
 class Encoding:
-    """States h_j (S, M); what makes s_0; the last state of every direction."""
+    """States h_j (S, M), the input of s_0, and the last state of every direction."""
 
     memory: Array
     first: Array
@@ -111,7 +111,7 @@ def zero_state(size: int) -> State:
 
 
 def cell_step(cell: CellWeights, x: Array, state: State) -> State:
-    """The next state after input x (I)."""
+    """Returns the next state after input x (I)."""
     from_input, from_hidden = cell.inputs @ x, cell.hidden @ state.hidden
     if cell.input_norm is not None and cell.hidden_norm is not None:
         from_input, from_hidden = cell.input_norm(from_input), cell.hidden_norm(from_hidden)
@@ -133,7 +133,7 @@ def cell_step(cell: CellWeights, x: Array, state: State) -> State:
 
 
 def run_cell(cell: CellWeights, inputs: Array) -> Array:
-    """States (S, H) of inputs (S, I), read from first to last."""
+    """Returns states (S, H) of inputs (S, I), read from first to last."""
     state = zero_state(cell.hidden.shape[1])
     states = []
     for x in inputs:
@@ -143,7 +143,7 @@ def run_cell(cell: CellWeights, inputs: Array) -> Array:
 
 
 def encode(layers: list[list[CellWeights]], inputs: Array) -> Encoding:
-    """States of one sentence's embeddings (S, I)."""
+    """Encodes the embeddings (S, I) of one sentence."""
     states = inputs
     for cells in layers:
         forward = run_cell(cells[0], states)
@@ -160,7 +160,7 @@ def encode(layers: list[list[CellWeights]], inputs: Array) -> Encoding:
 
 
 def score(weights: ScoreWeights, s: Array, h: Array, position: int) -> float:
-    """e_ij of the state before the step, s (Q), and the encoder state h (M) at a position counted from 0."""
+    """Returns e_ij of the state s (Q) before the step and the encoder state h (M) at a position, counted from 0."""
     matrix = weights.matrices
     if weights.kind == "additive":
         both = np.concatenate([matrix["W_s"], matrix["W_h"]], axis=1)
@@ -178,12 +178,12 @@ def score(weights: ScoreWeights, s: Array, h: Array, position: int) -> float:
 
 
 def attend(weights: ScoreWeights, s: Array, memory: Array) -> Array:
-    """alpha_i (S) over every position of memory (S, M)."""
+    """Returns alpha_i (S) over every position of memory (S, M)."""
     return softmax(np.array([score(weights, s, h, position) for position, h in enumerate(memory)]))
 
 
 def run_model(weights: ModelWeights, source: list[int], inputs: list[int]) -> tuple[Array, Array | None]:
-    """Logits (T, V) and alpha (T, S) of one pair; inputs are y_0 … y_{T-1}."""
+    """Returns logits (T, V) and alpha (T, S) of one pair; inputs are y_0 … y_{T-1}."""
     encoding = encode(weights.encoder, weights.source_embedding[source])
     states = [State(np.tanh(bridge(encoding.first)), np.zeros(len(bridge.bias))) for bridge in weights.bridges]
     logits, alphas = [], []
@@ -203,7 +203,7 @@ def run_model(weights: ModelWeights, source: list[int], inputs: list[int]) -> tu
         hidden = np.tanh(weights.deep_output(np.concatenate([top, y, context])))
         scores = weights.softmax(hidden)
         if weights.lexical is not None and weights.lexical_softmax is not None:
-            looked = np.tanh(sum(a * weights.source_embedding[x] for a, x in zip(alpha, source, strict=True)))
-            scores = scores + weights.lexical_softmax @ (np.tanh(weights.lexical @ looked) + looked)
+            mean = np.tanh(sum(a * weights.source_embedding[x] for a, x in zip(alpha, source, strict=True)))
+            scores = scores + weights.lexical_softmax @ (np.tanh(weights.lexical @ mean) + mean)
         logits.append(scores)
     return np.array(logits), np.array(alphas) if alphas else None

@@ -1,4 +1,4 @@
-"""What is particular to one score function."""
+"""Properties of individual score functions."""
 
 import pytest
 import torch
@@ -32,7 +32,7 @@ def test_a_source_longer_than_the_positions_of_location_is_refused_with_both_num
     )
 
 
-def test_location_weighs_positions_whatever_stands_there() -> None:
+def test_location_weights_do_not_depend_on_the_memory() -> None:
     attention = LocationAttention(4, 7).double()
     query, mask = random(2, 3, 4), torch.ones(2, 5, dtype=torch.bool)
     weights = [
@@ -52,7 +52,7 @@ def test_location_weighs_positions_whatever_stands_there() -> None:
     ],
     ids=["additive", "cosine", "cosine with beta 1", "general", "dot"],
 )
-def test_a_score_that_reads_the_memory_follows_it_when_it_moves(attention: Attention) -> None:
+def test_permuting_the_memory_permutes_the_scores(attention: Attention) -> None:
     attention.double()
     query, memory, order = random(2, 3, 4), random(2, 5, 4), torch.tensor([3, 0, 4, 1, 2])
     scores = attention.scores(query, attention.keys(memory))
@@ -61,7 +61,7 @@ def test_a_score_that_reads_the_memory_follows_it_when_it_moves(attention: Atten
 
 
 @pytest.mark.parametrize("memory_size", [4, 6])
-def test_cosine_reads_directions_and_beta_bounds_it(memory_size: int) -> None:
+def test_cosine_ignores_lengths_and_is_bounded_by_beta(memory_size: int) -> None:
     attention = CosineAttention(memory_size, 4, learned_beta=True).double()
     query, memory = random(2, 3, 4), random(2, 5, memory_size)
     scores = attention.scores(query, attention.keys(memory))
@@ -70,11 +70,11 @@ def test_cosine_reads_directions_and_beta_bounds_it(memory_size: int) -> None:
     assert attention.log_beta is not None
     assert scores.abs().max() <= attention.log_beta.exp()
     with torch.no_grad():
-        attention.log_beta.fill_(-50.0)  # whatever is learned, beta stays positive
+        attention.log_beta.fill_(-50.0)  # beta is positive for every log_beta
     assert (attention.scores(query, attention.keys(memory)) * scores).min() > 0
 
 
-def test_cosine_of_a_vector_of_zeros_is_zero_and_its_gradient_bounded() -> None:
+def test_cosine_of_a_zero_vector_is_zero_with_a_bounded_gradient() -> None:
     attention = CosineAttention(4, 4, learned_beta=False).double()
     nothing = torch.zeros(2, 4, dtype=torch.double)
     for query, memory in ((random(2, 4), nothing), (nothing, random(2, 4))):
@@ -100,7 +100,7 @@ def test_scale_divides_by_the_square_root_of_the_width(kind: str) -> None:
 
 
 @pytest.mark.parametrize("bidirectional", [False, True])
-def test_without_attention_every_step_sees_the_same_context(bidirectional: bool) -> None:
+def test_without_attention_every_step_reads_the_same_context(bidirectional: bool) -> None:
     model, batch = tiny_model(tiny_config("none", encoder={"bidirectional": bidirectional})), sentences()
     seen: list[Tensor] = []
     model.decoder.deep_output.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0]))

@@ -1,4 +1,4 @@
-"""From config to network: which weights there are, which are shared, and how they start."""
+"""Networks of configs: their parameters, tied parameters and initial weights."""
 
 import pytest
 import torch
@@ -6,7 +6,7 @@ from model_examples import CELLS, SCORES, SOURCE_SIZE, TARGET_SIZE, sentences, t
 from torch import Tensor, nn
 
 from kotrans.config.schema import Config
-from kotrans.model.build import build_model
+from kotrans.model.build import assign_weights, build_model, build_without_weights
 from kotrans.model.cells import Cell, LSTMCell
 from kotrans.model.seq2seq import Seq2Seq
 
@@ -19,7 +19,7 @@ def count(model: nn.Module) -> int:
     return sum(parameter.numel() for parameter in model.parameters())
 
 
-def test_every_weight_is_counted() -> None:
+def test_a_model_has_the_number_of_parameters_of_its_equations() -> None:
     model = build(tiny_config("additive", encoder={"layers": 2}, decoder={"layers": 2}))
     embedding, hidden, memory, state, size = 4, 3, 6, 5, 4
     encoder = 2 * 4 * hidden * ((embedding + hidden + 2) + (memory + hidden + 2))  # the kernels have two biases
@@ -49,7 +49,7 @@ def test_every_weight_is_counted() -> None:
         ("scaled dot", 0),
     ],
 )
-def test_a_score_has_the_weights_of_its_formula_and_no_others(score: str, weights: int) -> None:
+def test_a_score_has_the_parameters_of_its_equation_and_no_others(score: str, weights: int) -> None:
     attention = build(tiny_config(score)).decoder.attention
     assert attention is not None
     assert count(attention) == weights
@@ -71,7 +71,7 @@ def test_without_attention_there_is_no_score() -> None:
 
 
 @pytest.mark.parametrize(("tie", "matrices"), [("none", 3), ("decoder", 2), ("all", 1)])
-def test_tied_matrices_are_one_and_the_same_storage(tie: str, matrices: int) -> None:
+def test_tied_matrices_share_one_parameter(tie: str, matrices: int) -> None:
     config = tiny_config(embeddings={"tie": tie}, tokenizer={"joint": True})
     model = build_model(config, TARGET_SIZE, TARGET_SIZE)
     weights = [model.target_embedding.weight, model.softmax.weight, model.source_embedding.weight]
@@ -81,7 +81,26 @@ def test_tied_matrices_are_one_and_the_same_storage(tie: str, matrices: int) -> 
     assert count(untied) - count(model) == (3 - matrices) * TARGET_SIZE * 4
 
 
-def test_a_tied_matrix_learns_from_both_of_its_places() -> None:
+@pytest.mark.parametrize("layer_norm", [False, True])
+@pytest.mark.parametrize("tie", ["none", "decoder", "all"])
+def test_a_network_built_without_weights_takes_given_ones_without_a_copy(tie: str, layer_norm: bool) -> None:
+    sections = {name: {"layer_norm": layer_norm} for name in ("encoder", "decoder")}
+    config = tiny_config("cosine", embeddings={"tie": tie}, tokenizer={"joint": True}, **sections)
+    model, batch = build_model(config, TARGET_SIZE, TARGET_SIZE), sentences()
+    weights = {name: parameter.detach() for name, parameter in model.named_parameters()}
+    loaded = build_without_weights(config, TARGET_SIZE, TARGET_SIZE)
+    assert all(parameter.is_meta for parameter in loaded.parameters())
+    assign_weights(loaded, weights)
+    assert {name: weight.data_ptr() for name, weight in loaded.named_parameters()} == {
+        name: weight.data_ptr() for name, weight in weights.items()
+    }
+    assert all(parameter.requires_grad for parameter in loaded.parameters())
+    source = batch.source % TARGET_SIZE
+    expected, logits = (each(source, batch.mask, batch.inputs)[0] for each in (model, loaded))
+    assert torch.equal(logits, expected)
+
+
+def test_the_gradient_of_a_tied_matrix_is_the_sum_of_both_uses() -> None:
     gradients: dict[str, Tensor] = {}
     batch = sentences()
     for tie in ("none", "decoder"):
@@ -97,7 +116,7 @@ def test_a_tied_matrix_learns_from_both_of_its_places() -> None:
 
 
 @pytest.mark.parametrize("score", SCORES)
-def test_the_first_weights_are_a_function_of_the_config_alone(score: str) -> None:
+def test_initial_weights_depend_on_the_config_alone(score: str) -> None:
     first = build(tiny_config(score)).state_dict()
     torch.rand(3)
     second = build(tiny_config(score)).state_dict()
@@ -106,7 +125,7 @@ def test_the_first_weights_are_a_function_of_the_config_alone(score: str) -> Non
     assert not torch.equal(other["source_embedding.weight"], first["source_embedding.weight"])
 
 
-def test_building_a_model_draws_nothing_from_any_generator(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_building_a_model_changes_no_global_generator(monkeypatch: pytest.MonkeyPatch) -> None:
     def no_seed(seed: int) -> None:
         raise AssertionError("a device was seeded")
 
@@ -150,7 +169,7 @@ def test_each_gate_starts_with_an_orthogonal_recurrent_matrix(layer_norm: bool) 
 
 
 @pytest.mark.parametrize(("section", "cells"), [("encoder", 4), ("decoder", 2)])
-def test_layer_norm_of_a_section_reaches_every_cell_of_that_section_and_no_other(section: str, cells: int) -> None:
+def test_layer_norm_of_a_section_applies_to_every_cell_of_that_section_and_no_other(section: str, cells: int) -> None:
     sections = {name: {"layers": 2, "layer_norm": name == section} for name in ("encoder", "decoder")}
     model = build(tiny_config("additive", **sections))
     normed = [
@@ -161,7 +180,7 @@ def test_layer_norm_of_a_section_reaches_every_cell_of_that_section_and_no_other
     assert normed == [section] * cells
 
 
-def test_embeddings_start_with_the_spread_that_their_width_asks_for() -> None:
+def test_initial_embeddings_have_standard_deviation_width_to_the_minus_half() -> None:
     model = build_model(tiny_config(embeddings={"size": 100, "tie": "decoder"}), 500, 500)
     for weight in (model.source_embedding.weight, model.target_embedding.weight, model.softmax.weight):
         assert abs(weight.std().item() - 0.1) < 0.003

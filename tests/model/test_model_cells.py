@@ -1,4 +1,4 @@
-"""A cell of our own computes what the library's kernel computes; layer normalisation is the paper's."""
+"""Cells compute the same as the kernels of PyTorch; layer normalisation follows the paper."""
 
 import numpy as np
 import pytest
@@ -15,7 +15,7 @@ INPUT, HIDDEN = 3, 4
 
 
 def pair_of_recurrences(kind: str) -> tuple[LoopedRecurrence, LibraryRecurrence]:
-    """The same weights in our cell and in the library's kernel, whose second bias stays 0 where ours has none."""
+    """Returns a cell and a kernel with the same weights; the second bias of the kernel is 0 where the cell has none."""
     looped = LoopedRecurrence(kind, INPUT, HIDDEN, layer_norm=False, dropout=0.0).double()
     library = LibraryRecurrence(kind, INPUT, HIDDEN).double()
     randomize(looped)
@@ -36,7 +36,7 @@ def leaf(*shape: int) -> Tensor:
 
 
 def run_backward(run: LoopedRecurrence | LibraryRecurrence, kind: str, *, started: bool) -> list[Tensor]:
-    """States, last state and the gradients of inputs and first state, of a loss that reads every state."""
+    """Returns states, last state, and the gradients of inputs and first state for a loss over all states."""
     inputs, hidden, long_term = leaf(2, 5, INPUT), leaf(2, HIDDEN), leaf(2, HIDDEN)
     first = CellState(hidden, long_term if kind == "lstm" else None)
     states, last = run(inputs, first if started else None)
@@ -49,7 +49,7 @@ def run_backward(run: LoopedRecurrence | LibraryRecurrence, kind: str, *, starte
 
 @pytest.mark.parametrize("started", [False, True])
 @pytest.mark.parametrize("kind", CELLS)
-def test_our_cell_is_the_library_kernel_in_values_and_gradients(kind: str, started: bool) -> None:
+def test_a_looped_cell_has_the_values_and_gradients_of_the_library_kernel(kind: str, started: bool) -> None:
     looped, library = pair_of_recurrences(kind)
     ours, theirs = (run_backward(run, kind, started=started) for run in (looped, library))
     assert len(ours) == len(theirs) == 3 + (kind == "lstm") + started * (1 + (kind == "lstm"))
@@ -68,7 +68,7 @@ def test_our_cell_is_the_library_kernel_in_values_and_gradients(kind: str, start
 
 @pytest.mark.parametrize("layer_norm", [False, True])
 @pytest.mark.parametrize("kind", CELLS)
-def test_a_step_follows_the_equations(kind: str, layer_norm: bool) -> None:
+def test_a_cell_step_follows_the_equations(kind: str, layer_norm: bool) -> None:
     recurrent = LoopedRecurrence(kind, INPUT, HIDDEN, layer_norm=layer_norm, dropout=0.0).double()
     randomize(recurrent)
     weights = read_cell({n: p.detach().numpy() for n, p in recurrent.named_parameters()}, "", kind)
@@ -85,7 +85,7 @@ def test_a_step_follows_the_equations(kind: str, layer_norm: bool) -> None:
 
 
 @pytest.mark.parametrize("kind", CELLS)
-def test_layer_norm_makes_a_cell_blind_to_the_size_of_its_inputs(kind: str) -> None:
+def test_with_layer_norm_a_cell_does_not_depend_on_the_scale_of_its_inputs(kind: str) -> None:
     cell = OWN_CELLS[kind](INPUT, HIDDEN, layer_norm=True).double()
     randomize(cell)
     x, state = leaf(2, INPUT) * 1e3, cell.initial(leaf(2, HIDDEN))
@@ -93,16 +93,7 @@ def test_layer_norm_makes_a_cell_blind_to_the_size_of_its_inputs(kind: str) -> N
     torch.testing.assert_close(once, thrice, rtol=1e-6, atol=1e-6)
 
 
-@pytest.mark.parametrize("kind", CELLS)
-def test_columns_of_the_input_can_be_projected_apart(kind: str) -> None:
-    cell = OWN_CELLS[kind](INPUT + 2, HIDDEN).double()
-    randomize(cell)
-    left, right = leaf(2, INPUT), leaf(2, 2)
-    apart = cell.project(left) + cell.project(right, INPUT)
-    torch.testing.assert_close(apart, cell.project(torch.cat([left, right], dim=1)), rtol=1e-12, atol=1e-12)
-
-
-def test_the_kernel_runs_unless_an_option_needs_our_cell() -> None:
+def test_the_library_kernel_is_used_unless_an_option_needs_the_loop() -> None:
     assert isinstance(recurrence("lstm", INPUT, HIDDEN, layer_norm=False, dropout=0.0), LibraryRecurrence)
     assert isinstance(recurrence("lstm", INPUT, HIDDEN, layer_norm=True, dropout=0.0), LoopedRecurrence)
     assert isinstance(recurrence("lstm", INPUT, HIDDEN, layer_norm=False, dropout=0.1), LoopedRecurrence)

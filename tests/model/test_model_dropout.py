@@ -1,4 +1,4 @@
-"""What is left out in training: where, in which units, and nothing of it in evaluation."""
+"""Dropout: its inputs, its units, and nothing in evaluation."""
 
 import numpy as np
 import pytest
@@ -42,7 +42,7 @@ def test_nothing_is_dropped_in_evaluation(score: str, cell: str) -> None:
 
 
 @pytest.mark.parametrize("score", SCORES)
-def test_with_every_option_off_training_computes_the_plain_model_bit_for_bit(score: str) -> None:
+def test_without_dropout_training_mode_computes_the_same_bits_as_evaluation(score: str) -> None:
     model, batch = tiny_model(tiny_config(score, encoder={"layers": 2}, decoder={"layers": 2})), sentences()
     before = torch.random.get_rng_state()
     assert torch.equal(logits_of(model.train(), batch), logits_of(model.eval(), batch))
@@ -50,7 +50,7 @@ def test_with_every_option_off_training_computes_the_plain_model_bit_for_bit(sco
 
 
 @pytest.mark.parametrize("option", ALL_DROPOUT)
-def test_each_option_drops_something_in_training_only(option: str) -> None:
+def test_each_dropout_option_changes_the_logits_in_training_only(option: str) -> None:
     layers = {"layers": 2}
     model = tiny_model(tiny_config(dropout={option: 0.5}, encoder=layers, decoder=layers))
     batch = sentences()
@@ -59,7 +59,7 @@ def test_each_option_drops_something_in_training_only(option: str) -> None:
     assert not torch.allclose(logits_of(model.train(), batch), plain)
 
 
-# What each option puts zeros into: embedded source and target, the inputs of layers, the memory, the deep output.
+# The tensors that each option drops from: embedded source and target, inputs of layers, memory, deep output.
 PLACES = {
     "embedding": {"source", "target", "first layer"},
     "layers": {"second layer", "memory", "upper layer"},
@@ -71,10 +71,10 @@ PLACES = {
 
 
 @pytest.mark.parametrize("option", PLACES)
-def test_each_option_drops_at_its_places_and_nowhere_else(option: str) -> None:
+def test_each_dropout_option_applies_to_its_inputs_and_no_others(option: str) -> None:
     config = tiny_config(dropout={option: 0.5}, encoder={"layers": 2}, decoder={"layers": 2})
     model, batch = tiny_model(config).train(), sentences((6,) * 20, (6,) * 20)
-    model.train_by_plain_steps(True)  # the other path calls no module that could be watched
+    model.train_by_plain_steps(True)  # the hand-written pass does not call the hooked modules
     watched = {
         "source": ("encoder", 0),
         "target": ("decoder", 2),
@@ -97,7 +97,7 @@ def test_each_option_drops_at_its_places_and_nowhere_else(option: str) -> None:
 
 
 @pytest.mark.parametrize("option", PLACES)
-def test_what_a_lexical_model_says_is_dropped_with_the_deep_output_alone(option: str) -> None:
+def test_lexical_vectors_are_dropped_by_output_dropout_alone(option: str) -> None:
     model = tiny_model(tiny_config("additive and lexical", dropout={option: 0.1})).train()
     seen: list[Tensor] = []
     model.softmax.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0]))
@@ -107,7 +107,7 @@ def test_what_a_lexical_model_says_is_dropped_with_the_deep_output_alone(option:
 
 
 @pytest.mark.parametrize(("section", "score"), [("encoder", "none"), ("decoder", "additive")])
-def test_an_option_of_the_config_that_adds_no_weights_leaves_the_first_weights_alone(section: str, score: str) -> None:
+def test_dropout_options_add_no_parameters(section: str, score: str) -> None:
     dropped = {name: share for name, share in ALL_DROPOUT.items() if name != "recurrent"}
     plain = tiny_model(tiny_config(score, **{section: {"layers": 2}}))
     with_dropout = tiny_model(tiny_config(score, dropout=dropped, **{section: {"layers": 2}}))
@@ -115,13 +115,13 @@ def test_an_option_of_the_config_that_adds_no_weights_leaves_the_first_weights_a
     assert torch.equal(logits_of(with_dropout, sentences()), logits_of(plain, sentences()))
 
 
-def test_recurrent_dropout_takes_one_mask_a_sentence_for_all_steps() -> None:
+def test_recurrent_dropout_uses_one_mask_per_sentence_for_all_steps() -> None:
     share, sizes = 0.5, (6, 9, 8)
     recurrent = LoopedRecurrence("rnn", 3, sizes[2], layer_norm=False, dropout=share).double()
     randomize(recurrent)
     cell = recurrent.cell
     with torch.no_grad():
-        cell.weight_hidden.copy_(torch.eye(sizes[2]))  # so that a state shows what was kept of the one before
+        cell.weight_hidden.copy_(torch.eye(sizes[2]))  # so that a state shows which elements of the last one were kept
         cell.weight_input.mul_(0.1)
         inputs = torch.randn(*sizes[:2], 3, dtype=torch.double)
         start = CellState(torch.full((sizes[0], sizes[2]), 0.5, dtype=torch.double), None)
@@ -137,9 +137,9 @@ def test_recurrent_dropout_takes_one_mask_a_sentence_for_all_steps() -> None:
 
 
 @pytest.mark.parametrize("cell", CELLS)
-def test_the_decoder_takes_one_mask_a_sentence_for_all_steps(cell: str) -> None:
+def test_the_decoder_uses_one_mask_per_sentence_for_all_steps(cell: str) -> None:
     model, batch = tiny_model(tiny_config(decoder={"cell": cell}, dropout={"recurrent": 0.5})).train(), sentences()
-    model.train_by_plain_steps(True)  # the other path calls no module that could be watched
+    model.train_by_plain_steps(True)  # the hand-written pass does not call the hooked modules
     masks: list[Tensor] = []
     model.decoder.cell.register_forward_pre_hook(lambda module, inputs: masks.append(inputs[2]))
     logits_of(model, batch)
@@ -161,7 +161,7 @@ def test_a_dropped_state_does_not_enter_the_recurrent_product() -> None:
     torch.testing.assert_close(dropped.hidden, expected, rtol=1e-12, atol=1e-12)
 
 
-def test_word_dropout_zeroes_whole_pieces_and_leaves_the_others_as_they_are() -> None:
+def test_word_dropout_zeroes_whole_embeddings_and_does_not_scale_the_others() -> None:
     share, embedded = 0.3, torch.rand(200, 50, 4) + 1
     dropped = WordDropout(share).train()(embedded)
     gone = (dropped == 0).all(-1)
@@ -171,7 +171,7 @@ def test_word_dropout_zeroes_whole_pieces_and_leaves_the_others_as_they_are() ->
 
 
 @pytest.mark.parametrize("side", ["source", "target"])
-def test_word_dropout_of_a_side_reaches_that_side_only(side: str) -> None:
+def test_word_dropout_of_a_side_applies_to_that_side_only(side: str) -> None:
     model = tiny_model(tiny_config(dropout={f"{side}_word": 0.9})).train()
     batch = sentences((20, 20), (20, 20))
     seen: dict[str, Tensor] = {}
@@ -190,7 +190,7 @@ def test_word_dropout_of_a_side_reaches_that_side_only(side: str) -> None:
 
 
 @pytest.mark.parametrize("share", [0.1, 0.5, 0.9])
-def test_dropout_drops_its_share_and_scales_the_rest_so_that_the_sum_stays(share: float) -> None:
+def test_dropout_zeroes_a_share_of_p_and_keeps_the_mean(share: float) -> None:
     inputs = torch.ones(101, 103, 7, dtype=torch.double)
     outputs = Dropout(share).train()(inputs)
     kept = (outputs != 0).double().mean().item()
@@ -200,18 +200,18 @@ def test_dropout_drops_its_share_and_scales_the_rest_so_that_the_sum_stays(share
     assert torch.equal(Dropout(share).eval()(inputs), inputs)
 
 
-def test_almost_certain_dropout_stays_finite() -> None:
+def test_dropout_with_p_near_one_stays_finite() -> None:
     assert Dropout(1 - 1e-9).train()(torch.ones(1000)).isfinite().all()
 
 
-def test_neighbours_are_dropped_independently() -> None:
+def test_neighbouring_elements_are_dropped_independently() -> None:
     kept = (Dropout(0.5).train()(torch.ones(400, 400)) != 0).flatten()
     for distance in (1, 2, 3, 4, 400):
         both = (kept[distance:] & kept[:-distance]).double().mean().item()
         assert both == pytest.approx(0.25, abs=0.01)
 
 
-def test_what_is_dropped_is_drawn_from_the_thread_s_generator() -> None:
+def test_dropout_draws_from_the_generator_of_the_thread() -> None:
     dropout, inputs = Dropout(0.5).train(), torch.ones(5, 7)
 
     def drawn(seed: int) -> Tensor:

@@ -1,4 +1,4 @@
-"""Every model computes what the equations say: each against the reference, which shares no code with it."""
+"""Every model against the NumPy reference of the equations, which shares no code with it."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -27,7 +27,7 @@ def assert_same(ours: torch.Tensor, reference: object) -> None:
 
 
 def assert_model_is_the_reference(config: Config, batch: Sentences) -> None:
-    """Logits and attention weights of every sentence, to rounding in float64."""
+    """Compares logits and attention weights of every sentence, to rounding in float64."""
     model = tiny_model(config)
     weights = read_weights(config, model)
     for row in range(len(batch.source)):
@@ -84,13 +84,15 @@ def test_every_option_follows_the_equations(
     encoder = {"cell": cell, "bidirectional": bidirectional, "layers": 2, **options.get("encoder", {})}
     decoder = {"cell": cell, "layers": 2, **options.get("decoder", {})}
     config = tiny_config("general", **{**options, "encoder": encoder, "decoder": decoder})
-    batch = sentences()  # a shared matrix has the target's ids only
+    batch = sentences()  # a tied matrix has the target ids only
     assert_model_is_the_reference(config, replace(batch, source=batch.source % TARGET_SIZE))
 
 
 @pytest.mark.parametrize("layers", [1, 2])
 @pytest.mark.parametrize(("cell", "bidirectional"), ENCODERS)
-def test_an_encoding_holds_the_states_the_first_and_the_final_one(cell: str, bidirectional: bool, layers: int) -> None:
+def test_an_encoder_output_has_the_states_the_initial_and_the_final_one(
+    cell: str, bidirectional: bool, layers: int
+) -> None:
     config = tiny_config(encoder={"cell": cell, "bidirectional": bidirectional, "layers": layers})
     model, batch = tiny_model(config), sentences()
     weights = read_weights(config, model)
@@ -98,6 +100,6 @@ def test_an_encoding_holds_the_states_the_first_and_the_final_one(cell: str, bid
     for row, length in enumerate(batch.mask.sum(1).tolist()):
         expected = encode(weights.encoder, weights.source_embedding[batch.source[row, :length].numpy()])
         assert_same(encoded.memory[row, :length], expected.memory)
-        assert_same(encoded.first[row], expected.first)
+        assert_same(encoded.initial[row], expected.first)
         assert_same(encoded.final[row], expected.final)
         assert encoded.memory[row, length:].abs().sum() == 0

@@ -1,4 +1,4 @@
-"""The formula of the operations counts what the library sees being computed."""
+"""The formula for the number of operations agrees with the counter of PyTorch."""
 
 from collections.abc import Mapping
 
@@ -23,7 +23,7 @@ MODELS: list[tuple[str, dict[str, Mapping[str, object]]]] = [
 
 
 def counted(model: Seq2Seq, batch: Sentences, *, backward: bool) -> int:
-    """Operations of the plain path that torch sees; in float64, where no fused kernel hides any from it."""
+    """Returns the operations counted by PyTorch without hand-written passes; float64 has no fused kernels."""
     model.decoder.plain = True
     with FlopCounterMode(display=False) as counter:
         logits, _ = model(batch.source, batch.mask, batch.inputs)
@@ -33,7 +33,7 @@ def counted(model: Seq2Seq, batch: Sentences, *, backward: bool) -> int:
 
 
 @pytest.mark.parametrize(("score", "sections"), MODELS, ids=str)
-def test_the_formula_of_the_forward_pass_is_what_the_library_counts(
+def test_the_formula_of_the_forward_pass_equals_the_count_of_pytorch(
     score: str, sections: dict[str, Mapping[str, object]]
 ) -> None:
     model = tiny_model(tiny_config(score, **sections))
@@ -48,19 +48,19 @@ def test_the_backward_pass_is_twice_the_forward_pass(score: str) -> None:
     )  # fmt: skip
     model = build_model(config, SOURCE_SIZE, TARGET_SIZE).double()
     batch = sentences((7,) * 5, (30,) * 5)
-    # But for the first step of each direction, whose state of zeros needs no gradient.
+    # Except the first step of each direction, whose state of zeros needs no gradient.
     formula, library = flop_rates(model).training([7] * 5, [30] * 5), counted(model, batch, backward=True)
     assert library == pytest.approx(formula, rel=0.02)
 
 
-def test_padding_counts_nothing_and_pairs_add_up() -> None:
+def test_operations_of_pairs_add_up() -> None:
     rates = flop_rates(tiny_model(tiny_config()))
     together = rates.forward([5, 2, 4], [3, 7, 2])
     assert together == rates.forward([5], [3]) + rates.forward([2, 4], [7, 2])
     assert rates.training([5], [3]) == 3 * rates.forward([5], [3])
 
 
-def test_the_base_shape_takes_the_operations_that_its_widths_say() -> None:
+def test_the_base_shape_has_the_operations_of_its_widths() -> None:
     config = tiny_config(
         "additive", embeddings={"size": 256}, encoder={"hidden_size": 256}, decoder={"hidden_size": 512},
     )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Backward: every gradient is the one that finite differences of the forward pass give, in float64."""
+"""Gradients agree with finite differences of the forward pass, in float64."""
 
 from collections.abc import Callable
 
@@ -12,13 +12,13 @@ from torch.func import functional_call
 from kotrans.model.attention import Attention
 from kotrans.model.cells import CELLS as OWN_CELLS
 from kotrans.model.cells import CellState
-from kotrans.model.loss import TrainingLoss, sequence_loss
+from kotrans.model.loss import sequence_loss, training_loss
 
 
 def check_parameters_and_inputs(
     module: nn.Module, run: Callable[..., tuple[Tensor, ...]], *inputs: Tensor, fast: bool = False
 ) -> None:
-    """gradcheck of run(*inputs), which calls the module, over its inputs and every parameter."""
+    """Runs gradcheck on run(*inputs), which calls the module, for the inputs and every parameter."""
     names = [name for name, _ in module.named_parameters()]
     parameters = [parameter.detach().clone().requires_grad_() for parameter in module.parameters()]
 
@@ -32,7 +32,7 @@ def check_parameters_and_inputs(
 
 
 class Runner(nn.Module):
-    """Makes any function that calls a module callable with other parameters of the module."""
+    """Makes a function that calls a module callable with other parameters of the module."""
 
     def __init__(self, module: nn.Module, run: Callable[..., tuple[Tensor, ...]]) -> None:
         super().__init__()
@@ -89,9 +89,10 @@ def check_model(score: str, encoder: dict[str, object], decoder: dict[str, objec
     batch = sentences((3, 2), (2, 3))
 
     def loss() -> tuple[Tensor, ...]:
-        return (
-            TrainingLoss(model, pad_id=PAD, smoothing=0.1)(batch.source, batch.mask, batch.inputs, batch.labels)[0],
+        batch_loss = training_loss(
+            model, batch.source, batch.mask, batch.inputs, batch.labels, pad_id=PAD, smoothing=0.1
         )
+        return (batch_loss.smoothed,)
 
     check_parameters_and_inputs(model, loss, fast=True)
 

@@ -1,4 +1,4 @@
-"""What stands beside a sentence, padding or other sentences, is nothing to it: forward and backward."""
+"""Padding and other sentences of the batch never change the results of a sentence, forward and backward."""
 
 from dataclasses import replace
 
@@ -28,7 +28,7 @@ def model_of(cell: str, bidirectional: bool, score: str) -> Seq2Seq:
 
 
 def run(model: Seq2Seq, batch: Sentences) -> tuple[Tensor, Tensor | None, dict[str, Tensor]]:
-    """Logits, weights and the gradients of the summed loss."""
+    """Returns logits, weights and the gradients of the summed loss."""
     model.zero_grad()
     output, weights = model.output(batch.source, batch.mask, batch.inputs)
     sequence_loss(output, model.softmax, batch.labels, pad_id=PAD, smoothing=0.1).smoothed.backward()
@@ -37,7 +37,7 @@ def run(model: Seq2Seq, batch: Sentences) -> tuple[Tensor, Tensor | None, dict[s
 
 
 def pad(batch: Sentences, source: int, target: int) -> Sentences:
-    """The batch with so many more columns of padding."""
+    """Returns the batch with `source` and `target` more columns of padding."""
     size = len(batch.source)
     source_pad, target_pad = torch.full((size, source), PAD), torch.full((size, target), PAD)
     return Sentences(
@@ -53,7 +53,7 @@ def assert_close(ours: Tensor, expected: Tensor) -> None:
 
 
 @pytest.mark.parametrize(("cell", "bidirectional", "score"), ENCODERS_AND_SCORES)
-def test_a_batch_gives_what_its_sentences_give_alone(cell: str, bidirectional: bool, score: str) -> None:
+def test_a_batch_has_the_results_of_its_sentences_alone(cell: str, bidirectional: bool, score: str) -> None:
     model, batch = model_of(cell, bidirectional, score), sentences()
     logits, weights, gradients = run(model, batch)
     total = {name: torch.zeros_like(gradient) for name, gradient in gradients.items()}
@@ -84,7 +84,7 @@ def test_more_padding_changes_nothing(cell: str, bidirectional: bool, score: str
 
 
 @pytest.mark.parametrize(("cell", "bidirectional", "score"), ENCODERS_AND_SCORES)
-def test_what_stands_in_the_padding_changes_no_bit(cell: str, bidirectional: bool, score: str) -> None:
+def test_the_content_of_padding_changes_no_bit(cell: str, bidirectional: bool, score: str) -> None:
     model, batch = model_of(cell, bidirectional, score), sentences()
     noise = replace(
         batch,
@@ -103,7 +103,7 @@ def test_what_stands_in_the_padding_changes_no_bit(cell: str, bidirectional: boo
 
 
 @pytest.mark.parametrize(("cell", "bidirectional", "score"), ENCODERS_AND_SCORES)
-def test_what_the_other_sentences_say_changes_no_bit(cell: str, bidirectional: bool, score: str) -> None:
+def test_the_content_of_other_sentences_changes_no_bit(cell: str, bidirectional: bool, score: str) -> None:
     model, batch, others = model_of(cell, bidirectional, score), sentences(), sentences((2, 5, 4, 3), seed=1)
     mixed = Sentences(
         *(

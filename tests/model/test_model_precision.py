@@ -1,4 +1,4 @@
-"""Lower precision is the same model, more coarsely."""
+"""Lower precision stays near full precision."""
 
 import pytest
 import torch
@@ -14,7 +14,7 @@ from tests.processors import INT8
 
 
 def train_once(config: Config, *, half: bool) -> tuple[Tensor, Tensor]:
-    """The loss and all its gradients in one vector, in float32 or with bfloat16 products."""
+    """Returns the loss and all gradients as one vector, in float32 or with bfloat16 products."""
     model, batch = tiny_model(config).float(), sentences()
     with torch.autocast("cpu", torch.bfloat16, enabled=half):
         output, weights = model.output(batch.source, batch.mask, batch.inputs)
@@ -49,7 +49,7 @@ def test_bfloat16_stays_near_float32_for_every_encoder(cell: str, bidirectional:
 
 
 @pytest.mark.parametrize("score", SCORES)
-def test_bfloat16_steps_give_what_bfloat16_teacher_forcing_gives(score: str) -> None:
+def test_bfloat16_steps_have_the_logits_of_bfloat16_teacher_forcing(score: str) -> None:
     model, batch = tiny_model(tiny_config(score)).float(), sentences()
     with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
         logits, _ = model(batch.source, batch.mask, batch.inputs)
@@ -66,7 +66,7 @@ def test_bfloat16_steps_give_what_bfloat16_teacher_forcing_gives(score: str) -> 
 @INT8
 @pytest.mark.parametrize("layer_norm", [False, True])
 @pytest.mark.parametrize("lexical", [False, True])
-def test_steps_in_int8_stay_near_float32_and_depend_on_their_own_row_alone(lexical: bool, layer_norm: bool) -> None:
+def test_int8_steps_stay_near_float32_and_do_not_depend_on_other_rows(lexical: bool, layer_norm: bool) -> None:
     config = tiny_config(decoder={"lexical": lexical, "layer_norm": layer_norm, "layers": 2})
     model, batch = tiny_model(config).float(), sentences()
     exact, whole = IncrementalDecoder(model), IncrementalDecoder(model, torch.int8)
@@ -92,7 +92,7 @@ def test_float32_is_float64_to_rounding(score: str) -> None:
     torch.testing.assert_close(rounded.double(), exact, rtol=1e-4, atol=1e-4)
 
 
-def test_int8_is_refused_where_its_products_are_not_exact(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_int8_is_refused_on_a_processor_with_inexact_products(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(incremental_decoder, "multiplies_int8", lambda: False)
     with pytest.raises(ConfigError, match=r"^hardware\.precision: int8 is not exact on this processor"):
         IncrementalDecoder(tiny_model(tiny_config()).float(), torch.int8)

@@ -1,4 +1,4 @@
-"""A search, which goes step by step, drops rows and repeats them, sees the model that was trained."""
+"""The incremental decoder, with rows dropped, repeated and joined, computes what teacher forcing computes."""
 
 import pytest
 import torch
@@ -13,7 +13,7 @@ def assert_close(ours: Tensor, expected: Tensor) -> None:
 
 
 def force(model: IncrementalDecoder, state: SearchState, inputs: Tensor) -> tuple[SearchState, Tensor, Tensor | None]:
-    """Steps through inputs (N, T): the last state, log probabilities (N, T, V) and weights (N, T, S)."""
+    """Steps through inputs (N, T); returns the last state, log-probabilities (N, T, V) and weights (N, T, S)."""
     log_probs, weights = [], []
     for previous in inputs.unbind(1):
         logits, state, weight = model.step(state, previous)
@@ -26,7 +26,7 @@ def force(model: IncrementalDecoder, state: SearchState, inputs: Tensor) -> tupl
 @pytest.mark.parametrize("layers", [1, 2, 3])
 @pytest.mark.parametrize("cell", CELLS)
 @pytest.mark.parametrize("score", SCORES)
-def test_steps_give_what_teacher_forcing_gives(score: str, cell: str, layers: int) -> None:
+def test_steps_have_the_results_of_teacher_forcing_for_every_score_and_cell(score: str, cell: str, layers: int) -> None:
     model, batch = tiny_model(tiny_config(score, decoder={"cell": cell, "layers": layers})), sentences()
     logits, weights = model(batch.source, batch.mask, batch.inputs)
     stepper = IncrementalDecoder(model)
@@ -40,7 +40,7 @@ def test_steps_give_what_teacher_forcing_gives(score: str, cell: str, layers: in
 
 @pytest.mark.parametrize("layer_norm", [False, True])
 @pytest.mark.parametrize(("cell", "bidirectional"), ENCODERS)
-def test_steps_give_what_teacher_forcing_gives_for_every_encoder(
+def test_steps_have_the_results_of_teacher_forcing_for_every_encoder(
     cell: str, bidirectional: bool, layer_norm: bool
 ) -> None:
     sections = {"encoder": {"cell": cell, "bidirectional": bidirectional}, "decoder": {"layers": 2, "cell": cell}}
@@ -56,7 +56,7 @@ def test_steps_give_what_teacher_forcing_gives_for_every_encoder(
 
 @pytest.mark.parametrize("cell", CELLS)
 @pytest.mark.parametrize("score", SCORES)
-def test_selected_rows_go_on_as_if_they_had_been_alone(score: str, cell: str) -> None:
+def test_selected_rows_continue_as_if_alone(score: str, cell: str) -> None:
     model = IncrementalDecoder(tiny_model(tiny_config(score, decoder={"cell": cell, "layers": 2})))
     batch = sentences()
     state, _, _ = force(model, model.start(batch.source, batch.mask), batch.inputs[:, :2])
@@ -74,7 +74,7 @@ def test_selected_rows_go_on_as_if_they_had_been_alone(score: str, cell: str) ->
             assert weights[place, :, length:].abs().sum() == 0
 
 
-def test_a_step_leaves_the_state_before_it_as_it_was() -> None:
+def test_a_step_does_not_modify_the_previous_state() -> None:
     model, batch = IncrementalDecoder(tiny_model(tiny_config(decoder={"layers": 2}))), sentences()
     state = model.start(batch.source, batch.mask)
     first, _, _ = model.step(state, batch.inputs[:, 0])
@@ -83,7 +83,7 @@ def test_a_step_leaves_the_state_before_it_as_it_was() -> None:
 
 
 @pytest.mark.parametrize("score", ["additive", "general", "cosine"])
-def test_keys_are_made_once_a_sentence(score: str) -> None:
+def test_attention_keys_are_computed_once_per_sentence(score: str) -> None:
     model, batch = tiny_model(tiny_config(score)), sentences()
     attention = model.decoder.attention
     assert attention is not None
@@ -102,7 +102,7 @@ def assert_as_if_alone(
     model: IncrementalDecoder, batch: Sentences, owners: list[int], pieces: list[list[int]],
     logits: torch.Tensor, weights: torch.Tensor | None,
 ) -> None:  # fmt: skip
-    """Each row's logits and weights are those of its sentence and its pieces by themselves; none lies elsewhere."""
+    """Compares logits and weights of each row with those of its sentence and pieces alone; other weights are 0."""
     for row, (owner, history) in enumerate(zip(owners, pieces, strict=True)):
         alone = model.start(batch.source[owner : owner + 1], batch.mask[owner : owner + 1])
         _, expected, expected_weights = force(model, alone, torch.tensor([history]))
@@ -115,7 +115,7 @@ def assert_as_if_alone(
 
 
 @pytest.mark.parametrize("score", SCORES)
-def test_hypotheses_of_a_sentence_in_any_number_and_order_go_on_as_if_alone(score: str) -> None:
+def test_hypotheses_in_any_number_and_order_continue_as_if_alone(score: str) -> None:
     model, batch = IncrementalDecoder(tiny_model(tiny_config(score))), sentences()
     state = model.start(batch.source, batch.mask)
     owners = list(range(len(batch.source)))
@@ -133,15 +133,13 @@ def test_hypotheses_of_a_sentence_in_any_number_and_order_go_on_as_if_alone(scor
 
 @pytest.mark.parametrize("group", [1, 2, 8])
 @pytest.mark.parametrize("score", SCORES)
-def test_sentences_that_join_go_on_as_if_alone_and_harm_nobody(
-    score: str, group: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("kotrans.model.incremental.encoder_cache._GROUP", group)
-    model, batch = IncrementalDecoder(tiny_model(tiny_config(score))), sentences((2, 5, 3, 4, 1, 5), (3, 4, 2, 4, 3, 4))
+def test_sentences_that_join_and_those_before_are_computed_as_if_alone(score: str, group: int) -> None:
+    model = IncrementalDecoder(tiny_model(tiny_config(score)), group_size=group)
+    batch = sentences((2, 5, 3, 4, 1, 5), (3, 4, 2, 4, 3, 4))
     longest = batch.mask.sum(1).argsort(descending=True)
     owners, pieces, state = list[int](), list[list[int]](), None
     for joins, rows in (([0, 3], [0, 0, 1]), ([1, 2], [0, 0, 1, 2, 3, 4]), ([4, 5], [5, 6, 7, 7]), ([0], [0, 3, 4])):
-        width = int(batch.mask[longest[joins]].sum(1).max())  # each group is as wide as its own longest
+        width = int(batch.mask[longest[joins]].sum(1).max())  # a group is as wide as its longest sentence
         started = model.start(batch.source[longest[joins], :width], batch.mask[longest[joins], :width])
         state = started if state is None else model.join(state, started)
         owners += [int(longest[row]) for row in joins]
@@ -152,7 +150,7 @@ def test_sentences_that_join_go_on_as_if_alone_and_harm_nobody(
         owners, pieces = [owners[row] for row in rows], [[*pieces[row], 4 + row % 3] for row in rows]
 
 
-def test_sentences_that_join_are_held_beside_those_of_like_lengths() -> None:
+def test_sentences_that_join_are_grouped_by_length() -> None:
     model = IncrementalDecoder(tiny_model(tiny_config()))
     source = torch.full((12, 9), 6)
     mask = torch.arange(9) < torch.tensor([9, 1] * 6).unsqueeze(1)
@@ -160,7 +158,7 @@ def test_sentences_that_join_are_held_beside_those_of_like_lengths() -> None:
     assert [tuple(group.mask.shape) for group in state.sources.groups] == [(8, 9), (8, 1)]
 
 
-def test_what_a_sentence_is_encoded_to_is_held_once_and_leaves_with_its_last_hypothesis() -> None:
+def test_encoder_outputs_are_stored_once_per_sentence_and_removed_with_its_last_hypothesis() -> None:
     model = IncrementalDecoder(tiny_model(tiny_config()))
     source = torch.full((8, 5), 6)
     state = model.start(source, source > 0)
@@ -168,16 +166,16 @@ def test_what_a_sentence_is_encoded_to_is_held_once_and_leaves_with_its_last_hyp
     many = model.select(state, torch.arange(8).repeat_interleave(30))
     assert many.sources.groups[0].memory is memory  # not copied for 240 hypotheses
     seven = model.select(many, torch.arange(30, 240))
-    assert seven.sources.groups[0].memory is memory  # nor for one sentence that left
+    assert seven.sources.groups[0].memory is memory  # nor when one sentence has no more hypotheses
     six = model.select(seven, torch.arange(30, 210))
     assert six.sources.groups[0].memory is not None
     assert len(six.sources.groups[0].memory) == 6
-    assert len(six.decoder.layers[0].hidden) == 6  # what hypotheses share is computed once
+    assert len(six.decoder.layers[0].hidden) == 6  # hypotheses of a parent share its state
     assert six.parents is not None
     assert len(six.parents) == 180
 
 
-def test_energies_of_a_few_sentences_at_a_time_are_those_of_all(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_scores_computed_in_blocks_are_those_of_the_whole_batch(monkeypatch: pytest.MonkeyPatch) -> None:
     attention = tiny_model(tiny_config()).decoder.attention
     assert attention is not None
     query_size, memory_size = (attention.get_submodule(name).weight.size(1) for name in ("query", "key"))  # type: ignore[operator]
@@ -189,12 +187,10 @@ def test_energies_of_a_few_sentences_at_a_time_are_those_of_all(monkeypatch: pyt
             assert_close(attention.scores(query, attention.keys(memory)), whole)
 
 
-def test_a_search_keeps_the_weights_that_the_model_had() -> None:
-    model, batch = tiny_model(tiny_config()), sentences()
-    stepper = IncrementalDecoder(model)
-    before, _, _ = stepper.step(stepper.start(batch.source, batch.mask), batch.inputs[:, 0])
-    with torch.no_grad():
-        for weight in model.parameters():
-            weight.zero_()
-    after, _, _ = stepper.step(stepper.start(batch.source, batch.mask), batch.inputs[:, 0])
-    assert torch.equal(before, after)
+def test_only_the_weights_of_the_steps_are_copied_and_the_model_stays_as_it_was() -> None:
+    model = tiny_model(tiny_config(decoder={"layers": 2})).float()
+    before = {name: (weight.data_ptr(), weight.stride()) for name, weight in model.named_parameters()}
+    copied = IncrementalDecoder(model)._model
+    shared = {name for name, weight in copied.named_parameters() if weight.data_ptr() == before[name][0]}
+    assert before.keys() - shared == {f"decoder.attention.{name}.weight" for name in ("query", "key")}
+    assert {name: (weight.data_ptr(), weight.stride()) for name, weight in model.named_parameters()} == before

@@ -1,4 +1,4 @@
-"""Products in shapes that the kernels are quick at are the products they stand for."""
+"""Matrix products in shapes and layouts for fast kernels have the results of plain products."""
 
 import numpy as np
 import pytest
@@ -6,8 +6,16 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from kotrans.model.kernels.products import FEW, ROWS, Linear, PackedMatrix, QuantizedMatrix, filled_up, linear
-from kotrans.model.kernels.quantization import quantized
+from kotrans.model.kernels.products import (
+    FEW_ROWS,
+    ROWS_MULTIPLE,
+    Linear,
+    PackedMatrix,
+    QuantizedMatrix,
+    linear,
+    pad_rows,
+)
+from kotrans.model.kernels.quantization import quantize_rows
 from tests.processors import INT8
 
 KINDS = pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16])
@@ -18,7 +26,7 @@ def matrix(rows: int, width: int, dtype: torch.dtype, seed: int = 0) -> Tensor:
 
 
 def close(left: Tensor, right: Tensor, dtype: torch.dtype) -> bool:
-    """Equal but for the rounding of sums of some ten numbers."""
+    """Returns whether two tensors are equal up to the rounding of sums of some ten numbers."""
     return torch.allclose(
         left.double(), right.double(), atol=40 * torch.finfo(dtype).eps, rtol=2 * torch.finfo(dtype).eps
     )
@@ -26,45 +34,45 @@ def close(left: Tensor, right: Tensor, dtype: torch.dtype) -> bool:
 
 @KINDS
 @pytest.mark.parametrize("plus", [False, True])
-def test_a_weight_that_is_laid_out_gives_the_products_of_the_weight(dtype: torch.dtype, plus: bool) -> None:
+def test_a_packed_matrix_has_the_products_of_its_weight(dtype: torch.dtype, plus: bool) -> None:
     weight, added = matrix(9, 7, dtype), matrix(5, 9, dtype, 2) if plus else None
-    laid_out = PackedMatrix(weight, 5)
-    for rows in (5, 1, 3):  # a batch of another size than was said
+    packed = PackedMatrix(weight, 5)
+    for rows in (5, 1, 3):  # other numbers of rows than announced, too
         x = matrix(rows, 7, dtype, 1)
         more = None if added is None else added[:rows]
         expected = x.double() @ weight.double().t() + (0 if more is None else more.double())
-        assert close(laid_out.product(x, more), expected, dtype)
+        assert close(packed.product(x, more), expected, dtype)
         if more is not None:
             wider = torch.cat([more, more], dim=1)
-            laid_out.add_to(wider[:, :9], x)
+            packed.add_to(wider[:, :9], x)
             assert close(wider[:, :9], expected, dtype)
             assert torch.equal(wider[:, 9:], more)
 
 
-def test_a_weight_that_is_laid_out_is_what_it_was_then() -> None:
+def test_a_packed_matrix_is_a_copy() -> None:
     weight, x = matrix(9, 7, torch.float32), matrix(5, 7, torch.float32, 1)
     before = x @ weight.t()
-    laid_out = PackedMatrix(weight, 5)
+    packed = PackedMatrix(weight, 5)
     weight.zero_()
-    assert torch.allclose(laid_out.product(x), before)
+    assert torch.allclose(packed.product(x), before)
 
 
-def test_many_rows_in_bfloat16_are_filled_up_with_zeros_to_few_numbers_of_rows() -> None:
-    sizes = {len(filled_up(matrix(rows, 3, torch.bfloat16))) for rows in range(1000, 1400, 7)}
+def test_many_bfloat16_rows_are_padded_with_zeros_to_multiples() -> None:
+    sizes = {len(pad_rows(matrix(rows, 3, torch.bfloat16))) for rows in range(1000, 1400, 7)}
     assert sizes == {1024, 1152, 1280, 1408}
-    assert len(filled_up(matrix(4 * ROWS, 3, torch.bfloat16))) == 4 * ROWS
-    filled = filled_up(matrix(1001, 3, torch.bfloat16))
+    assert len(pad_rows(matrix(4 * ROWS_MULTIPLE, 3, torch.bfloat16))) == 4 * ROWS_MULTIPLE
+    filled = pad_rows(matrix(1001, 3, torch.bfloat16))
     assert torch.equal(filled[:1001], matrix(1001, 3, torch.bfloat16))
     assert not filled[1001:].any()
 
 
-def test_few_rows_and_other_types_are_not_filled_up() -> None:
+def test_few_rows_and_other_dtypes_are_not_padded() -> None:
     for rows in (matrix(300, 3, torch.bfloat16), matrix(1001, 3, torch.float32), matrix(1001, 3, torch.float64)):
-        assert filled_up(rows) is rows
+        assert pad_rows(rows) is rows
 
 
 @pytest.mark.parametrize("shape", [(1001, 4), (13, 77, 4), (4,), (0, 4)])
-def test_a_layer_on_rows_that_are_filled_up_has_the_values_and_gradients_of_the_library(shape: tuple[int, ...]) -> None:
+def test_a_layer_with_padded_rows_has_the_values_and_gradients_of_the_library(shape: tuple[int, ...]) -> None:
     layer = Linear(4, 3)
     inputs = torch.randn(*shape, requires_grad=True)
     with torch.autocast("cpu", torch.bfloat16):
@@ -80,15 +88,15 @@ def test_a_layer_on_rows_that_are_filled_up_has_the_values_and_gradients_of_the_
         assert torch.allclose(mine, theirs, rtol=0.02, atol=0.02 * float(theirs.abs().max()) if theirs.numel() else 0)
 
 
-def test_outside_of_autocast_a_product_is_in_the_type_of_its_inputs() -> None:
+def test_without_autocast_a_product_has_the_dtype_of_its_inputs() -> None:
     inputs, weight = matrix(1001, 4, torch.bfloat16), matrix(3, 4, torch.bfloat16, 1)
     assert torch.equal(linear(inputs, weight), functional.linear(inputs, weight))
 
 
 @INT8
-def test_a_product_in_int8_is_the_sum_of_whole_numbers_in_their_scales() -> None:
+def test_an_int8_product_is_the_scaled_sum_of_integer_products() -> None:
     weight, x, bias = matrix(70, 33, torch.float32), matrix(9, 33, torch.float32, 1), matrix(1, 70, torch.float32, 2)[0]
-    (whole, scales), (rows, of_rows) = quantized(weight), quantized(x)
+    (whole, scales), (rows, of_rows) = quantize_rows(weight), quantize_rows(x)
     sums = rows.numpy().astype(np.int64) @ whole.numpy().astype(np.int64).T
     expected = torch.from_numpy(sums) * scales.double().t() * of_rows.double()
     assert torch.allclose(QuantizedMatrix(weight).product(x).double(), expected, rtol=1e-5, atol=1e-6)
@@ -97,9 +105,9 @@ def test_a_product_in_int8_is_the_sum_of_whole_numbers_in_their_scales() -> None
 
 
 @INT8
-def test_a_product_in_int8_is_as_near_as_its_steps_are_fine() -> None:
+def test_the_error_of_an_int8_product_is_bounded_by_its_rounding_steps() -> None:
     weight, x = matrix(70, 33, torch.float64), matrix(9, 33, torch.float64, 1)
-    of_weight, of_x = (each.abs().amax(1) / 127 / 2 for each in (weight, x))  # what rounding moves: half a step
+    of_weight, of_x = (each.abs().amax(1) / 127 / 2 for each in (weight, x))  # the largest rounding error: half a step
     bound = x.abs().sum(1)[:, None] * of_weight + of_x[:, None] * weight.abs().sum(1) + 33 * of_x[:, None] * of_weight
     error = (QuantizedMatrix(weight).product(x) - x @ weight.t()).abs()
     assert (error <= bound * 1.001).all()
@@ -107,9 +115,9 @@ def test_a_product_in_int8_is_as_near_as_its_steps_are_fine() -> None:
 
 
 @INT8
-@pytest.mark.parametrize("rows", [1, 7, FEW, FEW + 1, 3 * FEW])
-def test_rows_beside_it_never_change_a_row_of_a_product_in_int8(rows: int) -> None:
-    product, x = QuantizedMatrix(matrix(70, 33, torch.float32)).product, matrix(3 * FEW, 33, torch.float32, 1)
+@pytest.mark.parametrize("rows", [1, 7, FEW_ROWS, FEW_ROWS + 1, 3 * FEW_ROWS])
+def test_a_row_of_an_int8_product_does_not_depend_on_other_rows(rows: int) -> None:
+    product, x = QuantizedMatrix(matrix(70, 33, torch.float32)).product, matrix(3 * FEW_ROWS, 33, torch.float32, 1)
     assert torch.equal(product(x[:rows]), product(x)[:rows])
     x[1] = torch.nan
     x[2] = 0

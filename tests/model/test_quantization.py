@@ -1,4 +1,4 @@
-"""Weights in fewer bytes: how far they may move, and what may not move at all."""
+"""Weights in fewer bytes: bounds of the rounding error."""
 
 import pytest
 import torch
@@ -10,7 +10,7 @@ from kotrans.model.kernels.quantization import reduced, restored
 
 
 def drawn(rows: int, columns: int, seed: int) -> Tensor:
-    """A matrix (rows, columns) whose rows differ in size by many orders of magnitude."""
+    """Returns a matrix (rows, columns) whose rows differ by many orders of magnitude."""
     generator = torch.Generator().manual_seed(seed)
     sizes = 10.0 ** torch.randint(-8, 8, (rows, 1), generator=generator)
     return torch.randn(rows, columns, generator=generator) * sizes
@@ -20,14 +20,14 @@ MATRICES = st.builds(drawn, st.integers(1, 9), st.integers(1, 17), st.integers(0
 
 
 @given(MATRICES)
-def test_int8_moves_no_weight_by_more_than_half_a_step_of_its_own_row(matrix: Tensor) -> None:
+def test_int8_changes_no_weight_by_more_than_half_a_step_of_its_row(matrix: Tensor) -> None:
     step = matrix.abs().amax(1, keepdim=True).double() / 127
     moved = (restored(reduced({"m": matrix}, "int8"))["m"].double() - matrix.double()).abs()
     assert (moved <= step * 0.5001).all()
 
 
 @given(MATRICES)
-def test_int8_keeps_the_largest_weight_of_a_row_and_treats_both_signs_alike(matrix: Tensor) -> None:
+def test_int8_keeps_the_largest_weight_of_a_row_and_is_symmetric(matrix: Tensor) -> None:
     largest = matrix.abs().amax(1)
     back = restored(reduced({"m": matrix}, "int8"))["m"]
     torch.testing.assert_close(back.abs().amax(1), largest)
@@ -35,14 +35,14 @@ def test_int8_keeps_the_largest_weight_of_a_row_and_treats_both_signs_alike(matr
 
 
 @given(MATRICES)
-def test_bf16_moves_no_weight_by_more_than_its_256th_part(matrix: Tensor) -> None:
+def test_bf16_changes_no_weight_by_more_than_one_256th(matrix: Tensor) -> None:
     back = restored(reduced({"m": matrix}, "bf16"))["m"]
     assert back.dtype == torch.float32
     assert ((back - matrix).abs() <= matrix.abs() / 256).all()
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16", "int8"])
-def test_vectors_single_numbers_and_rows_of_zeros_stay_as_they_are(precision: str) -> None:
+def test_vectors_scalars_and_rows_of_zeros_do_not_change(precision: str) -> None:
     weights = {"bias": torch.randn(7), "beta": torch.tensor(0.1), "m": torch.tensor([[0.0, 0.0], [0.3, -0.7]])}
     back = restored(reduced(weights, precision))  # type: ignore[arg-type]
     assert back.keys() == weights.keys()
@@ -51,13 +51,13 @@ def test_vectors_single_numbers_and_rows_of_zeros_stay_as_they_are(precision: st
     assert not back["m"][0].any()
 
 
-def test_fp32_is_the_same_bits() -> None:
+def test_fp32_changes_no_bit() -> None:
     matrix = drawn(5, 6, 1)
     assert torch.equal(restored(reduced({"m": matrix}, "fp32"))["m"], matrix)
 
 
 @given(MATRICES)
-def test_matrices_take_the_bytes_that_their_precision_says(matrix: Tensor) -> None:
+def test_matrices_take_the_bytes_of_their_precision(matrix: Tensor) -> None:
     size = {
         precision: sum(tensor.nbytes for tensor in reduced({"m": matrix}, precision).values())
         for precision in ("fp32", "bf16", "int8")

@@ -1,4 +1,4 @@
-"""Several processes that are the ranks of one training, as torchrun would start them, without its seconds."""
+"""Starts the ranks of a training as torchrun does, but faster."""
 
 import multiprocessing
 import os
@@ -10,24 +10,24 @@ import torch
 import torch.distributed as dist
 from torch.distributed import TCPStore  # type: ignore[attr-defined]
 
-from kotrans.parallel.distributed import World, join
+from kotrans.parallel.distributed import join
 
-# Every rank is forked from a process that has imported what takes seconds.
+# Ranks are forked from a server process that has imported torch.
 _PROCESSES = multiprocessing.get_context("forkserver")
 _PROCESSES.set_forkserver_preload(["kotrans.training.train", "tests.tiny_training", __name__])
 
 
 def in_ranks(size: int, act: Callable[..., Any], *arguments: Any, local_size: int | None = None) -> list[Any]:
-    """What act(world, *arguments) gives on each rank, on machines of `local_size` ranks each, one if left out."""
+    """Returns act(world, *arguments) of each rank; `local_size` is the number of ranks per machine (default: all)."""
     return in_processes(size, _joined, act, *arguments, local_size=local_size)
 
 
 def in_processes(size: int, act: Callable[..., Any], *arguments: Any, local_size: int | None = None) -> list[Any]:
-    """What act(*arguments) gives in each process of those that torchrun's variables make ranks."""
-    board = TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)  # as torchrun's agent has it
+    """Returns act(*arguments) of each process, which has the environment variables of a rank."""
+    store = TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)  # torchrun's agent has the store, too
     local = local_size or size
     shared = {
-        "WORLD_SIZE": size, "LOCAL_WORLD_SIZE": local, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": board.port,
+        "WORLD_SIZE": size, "LOCAL_WORLD_SIZE": local, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": store.port,
         "TORCHELASTIC_USE_AGENT_STORE": True, "TORCHELASTIC_RESTART_COUNT": 0,
     }  # fmt: skip
     with ProcessPoolExecutor(size, mp_context=_PROCESSES) as pool:
@@ -42,7 +42,7 @@ def _in_environment(variables: dict[str, Any], act: Callable[..., Any], argument
     try:
         return act(*arguments)
     finally:
-        if dist.is_initialized():  # so that the others hear of the error at once
+        if dist.is_initialized():  # so that the other ranks are notified of an error immediately
             dist.destroy_process_group()
 
 
@@ -51,8 +51,3 @@ def _joined(act: Callable[..., Any], *arguments: Any) -> Any:
     result = act(world, *arguments)
     world.leave()
     return result
-
-
-def world_of(rank: int, size: int) -> World:
-    """A rank that is asked only what it can answer alone."""
-    return World(rank, size, rank, size)

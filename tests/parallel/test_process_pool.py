@@ -1,4 +1,4 @@
-"""Work in several processes: the same results in the same order, and nobody left behind."""
+"""The ordered map over processes returns results in order and leaves no process behind."""
 
 import multiprocessing
 import operator
@@ -18,14 +18,14 @@ from kotrans.parallel.process_pool import ordered_map
 
 
 def uneven(part: int) -> tuple[int, int]:
-    """Takes the longer the earlier it is asked for, so that results come in another order than parts."""
+    """Takes longer for earlier parts, so that parts finish out of order."""
     time.sleep(0.3 / (1 + part))
     return part, os.getpid()
 
 
 def refuse(part: int) -> int:
     if part == 3:
-        raise DataError("part 3: is no good")
+        raise DataError("part 3: is invalid")
     return part
 
 
@@ -38,7 +38,7 @@ def fail(part: int) -> float:
     return 1 / part
 
 
-def test_results_come_in_the_order_of_the_parts_from_several_processes_with_few_parts_on_their_way() -> None:
+def test_results_are_in_the_order_of_the_parts_and_few_parts_are_read_ahead() -> None:
     taken: list[int] = []
 
     def parts() -> Iterator[int]:
@@ -58,18 +58,18 @@ def test_results_come_in_the_order_of_the_parts_from_several_processes_with_few_
 
 
 @pytest.mark.parametrize(("parts", "processes"), [(0, 2), (2, 2), (20, 1)])
-def test_little_work_or_one_process_stays_here(parts: int, processes: int) -> None:
-    here = list(ordered_map(lambda part: (part, os.getpid()), range(parts), processes))  # could not be sent elsewhere
-    assert here == [(part, os.getpid()) for part in range(parts)]
+def test_few_parts_or_one_process_run_in_the_calling_process(parts: int, processes: int) -> None:
+    results = list(ordered_map(lambda part: (part, os.getpid()), range(parts), processes))  # a lambda is not pickled
+    assert results == [(part, os.getpid()) for part in range(parts)]
 
 
-def test_an_error_in_a_process_comes_as_it_is_and_ends_all() -> None:
-    with pytest.raises(DataError, match=r"^part 3: is no good$"):
+def test_an_error_in_a_process_is_raised_unchanged_and_ends_all_processes() -> None:
+    with pytest.raises(DataError, match=r"^part 3: is invalid$"):
         list(ordered_map(refuse, range(20), processes=2))
     assert not multiprocessing.active_children()
 
 
-def test_whoever_stops_asking_leaves_no_process_behind() -> None:
+def test_closing_the_iterator_ends_all_processes() -> None:
     results = ordered_map(partial(operator.add, 1), range(20), processes=2)
     assert next(results) == 1
     results.close()  # type: ignore[attr-defined]
@@ -77,20 +77,20 @@ def test_whoever_stops_asking_leaves_no_process_behind() -> None:
 
 
 @pytest.mark.parametrize("size", [1, 10_000_000])
-def test_a_process_that_is_killed_is_said_also_while_a_large_part_is_on_its_way(size: int) -> None:
+def test_a_killed_process_is_reported_even_while_a_large_part_is_sent(size: int) -> None:
     with pytest.raises(DataError, match="a process that was preparing data was killed; free some memory"):
         list(ordered_map(die, [bytes(size)] * 20, processes=2))
     assert not multiprocessing.active_children()
 
 
-def test_a_mistake_of_ours_keeps_the_place_where_it_happened() -> None:
+def test_an_unexpected_error_keeps_the_traceback_of_the_process() -> None:
     with pytest.raises(ZeroDivisionError) as caught:
         list(ordered_map(fail, [1, 0, 1], processes=2))
     assert "in fail\n    return 1 / part" in "".join(caught.value.__notes__)
 
 
-def test_a_script_without_a_guard_ends_and_says_what_is_missing(tmp_path: Path) -> None:
-    """Each process runs the script anew, and fails at starting processes itself before it has taken any work."""
+def test_a_script_without_a_main_guard_ends_with_a_remedy(tmp_path: Path) -> None:
+    """Each process imports the script, and fails to start processes itself before it has received any work."""
     script = tmp_path / "unguarded.py"
     script.write_text("""
 import operator
@@ -102,7 +102,7 @@ list(ordered_map(partial(operator.contains, bytes(5_000_000)), range(20), proces
     ended = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=60)
     assert ended.returncode == 1
     assert ended.stderr.splitlines()[-1] == (
-        "kotrans.errors.DataError: a process for preparing data did not start, and said why; "
+        "kotrans.errors.DataError: a process for preparing data failed to start (see its message); "
         'in a script of your own, call kotrans under `if __name__ == "__main__":`'
     )
 
@@ -122,7 +122,7 @@ if __name__ == "__main__":
         parent.kill()
     assert children
     while any(map(is_running, children)):
-        time.sleep(0.05)  # the test's own time limit ends it
+        time.sleep(0.05)
 
 
 def is_running(pid: int) -> bool:

@@ -1,4 +1,4 @@
-"""torchrun with real processes: whatever happens to one, all end, and the run goes on as if nothing had happened."""
+"""torchrun with real processes: if one ends, all end, and the run can be resumed without a difference."""
 
 import json
 import os
@@ -32,7 +32,7 @@ def config_file(text: Path, tmp_path: Path) -> str:
 
 
 def torchrun(*arguments: str) -> "subprocess.Popen[str]":
-    """Two ranks of the command; after `--`, torchrun leaves its options alone."""
+    """Starts the command with two ranks; torchrun does not parse options after `--`."""
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "--"]
     return subprocess.Popen(
         [*launcher, "kotrans", *arguments], cwd=ROOT, env=os.environ | {"OMP_NUM_THREADS": "1"}, text=True,
@@ -41,7 +41,7 @@ def torchrun(*arguments: str) -> "subprocess.Popen[str]":
 
 
 def updates_of(run: Run) -> int:
-    """The last update that metrics.jsonl speaks of."""
+    """Returns the last update in metrics.jsonl."""
     lines = run.metrics.read_text("utf-8").split("\n") if run.metrics.exists() else []
     return max((json.loads(line)["update"] for line in lines[:-1]), default=0)
 
@@ -53,7 +53,7 @@ def wait_for_update(process: "subprocess.Popen[str]", run: Run, update: int) -> 
 
 
 def process_of(launcher: "subprocess.Popen[str]", rank: int) -> int:
-    """The process id of a rank."""
+    """Returns the process id of a rank."""
     for folder in Path("/proc").glob("[0-9]*"):
         try:
             parent = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
@@ -64,17 +64,19 @@ def process_of(launcher: "subprocess.Popen[str]", rank: int) -> int:
     raise AssertionError(f"torchrun has no rank {rank}")
 
 
-def words(errors: str) -> list[str]:
-    """What our processes said of the end, without what torchrun says itself."""
-    # A rank that is killed may leave a line without its end before them.
+def final_messages(errors: str) -> list[str]:
+    """Returns the messages of the ranks at their end, without those of torchrun."""
+    # A killed rank may leave an incomplete line before them.
     return [found[0] for line in errors.splitlines() if (found := re.search(r"(error: |stopped and ).*", line))]
 
 
 @pytest.mark.skipif(not Path("/proc").exists(), reason="finds the ranks in /proc")
-def test_killed_or_stopped_ranks_end_all_and_the_run_goes_on_to_the_same_weights(runs: Path, config_file: str) -> None:
+def test_a_killed_or_stopped_rank_ends_all_ranks_and_the_resumed_run_has_the_same_weights(
+    runs: Path, config_file: str
+) -> None:
     run, straight = Run(runs / "disturbed"), Run(runs / "straight")
     resume: list[str] = []
-    # -9 to one rank or the other, then a polite signal to one rank and to torchrun.
+    # SIGKILL to either rank, then a stop signal to one rank and to torchrun.
     for number, rank in ((signal.SIGKILL, 1), (signal.SIGKILL, 0), (signal.SIGTERM, 1), (signal.SIGINT, None)):
         before = run.record().updates if resume else 0
         launcher = torchrun("train", "-c", config_file, "--run", run.name, *resume)
@@ -88,16 +90,16 @@ def test_killed_or_stopped_ranks_end_all_and_the_run_goes_on_to_the_same_weights
         last, updates = run.checkpoint("last"), run.record().updates
         verify(last)
         if number == signal.SIGKILL:
-            who = "" if rank else "rank 1: "
-            assert len(words(errors)) == 1, errors
-            (said,) = words(errors)
-            assert said.startswith(f"error: {who}{run.folder}: update ")
-            assert "another process of this training has ended" in said
-            assert said.endswith(f"; the last good checkpoint is {last}")
+            assert len(final_messages(errors)) == 1, errors
+            (message,) = final_messages(errors)
+            assert message.startswith(f"error: rank {0 if rank else 1}: {run.folder}: update ")
+            assert "another process of this training has ended" in message
+            assert message.endswith(f"; the last good checkpoint is {last}")
             assert updates % 7 == 0
         else:
-            go_on = f"kotrans train --run {run.name} --resume"
-            assert words(errors) == [f"stopped and saved at update {updates:,}; go on with: {go_on}"]
+            (message,) = final_messages(errors)
+            assert message.startswith(f"stopped and saved at update {updates:,}; ")
+            assert message.endswith(f": kotrans train --run {run.name} --resume")
             assert f"exitcode  : {128 + number}" in errors or rank is None  # torchrun's own report
             assert updates_of(run) == updates
         resume = ["--resume"]

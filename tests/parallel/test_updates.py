@@ -1,4 +1,4 @@
-"""Several ranks move the weights as one process does that has all their rows."""
+"""Updates of several ranks change the weights as one process with all rows does."""
 
 import math
 from pathlib import Path
@@ -29,7 +29,7 @@ CONFIG = tiny_config(
 
 
 class Trained(NamedTuple):
-    """What some updates came to."""
+    """The result of some updates."""
 
     weights: dict[str, Any]  # as lists
     figures: list[tuple[float, ...]]
@@ -37,7 +37,7 @@ class Trained(NamedTuple):
 
 
 def some_batches(sizes: list[int]) -> list[Batch]:
-    """Batches of so many pairs of zero to six pieces."""
+    """Returns batches of the given numbers of pairs, with zero to six pieces per side."""
     draw = torch.Generator().manual_seed(3)
 
     def sentence() -> list[int]:
@@ -48,7 +48,7 @@ def some_batches(sizes: list[int]) -> list[Batch]:
 
 
 def train_updates(world: World, config: Config, groups: list[list[Batch]], count: int) -> Trained:
-    """Some updates in float64, each rank with so many shares of a batch."""
+    """Runs updates in float64, with `count` shards of a batch per rank."""
     model = build_model(config, PIECES, PIECES).double()
     optimizer = torch.optim.Adam(model.parameters())
     results = [
@@ -63,8 +63,8 @@ def train_updates(world: World, config: Config, groups: list[list[Batch]], count
 
 
 @pytest.mark.parametrize(("size", "count"), [(2, 1), (3, 1), (2, 2)])
-def test_ranks_train_as_one_process_does_with_as_many_shares_of_the_same_batches(size: int, count: int) -> None:
-    """Dropout and sampling, too. The last batches have fewer rows than there are ranks."""
+def test_ranks_train_like_one_process_with_the_same_number_of_shards(size: int, count: int) -> None:
+    """Including dropout and sampling. The last batches have fewer rows than there are ranks."""
     big = some_batches([4, 6, 5, 6, 4, 5, 3])
     groups = [big[:1], big[1:4], big[4:], some_batches([1]), some_batches([1, 2])]
     alone = train_updates(ALONE, CONFIG, groups, size * count)
@@ -76,7 +76,7 @@ def test_ranks_train_as_one_process_does_with_as_many_shares_of_the_same_batches
         assert each.votes == [[sum(range(size)), size]] * len(groups)
         for figures, expected in zip(each.figures, alone.figures, strict=True):
             assert figures == pytest.approx(expected, rel=1e-9)
-    assert any(norm > 0.5 for *_, norm in alone.figures)  # the clipping was tried
+    assert any(norm > 0.5 for *_, norm in alone.figures)  # clipping took effect
 
 
 def as_tensor(values: Any) -> Tensor:
@@ -84,10 +84,10 @@ def as_tensor(values: Any) -> Tensor:
 
 
 def train_on_nan(world: World) -> str:
-    """What is said when one rank alone comes to a loss that is not finite."""
+    """Returns the error message when the loss of only one rank is not finite."""
     model = build_model(CONFIG, PIECES, PIECES)
     with torch.no_grad():
-        model.source_embedding.weight[7] = math.nan  # which is in the second row alone
+        model.source_embedding.weight[7] = math.nan  # occurs only in the second row
     before = [parameter.detach().clone() for parameter in model.parameters()]
     batch = Batch.of([[5, EOS], [7, EOS]], [[5, EOS], [5, EOS]])
     with pytest.raises(TrainingError) as error:
@@ -100,10 +100,10 @@ def train_on_nan(world: World) -> str:
     return str(error.value)
 
 
-def test_a_loss_of_one_rank_that_is_not_finite_stops_all_before_a_weight_moves() -> None:
-    said = in_ranks(2, train_on_nan)
-    assert said[0] == said[1]
-    assert said[0].startswith("the loss (nan) or the gradient norm (nan) is not finite (a batch of 2 pairs")
+def test_a_non_finite_loss_of_one_rank_stops_all_ranks_before_the_weights_change() -> None:
+    messages = in_ranks(2, train_on_nan)
+    assert messages[0] == messages[1]
+    assert messages[0].startswith("the loss (nan) or the gradient norm (nan) is not finite (a batch of 2 pairs")
 
 
 def weights_taken_over(world: World) -> list[Tensor]:

@@ -1,4 +1,4 @@
-"""Small models to search with: every law here must hold for any stepper, so none of them is a network of kotrans."""
+"""Small steppers for tests of search, which must hold for any stepper and therefore use no network of kotrans."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 VOCABULARY = 7  # four special ids and three words
-LOUD = 5  # source id of padding: not 0, so that a leak shows
+LOUD = 5  # source id of padding; not 0, so that a leak changes results
 
 
 class Recurrent(NamedTuple):
@@ -63,7 +63,7 @@ class RecurrentStepper:
 
 
 class TableStepper:
-    """Probabilities looked up by the previous piece: table (V, V), the same for every sentence, no attention."""
+    """Probabilities from a table (V, V) indexed by the previous piece, the same for every sentence; no attention."""
 
     def __init__(self, table: Tensor) -> None:
         self.log_probs = table.log()
@@ -83,7 +83,7 @@ class TableStepper:
 
 
 def padded(sources: Sequence[Sequence[int]], width: int | None = None) -> tuple[Tensor, Tensor]:
-    """Source ids (B, S) and mask (B, S) of sentences of unequal length."""
+    """Returns source ids (B, S) and mask (B, S) of sentences of unequal length."""
     width = width or max(len(source) for source in sources)
     ids = torch.full((len(sources), width), LOUD)
     mask = torch.zeros(len(sources), width, dtype=torch.bool)

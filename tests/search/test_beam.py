@@ -1,4 +1,4 @@
-"""Laws of beam search that hold for any model."""
+"""Properties of beam search and forced decoding that hold for any model."""
 
 import itertools
 import math
@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from kotrans.config.schema import SearchConfig
 from kotrans.errors import ModelError, UsageError
-from kotrans.search.beam import BeamSearch, beam_search, search
-from kotrans.search.greedy import greedy_search, score_targets
+from kotrans.search.beam import BeamSearch, search
+from kotrans.search.forced_decoding import forced_decoding
 from kotrans.search.hypotheses import Hypothesis
 from kotrans.search.stepper import Stepper
 from tests.search.small_models import VOCABULARY, RecurrentStepper, TableStepper, padded
@@ -33,7 +33,7 @@ def settings_of(
 
 
 def assert_same(left: Hypothesis, right: Hypothesis) -> None:
-    """Equal ids, and scores and weights to 1e-12: what another order of summation in the model leaves."""
+    """Compares ids, and scores and weights to 1e-12, as the order of summation in the model may differ."""
     assert left.ids == right.ids
     assert left.finished == right.finished
     assert left.score == pytest.approx(right.score, abs=1e-12)
@@ -45,13 +45,13 @@ def assert_same(left: Hypothesis, right: Hypothesis) -> None:
 
 @pytest.mark.parametrize("beam", [1, 2, 5, 30])
 @pytest.mark.parametrize(("beta", "most"), [(0.0, 2), (0.3, 1), (0.3, None)])
-def test_batch_mates_and_padding_never_change_a_translation_or_its_score(
+def test_other_sentences_and_padding_never_change_a_translation_or_its_score(
     beam: int, beta: float, most: int | None
 ) -> None:
     stepper, config = RecurrentStepper(1), settings_of(beam, beta=beta, most=most)
-    alone = [beam_search(stepper, *padded([source]), config, n_best=beam)[0] for source in SOURCES]
-    together = beam_search(stepper, *padded(SOURCES, width=14), config, n_best=beam)
-    backwards = beam_search(stepper, *padded(SOURCES[::-1]), config, n_best=beam)[::-1]
+    alone = [search(stepper, *padded([source]), config, n_best=beam)[0] for source in SOURCES]
+    together = search(stepper, *padded(SOURCES, width=14), config, n_best=beam)
+    backwards = search(stepper, *padded(SOURCES[::-1]), config, n_best=beam)[::-1]
     for one, batched, reverse in zip(alone, together, backwards, strict=True):
         for hypotheses in zip(one, batched, reverse, strict=True):
             assert_same(hypotheses[0], hypotheses[1])
@@ -59,7 +59,7 @@ def test_batch_mates_and_padding_never_change_a_translation_or_its_score(
 
 
 def collected_once(running: BeamSearch[Any], before: dict[int, list[Hypothesis]]) -> dict[int, list[Hypothesis]]:
-    """What a search gives out now, none of which it gave out before."""
+    """Collects results, none of which was collected before."""
     collected = running.collect()
     assert not collected.keys() & before.keys()
     return collected
@@ -74,10 +74,13 @@ def collected_once(running: BeamSearch[Any], before: dict[int, list[Hypothesis]]
     ),
 )  # fmt: skip
 @settings(max_examples=60)
-def test_sentences_that_join_a_running_search_get_what_they_get_alone_whatever_their_beam(
+def test_sentences_that_join_a_running_search_have_the_results_of_a_search_alone(
     seed: int, attention: bool, beta: float, ratio: float, groups: list[tuple[list[list[int]], int, int]]
 ) -> None:
-    stepper, extra = RecurrentStepper(seed, attention=attention), 2 if ratio < 1 else 6  # short ones leave gaps
+    stepper, extra = (
+        RecurrentStepper(seed, attention=attention),
+        2 if ratio < 1 else 6,
+    )  # short limits leave gaps in the numbering
     config = settings_of(1, beta=beta, ratio=ratio, extra=extra)
     running, found, asked = (
         BeamSearch(stepper, config),
@@ -98,36 +101,53 @@ def test_sentences_that_join_a_running_search_get_what_they_get_alone_whatever_t
     found |= collected_once(running, found)
     assert found.keys() == asked.keys()
     for number, (source, beam, n_best) in asked.items():
-        alone = beam_search(stepper, *padded([source]), config.model_copy(update={"beam": beam}), n_best)
+        alone = search(stepper, *padded([source]), config.model_copy(update={"beam": beam}), n_best)
         for one, other in zip(found[number], alone[0], strict=True):
             assert_same(one, other)
 
 
-def test_a_search_that_sentences_join_for_ever_keeps_only_the_steps_of_those_that_go_on() -> None:
+def test_a_search_that_never_ends_keeps_only_the_steps_of_running_sentences() -> None:
     running = BeamSearch(RecurrentStepper(0), settings_of(3))
     for _ in range(40):
         running.add(*padded([SOURCES[0]]))
         running.step()
         running.collect()
-    assert len(running._trellis._steps) <= settings_of(3).max_length_extra + len(SOURCES[0])
-    assert len(running._sentences.places) <= settings_of(3).max_length_extra + len(SOURCES[0])
+    assert len(running._tree._steps) <= settings_of(3).max_length_extra + len(SOURCES[0])
+    assert len(running._sentences.free_slots) <= settings_of(3).max_length_extra + len(SOURCES[0])
 
 
 @pytest.mark.parametrize("alpha", ALPHAS)
 @given(seed=st.integers(0, 10_000), attention=st.booleans(), most=st.sampled_from([1, 2, None]))
 @settings(max_examples=25)
-def test_beam_of_one_is_greedy(alpha: float, seed: int, attention: bool, most: int | None) -> None:
+def test_a_beam_of_one_is_greedy_for_every_length_penalty(
+    alpha: float, seed: int, attention: bool, most: int | None
+) -> None:
     stepper, config = RecurrentStepper(seed, attention=attention), settings_of(1, alpha, beta=0.2, most=most)
-    batch = padded([[6, 7, 8], [9], [10, 11, 12, 13, 14]])
-    greedy = greedy_search(stepper, *batch, config)
-    for one, (other,) in zip(greedy, beam_search(stepper, *batch, config), strict=True):
-        assert_same(one, other)
-    for one, (other,) in zip(greedy, search(stepper, *batch, config), strict=True):
-        assert_same(one, other)
+    sources = [[6, 7, 8], [9], [10, 11, 12, 13, 14]]
+    for source, (found,) in zip(sources, search(stepper, *padded(sources), config), strict=True):
+        ids = greedy(stepper, source, len(source) + 6, most)
+        assert found.ids == ids
+        assert found.finished == (len(ids) < len(source) + 6)
+        if found.finished:
+            (forced,) = forced_decoding(stepper, *padded([source]), [ids], config)
+            assert_same(found, forced)
+
+
+def greedy(stepper: RecurrentStepper, source: list[int], limit: int, most: int | None) -> tuple[int, ...]:
+    """Returns the most probable piece of each step that repeats nothing too often, until EOS or the limit."""
+    state, ids, piece = stepper.start(*padded([source])), tuple[int, ...](), 1
+    while len(ids) < limit:
+        logits, state, _ = stepper.step(state, torch.tensor([piece]))
+        best = sorted([EOS, *WORDS], key=lambda piece: -float(logits[0, piece]))
+        piece = next(piece for piece in best if piece == EOS or not repeats_too_often((*ids, piece), most))
+        if piece == EOS:
+            break
+        ids = (*ids, piece)
+    return ids
 
 
 def repeats_too_often(ids: tuple[int, ...], most: int | None) -> bool:
-    """Whether a group stands more than `most` times in a row anywhere, or a single piece more than once more."""
+    """Returns whether a group occurs more than `most` times in a row, or a single piece more than `most` + 1 times."""
     groups = itertools.combinations(range(len(ids) + 1), 2) if most else ()
     for begin, end in groups:
         times = (most or 0) + (end - begin == 1) + 1
@@ -139,7 +159,7 @@ def repeats_too_often(ids: tuple[int, ...], most: int | None) -> bool:
 def brute_force(
     stepper: RecurrentStepper, source: list[int], alpha: float, beta: float, limit: int, most: int | None
 ) -> dict[Any, float]:
-    """The score of every translation of at most `limit` pieces, EOS counted, from the formulas alone."""
+    """Returns the score of every translation of at most `limit` pieces, with EOS, from the formulas."""
     scores = {}
     for length in range(limit):
         for words in itertools.product(WORDS, repeat=length):
@@ -161,12 +181,14 @@ def brute_force(
 @pytest.mark.parametrize("alpha", ALPHAS)
 @pytest.mark.parametrize("beta", [0.0, 0.4])
 @pytest.mark.parametrize(("seed", "most"), [(0, None), (1, 1), (2, 2)])
-def test_full_width_beam_finds_what_brute_force_finds(alpha: float, beta: float, seed: int, most: int | None) -> None:
+def test_a_beam_of_full_width_finds_the_results_of_brute_force(
+    alpha: float, beta: float, seed: int, most: int | None
+) -> None:
     stepper = RecurrentStepper(seed, sharpness=1.0)
     sources, limit = [[6, 7, 8], [9, 12]], 4
     config = settings_of(200, alpha, beta, ratio=0.0, extra=limit, most=most)
-    all_found = beam_search(stepper, *padded(sources), config, n_best=200)
-    best_found = beam_search(stepper, *padded(sources), config, n_best=1)
+    all_found = search(stepper, *padded(sources), config, n_best=200)
+    best_found = search(stepper, *padded(sources), config, n_best=1)
     for source, found, best in zip(sources, all_found, best_found, strict=True):
         scores = brute_force(stepper, source, alpha, beta, limit, most)
         finished = [hypothesis for hypothesis in found if hypothesis.finished]
@@ -183,42 +205,42 @@ def test_full_width_beam_finds_what_brute_force_finds(alpha: float, beta: float,
 def test_stopping_early_never_loses_a_hypothesis(seed: int, beam: int, alpha: float, beta: float) -> None:
     stepper, config = RecurrentStepper(seed, sharpness=1.5), settings_of(beam, alpha, beta, extra=9)
     batch = padded([[6, 7, 8], [9]])
-    every = beam_search(stepper, *batch, config, n_best=beam)  # stops early for no sentence
+    every = search(stepper, *batch, config, n_best=beam)  # with n_best = beam no sentence stops early
     for n_best in range(1, beam + 1):
-        for few, many in zip(beam_search(stepper, *batch, config, n_best), every, strict=True):
+        for few, many in zip(search(stepper, *batch, config, n_best), every, strict=True):
             assert [hypothesis.ids for hypothesis in few] == [hypothesis.ids for hypothesis in many[:n_best]]
 
 
-def test_each_sentence_gets_as_many_translations_as_it_asks_for() -> None:
+def test_each_sentence_has_its_own_n_best() -> None:
     stepper, config = RecurrentStepper(1, sharpness=1.5), settings_of(4)
     sources = [[6, 7, 8], [9], [7, 7]]
     counts = [1, 4, 2]
-    found = beam_search(stepper, *padded(sources), config, n_best=counts)
+    found = search(stepper, *padded(sources), config, n_best=counts)
     assert [len(hypotheses) for hypotheses in found] == counts
     for source, count, hypotheses in zip(sources, counts, found, strict=True):
-        (alone,) = beam_search(stepper, *padded([source]), config, n_best=count)
+        (alone,) = search(stepper, *padded([source]), config, n_best=count)
         for one, batched in zip(alone, hypotheses, strict=True):
             assert_same(one, batched)
     with pytest.raises(UsageError, match="n-best: 5"):
-        beam_search(stepper, *padded(sources), config, n_best=[1, 5, 1])
+        search(stepper, *padded(sources), config, n_best=[1, 5, 1])
 
 
-def test_a_sentence_whose_best_is_settled_leaves_the_batch() -> None:
+def test_a_sentence_leaves_the_batch_when_its_n_best_cannot_change() -> None:
     stepper = RecurrentStepper(3)
     batch = padded([[6, 7, 8]])
-    beam_search(stepper, *batch, settings_of(8, extra=60), n_best=8)
+    search(stepper, *batch, settings_of(8, extra=60), n_best=8)
     thorough, stepper.calls = stepper.calls, []
-    beam_search(stepper, *batch, settings_of(8, extra=60), n_best=1)
+    search(stepper, *batch, settings_of(8, extra=60), n_best=1)
     assert sum(stepper.calls) < sum(thorough)
     assert all(later <= 8 for later in thorough)
 
 
-def test_a_finished_hypothesis_costs_nothing_more() -> None:
+def test_finished_hypotheses_are_not_computed_further() -> None:
     table = torch.full((VOCABULARY, VOCABULARY), 1e-9, dtype=torch.float64)
     table[1, [4, 5, EOS]] = torch.tensor([0.4, 0.3, 0.3], dtype=torch.float64)
     table[[4, 5], EOS] = 1.0
     stepper = CountingTable(table)
-    beam_search(stepper, *padded([[6]]), settings_of(3), n_best=3)
+    search(stepper, *padded([[6]]), settings_of(3), n_best=3)
     assert stepper.calls == [1, 2]
 
 
@@ -241,21 +263,23 @@ def test_n_best_is_sorted_distinct_and_scored_as_forced_decoding_scores_it(
 ) -> None:
     stepper, config = RecurrentStepper(seed, sharpness=1.0), settings_of(beam, alpha, beta, extra=3)
     sources = [[6, 7, 8], [9], [11, 12, 13, 14]]
-    for source, found in zip(sources, beam_search(stepper, *padded(sources), config, n_best=beam), strict=True):
+    for source, found in zip(sources, search(stepper, *padded(sources), config, n_best=beam), strict=True):
         assert len(found) == beam
         assert len({(hypothesis.ids, hypothesis.finished) for hypothesis in found}) == beam
         ranks = [(not hypothesis.finished, -hypothesis.score) for hypothesis in found]
         assert ranks == sorted(ranks)
         finished = [hypothesis for hypothesis in found if hypothesis.finished]
         batch = padded([source] * len(finished)) if finished else padded([source])
-        forced = score_targets(stepper, *batch, [hypothesis.ids for hypothesis in finished], config) if finished else []
+        forced = (
+            forced_decoding(stepper, *batch, [hypothesis.ids for hypothesis in finished], config) if finished else []
+        )
         for one, other in zip(finished, forced, strict=True):
             assert one.score == pytest.approx(other.score, abs=1e-9)
             assert_same(one, other)
 
 
 @pytest.mark.parametrize("beam", [1, 3])
-def test_a_model_that_never_ends_is_cut_at_the_maximum_length(beam: int) -> None:
+def test_hypotheses_without_eos_are_cut_at_the_maximum_length(beam: int) -> None:
     table = torch.zeros(VOCABULARY, VOCABULARY)
     table[:, 4], table[:, 5] = 0.75, 0.25  # EOS has probability 0
     config = settings_of(beam, ratio=1.5, extra=2)
@@ -267,18 +291,18 @@ def test_a_model_that_never_ends_is_cut_at_the_maximum_length(beam: int) -> None
     assert search(TableStepper(table), *padded([[6, 7, 8]]), looping)[0][0].ids == (4,) * 6
 
 
-def test_a_cut_hypothesis_stands_behind_every_finished_one() -> None:
+def test_cut_hypotheses_are_ranked_after_all_finished_ones() -> None:
     table = torch.full((VOCABULARY, VOCABULARY), 1e-12, dtype=torch.float64)
     table[1, 4], table[1, EOS] = 0.999, 0.001
     table[4, 4] = 1.0
-    finished, cut = beam_search(TableStepper(table), *padded([[6]]), settings_of(2, most=None), n_best=2)[0]
+    finished, cut = search(TableStepper(table), *padded([[6]]), settings_of(2, most=None), n_best=2)[0]
     assert finished.finished
     assert not cut.finished
     assert cut.score > finished.score
 
 
 @pytest.mark.parametrize("beam", [1, 4])
-def test_padding_beginning_and_unknown_are_never_produced(beam: int) -> None:
+def test_pad_bos_and_unk_are_never_produced(beam: int) -> None:
     table = torch.full((VOCABULARY, VOCABULARY), 0.02)
     table[:, [0, 1, 3]] = 0.3
     for hypotheses in search(TableStepper(table), *padded([[6, 7, 8], [9]]), settings_of(beam), n_best=beam):
@@ -287,7 +311,7 @@ def test_padding_beginning_and_unknown_are_never_produced(beam: int) -> None:
 
 @pytest.mark.parametrize("beam", [1, 2, 3, 6])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_equal_pieces_are_told_apart_the_same_way_in_any_batch(beam: int, dtype: torch.dtype) -> None:
+def test_ties_are_broken_the_same_way_in_any_batch(beam: int, dtype: torch.dtype) -> None:
     vocabulary = 50
     table = torch.full((vocabulary, vocabulary), 1 / vocabulary, dtype=dtype)
     alone = search(TableStepper(table), *padded([[6]]), settings_of(beam, extra=3), n_best=beam)
@@ -299,14 +323,14 @@ def test_equal_pieces_are_told_apart_the_same_way_in_any_batch(beam: int, dtype:
         assert [hypothesis.ids for hypothesis in alone[0][:1]] == [()]
 
 
-def test_more_translations_than_the_beam_holds_are_refused_with_both_numbers() -> None:
-    with pytest.raises(UsageError, match=r"n-best: 6 translations are asked for, but search.beam keeps 5; set it to 6"):
+def test_n_best_above_the_beam_is_refused_with_both_numbers() -> None:
+    with pytest.raises(UsageError, match=r"n-best: 6 translations were requested, but search.beam is 5; set it to 6"):
         search(RecurrentStepper(0), *padded([[6]]), settings_of(5), n_best=6)
 
 
 @pytest.mark.parametrize("beam", [1, 3])
 @pytest.mark.parametrize("value", [0.0, math.nan])
-def test_a_damaged_model_is_named_instead_of_translated_with(beam: int, value: float) -> None:
+def test_a_damaged_model_raises_an_error(beam: int, value: float) -> None:
     table = torch.full((VOCABULARY, VOCABULARY), value)
     with pytest.raises(ModelError, match="weights are damaged"):
         search(TableStepper(table), *padded([[6], [7]]), settings_of(beam))
@@ -323,12 +347,12 @@ def test_weights_have_a_row_for_each_piece_and_eos_and_a_column_for_each_source_
         assert hypothesis.log_prob == pytest.approx(sum(hypothesis.token_log_probs))
 
 
-def test_coverage_penalty_prefers_a_translation_that_looks_at_the_whole_source() -> None:
+def test_the_coverage_penalty_prefers_translations_that_attend_to_the_whole_source() -> None:
     stepper = RecurrentStepper(1, sharpness=1.0)
     batch = padded([[6, 7, 8, 9]])
 
     def least_covered(beta: float) -> float:
-        weights = beam_search(stepper, *batch, settings_of(50, beta=beta))[0][0].weights
+        weights = search(stepper, *batch, settings_of(50, beta=beta))[0][0].weights
         assert weights is not None
         return float(weights.sum(0).clamp(max=1).log().sum())
 

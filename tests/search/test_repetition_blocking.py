@@ -1,4 +1,4 @@
-"""What a search may say again, and how often."""
+"""Repetition blocking in a search."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kotrans.search.beam import search
-from kotrans.search.greedy import score_targets
+from kotrans.search.forced_decoding import forced_decoding
 from kotrans.search.repetition_blocking import RepetitionBlocker
 from tests.search.small_models import VOCABULARY, RecurrentStepper, TableStepper, padded
 from tests.search.test_beam import EOS, repeats_too_often, settings_of
@@ -15,8 +15,8 @@ from tests.search.test_beam import EOS, repeats_too_often, settings_of
 PIECES = st.lists(st.integers(4, 6), max_size=14)
 
 
-def passed_over(history: list[int], most: int | None, vocabulary: int = VOCABULARY) -> set[int]:
-    """The pieces that may not follow one row's history."""
+def blocked_pieces(history: list[int], most: int | None, vocabulary: int = VOCABULARY) -> set[int]:
+    """Returns the pieces that are blocked after a history."""
     repetitions = RepetitionBlocker(1, most)
     for piece in history:
         repetitions.append(np.array([0]), np.array([piece]))
@@ -26,25 +26,25 @@ def passed_over(history: list[int], most: int | None, vocabulary: int = VOCABULA
 
 
 @given(PIECES, st.integers(1, 3))
-def test_a_piece_is_passed_over_exactly_when_a_group_would_end_with_it_too_often(history: list[int], most: int) -> None:
+def test_a_piece_is_blocked_exactly_when_it_would_repeat_a_group_too_often(history: list[int], most: int) -> None:
     expected = set()
     for piece in range(VOCABULARY):
         ends = [(*history, piece)[begin:] for begin in range(len(history) + 1)]
         if any(repeats_too_often(end, most) and not repeats_too_often(end[:-1], most) for end in ends):
             expected.add(piece)
     if not repeats_too_often(tuple(history), most):
-        assert passed_over(history, most) == expected
+        assert blocked_pieces(history, most) == expected
 
 
 @given(PIECES)
-def test_without_a_limit_everything_may_repeat(history: list[int]) -> None:
-    assert passed_over(history * 3, None) == set()
+def test_without_a_limit_nothing_is_blocked(history: list[int]) -> None:
+    assert blocked_pieces(history * 3, None) == set()
 
 
 @pytest.mark.parametrize(("size", "forbidden"), [(2, True), (16, True), (17, False)])
-def test_groups_of_up_to_sixteen_pieces_are_watched(size: int, forbidden: bool) -> None:
+def test_groups_of_up_to_sixteen_pieces_are_blocked(size: int, forbidden: bool) -> None:
     group = list(range(10, 10 + size))
-    assert passed_over([*group, *group, *group[:-1]], 2, vocabulary=40) == ({group[-1]} if forbidden else set())
+    assert blocked_pieces([*group, *group, *group[:-1]], 2, vocabulary=40) == ({group[-1]} if forbidden else set())
 
 
 @given(
@@ -59,7 +59,9 @@ def test_no_translation_repeats_a_group_too_often_and_its_score_is_that_of_force
     for hypothesis in search(stepper, *batch, config, n_best=beam)[0]:
         assert not repeats_too_often(hypothesis.ids, most)
         if hypothesis.finished:
-            assert score_targets(stepper, *batch, [hypothesis.ids], config)[0].score == pytest.approx(hypothesis.score)
+            assert forced_decoding(stepper, *batch, [hypothesis.ids], config)[0].score == pytest.approx(
+                hypothesis.score
+            )
 
 
 @given(seed=st.integers(0, 10_000), beam=st.integers(1, 6))
@@ -71,16 +73,16 @@ def test_a_limit_that_no_hypothesis_reaches_changes_nothing(seed: int, beam: int
 
 
 @pytest.mark.parametrize("beam", [1, 3])
-def test_a_hypothesis_that_cannot_go_on_otherwise_may_repeat(beam: int) -> None:
+def test_nothing_is_blocked_if_there_is_no_other_piece(beam: int) -> None:
     table = torch.zeros(VOCABULARY, VOCABULARY)
     table[:, 4] = 1  # neither another piece nor EOS is possible
     (hypothesis,) = search(TableStepper(table), *padded([[6]]), settings_of(beam, extra=6))[0]
     assert hypothesis.ids == (4,) * 7
 
 
-def test_a_loop_that_is_given_is_scored_as_any_text() -> None:
+def test_forced_decoding_scores_repetitions_without_blocking() -> None:
     table = torch.full((VOCABULARY, VOCABULARY), 0.1)
     table[:, 4] = 0.4
-    (scored,) = score_targets(TableStepper(table), *padded([[6]]), [[4] * 9], settings_of(2))
+    (scored,) = forced_decoding(TableStepper(table), *padded([[6]]), [[4] * 9], settings_of(2))
     assert scored.token_log_probs == pytest.approx([np.log(0.4)] * 9 + [np.log(0.1)])
     assert EOS not in scored.ids

@@ -1,4 +1,4 @@
-"""Ensembles, and the rows that a search keeps."""
+"""Ensembles, and selecting rows of a state."""
 
 import numpy as np
 import pytest
@@ -38,7 +38,7 @@ def test_an_ensemble_gives_the_mean_probability_and_the_mean_attention() -> None
 
 
 @pytest.mark.parametrize("attentive", [0, 1])
-def test_members_without_attention_do_not_thin_out_the_weights_of_the_others(attentive: int) -> None:
+def test_members_without_attention_do_not_count_in_the_mean_of_the_weights(attentive: int) -> None:
     members = [RecurrentStepper(1, attention=bool(attentive)), RecurrentStepper(2, attention=False)]
     ensemble, batch = EnsembleStepper(members), padded([[6, 7, 8]])
     _, _, weights = ensemble.step(ensemble.start(*batch), torch.tensor([1]))

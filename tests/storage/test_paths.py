@@ -1,4 +1,4 @@
-"""The file that is meant: `~`, Unicode forms of names, patterns, and names that are nearly right."""
+"""Paths given by users: `~`, Unicode forms of names, patterns, and similar names."""
 
 import unicodedata
 from collections.abc import Callable
@@ -24,7 +24,7 @@ def touch(path: Path) -> Path:
     return path
 
 
-def test_the_tilde_is_the_home_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_tilde_is_expanded_to_the_home_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     assert user_path("~/a.tsv") == tmp_path / "a.tsv"
     assert user_path("~nobody-of-this-name/a.tsv") == Path("~nobody-of-this-name/a.tsv")
@@ -32,22 +32,22 @@ def test_the_tilde_is_the_home_folder(tmp_path: Path, monkeypatch: pytest.Monkey
     assert matching("~/*.tsv") == [tmp_path / "내 글.tsv"]
 
 
-@pytest.mark.parametrize(("here", "asked"), list(product((nfc, nfd), repeat=2)))
-def test_a_name_is_found_in_either_form_in_every_part_of_a_path(
-    here: Callable[[str], str], asked: Callable[[str], str], tmp_path: Path
+@pytest.mark.parametrize(("on_disk", "given"), list(product((nfc, nfd), repeat=2)))
+def test_every_part_of_a_path_is_found_in_either_unicode_form(
+    on_disk: Callable[[str], str], given: Callable[[str], str], tmp_path: Path
 ) -> None:
-    there = touch(tmp_path / here("실험") / nfd("학습") / here("말뭉치.ko"))
+    existing = touch(tmp_path / on_disk("실험") / nfd("학습") / on_disk("말뭉치.ko"))
     for path in (
-        tmp_path / asked("실험/학습/말뭉치.ko"),
-        tmp_path / asked("실험") / "." / nfc("학습") / asked("말뭉치.ko"),
+        tmp_path / given("실험/학습/말뭉치.ko"),
+        tmp_path / given("실험") / "." / nfc("학습") / given("말뭉치.ko"),
     ):
-        assert user_path(path) == there
-    new = tmp_path / asked("실험") / asked("새것.en")
-    assert user_path(new) == there.parents[1] / asked("새것.en")  # in the folder that is there, named as it was asked
-    assert user_path(there) == there
+        assert user_path(path) == existing
+    new = tmp_path / given("실험") / given("새것.en")
+    assert user_path(new) == existing.parents[1] / given("새것.en")  # a new name keeps the given form
+    assert user_path(existing) == existing
 
 
-def test_of_two_that_look_alike_the_one_that_is_named_exactly_is_taken(tmp_path: Path) -> None:
+def test_if_both_forms_exist_the_exact_name_is_used(tmp_path: Path) -> None:
     both = [touch(tmp_path / form("말뭉치.ko")) for form in (nfc, nfd)]
     assert both[0] != both[1]
     assert [user_path(path) for path in both] == both
@@ -61,7 +61,7 @@ def test_relative_paths_stay_relative(tmp_path: Path, monkeypatch: pytest.Monkey
     assert user_path("없음/a") == Path("없음/a")
 
 
-def test_a_pattern_finds_files_sorted_by_name_in_any_depth_and_form(tmp_path: Path) -> None:
+def test_a_pattern_matches_files_of_any_depth_and_form_sorted_by_name(tmp_path: Path) -> None:
     wanted = [
         touch(tmp_path / name)
         for name in (nfd("가/1_구어체.xlsx"), nfd("가") + nfc("/깊이/2_대화체.xlsx"), "나/a.xlsx", "b.xlsx")
@@ -78,12 +78,12 @@ def test_a_pattern_finds_files_sorted_by_name_in_any_depth_and_form(tmp_path: Pa
     assert matching(tmp_path / "b.xlsx" / "*") == []
 
 
-def test_one_question_mark_is_one_syllable_in_either_form(tmp_path: Path) -> None:
+def test_a_question_mark_matches_one_syllable_in_either_form(tmp_path: Path) -> None:
     files = [touch(tmp_path / nfd("값.ko")), touch(tmp_path / nfc("간.ko"))]
     assert matching(tmp_path / "?.ko") == sorted(files, key=lambda path: nfc(path.name))
 
 
-def test_a_file_with_brackets_in_its_name_is_no_pattern(tmp_path: Path) -> None:
+def test_the_name_of_a_file_with_brackets_is_not_a_pattern(tmp_path: Path) -> None:
     odd = tmp_path / "data[1].tsv"
     assert is_pattern(odd)
     touch(odd)
@@ -92,7 +92,7 @@ def test_a_file_with_brackets_in_its_name_is_no_pattern(tmp_path: Path) -> None:
     assert not is_pattern("plain.tsv")
 
 
-def test_near_names_are_of_the_deepest_folder_that_is_there(tmp_path: Path) -> None:
+def test_similar_names_are_from_the_deepest_existing_folder(tmp_path: Path) -> None:
     touch(tmp_path / "train.ko")
     touch(tmp_path / "data" / "x")
     assert near_names(tmp_path / "tain.ko") == [str(tmp_path / "train.ko")]

@@ -1,4 +1,4 @@
-"""Lines of a pipe: none waits for the next one, all come in order."""
+"""Lines of a pipe arrive in order and without waiting for the next line."""
 
 from collections.abc import Iterator
 from queue import Queue
@@ -13,19 +13,19 @@ from kotrans.storage.pipe_lines import ArrivingLines
 
 
 def queued(queue: "Queue[str | None]") -> Iterator[str]:
-    """Lines as another program sends them."""
+    """Yields lines as another program would send them."""
     while (line := queue.get()) is not None:
         yield line
 
 
 @given(st.lists(st.text(max_size=3), max_size=40), st.integers(1, 7))
-def test_every_line_comes_once_and_in_order_in_chunks_of_at_most_so_many(lines: list[str], most: int) -> None:
+def test_every_line_arrives_once_and_in_order_in_chunks_of_limited_size(lines: list[str], most: int) -> None:
     chunks = list(ArrivingLines(iter(lines)).chunks(most))
     assert [line for chunk in chunks for line in chunk] == lines
     assert all(0 < len(chunk) <= most for chunk in chunks)
 
 
-def test_a_line_is_given_before_the_next_one_is_there() -> None:
+def test_a_line_is_returned_before_the_next_one_arrives() -> None:
     queue: Queue[str | None] = Queue()
     chunks = ArrivingLines(queued(queue)).chunks(10)
     for line in ("one", "two", "three"):
@@ -35,7 +35,7 @@ def test_a_line_is_given_before_the_next_one_is_there() -> None:
     assert list(chunks) == []
 
 
-def test_what_has_arrived_meanwhile_is_one_chunk() -> None:
+def test_lines_that_have_arrived_in_the_meantime_are_one_chunk() -> None:
     read = Event()
 
     def lines() -> Iterator[str]:
@@ -47,7 +47,7 @@ def test_what_has_arrived_meanwhile_is_one_chunk() -> None:
     assert [len(chunk) for chunk in chunks] == [10, 10, 5]
 
 
-def test_no_more_is_read_ahead_than_two_chunks() -> None:
+def test_at_most_two_chunks_are_read_ahead() -> None:
     taken: list[int] = []
 
     def endless() -> Iterator[str]:
@@ -61,7 +61,7 @@ def test_no_more_is_read_ahead_than_two_chunks() -> None:
         assert len(taken) <= 2000 * (number + 2) + 1
 
 
-def test_an_error_of_the_input_comes_after_the_lines_before_it() -> None:
+def test_an_error_of_the_input_is_raised_after_the_lines_before_it() -> None:
     def damaged() -> Iterator[str]:
         yield from ("a", "b")
         raise DataError("standard input:3: not UTF-8 text")

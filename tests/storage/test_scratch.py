@@ -1,4 +1,4 @@
-"""What a killed process left is removed, and nothing that a living one has."""
+"""Temporary files of killed processes are removed, and those of living processes are not."""
 
 import os
 import signal
@@ -10,22 +10,23 @@ from pathlib import Path
 import pytest
 
 from kotrans.storage.files import new_directory, new_file
-from kotrans.storage.scratch import ABANDONED_AFTER, held_scratch, is_scratch, release, remove_abandoned, scratch_path
+from kotrans.storage.scratch import ABANDONED_AFTER, remove_abandoned, remove_folder
 
 ROOT = Path(__file__).parents[2]
-HOLDER = """
+OTHER_MACHINE = ".dataset-00000000-0123456789abcdef"
+WRITER = """
 import sys, time
 from pathlib import Path
 from kotrans.storage.files import new_directory, new_file
 folder = Path(sys.argv[1])
 with new_directory(folder / "dataset"), new_file(folder / "words.json"), new_file(folder / "run.yaml"):
-    print("made", flush=True)
+    print("created", flush=True)
     time.sleep(600)
 """
 
 
 def make(path: Path, *, file: bool, age: float = 0) -> Path:
-    """A temporary file or folder that nobody holds, last changed so many seconds ago."""
+    """Creates an unlocked temporary file or folder that was last changed `age` seconds ago."""
     if file:
         path.touch()
     else:
@@ -36,17 +37,16 @@ def make(path: Path, *, file: bool, age: float = 0) -> Path:
     return path
 
 
-def test_what_a_process_that_was_killed_left_is_removed_at_the_next_start(tmp_path: Path) -> None:
+def test_temporary_files_are_removed_after_their_process_was_killed_and_not_before(tmp_path: Path) -> None:
     process = subprocess.Popen(
-        [sys.executable, "-c", HOLDER, str(tmp_path)], cwd=ROOT, text=True, stdout=subprocess.PIPE
+        [sys.executable, "-c", WRITER, str(tmp_path)], cwd=ROOT, text=True, stdout=subprocess.PIPE
     )
     assert process.stdout is not None
-    assert process.stdout.readline() == "made\n"
-    alive = sorted(tmp_path.iterdir())
-    assert len(alive) == 3
-    assert all(is_scratch(path.name) for path in alive)
+    assert process.stdout.readline() == "created\n"
+    created = sorted(tmp_path.iterdir())
+    assert len(created) == 3
     remove_abandoned(tmp_path)
-    assert sorted(tmp_path.iterdir()) == alive  # it lives
+    assert sorted(tmp_path.iterdir()) == created
     process.send_signal(signal.SIGKILL)
     process.communicate()
     remove_abandoned(tmp_path)
@@ -54,37 +54,39 @@ def test_what_a_process_that_was_killed_left_is_removed_at_the_next_start(tmp_pa
 
 
 @pytest.mark.parametrize("file", [True, False])
-def test_another_machine_s_is_left_alone_until_nothing_has_changed_for_a_week(tmp_path: Path, file: bool) -> None:
-    """Its process may live: a lock on a shared disk may be seen on its own machine alone."""
+def test_files_of_another_machine_are_removed_only_after_a_week_without_a_change(tmp_path: Path, file: bool) -> None:
+    """A lock on a shared disk may be visible only on the machine that holds it."""
     for age, stays in ((0.0, True), (ABANDONED_AFTER / 2, True), (ABANDONED_AFTER + 60, False)):
-        theirs = make(scratch_path(tmp_path / "dataset", machine="0" * 8), file=file, age=age)
+        name = OTHER_MACHINE.replace("dataset", f"dataset-{age}")
+        theirs = make(tmp_path / name, file=file, age=age)
         remove_abandoned(tmp_path)
         assert theirs.exists() == stays
 
 
-def test_a_change_anywhere_in_another_machine_s_folder_counts(tmp_path: Path) -> None:
-    theirs = make(scratch_path(tmp_path / "dataset", machine="0" * 8), file=False, age=ABANDONED_AFTER + 60)
+def test_a_change_inside_a_folder_of_another_machine_counts(tmp_path: Path) -> None:
+    theirs = make(tmp_path / OTHER_MACHINE, file=False, age=ABANDONED_AFTER + 60)
     (theirs / "half").write_text("more")
     os.utime(theirs, (0, 0))
     remove_abandoned(tmp_path)
     assert theirs.exists()
 
 
-def test_other_hidden_files_are_nobody_s_business(tmp_path: Path) -> None:
-    for name in (".digests.json", ".tiny.lock", ".cache-1", "dataset-0123456789abcdef"):
+def test_other_hidden_files_are_left_alone(tmp_path: Path) -> None:
+    for name in (".digests.json", ".tiny.lock", ".cache-1", "dataset-01234567-0123456789abcdef"):
         (tmp_path / name).touch()
         os.utime(tmp_path / name, (0, 0))
     remove_abandoned(tmp_path)
     assert len(list(tmp_path.iterdir())) == 4
 
 
-def test_what_is_held_is_free_again_after_it(tmp_path: Path) -> None:
-    scratch, held = held_scratch(tmp_path / "folder")
-    remove_abandoned(tmp_path)
-    assert scratch.is_dir()
-    release(held)
-    remove_abandoned(tmp_path)
-    assert not scratch.exists()
+def test_temporary_files_are_locked_until_the_block_ends(tmp_path: Path) -> None:
     with new_directory(tmp_path / "folder"), new_file(tmp_path / "file"):
         remove_abandoned(tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "folder"]
+
+
+def test_a_folder_is_removed_with_its_content(tmp_path: Path) -> None:
+    (tmp_path / "run" / "deep").mkdir(parents=True)
+    (tmp_path / "run" / "deep" / "file").touch()
+    remove_folder(tmp_path / "run")
+    assert not list(tmp_path.iterdir())

@@ -1,4 +1,4 @@
-"""The literals of a line, and which of them a translation has."""
+"""Literals of a line, and which of them a translation contains."""
 
 import pytest
 from hypothesis import given
@@ -26,11 +26,11 @@ def missing(source: str, text: str) -> list[str]:
         ("PyMem_Setup() 함수", ["PyMem_Setup()"]),
         ("저장(S) 파일(_F) 저장(&S)", []),
         ("<b>저장</b>을 누르세요", []),
-        ("10km 3GB", []),  # units, which English may write out
+        ("10km 3GB", []),  # units, which English may spell out
         ("%s을(를) {name}에서", []),
     ],
 )
-def test_latin_words_are_names_and_code_words(line: str, expected: list[str]) -> None:
+def test_latin_words_are_found(line: str, expected: list[str]) -> None:
     assert texts(line, "word") == expected
 
 
@@ -39,11 +39,11 @@ def test_latin_words_are_names_and_code_words(line: str, expected: list[str]) ->
     [
         ("3GB와 UTF-8, x86", ["3"]),  # the digits of a word belong to it
         ("%1$s {0} <@525363044948115456> +82-2-123-4567 a1@b2.kr 7", ["7"]),
-        ("두 명 3명", ["3"]),  # numbers in words may be left unsaid
+        ("두 명 3명", ["3"]),  # numbers in words may be omitted
         ("３만 명", ["3만"]),
     ],
 )
-def test_numbers_are_in_digits(line: str, expected: list[str]) -> None:
+def test_numbers_that_a_translation_must_contain_are_in_digits(line: str, expected: list[str]) -> None:
     assert texts(line, "number") == expected
 
 
@@ -63,7 +63,7 @@ def test_numbers_are_in_digits(line: str, expected: list[str]) -> None:
         ("f() 함수", "the function f"),
     ],
 )
-def test_what_a_translation_has_in_another_form_is_not_lost(source: str, text: str) -> None:
+def test_a_literal_in_another_form_is_not_lost(source: str, text: str) -> None:
     assert missing(source, text) == []
 
 
@@ -80,7 +80,7 @@ def test_what_a_translation_has_in_another_form_is_not_lost(source: str, text: s
         ("kim", "kim@a.kr", ["kim"]),
     ],
 )
-def test_what_a_translation_does_not_have_is_lost(source: str, text: str, expected: list[str]) -> None:
+def test_a_literal_missing_from_the_translation_is_lost(source: str, text: str, expected: list[str]) -> None:
     assert missing(source, text) == expected
 
 
@@ -92,14 +92,14 @@ PARTS = st.lists(
 
 
 @given(LINES)
-def test_a_line_has_all_that_it_has(line: str) -> None:
+def test_a_line_contains_all_of_its_own_literals(line: str) -> None:
     literals = Literals(line)
     assert lost(literals, literals) == []
     assert all(kept(literals.tokens, literals))
 
 
 @given(PARTS, PARTS, PARTS)
-def test_as_many_are_found_as_can_be_and_more_text_loses_none(
+def test_the_matching_of_numbers_is_maximal_and_longer_text_loses_no_more(
     source: list[str], text: list[str], more: list[str]
 ) -> None:
     def count(*parts: str) -> int:
@@ -111,6 +111,6 @@ def test_as_many_are_found_as_can_be_and_more_text_loses_none(
     assert count(*text) == count(*reversed(text))
 
 
-def test_a_thousand_numbers_on_each_side_are_compared_at_once() -> None:
+def test_a_thousand_numbers_on_each_side_are_compared_quickly() -> None:
     source, text = Literals("2 " * 1000 + "3시 " * 500), Literals("2 " * 500 + "15:00 " * 900)
     assert len(lost(source, text)) == 500

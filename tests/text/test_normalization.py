@@ -1,4 +1,4 @@
-"""The one form of a line."""
+"""Normalization of a line."""
 
 import re
 import unicodedata
@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from kotrans.text.normalization import has_invisible, is_hangul, legible, normalize
 
-# Also lone surrogates, and often what is special here.
+# Includes lone surrogates, and prefers characters that normalization treats specially.
 CHARACTERS = st.one_of(
     st.characters(),
     st.characters(categories=["Cc", "Cf", "Cs", "Zs", "Zl", "Zp", "Mn"]),
@@ -22,20 +22,20 @@ LINES = st.lists(st.one_of(CHARACTERS, CHARACTERS, ENTITIES, st.sampled_from("&;
 
 
 @given(LINES)
-def test_normalising_twice_is_normalising_once(line: str) -> None:
+def test_normalization_is_idempotent_and_never_longer_than_nfc(line: str) -> None:
     once = normalize(line)
     assert normalize(once) == once
     assert len(once) <= len(unicodedata.normalize("NFC", line))
 
 
 @given(LINES)
-def test_the_form_is_composed_and_shows_all_that_it_holds(line: str) -> None:
+def test_normalized_text_is_nfc_with_single_spaces_and_no_invisible_characters(line: str) -> None:
     text = normalize(line)
     assert unicodedata.is_normalized("NFC", text)
     assert text == " ".join(text.split())
     assert len(text.splitlines()) <= 1
     for before, character in zip(" " + text, text, strict=False):
-        if character == "\u200d":  # the joiner of pictures, which may follow a variation selector
+        if character == "\u200d":  # the joiner of emoji, which may follow a variation selector
             assert before == "\ufe0f" or unicodedata.category(before) in ("So", "Sk", "Sm", "Cn")
         else:
             assert unicodedata.category(character) not in ("Cc", "Cf", "Cs", "Zl", "Zp")
@@ -43,12 +43,12 @@ def test_the_form_is_composed_and_shows_all_that_it_holds(line: str) -> None:
 
 
 @given(LINES)
-def test_composed_and_decomposed_text_are_one(line: str) -> None:
+def test_composed_and_decomposed_text_are_normalized_alike(line: str) -> None:
     assert normalize(unicodedata.normalize("NFD", line)) == normalize(line)
 
 
 @given(LINES)
-def test_the_legible_line_is_the_line_with_its_white_space(line: str) -> None:
+def test_legible_text_is_normalized_text_with_its_white_space(line: str) -> None:
     text = legible(line)
     assert normalize(text) == normalize(line)
     if "&" not in line:
@@ -58,13 +58,13 @@ def test_the_legible_line_is_the_line_with_its_white_space(line: str) -> None:
 
 
 @given(st.text(st.characters(categories=["L", "N"]), min_size=1))
-def test_letters_and_digits_stay(word: str) -> None:
-    if not set("\u115f\u1160\u3164\uffa0") & set(word):  # the fillers of Hangul are letters by name only
+def test_letters_and_digits_are_kept(word: str) -> None:
+    if not set("\u115f\u1160\u3164\uffa0") & set(word):  # Hangul fillers have the category of letters
         assert normalize(f"  {word}\t") == unicodedata.normalize("NFC", word)
 
 
 @pytest.mark.parametrize("picture", ["👩‍👩‍👧", "❤️‍🔥", "🐈‍⬛", "🙂‍↔️", "🏳️‍🌈", "👨🏽‍⚕️"])
-def test_joined_pictures_stay_joined(picture: str) -> None:
+def test_joined_emoji_stay_joined(picture: str) -> None:
     assert "\u200d" in picture
     assert normalize(f"나무 {picture}입니다") == f"나무 {picture}입니다"
     assert not has_invisible(f"나무 {picture}")
@@ -85,7 +85,7 @@ def test_joined_pictures_stay_joined(picture: str) -> None:
         ("", ""),
     ],
 )
-def test_what_nobody_sees_goes(line: str, text: str) -> None:
+def test_invisible_characters_are_removed(line: str, text: str) -> None:
     assert normalize(line) == text
 
 
@@ -102,10 +102,10 @@ def test_what_nobody_sees_goes(line: str, text: str) -> None:
         ("a&#7;&#0;&#xFFFE;&#xD800;&#9999999;&#x80;", "a€"),
     ],
 )
-def test_an_entity_is_the_character_that_it_stands_for(line: str, text: str) -> None:
+def test_html_entities_are_decoded(line: str, text: str) -> None:
     assert normalize(line) == text
 
 
-def test_hangul_is_syllables_and_jamo_of_every_block() -> None:
+def test_hangul_is_syllables_and_jamo_of_all_blocks() -> None:
     assert all(map(is_hangul, "가힣ㄱㅎㅏ\u1100\u11ff\ua960\ud7b0"))
     assert not any(map(is_hangul, "a1漢あ ⓗ"))

@@ -1,4 +1,4 @@
-"""What in a line is no language."""
+"""Spans of a line that are not natural language."""
 
 import pytest
 from hypothesis import given
@@ -30,12 +30,12 @@ from kotrans.text.literals import opaque_spans
         ("1990-2000 2023-05-01 3-2", []),
     ],
 )
-def test_placeholders_addresses_code_tags_and_key_marks_are_found_whole(line: str, expected: list[str]) -> None:
+def test_placeholders_addresses_code_tags_and_mnemonics_are_found_whole(line: str, expected: list[str]) -> None:
     assert [span.text for span in opaque_spans(line)] == expected
 
 
 @given(st.text(alphabet="ab1 <>{}%$@./:-+&()_`저`", max_size=40))
-def test_spans_stand_in_order_where_they_say(line: str) -> None:
+def test_spans_are_in_order_and_have_the_text_at_their_indices(line: str) -> None:
     end = 0
     for span in opaque_spans(line):
         assert end <= span.begin < span.end

@@ -1,4 +1,4 @@
-"""Numbers, months and times are the same in both languages if they have the same value."""
+"""Numbers, months and times of both languages are compared by value."""
 
 from decimal import Decimal
 
@@ -72,7 +72,7 @@ def same(korean: str, english: str) -> bool:
         ("50명", "half"),
     ],
 )
-def test_a_value_is_the_same_in_both_languages(korean: str, english: str) -> None:
+def test_equal_values_in_both_languages_have_a_common_reading(korean: str, english: str) -> None:
     assert same(korean, english)
 
 
@@ -91,7 +91,7 @@ def test_a_value_is_the_same_in_both_languages(korean: str, english: str) -> Non
         ("007", "7"),
     ],
 )
-def test_another_value_is_another(korean: str, english: str) -> None:
+def test_different_values_have_no_common_reading(korean: str, english: str) -> None:
     assert not same(korean, english)
 
 
@@ -117,7 +117,7 @@ def test_another_value_is_another(korean: str, english: str) -> None:
         ("may march", []),
     ],
 )
-def test_values_are_told_from_what_stands_around_them(line: str, values: list[str]) -> None:
+def test_the_context_determines_the_value(line: str, values: list[str]) -> None:
     found = quantities(line)
     assert len(found) == len(values)
     for quantity, value in zip(found, values, strict=True):
@@ -134,20 +134,20 @@ def test_values_are_told_from_what_stands_around_them(line: str, values: list[st
         ("3.11.2", "3.11.2"), ("3.10", "3.10"),
     ],
 )  # fmt: skip
-def test_a_value_is_written_as_english_writes_it(korean: str, english: str) -> None:
+def test_a_quantity_is_written_in_its_english_form(korean: str, english: str) -> None:
     quantity = only(korean)
     assert written(quantity) == english
     assert quantity.readings & only(english).readings
 
 
-def test_a_number_in_the_place_of_an_ordinal_is_one() -> None:
+def test_a_number_that_replaces_an_ordinal_is_written_as_an_ordinal() -> None:
     assert written(only("3번째"), only("2nd")) == "3rd"
     assert written(only("112"), only("11th")) == "112th"
     assert written(only("3rd"), only("2")) == "3"
 
 
 @given(st.integers(0, 10**15), st.sampled_from(["", "만", "억"]))
-def test_a_number_is_the_same_with_separators_and_with_korean_units(number: int, unit: str) -> None:
+def test_separators_and_korean_units_do_not_change_the_value(number: int, unit: str) -> None:
     value = number * {"": 1, "만": 10**4, "억": 10**8}[unit]
     for line in (f"{number}{unit}", f"{number:,}{unit} 원", f"약 {number:,}{unit}"):
         assert Decimal(value) in only(line).readings
@@ -155,7 +155,7 @@ def test_a_number_is_the_same_with_separators_and_with_korean_units(number: int,
 
 
 @given(st.integers(1, 12), st.integers(1, 31))
-def test_every_month_has_its_name(month: int, day: int) -> None:
+def test_every_month_matches_its_english_name(month: int, day: int) -> None:
     (first, second), (name, number) = quantities(f"{month}월 {day}일"), quantities(f"{MONTHS[month - 1]} {day}")
     assert first.readings & name.readings
     assert second.readings & number.readings
@@ -163,7 +163,7 @@ def test_every_month_has_its_name(month: int, day: int) -> None:
 
 
 @given(st.integers(0, 23), st.integers(0, 59))
-def test_a_time_is_the_same_by_12_and_by_24_hours(hour: int, minute: int) -> None:
+def test_a_time_matches_its_12_hour_and_24_hour_forms(hour: int, minute: int) -> None:
     half, twelve = ("오후" if hour >= 12 else "오전"), hour % 12 or 12
     korean = only(f"{half} {twelve}시 {minute}분")
     for english in (f"{hour}:{minute:02}", f"{twelve}:{minute:02} {'p' if hour >= 12 else 'a'}.m."):
@@ -177,7 +177,7 @@ TEXT = st.text(alphabet="0123456789,.:/-~'apm만억천백십조월시분오후�
 
 
 @given(TEXT)
-def test_what_is_found_stands_in_order_where_it_says(line: str) -> None:
+def test_quantities_are_in_order_and_have_the_text_at_their_indices(line: str) -> None:
     end = 0
     for quantity in quantities(line):
         assert end <= quantity.begin < quantity.end
@@ -187,7 +187,7 @@ def test_what_is_found_stands_in_order_where_it_says(line: str) -> None:
 
 
 @given(TEXT)
-def test_whatever_is_written_for_a_number_has_its_value(line: str) -> None:
+def test_the_written_form_has_the_value_of_the_quantity(line: str) -> None:
     for quantity in quantities(line):
         if quantity.in_digits:
             assert any(each.readings & quantity.readings for each in quantities(written(quantity)))

@@ -1,4 +1,4 @@
-"""Lines cut into sentences: nothing is lost, and stops that end nothing end nothing."""
+"""Sentence splitting: no character is lost, and full stops inside a sentence do not end it."""
 
 from itertools import accumulate, pairwise
 from pathlib import Path
@@ -42,7 +42,7 @@ def sentences(line: str) -> list[str]:
         ["버전은 Ver. 2이다.", "내려받아라."],
     ],
 )
-def test_sentences_joined_by_blanks_come_apart_again(parts: list[str]) -> None:
+def test_sentences_joined_by_spaces_are_split_again(parts: list[str]) -> None:
     assert sentences(" ".join(parts)) == parts
 
 
@@ -91,7 +91,7 @@ def test_sentences_joined_by_blanks_come_apart_again(parts: list[str]) -> None:
         "공연합니다만 비가 옵니다",
     ],
 )
-def test_stops_that_end_no_sentence_leave_the_line_whole(line: str) -> None:
+def test_a_line_of_one_sentence_is_not_split(line: str) -> None:
     assert sentences(line) == [line]
 
 
@@ -101,7 +101,7 @@ def test_a_blank_line_is_one_blank_sentence() -> None:
 
 
 @given(st.text(alphabet=st.sampled_from("가나.!?… \t\n\"')3a。"), max_size=40) | st.text(max_size=40))
-def test_joined_again_the_sentences_are_the_line(line: str) -> None:
+def test_the_sentences_joined_are_the_line(line: str) -> None:
     parts = split_sentences(line)
     assert "".join(sentence + space for sentence, space in parts) == line
     assert all(space and space.isspace() for _, space in parts[:-1])
@@ -112,7 +112,7 @@ MARKS = "“”‘’「」『』«»\"'()[]＂"
 
 
 @given(st.text(alphabet=st.sampled_from(f"{MARKS}가a. "), max_size=60))
-def test_what_is_enclosed_begins_with_one_mark_and_ends_with_another(line: str) -> None:
+def test_enclosed_spans_begin_and_end_with_a_mark_and_do_not_overlap(line: str) -> None:
     pairs = enclosed(line)
     assert all(line[opened] in MARKS and line[closed] in MARKS and opened < closed for opened, closed in pairs)
     assert all(before[1] < after[0] for before, after in pairwise(pairs))
@@ -132,7 +132,7 @@ PIECES = ("가. ", ".", "! ", "A. ", ".)", "가 .   ", "3.", "'", "(", "(가.) "
 
 
 @pytest.mark.parametrize(("piece", "length"), [*((piece, 30_000) for piece in PIECES), ("“가. A. ", 1_000_000)])
-def test_a_very_long_line_is_cut_in_one_pass(piece: str, length: int) -> None:
+def test_a_very_long_line_is_split_in_linear_time(piece: str, length: int) -> None:
     line = "- " + piece * (length // len(piece))
     assert "".join(sentence + space for sentence, space in split_sentences(line)) == line
 
@@ -143,14 +143,14 @@ SHARED = Path(__file__).parents[3] / "shared" / "corpora"
 @pytest.mark.parametrize(
     ("file", "cut", "precision", "recall"),
     [
-        ("open-ko-en/dev.ko", 0.05, 0.9, 0.78),  # many of its lines are headings that end without a mark
+        ("open-ko-en/dev.ko", 0.05, 0.9, 0.78),  # has many headings, which end without a mark
         ("tatoeba/dev.ko", 0.01, 0.98, 0.98),
         ("korean-english-park/dev.ko", 0.03, 0.95, 0.92),
         ("korean-english-jhe/dev.ko", 0.05, 0.92, 0.98),
     ],
 )
 @pytest.mark.skipif(not SHARED.exists(), reason="needs the shared corpora")
-def test_lines_of_mostly_one_sentence_stay_whole_and_joined_ones_come_apart(
+def test_splitting_has_high_precision_and_recall_on_real_corpora(
     file: str, cut: float, precision: float, recall: float
 ) -> None:
     lines = [line.strip() for line in read_lines(SHARED / file) if line.strip()]
@@ -166,5 +166,5 @@ def test_lines_of_mostly_one_sentence_stay_whole_and_joined_ones_come_apart(
 
 
 def boundaries(parts: list[str]) -> set[int]:
-    """After how many characters, white space aside, one part ends and the next begins."""
+    """The boundaries between the parts, as numbers of characters without white space."""
     return set(accumulate(len("".join(part.split())) for part in parts[:-1]))

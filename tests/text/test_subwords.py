@@ -1,4 +1,4 @@
-"""Words are what their pieces spell, and take over all of their weight."""
+"""Words spelt by subword pieces, and their attention weights."""
 
 import pytest
 import torch
@@ -20,7 +20,7 @@ def tokenizer(tiny_run: TinyRun) -> Tokenizer:
 
 
 @given(text=st.text(st.sampled_from("저는새나무 \t.,a🌳é뷁 "), min_size=1, max_size=30))
-def test_the_words_of_a_sentence_are_those_between_its_blanks(text: str, tokenizer: Tokenizer) -> None:
+def test_the_words_of_a_sentence_are_separated_by_white_space(text: str, tokenizer: Tokenizer) -> None:
     (ids,) = tokenizer.source.encode([text])
     pieces = [*tokenizer.source.pieces(ids), "</s>"]
     spans = word_spans(pieces)
@@ -38,12 +38,12 @@ def test_the_words_of_a_sentence_are_those_between_its_blanks(text: str, tokeniz
         ([], []),
     ],
 )
-def test_what_a_model_may_write_has_words_too(pieces: list[str], words: list[str]) -> None:
+def test_unusual_piece_sequences_have_words_too(pieces: list[str], words: list[str]) -> None:
     assert [word_text(pieces[span.start : span.stop]) for span in word_spans(pieces)] == words
 
 
 @given(seed=st.integers(0, 99), target=st.lists(st.booleans(), min_size=1), source=st.lists(st.booleans(), min_size=1))
-def test_a_words_weights_are_sums_over_source_pieces_and_means_over_target_pieces(
+def test_word_weights_are_summed_over_source_pieces_and_averaged_over_target_pieces(
     seed: int, target: list[bool], source: list[bool]
 ) -> None:
     rows, columns = (word_spans(["▁a" if begins else "a" for begins in each]) for each in (target, source))
@@ -57,7 +57,7 @@ def test_a_words_weights_are_sums_over_source_pieces_and_means_over_target_piece
             assert float(merged[u, r]) == pytest.approx(total / len(row))
 
 
-def test_every_character_is_told_from_which_piece_it_is() -> None:
+def test_every_character_is_attributed_to_its_piece() -> None:
     pieces = ["▁a", "<0xEB>", "<0x82>", "<0x98>", "<0x42>", "b", "▁", "▁c", "</s>"]
     assert spelt(pieces) == (" a나Bb  c ", [0, 0, 1, 4, 5, 6, 7, 7, 8])
     assert owners_of("a나Bb c", pieces) == [0, 1, 4, 5, 6, 7]

@@ -210,7 +210,7 @@ def test_a_line_of_many_sentences_holds_no_weights_between_them(translator: Batc
 
 
 def test_at_least_one_translation_is_asked_for(translator: BatchTranslator) -> None:
-    with pytest.raises(UsageError, match="n-best: 0 translations are asked for"):
+    with pytest.raises(UsageError, match="n-best: 0 translations were requested"):
         list(translator.translate(["나무"], n_best=0))
 
 

@@ -1,1 +1,1 @@
-"""The decoder one step at a time, for inference: packed weights, cached encoder outputs, no gradients."""
+"""The decoder one step at a time, for search without gradients: packed weights, cached encoder outputs, row index."""

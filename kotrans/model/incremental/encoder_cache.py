@@ -1,7 +1,7 @@
-"""Encoder outputs of the sentences in a search, in groups of similar length, and the rows that belong to each sentence.
+"""Encoder outputs of the sentences in a search, and the index of the rows that belong to each sentence.
 
-Shape key: B sentences held, K rows (decoder states) of one sentence at most, N rows in all, S source positions,
-Q decoder state width, L width of what attention returns for a state, A any width.
+Shape key: B sentences, K most rows (decoder states) of one sentence, N rows in all, S source positions, Q decoder state
+width, L width of what a step reads from the source, A any width.
 """
 
 from collections.abc import Sequence
@@ -15,31 +15,32 @@ from torch.nn.utils.rnn import pad_sequence
 
 from kotrans.model.decoder import Decoder, EncodedSource
 
-_GROUP = 8  # sentences that joined; in fewer, products have too few rows, and in more there is more padding
-
 
 class EncoderCache(NamedTuple):
-    """Sentences, those of the first group first. No sentence is as wide as one of another group makes it."""
+    """Encoded sentences in groups of similar length; a group is as wide as its longest sentence.
+
+    Sentences are numbered through all groups.
+    """
 
     groups: tuple[EncodedSource, ...]
 
     @property
     def sizes(self) -> list[int]:
-        """The sentences of each group."""
+        """The number of sentences of each group."""
         return [len(group.mask) for group in self.groups]
 
     def look(self, decoder: Decoder, queries: Tensor) -> tuple[Tensor, Tensor | None]:
-        """What `Decoder.look` gives, (B, K, L) and (B, K, S), of queries (B, K, Q)."""
+        """Returns `Decoder.look` of queries (B, K, Q) for all groups: (B, K, L), and weights (B, K, S) or None."""
         if len(self.groups) == 1:
             return decoder.look(self.groups[0], queries)
         pairs = zip(self.groups, queries.split(self.sizes), strict=True)
-        looked, weights = zip(*(decoder.look(group, of_group) for group, of_group in pairs), strict=True)
+        read, weights = zip(*(decoder.look(group, of_group) for group, of_group in pairs), strict=True)
         width = max(group.mask.size(1) for group in self.groups)
-        wide = [functional.pad(each, (0, width - each.size(2))) for each in weights if each is not None]
-        return _below(looked), _below(wide) if wide else None
+        padded = [functional.pad(each, (0, width - each.size(2))) for each in weights if each is not None]
+        return torch.cat(read), torch.cat(padded) if padded else None
 
     def select(self, sentences: Sequence[int]) -> Self:
-        """Those of the given sentences, in rising order."""
+        """Returns the given sentences, which are in ascending order."""
         groups, begin = [], 0
         for group, size in zip(self.groups, self.sizes, strict=True):
             rows = [sentence - begin for sentence in sentences if begin <= sentence < begin + size]
@@ -48,65 +49,64 @@ class EncoderCache(NamedTuple):
                 groups.append(group.select(torch.tensor(rows, device=group.mask.device)))
         return type(self)(tuple(groups))
 
-    def join(self, other: Self) -> tuple[Self, list[int]]:
-        """Both in groups of like lengths, and which each of these sentences was: `other`'s are behind these."""
-        every = [(group, row) for group in (*self.groups, *other.groups) for row in range(len(group.mask))]
+    def join(self, other: Self, group_size: int) -> tuple[Self, list[int]]:
+        """Regroups the sentences of both by length.
+
+        Returns the new cache, and for each of its sentences the previous number; those of `other` follow these.
+        """
+        sentences = [(group, row) for group in (*self.groups, *other.groups) for row in range(len(group.mask))]
         lengths = [length for group in (*self.groups, *other.groups) for length in group.mask.sum(1).tolist()]
-        order = sorted(range(len(every)), key=lambda sentence: -lengths[sentence])
-        groups = [order[begin : begin + _GROUP] for begin in range(0, len(order), _GROUP)]
-        return type(self)(tuple(_gathered([(*every[i], lengths[i]) for i in group]) for group in groups)), order
+        order = sorted(range(len(sentences)), key=lambda sentence: -lengths[sentence])
+        groups = [order[begin : begin + group_size] for begin in range(0, len(order), group_size)]
+        return type(self)(tuple(_stacked([(*sentences[i], lengths[i]) for i in group]) for group in groups)), order
 
 
-def _gathered(rows: Sequence[tuple[EncodedSource, int, int]]) -> EncodedSource:
-    """Rows of sources, each with its length, as wide as the longest."""
+def _stacked(rows: Sequence[tuple[EncodedSource, int, int]]) -> EncodedSource:
+    """Returns rows of encoded sources, each given with its number and length, as one, padded to the longest."""
 
-    def of(name: str) -> Tensor:
+    def stack(name: str) -> Tensor:
         if name == "fixed_context":
             return torch.stack([getattr(source, name)[row] for source, row, _ in rows])  # (B, H)
         return pad_sequence([getattr(source, name)[row, :length] for source, row, length in rows], batch_first=True)
 
     first, _, _ = rows[0]
-    return first._replace(**{name: of(name) for name, part in first._asdict().items() if part is not None})
-
-
-def _below(parts: Sequence[Tensor]) -> Tensor:
-    return parts[0] if len(parts) == 1 else torch.cat(list(parts))
+    return first._replace(**{name: stack(name) for name, part in first._asdict().items() if part is not None})
 
 
 class RowIndex:
-    """Which sentence each row belongs to, so that what belongs to the sentence is held once and never copied.
+    """Maps rows to sentences, so that the encoder outputs of a sentence are shared by its rows and never copied.
 
-    Rows stand in a grid (B, K) where they meet their sentence; a sentence of fewer rows leaves places empty.
+    In a grid (B, K) each sentence has its rows in one line; unused cells are at the end of the line.
     """
 
-    def __init__(self, sentences: Sequence[int], held: int, device: torch.device) -> None:
-        """The places of rows of these `held` sentences, in any order, on a device."""
+    def __init__(self, sentences: Sequence[int], count: int, device: torch.device) -> None:
+        """sentences: the sentence of each row (N,), in any order, out of `count` sentences."""
         self.sentences = sentences
-        self.held = held
+        self.count = count
         self._device = device
 
-    def spread(self, rows: Tensor) -> Tensor:
-        """The grid (B, K, A) of rows (N, A), zeros in empty places."""
-        width, slots = self._grid
-        if slots is not None:
-            rows = rows.new_zeros(self.held * width, rows.size(1)).index_copy_(0, slots, rows)
-        return rows.view(self.held, width, rows.size(1))
+    def to_grid(self, rows: Tensor) -> Tensor:
+        """Returns rows (N, A) as a grid (B, K, A), with zeros in unused cells."""
+        width, cells = self._cells
+        if cells is not None:
+            rows = rows.new_zeros(self.count * width, rows.size(1)).index_copy_(0, cells, rows)
+        return rows.view(self.count, width, rows.size(1))
 
-    def gather(self, grid: Tensor) -> Tensor:
-        """The rows (N, A) of a grid (B, K, A)."""
-        rows, (_, slots) = grid.flatten(0, 1), self._grid
-        return rows if slots is None else rows.index_select(0, slots)
+    def from_grid(self, grid: Tensor) -> Tensor:
+        """Returns the rows (N, A) of a grid (B, K, A)."""
+        rows, (_, cells) = grid.flatten(0, 1), self._cells
+        return rows if cells is None else rows.index_select(0, cells)
 
     @cached_property
-    def _grid(self) -> tuple[int, Tensor | None]:
-        """K, and the place (N,) of each row in the grid read row by row, or None if the rows are the grid."""
-        counts = [0] * self.held
+    def _cells(self) -> tuple[int, Tensor | None]:
+        """K, and the cell (N,) of each row in the flattened grid, or None if the rows are the flattened grid."""
+        counts = [0] * self.count
         columns = []
         for sentence in self.sentences:
             columns.append(counts[sentence])
             counts[sentence] += 1
         width = max(counts, default=0)
-        slots = [sentence * width + column for sentence, column in zip(self.sentences, columns, strict=True)]
-        if slots == list(range(self.held * width)):
+        cells = [sentence * width + column for sentence, column in zip(self.sentences, columns, strict=True)]
+        if cells == list(range(self.count * width)):
             return width, None
-        return width, torch.tensor(slots, device=self._device)
+        return width, torch.tensor(cells, device=self._device)

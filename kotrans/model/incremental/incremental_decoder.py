@@ -1,12 +1,11 @@
-"""A trained model taken step by step, as a search needs it: several hypotheses a sentence, and no way back.
+"""A trained model one step at a time, for search: several hypotheses per sentence, no gradients.
 
-Shape key: B sentences held, N rows (hypotheses), D rows whose states differ, M rows selected, K most of the D of a
-sentence, S source positions, Q decoder state width, L width of what a state looks at, O width of what the softmax
-reads, V target pieces.
+Shape key: B sentences, S source positions, N rows (hypotheses), D distinct decoder states of the rows, M rows selected,
+K most distinct states of one sentence, Q decoder state width, L width of what a step reads from the source, O width of
+the softmax input, V target pieces.
 """
 
 import copy
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -22,112 +21,114 @@ from kotrans.model.seq2seq import Seq2Seq
 from kotrans.parallel.device import multiplies_bf16
 
 PRODUCTS = {"fp32": None, "bf16": torch.bfloat16, "int8": torch.int8}
-"""What each `hardware.precision` has a `IncrementalDecoder` multiply in."""
+"""The `precision` of an `IncrementalDecoder` for each value of `hardware.precision`."""
+_GROUP_SIZE = 8  # sentences; smaller groups have slow products, larger ones more padding
 
 
 class SearchState(NamedTuple):
-    """What a search carries between steps.
+    """The state of a search between two steps.
 
-    Hypotheses that continue the same one by different pieces have one state: what depends on it alone is computed once.
+    Rows that continue the same hypothesis share one decoder state, so that its products are computed once.
     """
 
-    sources: EncoderCache  # of the sentences held
-    decoder: DecoderState  # of the D rows whose states differ
-    places: RowIndex  # of those
-    parents: list[int] | None  # for each of the N rows, which of the D its state is; None if each has its own
+    sources: EncoderCache  # of B sentences
+    decoder: DecoderState  # of the D distinct states
+    rows: RowIndex  # of the D distinct states
+    parents: list[int] | None  # (N,) the distinct state of each row; None if each row has its own
 
 
 class IncrementalDecoder:
-    """p(y_i | y_<i, x) one step at a time for rows that share their sentences' memory and attention keys.
+    """Computes p(y_i | y_<i, x) one step at a time; rows of a sentence share its memory and attention keys.
 
-    The weights are a copy of those that the model had when this was made, laid out for the products of a search.
+    Shares the weights of the model, except for packed copies of those that every step multiplies. Do not change the
+    weights of the model while it is in use.
     """
 
-    def __init__(self, model: Seq2Seq, precision: torch.dtype | None = None) -> None:
-        """precision is what products are computed in; None is the model's own.
+    def __init__(self, model: Seq2Seq, precision: torch.dtype | None = None, group_size: int = _GROUP_SIZE) -> None:
+        """precision: dtype of the matrix products; default: that of the model.
 
-        States and the scores of attention stay in the model's own, and so do the logits: in bfloat16 they would make
-        equals of pieces that are not, and it has no fast tanh. int8 is of the steps; the encoder multiplies in
-        bfloat16 then, where the processor does.
-        Raises ConfigError for int8 on a processor that does not add its products exactly.
+        Decoder states, attention scores and logits keep the dtype of the model: bfloat16 logits would make different
+        pieces equal, and bfloat16 has no fast tanh. With int8 the encoder multiplies in bfloat16 where the processor
+        supports it. Raises ConfigError if int8 products are not exact on this processor.
         """
         if precision == torch.int8 and not multiplies_int8():
-            raise ConfigError("hardware.precision: int8 is not exact on this processor; take fp32 or bf16")
-        self._own = model.softmax.weight.dtype
-        self._precision = self._of_encoder = precision or self._own
+            raise ConfigError("hardware.precision: int8 is not exact on this processor; use fp32 or bf16")
+        self._dtype = model.target_embedding.weight.dtype
+        self._precision = self._encoder_precision = precision or self._dtype
         if precision == torch.int8:
-            self._of_encoder = torch.bfloat16 if multiplies_bf16() else self._own
-        self._model = copy.deepcopy(model)
+            self._encoder_precision = torch.bfloat16 if multiplies_bf16() else self._dtype
+        self._group_size = group_size
+        # Copies the modules, not the weights: parameters found in the memo are shared.
+        self._model = copy.deepcopy(model, {id(parameter): parameter for parameter in model.parameters()})
         decoder = self._model.decoder
-        # What the steps do not lay out for themselves.
-        for part in (decoder.attention, decoder.upper, decoder.lexical):
+        for part in (decoder.attention, decoder.upper, decoder.lexical):  # PackedDecoder packs the others
             if part is not None:
-                _lay_out(*part.modules())
+                _store_by_columns(part)
         self._steps = PackedDecoder(decoder, self._model.target_embedding.weight, self._precision)
         self._softmax = (_QuantizedSoftmax if self._precision == torch.int8 else _Softmax)(model.softmax)
 
     @torch.no_grad()
     def start(self, source: Tensor, mask: Tensor) -> SearchState:
-        """Encodes source (B, S), mask (B, S) true on real pieces; one row a sentence."""
-        own, lower = self._own, self._of_encoder
+        """Encodes source (B, S), mask (B, S) true on real pieces; returns a state of one row per sentence."""
+        own, lower = self._dtype, self._encoder_precision
         with torch.autocast(source.device.type, lower, enabled=lower != own, cache_enabled=False):
             encoded, decoder = self._model.start(source, mask)
-        places = RowIndex(range(len(source)), len(source), source.device)
-        return SearchState(EncoderCache((encoded.to(own),)), decoder.to(own), places, None)
+        index = RowIndex(range(len(source)), len(source), source.device)
+        return SearchState(EncoderCache((encoded.to(own),)), decoder.to(own), index, None)
 
     @torch.no_grad()
     def step(self, state: SearchState, previous: Tensor) -> tuple[Tensor, SearchState, Tensor | None]:
-        """One step after the pieces previous (N,): logits (N, V), the next state, attention weights (N, S) or None."""
-        hidden, places = state.decoder.layers[0].hidden, state.places  # (D, Q)
-        looked, weights = state.sources.look(self._model.decoder, places.spread(hidden))  # (B, K, L), (B, K, S)
-        weights = None if weights is None else places.gather(weights)  # (D, S)
-        shared = self._steps.of_state(hidden, places.gather(looked))
+        """Returns logits (N, V) after the pieces previous (N,), the next state, attention weights (N, S) or None."""
+        hidden, index = state.decoder.layers[0].hidden, state.rows  # (D, Q)
+        read, weights = state.sources.look(self._model.decoder, index.to_grid(hidden))  # (B, K, L), (B, K, S)
+        weights = None if weights is None else index.from_grid(weights)  # (D, S)
+        products = self._steps.state_products(hidden, index.from_grid(read))
         if state.parents is not None:
             parents = torch.tensor(state.parents, device=hidden.device)  # (N,)
             weights = None if weights is None else weights.index_select(0, parents)  # (N, S)
-            state, shared = _of_rows(state, state.parents, parents), shared.select(parents)
-        output, after = self._steps(state.decoder, shared, previous)  # (N, O)
+            state, products = _one_state_per_row(state, parents), products.select(parents)
+        output, after = self._steps(state.decoder, products, previous)  # (N, O)
         return self._softmax(output), state._replace(decoder=after), weights
 
     def select(self, state: SearchState, rows: Tensor) -> SearchState:
-        """The state of the given rows (M,) on the CPU, in their order.
+        """Returns the state of `rows` (M,), a tensor on the CPU, in that order.
 
-        Sentences without a row leave when a quarter of those held has none: each time what is left is copied.
+        Sentences without a row are removed only when they are at least a quarter of all: removing copies the others.
         """
         if state.parents is not None:
             rows = torch.tensor(state.parents)[rows]
-        sources, held, device = state.sources, state.places.held, state.decoder.layers[0].hidden.device
-        among: dict[int, int] = {}
-        parents = [among.setdefault(row, len(among)) for row in rows.tolist()]
-        sentences = [state.places.sentences[row] for row in among]
+        sources, count, device = state.sources, state.rows.count, state.decoder.layers[0].hidden.device
+        numbers: dict[int, int] = {}  # new number of each distinct state
+        parents = [numbers.setdefault(row, len(numbers)) for row in rows.tolist()]
+        sentences = [state.rows.sentences[row] for row in numbers]
         kept = sorted(set(sentences))
-        if 4 * len(kept) <= 3 * held:
-            sources, held = sources.select(kept), len(kept)
+        if 4 * len(kept) <= 3 * count:
+            sources, count = sources.select(kept), len(kept)
             number = {sentence: i for i, sentence in enumerate(kept)}
             sentences = [number[sentence] for sentence in sentences]
-        decoder = state.decoder.select(torch.tensor(list(among), dtype=torch.long, device=device))
-        own = len(among) == len(parents)
-        return SearchState(sources, decoder, RowIndex(sentences, held, device), None if own else parents)
+        decoder = state.decoder.select(torch.tensor(list(numbers), dtype=torch.long, device=device))
+        distinct = len(numbers) == len(parents)
+        return SearchState(sources, decoder, RowIndex(sentences, count, device), None if distinct else parents)
 
     def join(self, state: SearchState, started: SearchState) -> SearchState:
-        """The state of the rows of both: behind the others those of `started`, which took no step yet."""
-        old, new = state.places, started.places
-        sources, order = state.sources.join(started.sources)
+        """Returns the state of the rows of both, those of `started`, a result of `start`, last."""
+        old, new = state.rows, started.rows
+        sources, order = state.sources.join(started.sources, self._group_size)
         number = {sentence: i for i, sentence in enumerate(order)}
-        sentences = [number[i] for i in (*old.sentences, *(old.held + sentence for sentence in new.sentences))]
+        sentences = [number[i] for i in (*old.sentences, *(old.count + sentence for sentence in new.sentences))]
         parents = state.parents
         if parents is not None:
             parents = [*parents, *range(len(old.sentences), len(sentences))]
         decoder = state.decoder.join(started.decoder)
-        places = RowIndex(sentences, len(order), decoder.layers[0].hidden.device)
-        return SearchState(sources, decoder, places, parents)
+        index = RowIndex(sentences, len(order), decoder.layers[0].hidden.device)
+        return SearchState(sources, decoder, index, parents)
 
 
 class _Softmax:
-    """The logits (N, V) of what the softmax reads (N, O), in the model's own precision."""
+    """Logits (N, V) of the softmax input (N, O), in the dtype of the model."""
 
     def __init__(self, softmax: nn.Linear | LexicalSoftmax) -> None:
-        # The bias is one row more: an output of 1 multiplies it, and no pass over the logits adds it.
+        # The bias is one more row, multiplied by 1, which saves a pass over the logits.
         weight = torch.cat([softmax.weight, softmax.bias.unsqueeze(1)], dim=1)  # (V, O+1)
         self._weight = weight.detach().t().contiguous()  # (O+1, V)
 
@@ -137,7 +138,7 @@ class _Softmax:
 
 
 class _QuantizedSoftmax:
-    """The same from products in int8."""
+    """Logits (N, V) of the softmax input (N, O), from int8 products."""
 
     def __init__(self, softmax: nn.Linear | LexicalSoftmax) -> None:
         self._weight = QuantizedMatrix(softmax.weight.detach())
@@ -147,18 +148,18 @@ class _QuantizedSoftmax:
         return self._weight.product(output, self._bias)
 
 
-def _of_rows(state: SearchState, parents: Sequence[int], index: Tensor) -> SearchState:
-    """The state with one of its own for each row, of its parent; parents and index (N,) are the same numbers."""
-    places = state.places
-    sentences = [places.sentences[parent] for parent in parents]
+def _one_state_per_row(state: SearchState, parents: Tensor) -> SearchState:
+    """Returns the state with a copy of its decoder state for each row; parents (N,) as in `SearchState`."""
+    index = state.rows
+    sentences = [index.sentences[parent] for parent in state.parents or ()]
     return SearchState(
-        state.sources, state.decoder.select(index), RowIndex(sentences, places.held, index.device), parents=None
+        state.sources, state.decoder.select(parents), RowIndex(sentences, index.count, parents.device), parents=None
     )
 
 
-def _lay_out(*modules: nn.Module) -> None:
-    """Stores the float32 matrices of the modules by columns: products of few rows with them read memory as it lies."""
-    for module in modules:
-        for weight in module.parameters(recurse=False):
+def _store_by_columns(part: nn.Module) -> None:
+    """Replaces float32 matrices by copies stored by columns, which products with few rows read in order."""
+    for module in part.modules():
+        for name, weight in module.named_parameters(recurse=False):
             if weight.dim() == 2 and weight.dtype == torch.float32 and not isinstance(module, nn.RNNBase):
-                weight.data = weight.data.t().contiguous().t()
+                setattr(module, name, nn.Parameter(weight.detach().t().contiguous().t(), requires_grad=False))

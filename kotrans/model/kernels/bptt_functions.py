@@ -1,10 +1,9 @@
-"""The steps of `attending` and of a bare cell as operations that autograd knows.
+"""Hand-written backpropagation through time for LSTM cells, with and without attention, as autograd functions.
 
-Shape key: T steps, B sentences, S source positions, H memory width, Q state width, A width of a key, G gates.
+Several times less work than autograd over a graph of small steps. Cells and scores without a hand-written backward
+pass (GRU and RNN; cosine and location) train with autograd: `has_backward_pass`.
 
-A cell over all steps of a batch, and the pass back through it, without a graph.
-
-Shape key: T steps, B sentences, Q state width, G gates.
+Shape key: T steps, B sentences, S source positions, H memory width, Q state width, A width of a key.
 """
 
 from typing import Any, NamedTuple
@@ -13,74 +12,14 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from kotrans.model.attention import (
-    AdditiveAttention,
-    Attention,
-    CosineAttention,
-    DotAttention,
-    GeneralAttention,
-    LocationAttention,
-)
-from kotrans.model.cells import Cell, CellState, GRUCell, LSTMCell
-from kotrans.model.kernels.bptt_attending import (
-    AdditiveSteps,
-    AttendingSteps,
-    CosineSteps,
-    LocationSteps,
-    ProductSteps,
-    ScoreSteps,
-    Weights,
-    summed,
-)
-from kotrans.model.kernels.bptt_cells import (
-    CellParameters,
-    CellSteps,
-    GRUSteps,
-    LSTMSteps,
-    NormedSteps,
-    NormSteps,
-    RNNSteps,
-)
-from kotrans.model.kernels.products import PackedMatrix
-
-
-class RecurringSteps:
-    """h_1 … h_T of inputs that are all there before, and the gradients of what they were made of."""
-
-    def __init__(self, cell: CellSteps, weight: Tensor, dropout_mask: Tensor | None) -> None:
-        """weight U (G*Q, Q) in the products' type, dropout_mask (B, Q) as in `Cell.forward`."""
-        self.cell, self.weight, self.dropout_mask = cell, weight, dropout_mask
-
-    def forward(self, projected: Tensor) -> None:
-        """projected (T, B, G*Q) = W x + b."""
-        hidden = self.cell.hidden
-        weight = PackedMatrix(self.weight, hidden.size(1))
-        for t, step in enumerate(projected):
-            self.cell.forward(t, step, weight.product(self.dropped(hidden[t])))
-
-    def backward(self, grad_hidden: Tensor, grad_long_term: Tensor | None) -> None:
-        """From the gradients of h (T, B, Q) and of an LSTM's last C (B, Q)."""
-        cell = self.cell
-        cell.start_backward(grad_long_term)
-        weight = PackedMatrix(self.weight.t(), grad_hidden.size(1))
-        self.grad_first = torch.zeros_like(cell.hidden[0], dtype=cell.precision)  # of h_t, at last of h_0
-        for t in reversed(range(len(grad_hidden))):
-            past = cell.backward(t, self.grad_first.add_(grad_hidden[t]))
-            self.grad_first = self.dropped(weight.product(cell.grad_recurrent[t]).to(cell.precision))
-            if past is not None:
-                self.grad_first.add_(past)
-
-    def grad_weight(self) -> Tensor:
-        """One product over all steps and sentences."""
-        return summed(self.cell.grad_recurrent, self.dropped(self.cell.hidden[:-1]))
-
-    def dropped(self, hidden: Tensor) -> Tensor:
-        """The states as U multiplies them."""
-        return hidden if self.dropout_mask is None else hidden * self.dropout_mask.to(hidden.dtype)
+from kotrans.model.attention import AdditiveAttention, Attention, DotAttention, GeneralAttention
+from kotrans.model.cells import Cell, CellState, LSTMCell
+from kotrans.model.kernels.bptt_attending import AdditiveSteps, AttentionSteps, ProductSteps, ScoreSteps
+from kotrans.model.kernels.bptt_cells import LSTMSteps, NormParameters
 
 
 class Attended(NamedTuple):
-    """What the first layer of the decoder gives."""
+    """Results of the first decoder layer."""
 
     hidden: Tensor  # (T, B, Q) s_1 … s_T
     contexts: Tensor  # (T, B, H) c_1 … c_T
@@ -88,157 +27,116 @@ class Attended(NamedTuple):
     last: CellState
 
 
+def has_backward_pass(cell: Cell, attention: Attention | None) -> bool:
+    """Returns whether `recur` (without attention) or `attend` can compute the cell and the score."""
+    return isinstance(cell, LSTMCell) and isinstance(
+        attention, AdditiveAttention | GeneralAttention | DotAttention | None
+    )
+
+
+def recur(cell: Cell, projected: Tensor, state: CellState, dropout_mask: Tensor | None) -> tuple[Tensor, CellState]:
+    """Runs an LSTM cell from `state` over projected (T, B, 4Q) = W x + b; returns h (T, B, Q) and the last state.
+
+    dropout_mask (B, Q) is as in `Cell.forward`. Under autocast products run in its dtype, everything else in float32.
+    """
+    hidden, long_term, _, _ = _Steps.apply(  # type: ignore[no-untyped-call]
+        projected, state.hidden, state.long_term, dropout_mask, cell.weight_hidden, None, None, None, None, None,
+        None, None, *_norm_parameters(cell),
+    )  # fmt: skip
+    return hidden, CellState(hidden[-1], long_term)
+
+
 def attend(
     cell: Cell, attention: Attention, projected: Tensor, state: CellState, keys: Tensor, memory: Tensor, mask: Tensor,
     columns: Tensor, dropout_mask: Tensor | None,
 ) -> Attended:  # fmt: skip
-    """All steps of teacher forcing from projected (T, B, G*Q) = W y + b and the state before them.
+    """Runs an LSTM cell with attention from `state` over projected (T, B, 4Q) = W y + b.
 
-    keys (B, S, A), memory (B, S, H), mask (B, S); columns (G*Q, H) of W multiply the context; dropout_mask (B, Q) as in
-    `Cell.forward`. In autocast the weights are multiplied in its type, and the rest is in float32.
+    keys (B, S, A), memory (B, S, H), mask (B, S); columns (4Q, H) of W multiply the context. Dropout and autocast as
+    in `recur`.
     """
-    weight_query, own = _score_weights(attention)
-    hidden, contexts, alphas, long_term = _Attend.apply(  # type: ignore[no-untyped-call]
-        attention, projected, state.hidden, state.long_term, keys, memory, mask, dropout_mask,
-        cell.weight_hidden, columns, weight_query, own, *_cell_parameters(cell),
+    query = energy = None
+    if isinstance(attention, AdditiveAttention):
+        query, energy = attention.query.weight, attention.energy.weight
+    hidden, long_term, contexts, alphas = _Steps.apply(  # type: ignore[no-untyped-call]
+        projected, state.hidden, state.long_term, dropout_mask, cell.weight_hidden, attention, keys, memory, mask,
+        columns, query, energy, *_norm_parameters(cell),
     )  # fmt: skip
     return Attended(hidden, contexts, alphas, CellState(hidden[-1], long_term))
 
 
-def recur(cell: Cell, projected: Tensor, state: CellState, dropout_mask: Tensor | None) -> tuple[Tensor, CellState]:
-    """States (T, B, Q) from projected (T, B, G*Q) = W x + b and the state before them, and the last state."""
-    hidden, long_term = _Recur.apply(  # type: ignore[no-untyped-call]
-        projected, state.hidden, state.long_term, dropout_mask, cell.weight_hidden, *_cell_parameters(cell)
-    )
-    return hidden, CellState(hidden[-1], long_term)
+class _Steps(torch.autograd.Function):
+    """All steps of an LSTM cell, with attention or without."""
 
-
-class _Recur(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any, projected: Tensor, first: Tensor, long_term: Tensor | None, dropout_mask: Tensor | None,
-        weight_hidden: Tensor, *own: Tensor | None,
-    ) -> tuple[Tensor, Tensor | None]:  # fmt: skip
+        ctx: Any, projected: Tensor, first: Tensor, long_term: Tensor, dropout_mask: Tensor | None,
+        weight_hidden: Tensor, attention: Attention | None, keys: Tensor, memory: Tensor, mask: Tensor,
+        columns: Tensor, weight_query: Tensor | None, energy: Tensor | None, *norms: Tensor,
+    ) -> tuple[Tensor | None, ...]:  # fmt: skip
+        dtype, attended = projected.dtype, None
         with torch.autocast(projected.device.type, enabled=False):
-            cell = _cell_steps(len(projected), first, projected.dtype, long_term, CellParameters(*own))
-            steps = RecurringSteps(cell, weight_hidden.to(projected.dtype), dropout_mask)
-            steps.forward(projected)
-        ctx.set_materialize_grads(False)
-        ctx.steps = steps
-        return cell.hidden[1:], cell.last_long_term()
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, grad_hidden: Tensor | None, grad_long_term: Tensor | None) -> tuple[Tensor | None, ...]:
-        steps: RecurringSteps = ctx.steps
-        cell = steps.cell
-        if grad_hidden is None:
-            grad_hidden = torch.zeros_like(cell.hidden[1:])
-        with torch.autocast(grad_hidden.device.type, enabled=False):
-            steps.backward(grad_hidden, grad_long_term)
-            return (
-                cell.grad_projected, steps.grad_first, cell.grad_long_term(), None, steps.grad_weight(),
-                *cell.gradients(),
+            lstm = LSTMSteps(
+                len(projected), first, long_term, weight_hidden.to(dtype), dropout_mask,
+                NormParameters(*norms) if norms else None,
             )  # fmt: skip
-
-
-class _Attend(torch.autograd.Function):
-    @staticmethod
-    def forward(
-        ctx: Any, attention: Attention, projected: Tensor, first: Tensor, long_term: Tensor | None, keys: Tensor,
-        memory: Tensor, mask: Tensor, dropout_mask: Tensor | None, weight_hidden: Tensor, columns: Tensor,
-        weight_query: Tensor | None, score_parameter: Tensor | None, *own: Tensor | None,
-    ) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:  # fmt: skip
-        dtype = projected.dtype
-        with torch.autocast(projected.device.type, enabled=False):
-            query = None if weight_query is None else weight_query.to(dtype)
-            weights = Weights(weight_hidden.to(dtype), columns.to(dtype), query)
-            cell = _cell_steps(len(projected), first, dtype, long_term, CellParameters(*own))
-            steps = AttendingSteps(
-                cell, _score_steps(attention, keys, score_parameter), weights, memory, mask, dropout_mask
-            )
-            steps.forward(projected)
+            if attention is not None:
+                query = None if weight_query is None else weight_query.to(dtype)
+                score = _score_steps(attention, keys, energy)
+                attended = AttentionSteps(lstm.hidden, score, query, columns.to(dtype), memory, mask)
+            for t, step in enumerate(projected):
+                lstm.forward(t, step if attended is None else attended.forward(t, step))
         ctx.set_materialize_grads(False)
-        ctx.steps = steps
-        # Views, because an output that is kept in ctx itself would never be freed.
-        return (
-            cell.hidden[1:],
-            steps.contexts.view_as(steps.contexts),
-            steps.alphas.view_as(steps.alphas),
-            cell.last_long_term(),
-        )
+        ctx.lstm, ctx.attended = lstm, attended
+        outputs = lstm.hidden[1:], lstm.long_term[-1].clone()
+        if attended is None:
+            return *outputs, None, None
+        # Views: an output that ctx itself holds would never be freed.
+        return *outputs, attended.contexts.view_as(attended.contexts), attended.alphas.view_as(attended.alphas)
 
     @staticmethod
     @once_differentiable
     def backward(
-        ctx: Any, grad_hidden: Tensor | None, grad_contexts: Tensor | None, grad_alphas: Tensor | None,
-        grad_long_term: Tensor | None,
+        ctx: Any, grad_hidden: Tensor | None, grad_long_term: Tensor | None, grad_contexts: Tensor | None,
+        grad_alphas: Tensor | None,
     ) -> tuple[Tensor | None, ...]:  # fmt: skip
-        steps: AttendingSteps = ctx.steps
-        cell, score = steps.cell, steps.score
+        lstm: LSTMSteps = ctx.lstm
+        attended: AttentionSteps | None = ctx.attended
         if grad_hidden is None:
-            grad_hidden = torch.zeros_like(cell.hidden[1:])
-        if grad_contexts is None:
-            grad_contexts = torch.zeros_like(steps.contexts)
+            grad_hidden = torch.zeros_like(lstm.hidden[1:])
         with torch.autocast(grad_hidden.device.type, enabled=False):
-            steps.backward(grad_hidden, grad_contexts, grad_alphas, grad_long_term)
-            grad_keys, grad_own = score.gradients(steps.queries, steps.grad_scores)
-            weights = steps.grad_weights()
+            lstm.start_backward(grad_long_term)
+            if attended is not None:
+                attended.start_backward()
+                if grad_contexts is None:
+                    grad_contexts = torch.zeros_like(attended.contexts)
+            grad = torch.zeros_like(lstm.hidden[0], dtype=lstm.precision)  # (B, Q) of h_t, finally of h_0
+            for t in reversed(range(len(grad_hidden))):
+                grad = lstm.backward(t, grad.add_(grad_hidden[t]))
+                if attended is not None and grad_contexts is not None:
+                    grad_alpha = None if grad_alphas is None else grad_alphas[t]
+                    grad.add_(attended.backward(t, lstm.grad_projected[t], grad_contexts[t], grad_alpha))
+            common = lstm.grad_projected, grad, lstm.grad_long_term, None, lstm.grad_weight()
+            if attended is None:
+                return *common, *[None] * 7, *lstm.norm_gradients()
+            (grad_keys, grad_energy), grad_memory = attended.grad_score(), attended.grad_memory()
+            grad_query, grad_columns = attended.grad_weights(lstm.grad_projected)
             return (
-                None, cell.grad_projected, steps.grad_first, cell.grad_long_term(), grad_keys, steps.grad_memory(),
-                None, None, weights.hidden, weights.context, weights.query, grad_own, *cell.gradients(),
+                *common, None, grad_keys, grad_memory, None, grad_columns, grad_query, grad_energy,
+                *lstm.norm_gradients(),
             )  # fmt: skip
 
 
-def _cell_parameters(cell: Cell) -> CellParameters:
-    own = CellParameters(bias_new=cell.bias_new) if isinstance(cell, GRUCell) else CellParameters()
-    if not isinstance(cell.input_norm, nn.LayerNorm) or not isinstance(cell.hidden_norm, nn.LayerNorm):
-        return own
-    own = own._replace(input_gain=cell.input_norm.weight, bias=cell.bias, hidden_gain=cell.hidden_norm.weight)
-    if isinstance(cell, LSTMCell) and isinstance(cell.long_term_norm, nn.LayerNorm):
-        own = own._replace(long_term_gain=cell.long_term_norm.weight, long_term_bias=cell.long_term_norm.bias)
-    return own
+def _score_steps(attention: Attention, keys: Tensor, energy: Tensor | None) -> ScoreSteps:
+    if energy is not None:
+        return AdditiveSteps(keys, energy.squeeze(0))
+    return ProductSteps(keys, attention.factor if isinstance(attention, DotAttention) else 1.0)
 
 
-def _cell_steps(
-    steps: int, first: Tensor, dtype: torch.dtype, long_term: Tensor | None, own: CellParameters
-) -> CellSteps:
-    cell: CellSteps
-    if long_term is not None:
-        norm = None if own.long_term_gain is None else NormSteps(own.long_term_gain, own.long_term_bias)
-        cell = LSTMSteps(steps, first, dtype, long_term, norm)
-    elif own.bias_new is not None:
-        cell = GRUSteps(steps, first, dtype, own.bias_new)
-    else:
-        cell = RNNSteps(steps, first, dtype)
-    if own.input_gain is None or own.hidden_gain is None:
-        return cell
-    return NormedSteps(cell, NormSteps(own.input_gain, own.bias), NormSteps(own.hidden_gain, None))
-
-
-def _score_weights(attention: Attention) -> tuple[Tensor | None, Tensor | None]:
-    """The matrix that makes the query, and the score's own parameter."""
-    match attention:
-        case AdditiveAttention():
-            return attention.query.weight, attention.energy.weight
-        case LocationAttention():
-            return attention.position.weight, None
-        case CosineAttention():
-            return None, attention.log_beta
-    return None, None
-
-
-def _score_steps(attention: Attention, keys: Tensor, own: Tensor | None) -> ScoreSteps:
-    match attention:
-        case AdditiveAttention():
-            assert own is not None
-            return AdditiveSteps(keys, own.squeeze(0))
-        case CosineAttention():
-            return CosineSteps(keys, own)
-        case LocationAttention():
-            return LocationSteps(keys)
-        case DotAttention():
-            return ProductSteps(keys, attention.factor)
-        case GeneralAttention():
-            return ProductSteps(keys)
-    raise TypeError(attention)
+def _norm_parameters(cell: Cell) -> tuple[Tensor, ...]:
+    """Returns the `NormParameters` of an LSTM cell; an empty tuple without layer normalisation."""
+    assert isinstance(cell, LSTMCell)
+    of_input, of_hidden, of_long_term = cell.input_norm, cell.hidden_norm, cell.long_term_norm
+    if isinstance(of_input, nn.Identity) or isinstance(of_hidden, nn.Identity) or isinstance(of_long_term, nn.Identity):
+        return ()
+    return NormParameters(of_input.weight, cell.bias, of_hidden.weight, of_long_term.weight, of_long_term.bias)
