@@ -1,8 +1,8 @@
 """Korean stems and endings.
 
-An ending is written with the link it asks for in parentheses:
+An ending is written with its link in parentheses:
 "(으)면" drops 으 after a vowel, "(아)서" follows vowel harmony, "(스)ㅂ니다" and "(느)ㄴ다"
-insert their syllable after a consonant; an ending without a link ("고", "지만") is put as it is.
+insert their syllable after a consonant; an ending without a link ("고", "지만") is appended unchanged.
 A bare letter after the link (ㄴ, ㄹ, ㅂ, ㅆ) becomes the final consonant of the syllable before it.
 """
 
@@ -12,14 +12,14 @@ from enum import Enum, auto
 from hangul import build, final_of, lead_of, split, with_final
 
 BRIGHT = "ㅏㅗㅑ"
-# Two vowels that always become one when 아 or 어 follows a stem without a final consonant.
+# Two vowels that are always contracted when 아 or 어 follows a stem without a final consonant.
 CONTRACTED = {"ㅗ": "ㅘ", "ㅜ": "ㅝ", "ㅣ": "ㅕ", "ㅚ": "ㅙ"}
 SWALLOWING = "ㅏㅓㅐㅔㅕ"
 BRIGHT_B_STEMS = ("돕", "곱")
 
 
 class Kind(Enum):
-    """How a stem behaves before 는, 은 and the plain style."""
+    """The kind of a stem, which determines its forms with 는, 은 and in the plain style."""
 
     VERB = auto()
     ADJECTIVE = auto()
@@ -37,7 +37,7 @@ class Stem:
 
 
 def attach(stem: Stem, ending: str) -> str:
-    """Return the stem with the ending, all contractions and irregularities applied."""
+    """Returns the stem with the ending, all contractions and irregularities applied."""
     if stem.group == "이다":
         return _attach_to_copula(stem.text, ending)
     if ending.startswith("(아)"):
@@ -52,7 +52,7 @@ def attach(stem: Stem, ending: str) -> str:
 
 
 def infinitive(stem: Stem) -> str:
-    """Return the 아/어 form: 먹어, 가, 도와, 몰라, 빨개."""
+    """Returns the 아/어 form: 먹어, 가, 도와, 몰라, 빨개."""
     text = stem.text
     if stem.group == "past":
         return text + "어"
@@ -115,7 +115,7 @@ def _attach_linked(stem: Stem, rest: str) -> str:
 
 
 def _linking_base(stem: Stem) -> tuple[str, bool]:
-    """Return the stem as it stands before 으 and whether 으 is heard."""
+    """Returns the form of the stem before 으, and whether 으 is kept."""
     text = stem.text
     if stem.group == "ㄷ":
         return with_final(text, "ㄹ"), True
@@ -129,7 +129,7 @@ def _linking_base(stem: Stem) -> tuple[str, bool]:
 
 
 def _attach_with_syllable(text: str, ending: str) -> str:
-    """Attach (스)ㅂ니다 or (느)ㄴ다: the letter joins a vowel or replaces ㄹ, else the syllable is written out."""
+    """Attaches (스)ㅂ니다 or (느)ㄴ다: the consonant joins a vowel or replaces ㄹ, otherwise the syllable is kept."""
     letter, rest = ending[3], ending[4:]
     if final_of(text) in ("", "ㄹ"):
         return with_final(text, letter) + rest
@@ -137,7 +137,7 @@ def _attach_with_syllable(text: str, ending: str) -> str:
 
 
 def _attach_to_copula(noun: str, ending: str) -> str:
-    """Attach an ending to 이다 after a noun; 이 is left out after a vowel where speech leaves it out."""
+    """Attaches an ending to 이다 after a noun; 이 is dropped after a vowel where speakers drop it."""
     after_vowel = final_of(noun) == ""
     harmonic = {
         "(아)요": ("예요", "이에요"),

@@ -46,14 +46,14 @@ ENGLISH_ORDINALS = [
 
 
 def native(number: int) -> str:
-    """Read 1 to 99 with native words, standing alone: 하나, 스물, 스물하나."""
+    """Reads 1 to 99 in native words without a counter: 하나, 스물, 스물하나."""
     if not 0 < number < 100:
         raise ValueError(f"native Korean numbers run from 1 to 99, not {number}")
     return NATIVE_TENS[number // 10] + NATIVE_ONES[number % 10]
 
 
 def native_counting(number: int) -> str:
-    """Read 1 to 99 as said before a counter: 한, 두, 스무, 스물한."""
+    """Reads 1 to 99 in native words before a counter: 한, 두, 스무, 스물한."""
     if number == 20:
         return "스무"
     ones = NATIVE_ONES[number % 10]
@@ -61,7 +61,7 @@ def native_counting(number: int) -> str:
 
 
 def sino(number: int) -> str:
-    """Read 1 to 99,999,999 with Sino-Korean words, a space after 만: 삼만 오천."""
+    """Reads 1 to 99,999,999 in Sino-Korean words, a space after 만: 삼만 오천."""
     high, low = divmod(number, 10_000)
     words = [] if high == 0 else ["만" if high == 1 else f"{_sino_below_ten_thousand(high)}만"]
     if low:
@@ -79,7 +79,7 @@ def _sino_below_ten_thousand(number: int) -> str:
 
 
 def english(number: int) -> str:
-    """Read 0 to 999,999 in English words."""
+    """Reads 0 to 999,999 in English words."""
     if number >= 1000:
         thousands, rest = divmod(number, 1000)
         return f"{english(thousands)} thousand" + (f" {english(rest)}" if rest else "")
@@ -93,5 +93,5 @@ def english(number: int) -> str:
 
 
 def ordinal(number: int) -> str:
-    """Return the English ordinal of 1 to 10."""
+    """Returns the English ordinal of 1 to 10."""
     return ENGLISH_ORDINALS[number]

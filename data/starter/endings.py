@@ -15,12 +15,12 @@ class Style(Enum):
 
     @property
     def humble(self) -> bool:
-        """Whether the speaker is 저 (and a name takes 씨)."""
+        """True if the speaker is 저 (and names have 씨)."""
         return self in (Style.POLITE, Style.FORMAL)
 
 
 class Tense(Enum):
-    """When the event of a clause happens."""
+    """The time of the event of a clause."""
 
     PRESENT = auto()
     PAST = auto()
@@ -32,19 +32,19 @@ FUTURE_QUESTION = {Style.POLITE: "거예요", Style.FORMAL: "겁니까", Style.C
 
 
 def tensed(stem: Stem, tense: Tense) -> Stem:
-    """Return the stem with 았/었 when the tense is past, else as it is."""
+    """Returns the stem with 았/었 in the past tense, otherwise unchanged."""
     if tense is Tense.PAST:
         return Stem(attach(stem, "(아)ㅆ"), "past", stem.kind)
     return stem
 
 
 def honored(stem: Stem) -> Stem:
-    """Return the stem with (으)시."""
+    """Returns the stem with (으)시."""
     return Stem(attach(stem, "(으)시"), "시", stem.kind)
 
 
 def statement(stem: Stem, style: Style, tense: Tense) -> str:
-    """Return the declarative form, without the full stop."""
+    """Returns the declarative form, without the full stop."""
     if tense is Tense.FUTURE:
         return f"{attach(stem, '(으)ㄹ')} {FUTURE_STATEMENT[style]}"
     stem = tensed(stem, tense)
@@ -54,7 +54,7 @@ def statement(stem: Stem, style: Style, tense: Tense) -> str:
 
 
 def question(stem: Stem, style: Style, tense: Tense, blunt: bool = False) -> str:
-    """Return the interrogative form with its mark; blunt asks for -니 in the casual style."""
+    """Returns the interrogative form with its mark; `blunt` selects -니 in the casual style."""
     if tense is Tense.FUTURE:
         last = "거니" if blunt and style is Style.CASUAL else FUTURE_QUESTION[style]
         return f"{attach(stem, '(으)ㄹ')} {last}?"
@@ -63,7 +63,7 @@ def question(stem: Stem, style: Style, tense: Tense, blunt: bool = False) -> str
 
 
 def adnominal(stem: Stem, tense: Tense) -> str:
-    """Return the form before a noun: 먹는, 먹은, 먹을; 예쁜; 있는, 있던."""
+    """Returns the form before a noun: 먹는, 먹은, 먹을; 예쁜; 있는, 있던."""
     if tense is Tense.FUTURE:
         return attach(stem, "(으)ㄹ")
     if tense is Tense.PAST:
@@ -72,14 +72,14 @@ def adnominal(stem: Stem, tense: Tense) -> str:
 
 
 def background(stem: Stem, tense: Tense) -> str:
-    """Return the -는데/-(으)ㄴ데 form."""
+    """Returns the -는데/-(으)ㄴ데 form."""
     stem = tensed(stem, tense)
     verbal = stem.group == "past" or stem.kind in (Kind.VERB, Kind.EXISTENCE)
     return attach(stem, "는데" if verbal else "(으)ㄴ데")
 
 
 def quoted(stem: Stem, tense: Tense) -> str:
-    """Return the statement form before 하다 or 말하다: 간다고, 갔다고, 갈 거라고, 학생이라고."""
+    """Returns the statement form before 하다 or 말하다: 간다고, 갔다고, 갈 거라고, 학생이라고."""
     if tense is Tense.FUTURE:
         return f"{attach(stem, '(으)ㄹ')} 거라고"
     stem = tensed(stem, tense)
@@ -89,7 +89,7 @@ def quoted(stem: Stem, tense: Tense) -> str:
 
 
 def joined(stem: Stem, ending: str, tense: Tense) -> str:
-    """Return the stem with an ending that takes 았/었 itself (고, 지만, (으)니까, 기 때문에)."""
+    """Returns the stem with an ending that follows 았/었 (고, 지만, (으)니까, 기 때문에)."""
     return attach(tensed(stem, tense), ending)
 
 

@@ -20,7 +20,7 @@ tell told told|think thought thought|throw threw thrown|wear wore worn|win won w
 }
 DOUBLED = ("plan", "get", "run", "sit", "swim", "win", "put", "cut", "stop", "shop", "forget", "chat")
 IRREGULAR_PLURALS = {"child": "children", "person": "people", "fish": "fish", "knife": "knives", "cell": "cells"}
-# Words whose first sound is not what their first letter suggests.
+# Words whose first letter and first sound differ in kind (vowel or consonant).
 CONSONANT_SOUND = ("university", "uniform", "useful", "used")
 VOWEL_SOUND = ("hour", "honest")
 BE_PRESENT = {(1, False): "am", (3, False): "is"}
@@ -52,7 +52,7 @@ PERFECT_AUXILIARY = "have done"
 
 
 class Time(Enum):
-    """English tenses; PERFECT and CONDITIONAL are what PAST and FUTURE become under a past 'said'."""
+    """English tenses; PERFECT and CONDITIONAL replace PAST and FUTURE after 'said'."""
 
     PRESENT = auto()
     PAST = auto()
@@ -70,12 +70,12 @@ class Agreement:
 
 
 def past(verb: str) -> str:
-    """Return the simple past."""
+    """Returns the simple past."""
     return IRREGULAR[verb][0] if verb in IRREGULAR else _regular_past(verb)
 
 
 def participle(verb: str) -> str:
-    """Return the past participle."""
+    """Returns the past participle."""
     return IRREGULAR[verb][1] if verb in IRREGULAR else _regular_past(verb)
 
 
@@ -88,7 +88,7 @@ def _regular_past(verb: str) -> str:
 
 
 def gerund(verb: str) -> str:
-    """Return the -ing form."""
+    """Returns the -ing form."""
     if verb == "be":
         return "being"
     if verb.endswith("ie"):
@@ -99,14 +99,14 @@ def gerund(verb: str) -> str:
 
 
 def third_person(verb: str) -> str:
-    """Return the third person singular present."""
+    """Returns the third person singular present."""
     if verb in ("have", "be"):
         return {"have": "has", "be": "is"}[verb]
     return plural(verb)
 
 
 def plural(noun: str) -> str:
-    """Return the plural of a noun; of a phrase, the plural of its last word."""
+    """Returns the plural of a noun; of a phrase, the plural of its last word."""
     first, space, last = noun.rpartition(" ")
     if last in IRREGULAR_PLURALS:
         return first + space + IRREGULAR_PLURALS[last]
@@ -118,7 +118,7 @@ def plural(noun: str) -> str:
 
 
 def comparative(adjective: str) -> str:
-    """Return the English comparative."""
+    """Returns the English comparative."""
     if adjective.endswith("y"):
         return adjective[:-1] + "ier"
     if adjective in ("big", "thin", "hot", "sad"):
@@ -129,7 +129,7 @@ def comparative(adjective: str) -> str:
 
 
 def with_article(phrase: str) -> str:
-    """Put a or an before the phrase, by sound."""
+    """Prepends a or an to the phrase, by sound."""
     first = phrase.split()[0].lower()
     vowel = (first[0] in "aeiou" and not first.startswith(CONSONANT_SOUND)) or first.startswith(VOWEL_SOUND)
     return f"{'an' if vowel else 'a'} {phrase}"
@@ -143,9 +143,9 @@ def _be(agreement: Agreement, time: Time) -> str:
 
 
 def auxiliary(verb: str, agreement: Agreement, time: Time) -> tuple[str, str]:
-    """Return the auxiliary that a negation or question needs, and the form of the verb after it.
+    """Returns the auxiliary that a negation or question needs, and the form of the verb after it.
 
-    The second part is "" when the verb is its own auxiliary (be, can).
+    The second part is "" if the verb is its own auxiliary (be, can).
     """
     if verb == "can" and time in (Time.FUTURE, Time.CONDITIONAL):
         verb = "be able to"
@@ -167,12 +167,12 @@ def auxiliary(verb: str, agreement: Agreement, time: Time) -> tuple[str, str]:
 
 
 def negated(helper: str) -> str:
-    """Return the negative of an auxiliary, contracted where English contracts it."""
+    """Returns the negative of an auxiliary, contracted if possible."""
     return BE_NEGATIVE.get(helper) or MODAL_NEGATIVE.get(helper) or f"{helper}n't"
 
 
 def verb_group(verb: str, agreement: Agreement, time: Time, negative: bool = False, adverb: str = "") -> str:
-    """Return the finite verb with its negation and an adverb such as "often" at its place."""
+    """Returns the finite verb with its negation and an adverb such as "often" in its position."""
     helper, main = auxiliary(verb, agreement, time)
     if negative:
         return _words(negated(helper), adverb, main)
@@ -185,13 +185,13 @@ def verb_group(verb: str, agreement: Agreement, time: Time, negative: bool = Fal
 def inverted(
     verb: str, subject: str, agreement: Agreement, time: Time, negative: bool = False, adverb: str = ""
 ) -> str:
-    """Return the question order up to and including the main verb: "does Jimin often eat"."""
+    """Returns a question up to the main verb: "does Jimin often eat"."""
     helper, main = auxiliary(verb, agreement, time)
     return _words(negated(helper) if negative else helper, subject, adverb, main)
 
 
 def sentence(text: str, mark: str = ".") -> str:
-    """Start with a capital and end with the mark."""
+    """Returns the sentence with a capital letter and a final mark."""
     return text[0].upper() + text[1:] + mark
 
 

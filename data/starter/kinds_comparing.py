@@ -1,4 +1,4 @@
-"""Sentences that compare two things or two people."""
+"""Sentences that compare two things or people."""
 
 from clauses import Clause, Pair, said
 from english import comparative
@@ -38,7 +38,7 @@ def comparison(scene: Scene) -> Pair:
 
 
 def _two_things(scene: Scene, noun: Noun) -> tuple[Person, Person]:
-    """Return this and that thing of a sort, or two subjects one learns."""
+    """Returns this and that thing of a class, or two school subjects."""
     if "subject" in noun.classes:
         first, second = scene.rng.sample(nouns_in("subject"), 2)
         return thing(first, first.ko, first.en), thing(second, second.ko, second.en)

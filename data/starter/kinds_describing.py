@@ -1,4 +1,4 @@
-"""Sentences that say what something or somebody is, has or is like, and where it is."""
+"""Sentences about identity, possession, qualities, existence and location."""
 
 from clauses import Clause, Pair, said, together
 from conjugation import Kind, Stem
@@ -12,7 +12,7 @@ from quantities import some_of
 from scene import Scene, before_noun
 
 DEGREES = (("아주", "very"), ("정말", "really"), ("매우", "very"), ("너무", "so"), ("조금", "a little"))
-# What one can have too much or a little of.
+# Things that somebody can have much or little of.
 EXCESSIVE = (
     "big", "small", "spicy", "hot", "sweet", "expensive", "heavy", "long", "short", "thick", "thin", "slow",
     "difficult", "dirty", "noisy", "dark", "busy", "tired", "cold", "bored", "sad",
@@ -29,7 +29,7 @@ BELONGINGS = ("ownable", "shoes", "clothing", "hat", "carry")
 
 
 def quality(scene: Scene, adjective: Adjective, degree: bool = True) -> Phrase:
-    """Return the adjective as a phrase, sometimes with 아주 or 조금."""
+    """Returns the adjective as a phrase, sometimes with 아주 or 조금."""
     head, rest = "be", adjective.en
     if adjective.en.startswith(("be ", "have ")):
         head, _, rest = adjective.en.partition(" ")
@@ -42,18 +42,18 @@ def quality(scene: Scene, adjective: Adjective, degree: bool = True) -> Phrase:
 
 
 def maybe_not(scene: Scene, phrase: Phrase, probability: float = 0.2) -> Phrase:
-    """Negate a phrase sometimes, unless a degree word stands in it."""
+    """Sometimes negates a phrase, unless it has a degree word."""
     degree = any(phrase.plain.before == ko for ko, _ in DEGREES)
     return phrase if degree or not scene.chance(probability) else negated(phrase, scene.chance(0.5))
 
 
 def thing(noun: Noun, ko: str, en: str) -> Person:
-    """Return a thing as something a clause can be about."""
+    """Returns a thing as the subject of a clause."""
     return Person(ko, en, "-", "", frozenset(), noun.agreement)
 
 
 def a_thing(scene: Scene, *classes: str) -> tuple[Noun, Person]:
-    """Return this, that or somebody's thing of the classes."""
+    """Returns this, that or somebody's thing of one of the classes."""
     noun = scene.rng.choice(nouns_in(*classes))
     if "subject" in noun.classes:
         return noun, thing(noun, noun.ko, noun.en)
@@ -75,7 +75,7 @@ def thing_quality(scene: Scene) -> Pair:
 
 
 def thing_quality_clause(scene: Scene) -> Clause:
-    """Return a clause that says what a thing is like."""
+    """Returns a clause about a quality of a thing."""
     found = [a for a in adjectives() if not a.describes & {"person", "hall"} and nouns_in(*a.describes)]
     adjective = scene.rng.choice(found)
     _, what = a_thing(scene, *adjective.describes)
@@ -95,10 +95,10 @@ def hall_quality(scene: Scene) -> Pair:
 
 
 def person_quality_clause(scene: Scene, who: Person, degree: bool = True) -> Clause:
-    """Return a clause that says how somebody is; feelings are told of oneself only."""
+    """Returns a clause about the state of somebody; feelings only in the first person."""
     first = who.agreement.person < 3
     found = [a for a in adjectives() if "person" in a.describes and (first or "feel" not in a.flags)]
-    # One does not praise oneself.
+    # Speakers do not praise themselves.
     found = [a for a in found if not (first and "degree" in a.flags and not a.before)]
     adjective = scene.rng.choice(found)
     phrase = maybe_not(scene, quality(scene, adjective, degree))
@@ -123,7 +123,7 @@ def person_quality_question(scene: Scene) -> Pair:
 
 
 def being(ko: str, en: str, negative: bool) -> Phrase:
-    """Return "be a doctor" or "not be a doctor"."""
+    """Returns "be a doctor" or "not be a doctor"."""
     if negative:
         stem = Stem("아니", "아니다", Kind.COPULA)
         before = with_particle(ko, "이")
@@ -134,7 +134,7 @@ def being(ko: str, en: str, negative: bool) -> Phrase:
 
 
 def job_clause(scene: Scene, who: Person, past: bool = True) -> Clause:
-    """Return a clause that says what somebody's work is or was."""
+    """Returns a clause about somebody's present or past job."""
     grown = [job for job in JOBS if job[0] not in ("학생", "대학생", "운동선수")]
     ko, en = scene.rng.choice(grown if who.elder else JOBS)
     if "young" in who.roles or "adult" not in who.roles:
@@ -206,7 +206,7 @@ def owning_some(scene: Scene) -> Pair:
 
 
 def spot(scene: Scene) -> tuple[str, str]:
-    """Return a spot by a piece of furniture, or a room."""
+    """Returns a position at a piece of furniture, or a room."""
     if scene.chance(0.5):
         ko, en = scene.rng.choice(SPOTS)
         furniture = scene.rng.choice(nouns_in("top") if ko == "위" else nouns_in("top", "seat"))

@@ -1,4 +1,4 @@
-"""Lines with a clause inside another: relative clauses and reported speech."""
+"""Sentences with an embedded clause: relative clauses and reported speech."""
 
 from clauses import Clause, Pair, said, subject, topic
 from conjugation import Stem
@@ -11,7 +11,7 @@ from lexicon import Adjective, Noun, Person, Verb, adjectives, verbs
 from phrases import Phrase, Spoken, honor_of, preceded, progressive
 from scene import SPEAKER_ROLES, Scene, fits, objects
 
-# Verbs that leave something one can then speak of, with what may be said of it.
+# Verbs whose object can be described afterwards, with the adjectives that fit it.
 MADE = (
     "buy {o}",
     "read {o}",
@@ -51,7 +51,7 @@ def _described(verb: Verb) -> list[tuple[Noun, Adjective]]:
 
 
 def _gap(scene: Scene, verb: Verb, who: Person, tense: Tense) -> Clause:
-    """Return the clause of a verb whose object is left out, as in "that I bought yesterday"."""
+    """Returns a clause without its object, as in "that I bought yesterday"."""
     spoken, honor = Spoken("", verb.stem), Spoken("", verb.honor)
     phrase = Phrase(spoken, honor, verb.english.split()[0], "", "before")
     time = scene.rng.choice((("어제", "yesterday"), ("어제", "yesterday"), ("지난주에", "last week"), ("", "")))
@@ -134,13 +134,13 @@ def _honor(text: str) -> Stem:
 
 
 def _reportable(scene: Scene, who: Person, teller: Person) -> Clause:
-    """Return a clause one may tell of somebody: an event, a trait, or what they like."""
+    """Returns a clause to report about somebody: an event, a trait or a preference."""
     if scene.chance(0.3):
         found = [a for a in adjectives() if "person" in a.describes and "feel" not in a.flags]
         return Clause(who, quality(scene, scene.rng.choice(found)))
     verb = scene.verb(lambda v: fits(v, who) and "{poss}" not in v.english)
     tense = tense_for(scene, verb)
-    # A day is only told as the hearer sees it, so that "yesterday" is never in doubt.
+    # Reported days are relative to the time of speaking, so that "yesterday" is unambiguous.
     phrase = scene.phrase(verb, who)
     time = {Tense.PRESENT: ("매일", "every day"), Tense.PAST: ("", ""), Tense.FUTURE: ("내일", "tomorrow")}[tense]
     if verb.flags & {"feeling", "big"} or scene.chance(0.3):

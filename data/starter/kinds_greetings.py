@@ -1,4 +1,4 @@
-"""What people say to each other every day: greetings, thanks, yes and no."""
+"""Everyday expressions: greetings, thanks, yes and no."""
 
 from clauses import Pair
 from endings import Style
@@ -8,7 +8,7 @@ from kinds_simple import mood, negation, statement
 from lexicon import people
 from scene import Scene
 
-# English, then 해요체, 합니다체 and 해체; a dash where a style has no such thing to say.
+# English, then 해요체, 합니다체 and 해체; a dash if a style has no such expression.
 MEETING = """
 Hello. | 안녕하세요? | 안녕하십니까? | 안녕?
 Nice to meet you. | 만나서 반가워요. | 만나서 반갑습니다. | 만나서 반가워.
@@ -60,7 +60,7 @@ NO = {Style.POLITE: "아니요", Style.FORMAL: "아니요", Style.CASUAL: "아�
 
 
 def expressions(table: str, style: Style) -> list[Pair]:
-    """Return what a style says of a table."""
+    """Returns the expressions of a table in a style."""
     rows = [line.split(" | ") for line in table.strip().splitlines()]
     column = 1 + STYLES.index(style)
     return [Pair(row[column], row[0]) for row in rows if row[column] != "-"]
@@ -92,7 +92,7 @@ def answer(scene: Scene) -> Pair:
 
 
 def continued(english: str) -> str:
-    """Return a sentence as it stands after a comma: small unless it begins with a name or I."""
+    """Returns a sentence for use after a comma: in lower case unless it begins with a name or I."""
     capital = {"I"} | {person.en for person in people() if "name" in person.roles}
     first = english.partition(" ")[0].removesuffix("'s")
     return english if first in capital else english[0].lower() + english[1:]

@@ -1,4 +1,4 @@
-"""Lines of two clauses: reasons, conditions, contrasts, sequences, purposes, relative clauses."""
+"""Sentences of two clauses: reasons, conditions, occasions and contrasts."""
 
 from dataclasses import replace
 
@@ -12,12 +12,12 @@ from phrases import Phrase, Spoken, negated, obliged, unable, wish
 from scene import Scene, fits
 from situations import Situation, of_weather, personal
 
-# What makes one do something rather than want to.
+# Causes of an action rather than of a wish.
 PRESSING = ("tired", "sick", "a headache", "a stomachache")
 
 
 def situation(scene: Scene, who: Person, tense: Tense, hindered: bool, degree: bool = False) -> Situation:
-    """Return a situation of either sort."""
+    """Returns a situation of either kind."""
     return (personal if scene.chance(0.5) else of_weather)(scene, who, tense, hindered, degree)
 
 
@@ -41,7 +41,7 @@ def reason(scene: Scene) -> Pair:
 
 
 def _led(scene: Scene, case: Situation, form: str, main: Clause) -> str:
-    """Return the Korean line: a shared subject leads, another one follows its own clause."""
+    """Returns the Korean line: a shared subject comes first, a different one follows the first clause."""
     if case.shared:
         return f"{topic(main.who)} {form} {main.statement(scene.style)}."
     return f"{case.cause.who.ko} {form} {topic(main.who)} {main.statement(scene.style)}."
@@ -60,7 +60,7 @@ def condition(scene: Scene) -> Pair:
 
 
 def _not_ongoing(clause: Clause) -> Clause:
-    """Return rain and snow as plain events: 비가 오면, if it rains."""
+    """Returns rain and snow as plain events: 비가 오면, if it rains."""
     phrase = clause.phrase
     if phrase.plain.before in ("오고", "눈이 오고") and phrase.rest.endswith("ing"):
         spoken = Spoken("", Stem("오"))
@@ -146,7 +146,7 @@ def _different_tastes(scene: Scene, first: Person, second: Person) -> tuple[Clau
 
 
 def _same_verb(scene: Scene, first: Person, second: Person) -> tuple[Clause, Clause]:
-    """Return two clauses on one day of which the second has another object or goal."""
+    """Returns two clauses on the same day, the second with another object or goal."""
     tense = Tense.PAST
     verb = scene.verb(
         lambda v: fits(v, first) and fits(v, second) and willed(v) and bool(v.fillers) and "big" not in v.flags

@@ -1,4 +1,4 @@
-"""Longer lines: three clauses in a sentence, or two sentences in a line, all of kinds that also stand alone."""
+"""Longer lines: three clauses in a sentence, or two sentences in a line, of kinds that also occur alone."""
 
 from collections.abc import Callable
 
@@ -57,7 +57,7 @@ def two_things_because(scene: Scene) -> Pair:
     who = scene.with_pronoun()
     case = situation(scene, who, Tense.PAST, False)
     second = activities(scene, who)[1]
-    # Going somewhere and then doing something elsewhere needs more words than 가고.
+    # 가고 alone cannot express going somewhere and then doing something elsewhere.
     if case.action.head in (second.head, "go", "come", "cry", "lie", "sleep"):
         return reason(scene)
     link = case.cause.linked("(아)서")
@@ -70,9 +70,9 @@ def two_things_because(scene: Scene) -> Pair:
 
 
 def two_sentences(scene: Scene) -> Pair:
-    """Two sentences on a line, of which one may have two clauses."""
+    """Returns two sentences, one of which may have two clauses."""
     if scene.chance(0.6):
-        # What two people did, or will do.
+        # Actions of two people.
         tense = scene.rng.choice((Tense.PAST, Tense.PAST, Tense.FUTURE))
         first, second = (said(plain_clause(scene, who, tense), scene.style) for who in (scene.subject(), scene.third()))
     else:
@@ -81,7 +81,7 @@ def two_sentences(scene: Scene) -> Pair:
 
 
 def joined_and_more(scene: Scene) -> Pair:
-    """A sentence of two clauses and another sentence, in either order."""
+    """Returns a sentence of two clauses and another sentence, in either order."""
     pairs = [scene.rng.choice(JOINED)(scene), scene.rng.choice(SHORT)(scene)]
     if scene.chance(0.4):
         pairs.reverse()
@@ -89,7 +89,7 @@ def joined_and_more(scene: Scene) -> Pair:
 
 
 def two_joined(scene: Scene) -> Pair:
-    """Two sentences of two clauses each."""
+    """Returns two sentences of two clauses each."""
     first, second = scene.rng.choice(JOINED)(scene), scene.rng.choice(JOINED)(scene)
     return Pair(f"{first.ko} {second.ko}", f"{first.en} {second.en}")
 

@@ -50,7 +50,7 @@ def weather(scene: Scene) -> Pair:
 
 
 def weather_clause(scene: Scene, tense: Tense, good: bool | None = None, degree: bool = True) -> Clause:
-    """Return a clause about the weather; its subject already has its particle. good limits the choice."""
+    """Returns a clause about the weather; its subject includes the particle. `good` limits the choice."""
     suits = [row for row in SUN if good is None or good == (row[4] in ("good", "warm", "cool"))]
     if good is not True and scene.chance(0.35):
         ko, stem, pronoun, verb = scene.rng.choice(FALLING)

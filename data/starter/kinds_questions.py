@@ -35,7 +35,7 @@ def _who(scene: Scene) -> Person:
 def _day(scene: Scene, verb: Verb, phrase: Phrase, tense: Tense) -> Phrase:
     if scene.chance(0.2):
         return phrase
-    # Meals and sleep have a part of the day of their own.
+    # Meals and sleep imply a part of the day.
     parts = () if "clocked" not in verb.flags else ("this morning", "this evening")
     ko, en = scene.rng.choice([day for day in DAYS[tense] if day[1] not in parts])
     return preceded(phrase, ko, "" if en == "usually" else en, "usually" if en == "usually" else "")

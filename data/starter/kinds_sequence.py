@@ -1,4 +1,4 @@
-"""Lines about several things one person does: one after the other, at once, or one for the sake of the other."""
+"""Sentences about two actions of one person: in sequence, at the same time, or one for the purpose of the other."""
 
 from clauses import Clause, Pair, said, together, topic
 from endings import Tense
@@ -19,13 +19,13 @@ def sequence(scene: Scene) -> Pair:
     main = Clause(who, second, tense)
     link = first.spoken(who.elder and suppletive(first)).form("고")
     korean = f"{together(topic(who), day_ko, link)} {main.statement(scene.style)}."
-    # "will" is not said twice.
+    # "will" is not repeated.
     last = second.bare if tense is Tense.FUTURE else main.predicate()
     return Pair(korean, sentence(together(Clause(who, first, tense).english(), "and", last, day_en)))
 
 
 def suppletive(phrase: Phrase) -> bool:
-    """Return whether the honorific is a word of its own (드시다), which is kept before 고 too."""
+    """Returns true if the honorific is a separate word (드시다), which is also kept before 고."""
     return phrase.honor.stem not in REGULAR_HONORS
 
 
@@ -34,7 +34,7 @@ def _with_day(scene: Scene, phrase: Phrase, tense: Tense) -> Phrase:
 
 
 def a_day(scene: Scene, tense: Tense) -> tuple[str, str]:
-    """Return a day that suits the tense, in both languages."""
+    """Returns a day that fits the tense, in both languages."""
     return scene.rng.choice(
         {
             Tense.PRESENT: (
@@ -61,7 +61,7 @@ def a_day(scene: Scene, tense: Tense) -> tuple[str, str]:
 
 
 def activities(scene: Scene, who: Person) -> tuple[Phrase, Phrase]:
-    """Return two different things of a day, in a likely order."""
+    """Returns two different actions of a day, in a likely order."""
     while True:
         one = scene.rng.choice(actions()["earlier"])
         two = scene.rng.choice(actions()["later"])

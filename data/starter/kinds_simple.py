@@ -1,4 +1,4 @@
-"""Sentences of one clause about what somebody does: statements, moods, questions, requests."""
+"""Sentences of one clause about actions: statements, moods, questions, requests."""
 
 from clauses import Clause, Pair, said, subject, together, topic
 from conjugation import attach
@@ -16,12 +16,12 @@ UNWILLED = {"chance", "feeling"}
 
 
 def willed(verb: Verb) -> bool:
-    """Return whether one chooses to do it."""
+    """Returns true if the action is voluntary."""
     return not verb.flags & UNWILLED
 
 
 def tense_for(scene: Scene, verb: Verb) -> Tense:
-    """Return a tense the verb is natural in."""
+    """Returns a natural tense of the verb."""
     if "feeling" in verb.flags:
         return scene.rng.choice((Tense.PRESENT, Tense.PRESENT, Tense.PAST))
     allowed = [
@@ -34,7 +34,7 @@ def tense_for(scene: Scene, verb: Verb) -> Tense:
 
 
 def plain_clause(scene: Scene, who: Person, tense: Tense | None = None) -> Clause:
-    """Return a clause of what the subject does, did or will do, with a time."""
+    """Returns a clause about an action of the subject, with a time."""
     verb = scene.verb(lambda verb: fits(verb, who))
     if (tense is Tense.PRESENT and "nohabit" in verb.flags) or (tense is Tense.FUTURE and not willed(verb)):
         return plain_clause(scene, who, tense)
@@ -70,7 +70,7 @@ def mood(scene: Scene) -> Pair:
         phrase = wish(base, third=who.agreement.person == 3)
     else:
         phrase = obliged(base) if kind == "duty" else planned(base)
-    # What one wants or has to do now lies ahead.
+    # Present wishes and duties concern the future.
     phrase = scene.timed(verb, phrase, Tense.FUTURE if tense is Tense.PRESENT else tense, precise=False)
     return said(Clause(who, phrase, tense), scene.style)
 
@@ -132,17 +132,17 @@ def experience(scene: Scene) -> Pair:
 
 
 def hearer(scene: Scene) -> Person:
-    """Return the person a question is put to: 너 in the casual style, else nobody named."""
+    """Returns the addressee of a question: 너 in the casual style, otherwise unnamed."""
     return YOU if scene.style is Style.CASUAL else HEARER
 
 
 def asked_about(scene: Scene) -> Person:
-    """Return somebody a question is about; not family, who would be the speaker's in a statement but not here."""
+    """Returns the subject of a question; not family, which is the speaker's in statements only."""
     return scene.third(lambda person: "kin" not in person.roles)
 
 
 def asked(scene: Scene, clause: Clause, korean_word: str = "", english_word: str = "") -> Pair:
-    """Return the clause as a question; the hearer of a polite question is not named."""
+    """Returns the clause as a question; the hearer of a polite question is not named."""
     named = topic(clause.who) if clause.who.ko else ""
     korean = together(named, korean_word, clause.question(scene.style, blunt=scene.chance(0.4)))
     return Pair(korean, clause.asked(english_word))
@@ -213,7 +213,7 @@ NOT_TOGETHER = (
 
 
 def together_verb(scene: Scene) -> Phrase:
-    """Return something a group may do together, without 혼자 and the like."""
+    """Returns an action for a group, without 혼자 and similar adverbs."""
 
     def suits(verb: Verb) -> bool:
         shared = (

@@ -26,22 +26,22 @@ class Noun:
 
     @property
     def agreement(self) -> Agreement:
-        """How a verb agrees with one such thing."""
+        """The agreement of a verb with the singular noun."""
         return Agreement(3, self.number == "p")
 
     def indefinite(self, adjective: str = "") -> str:
-        """Return the noun as new in the conversation: a red hat, warm milk, the newspaper."""
+        """Returns the noun at its first mention: a red hat, warm milk, the newspaper."""
         phrase = f"{adjective} {self.en}".strip()
         if self.number == "the":
             return f"the {phrase}"
         return with_article(phrase) if self.number == "a" else phrase
 
     def generic(self, adjective: str = "") -> str:
-        """Return the noun for several or the whole kind: hats, red hats, milk."""
+        """Returns the noun for several things or the whole class: hats, red hats, milk."""
         return f"{adjective} {plural(self.en)}".strip() if self.number == "a" else self.indefinite(adjective)
 
     def pointed(self, near: bool) -> str:
-        """Return the noun with this/these or that/those."""
+        """Returns the noun with this/these or that/those."""
         if self.number == "p":
             return f"{'these' if near else 'those'} {self.en}"
         return f"{'this' if near else 'that'} {self.en}"
@@ -60,7 +60,7 @@ class Place:
 
 @dataclass(frozen=True)
 class Person:
-    """Somebody a sentence can be about."""
+    """A person that sentences can be about."""
 
     ko: str
     en: str
@@ -71,13 +71,13 @@ class Person:
 
     @property
     def elder(self) -> bool:
-        """Whether Korean speaks of this person with 께서 and -시-."""
+        """True if Korean uses 께서 and -시- for this person."""
         return "elder" in self.roles
 
 
 @dataclass(frozen=True)
 class Verb:
-    """A verb with its frame and everything that limits what is said with it."""
+    """A verb with its frame and restrictions."""
 
     stem: Stem
     honor: Stem
@@ -91,7 +91,7 @@ class Verb:
 
 @dataclass(frozen=True)
 class Adjective:
-    """An adjective or a fixed predicate that behaves like one; before holds the words in front of the stem."""
+    """An adjective or a fixed predicate that behaves like one; `before` has the words before the stem."""
 
     before: str
     stem: Stem
@@ -113,7 +113,7 @@ def _stem(form: str, group: str, kind: Kind) -> Stem:
 
 @cache
 def nouns() -> dict[str, Noun]:
-    """Return every noun by its Korean form."""
+    """Returns every noun by its Korean form."""
     found = {}
     for ko, en, number, counting, classes in _rows("nouns"):
         counter, _, measure = counting.partition(":")
@@ -123,7 +123,7 @@ def nouns() -> dict[str, Noun]:
 
 @cache
 def places() -> dict[str, Place]:
-    """Return every place by its Korean form, a space in it written as _."""
+    """Returns every place by its Korean form, a space in it written as _."""
     return {
         ko.replace(" ", "_"): Place(ko, en, at, to, frozenset(classes.split()))
         for ko, en, at, to, classes in _rows("places")
@@ -132,7 +132,7 @@ def places() -> dict[str, Place]:
 
 @cache
 def people() -> tuple[Person, ...]:
-    """Return everybody but the speaker and the hearer."""
+    """Returns all people except the speaker and the hearer."""
     return tuple(
         Person(ko, en, pronoun, possessor, frozenset(roles.split()), Agreement(3, pronoun == "they"))
         for ko, en, pronoun, possessor, roles in _rows("people")
@@ -141,7 +141,7 @@ def people() -> tuple[Person, ...]:
 
 @cache
 def verbs() -> tuple[Verb, ...]:
-    """Return every verb frame."""
+    """Returns every verb frame."""
     found = []
     for form, group, honor, frame, english, fillers, at, adverbs, flags in _rows("verbs"):
         stem = _stem(form, group, Kind.VERB)
@@ -153,7 +153,7 @@ def verbs() -> tuple[Verb, ...]:
 
 @cache
 def adjectives() -> tuple[Adjective, ...]:
-    """Return every adjective."""
+    """Returns every adjective."""
     found = []
     for form, group, en, describes, flags in _rows("adjectives"):
         before, _, last = form.rpartition(" ")
@@ -167,7 +167,7 @@ def adjectives() -> tuple[Adjective, ...]:
 
 @cache
 def actions() -> dict[str, tuple[str, ...]]:
-    """Return what people do in each situation of actions.txt, several lines of one key put together."""
+    """Returns the actions of each situation in actions.txt; lines of the same key are joined."""
     found: dict[str, tuple[str, ...]] = {}
     for first, *others in _rows("actions"):
         key, _, spec = first.partition(" = ")
@@ -176,10 +176,10 @@ def actions() -> dict[str, tuple[str, ...]]:
 
 
 def nouns_in(*classes: str) -> list[Noun]:
-    """Return the nouns of any of the classes, in the order of the table."""
+    """Returns the nouns of any of the classes, in the order of the table."""
     return [noun for noun in nouns().values() if noun.classes.intersection(classes)]
 
 
 def places_in(*classes: str) -> list[Place]:
-    """Return the places of any of the classes (or with that very name), in the order of the table."""
+    """Returns the places of any of the classes (or with that name), in the order of the table."""
     return [place for name, place in places().items() if name in classes or place.classes.intersection(classes)]

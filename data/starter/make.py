@@ -1,7 +1,7 @@
-"""Write the starter corpus: python data/starter/make.py [folder].
+"""Writes the starter corpus: python data/starter/make.py [folder].
 
-Everything is decided by SEED. Train is drawn first; a dev, test or long pair is kept only if each of its words
-occurs in train often enough, and no line of one split occurs in another one on either side.
+The output depends only on SEED. Train is drawn first; a dev, test or long pair is kept only if each of its words
+occurs in train FAMILIAR times, and no line of one split occurs in another one on either side.
 """
 
 import argparse
@@ -27,16 +27,16 @@ from scene import Scene
 
 SEED = 20240305
 TRAIN, DEV, TEST, LONG = 16_000, 500, 500, 500
-# A word of dev, test and long stands at least this often in train.
+# Minimum occurrences in train of each word of dev, test and long.
 FAMILIAR = 4
-# How much longer than train's average a long line is, in characters.
+# Length of long lines in multiples of train's average, in characters and words.
 LONG_RANGE = (2.15, 2.95)
 LONG_WORDS = (1.8, 3.2)
 STYLES = (Style.POLITE,) * 9 + (Style.FORMAL,) * 4 + (Style.PLAIN,) * 3 + (Style.CASUAL,) * 4
 
 Kind = Callable[[Scene], Pair]
 
-# Kinds that the plain style (a diary, a report) does not have.
+# Kinds that do not occur in the plain style (diaries, reports).
 SPOKEN: dict[Kind, int] = {
     simple.question: 7, simple.who_question: 2, simple.request: 4, simple.command: 4, simple.suggestion: 4,
     simple.promise: 3, simple.permission: 2, describing.person_quality_question: 2, joined.advice: 3,
@@ -60,7 +60,7 @@ LONGER_SHARE = 0.17
 
 
 def draw(rng: Random, long_only: bool = False) -> Pair:
-    """Return one pair of any kind, or one of the longer kinds."""
+    """Returns one pair of any kind, or one of the longer kinds."""
     scene = Scene(rng, rng.choice(STYLES))
     if long_only or rng.random() < LONGER_SHARE:
         return rng.choice(longer.LONGER)(scene)
@@ -69,12 +69,12 @@ def draw(rng: Random, long_only: bool = False) -> Pair:
 
 
 def words(pair: Pair) -> list[str]:
-    """Return the words of both sides, without punctuation and capitals."""
+    """Returns the words of both sides, without punctuation and capitals."""
     return [word.strip(".,?!").lower() for side in pair for word in side.split()]
 
 
 class Corpus:
-    """The splits as they are drawn; no Korean line is taken twice."""
+    """The splits drawn so far; every Korean line is unique."""
 
     def __init__(self, seed: int) -> None:
         self.rng = Random(seed)
@@ -82,9 +82,9 @@ class Corpus:
         self.seen: set[str] = set()
 
     def fill(self, split: str, count: int, suits: Callable[[Pair], bool], long_only: bool = False) -> None:
-        """Draw pairs until the split has enough that suit and are new, on both sides.
+        """Draws pairs until the split has `count` suitable ones that are new on both sides.
 
-        Train, which comes first, may say the same English again: 감사합니다 and 고마워요 are both "Thank you."
+        Train, which is drawn first, may repeat English lines: 감사합니다 and 고마워요 are both "Thank you."
         """
         pairs = self.splits.setdefault(split, [])
         while len(pairs) < count:
@@ -96,7 +96,7 @@ class Corpus:
 
 
 def corpus(seed: int = SEED) -> dict[str, list[Pair]]:
-    """Return the four splits."""
+    """Returns the four splits."""
     drawn = Corpus(seed)
     drawn.fill("train", TRAIN, lambda pair: True)
     train = drawn.splits["train"]
@@ -120,12 +120,12 @@ def corpus(seed: int = SEED) -> dict[str, list[Pair]]:
 
 
 def average(pairs: list[Pair], measure: Callable[[Pair], int]) -> float:
-    """Return the mean of a measure over the pairs."""
+    """Returns the mean of a measure over the pairs."""
     return sum(map(measure, pairs)) / len(pairs)
 
 
 def write(splits: dict[str, list[Pair]], folder: Path) -> None:
-    """Write each split as two files of one sentence a line."""
+    """Writes each split as two line-aligned files."""
     for split, pairs in splits.items():
         for side in ("ko", "en"):
             text = "".join(f"{getattr(pair, side)}\n" for pair in pairs)
@@ -133,7 +133,7 @@ def write(splits: dict[str, list[Pair]], folder: Path) -> None:
 
 
 def report(splits: dict[str, list[Pair]]) -> str:
-    """Return a table of the splits' sizes and average lengths."""
+    """Returns a table of the splits' sizes and average lengths."""
     lines = ["split   pairs  ko words  ko characters  en words"]
     for split, pairs in splits.items():
         ko_words = average(pairs, lambda pair: len(pair.ko.split()))
@@ -144,7 +144,7 @@ def report(splits: dict[str, list[Pair]]) -> str:
 
 
 def main() -> None:
-    """Write the corpus into this folder or the one given."""
+    """Writes the corpus into this folder or the given one."""
     parser = argparse.ArgumentParser(description="Write the starter corpus.")
     parser.add_argument("folder", nargs="?", type=Path, default=Path(__file__).resolve().parent)
     folder = parser.parse_args().folder

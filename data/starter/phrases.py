@@ -1,4 +1,4 @@
-"""Predicates with their complements, in both languages, and what can be made of them.
+"""Predicates with their complements, in both languages, and their transformations.
 
 A Phrase has no subject and no ending. Each function below takes a phrase and returns a new one
 ("eat an apple" becomes "want to eat an apple", 사과를 먹- becomes 사과를 먹고 싶-), so they can be combined.
@@ -19,23 +19,23 @@ DO = Stem("하")
 
 @dataclass(frozen=True)
 class Spoken:
-    """The Korean side: the words before the verb, and the stem that still needs an ending."""
+    """The Korean side: the words before the verb, and a stem without ending."""
 
     before: str
     stem: Stem
 
     def ending(self, finish: Callable[[Stem], str]) -> str:
-        """Return the words with the stem finished."""
+        """Returns the words with the inflected stem."""
         return f"{self.before} {finish(self.stem)}".strip()
 
     def form(self, ending: str) -> str:
-        """Return the words with the stem attached to one ending."""
+        """Returns the words with the stem attached to one ending."""
         return self.ending(lambda stem: attach(stem, ending))
 
 
 @dataclass(frozen=True)
 class Phrase:
-    """A predicate: plain for most subjects, honor for subjects spoken of with -시-.
+    """A predicate: `plain` for most subjects, `honor` for subjects with -시-.
 
     short tells how 안 stands: "before" the stem, in the "middle" of noun + 하다, or "no" (only -지 않다).
     """
@@ -49,7 +49,7 @@ class Phrase:
     adverb: str = ""
 
     def spoken(self, elder: bool) -> Spoken:
-        """Return the Korean side for a subject."""
+        """Returns the Korean side for a subject."""
         return self.honor if elder else self.plain
 
     @property
@@ -64,18 +64,18 @@ class Phrase:
 
 
 def both(phrase: Phrase, change: Callable[[Spoken, bool], Spoken]) -> Phrase:
-    """Change the two Korean sides; change is told whether it has the honorific one."""
+    """Changes the two Korean sides; `change` receives true for the honorific one."""
     return replace(phrase, plain=change(phrase.plain, False), honor=change(phrase.honor, True))
 
 
 def preceded(phrase: Phrase, ko: str, en: str = "", adverb: str = "") -> Phrase:
-    """Put Korean words (a time, an adverb) first; in English at the end, or as an adverb by the verb."""
+    """Puts a time or adverb first in Korean; in English at the end, or next to the verb."""
     changed = both(phrase, lambda spoken, _: replace(spoken, before=f"{ko} {spoken.before}".strip()))
     return replace(changed, rest=f"{phrase.rest} {en}".strip(), adverb=adverb or phrase.adverb)
 
 
 def negated(phrase: Phrase, short: bool) -> Phrase:
-    """Negate with 안 (where the verb allows it) or with -지 않다."""
+    """Negates with 안 (if the verb allows it) or with -지 않다."""
     if not short or phrase.short == "no":
         changed = both(phrase, _negated_long)
     elif phrase.short == "before":
@@ -86,7 +86,7 @@ def negated(phrase: Phrase, short: bool) -> Phrase:
 
 
 def _negated_long(spoken: Spoken, honor: bool) -> Spoken:
-    """가지 않으시-, but 드시지 않으시-: a suppletive honorific stays, a regular -시- moves to 않다."""
+    """가지 않으시-, but 드시지 않으시-: a suppletive honorific is kept, a regular -시- moves to 않다."""
     base = _without_regular_honor(spoken.stem)
     verb = Stem("않", kind=spoken.stem.kind)
     return Spoken(_add(spoken.before, attach(base, "지")), honored(verb) if honor else verb)
@@ -98,16 +98,16 @@ def _negated_inside(spoken: Spoken, honor: bool) -> Spoken:
 
 
 def _without_regular_honor(stem: Stem) -> Stem:
-    """Return the stem in front of a regular -시- that was kept for it, else the stem itself."""
+    """Returns the stem without a regular -시-, if it has one."""
     return REGULAR_HONORS.get(stem, stem)
 
 
-# Which plain stem a regular honorific stem was made from; suppletive ones (드시다) are not in it.
+# The plain stem of each regular honorific stem, without suppletive ones (드시다).
 REGULAR_HONORS: dict[Stem, Stem] = {}
 
 
 def honor_of(stem: Stem) -> Stem:
-    """Return the stem with -시- and remember where it came from."""
+    """Returns the stem with -시-, and records the plain stem."""
     polite = honored(stem)
     REGULAR_HONORS[polite] = stem
     return polite

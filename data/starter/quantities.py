@@ -1,4 +1,4 @@
-"""Things counted: 책 세 권, three books; 커피 두 잔, two cups of coffee."""
+"""Counted things: 책 세 권, three books; 커피 두 잔, two cups of coffee."""
 
 from random import Random
 
@@ -11,7 +11,7 @@ SMALL_COUNTS = (1, 2, 2, 2, 3, 3, 3, 4, 5)
 
 
 def counted(noun: Noun, number: int) -> tuple[str, str]:
-    """Return so many of a noun that has a counter, in both languages."""
+    """Returns a number of a noun with its counter, in both languages."""
     korean = f"{noun.ko} {native_counting(number)} {noun.counter}"
     if noun.measure:
         measure = noun.measure if number == 1 else plural(noun.measure)
@@ -20,5 +20,5 @@ def counted(noun: Noun, number: int) -> tuple[str, str]:
 
 
 def some_of(rng: Random, noun: Noun) -> tuple[str, str]:
-    """Return a small number of a noun, as one buys or eats them."""
+    """Returns a small number of a noun, as for buying or eating."""
     return counted(noun, rng.choice(SMALL_COUNTS))

@@ -1,4 +1,4 @@
-"""Choosing who, what, where and when so that a sentence makes sense."""
+"""Chooses subjects, objects, places and times that fit together."""
 
 import re
 from collections.abc import Callable
@@ -17,7 +17,7 @@ SPEAKER_ROLES = frozenset({"adult", "learner", "self"})
 WE = Person("우리", "we", "we", "", SPEAKER_ROLES, Agreement(1, True))
 YOU = Person("너", "you", "you", "", SPEAKER_ROLES | {"hearer"}, Agreement(2))
 POSSESSIVES = {"I": "my", "you": "your", "he": "his", "she": "her", "we": "our", "they": "their"}
-# Adverbs said before the object, with their English; the others stand right before the verb.
+# Adverbs that precede the object, with their English; others directly precede the verb.
 EARLY_ADVERBS = {"혼자": "alone", "친구하고": "with a friend"}
 ADVERBS = EARLY_ADVERBS | {
     "천천히": "slowly",
@@ -38,27 +38,27 @@ COUNTABLE_VERBS = ("buy {o}", "eat {o}", "drink {o}", "read {o}", "order {o}", "
 
 
 def fits(verb: Verb, who: Person) -> bool:
-    """Return whether the subject can do what the verb says."""
+    """Returns true if the subject can perform the action."""
     missing = verb.flags & {"adult", "learner"} - who.roles
     too_lively = "lively" in verb.flags and "old" in who.roles
     return not missing and not too_lively and not ("{poss}" in verb.english and who.pronoun == "-")
 
 
 def some(noun: Noun, verb: Verb, adjective: str = "") -> str:
-    """Return an object of no stated number; one buys apples and plants trees, but eats an apple."""
+    """Returns an object without a number: people buy apples and plant trees, but eat an apple."""
     several = verb.english.startswith(SEVERAL_VERBS) and noun.classes & SEVERAL
     return noun.generic(adjective) if several else noun.indefinite(adjective)
 
 
 def objects(verb: Verb, only: str = "") -> list[Noun]:
-    """Return the nouns the verb may have as its object; only limits them to a class or to one noun."""
+    """Returns the possible objects of the verb; `only` limits them to a class or a noun."""
     named = [nouns()[name] for name in verb.fillers if name in nouns()]
     found = named + nouns_in(*verb.fillers)
     return [noun for noun in found if not only or noun.ko == only or only in noun.classes]
 
 
 def before_noun(adjective: Adjective) -> str:
-    """Return the adjective as it stands before a noun: 예쁜, 재미있는, 빨간."""
+    """Returns the attributive form of the adjective: 예쁜, 재미있는, 빨간."""
     return adnominal(adjective.stem, Tense.PRESENT)
 
 
@@ -70,25 +70,25 @@ def _short_negation(verb: Verb) -> str:
 
 
 def i_am(style: Style) -> Person:
-    """Return the speaker as the style names them."""
+    """Returns the speaker in the form of the style."""
     return Person("저" if style.humble else "나", "I", "I", "", SPEAKER_ROLES, Agreement(1))
 
 
 class Scene:
-    """One sentence's or one line's speaker, with chance decisions drawn from rng."""
+    """The speaker of a sentence or line, with random decisions from `rng`."""
 
     def __init__(self, rng: Random, style: Style) -> None:
         self.rng = rng
         self.style = style
-        self.seen: set[str] = set()  # nobody is mentioned twice by accident
-        self.gender = rng.choice(("male", "female"))  # decides between 형 and 오빠, 누나 and 언니
+        self.seen: set[str] = set()  # people already mentioned
+        self.gender = rng.choice(("male", "female"))  # selects 형 or 오빠, 누나 or 언니
 
     def chance(self, probability: float) -> bool:
-        """Decide something with a probability."""
+        """Returns true with a probability."""
         return self.rng.random() < probability
 
     def styled(self, person: Person) -> Person:
-        """Return the person named as the style does: 지민 씨, 지민이, 우리 어머니, 내 친구."""
+        """Returns the person in the form of the style: 지민 씨, 지민이, 우리 어머니, 내 친구."""
         self.seen.add(person.en)
         if "name" in person.roles:
             tail = " 씨" if self.style.humble else "이" if self.style is Style.CASUAL and final_of(person.ko) else ""
@@ -101,7 +101,7 @@ class Scene:
         return replace(person, ko=f"{owner} {person.ko}".strip())
 
     def third(self, suits: Callable[[Person], bool] = lambda person: True) -> Person:
-        """Return somebody who is neither speaker nor hearer; names come up more than family."""
+        """Returns a third person; names are more frequent than family."""
         other = {"male": "female", "female": "male"}[self.gender]
         suited = [person for person in people() if other not in person.roles and suits(person)]
         free = [person for person in suited if person.en not in self.seen] or suited
@@ -109,7 +109,7 @@ class Scene:
         return self.styled(self.rng.choice(names if names and self.chance(0.4) else free))
 
     def subject(self, suits: Callable[[Person], bool] = lambda person: True) -> Person:
-        """Return anybody a statement can be about."""
+        """Returns a subject for a statement."""
         chance = self.rng.random()
         speaker = i_am(self.style) if chance < 0.34 else WE
         if chance < 0.42 and suits(speaker):
@@ -117,21 +117,21 @@ class Scene:
         return self.third(suits)
 
     def with_pronoun(self) -> Person:
-        """Return a subject that English can take up again with a pronoun."""
+        """Returns a subject that English can repeat as a pronoun."""
         return self.subject(lambda person: person.pronoun != "-")
 
     def verb(self, suits: Callable[[Verb], bool]) -> Verb:
-        """Return a verb frame, heads with many frames not favoured over those with one."""
+        """Returns a verb frame; every verb is equally likely regardless of its number of frames."""
         found = [verb for verb in verbs() if suits(verb)]
         head = self.rng.choice(sorted({verb.english for verb in found}))
         return self.rng.choice([verb for verb in found if verb.english == head])
 
     def named_verb(self, english: str, who: Person) -> Verb:
-        """Return a frame with this English that suits the subject."""
+        """Returns a frame with this English that fits the subject."""
         return self.rng.choice([verb for verb in verbs() if verb.english == english and fits(verb, who)])
 
     def phrase(self, verb: Verb, who: Person, only: str = "", decorated: bool = True, generic: bool = False) -> Phrase:
-        """Fill a verb frame for a subject; only names the object or goal, decorated allows place and adverb."""
+        """Fills a verb frame for a subject; `only` sets the object or goal, `decorated` allows place and adverb."""
         words = {"poss": POSSESSIVES.get(who.pronoun, "")}
         words |= {"face": "faces", "leg": "legs"} if who.agreement.plural else {"face": "face", "leg": "leg"}
         detail = "kind" if generic else "full" if decorated else "bare"
@@ -166,7 +166,7 @@ class Scene:
         return with_particle(ko, particle)
 
     def companion(self, who: Person, kind: str) -> Person:
-        """Return somebody the subject deals with; my family only when the subject is I, to leave no doubt whose."""
+        """Returns a person the subject interacts with; family only if the subject is the speaker."""
         own = who.pronoun == "I"
 
         def suits(person: Person) -> bool:
@@ -188,7 +188,7 @@ class Scene:
         return self.rng.choice(objects(verb, only))
 
     def object_words(self, noun: Noun, verb: Verb, detail: str) -> tuple[str, str]:
-        """Return the object in both languages; "full" detail may add an adjective or a number, "kind" means all."""
+        """Returns the object in both languages; detail "full" may add an adjective or number, "kind" is the class."""
         if detail == "kind" or "like" in verb.flags:
             return noun.ko, noun.generic()
         if "the" in verb.flags:
@@ -203,7 +203,7 @@ class Scene:
         return noun.ko, some(noun, verb)
 
     def _two_objects(self, noun: Noun, verb: Verb) -> tuple[str, str]:
-        """Return the noun with another of its sort: 빵과 우유, bread and milk."""
+        """Returns the noun with another of its class: 빵과 우유, bread and milk."""
         others = [n for n in objects(verb) if n != noun and n.classes & noun.classes and n.number != "the"]
         if not others:
             return noun.ko, some(noun, verb)
@@ -219,8 +219,8 @@ class Scene:
         return f"{before_noun(adjective)} {noun.ko}", some(noun, verb, adjective.en)
 
     def place(self, verb: Verb, who: Person) -> tuple[str, str]:
-        """Return a place for the action, or nothing, in both languages."""
-        # Teaching and working happen at schools and offices whoever does them.
+        """Returns a place for the action, or nothing, in both languages."""
+        # Teaching and working happen at schools and offices for every subject.
         free = "adult" in verb.flags
         found = [places()[name] for name in verb.places]
         found = [place for place in found if free or not place.classes & {"adult", "learner"} - who.roles]
@@ -230,14 +230,14 @@ class Scene:
         return f"{place.ko}에서", place.at
 
     def when(self, verb: Verb, tense: Tense, precise: bool = True) -> TimeWord | None:
-        """Return a time that suits verb and tense, or None."""
+        """Returns a time that fits verb and tense, or None."""
         if "feeling" in verb.flags:
             return None
         if "big" in verb.flags:
             return None if tense is Tense.PRESENT or self.chance(0.3) else year_time(self.rng, tense)
         if "week" in verb.flags and tense is not Tense.PRESENT:
             return week_time(self.rng, tense)
-        # Without a time the present could be meant for today or for every day.
+        # Without a time, the present is ambiguous between today and every day.
         if tense is not Tense.PRESENT and self.chance(0.25):
             return None
         precise = precise and "chance" not in verb.flags
@@ -251,6 +251,6 @@ class Scene:
                 return time
 
     def timed(self, verb: Verb, phrase: Phrase, tense: Tense, precise: bool = True) -> Phrase:
-        """Add a time to a phrase made from the verb; precise allows an hour."""
+        """Adds a time to a phrase made from the verb; `precise` allows an hour."""
         time = self.when(verb, tense, precise)
         return preceded(phrase, time.ko, time.en, time.adverb) if time else phrase

@@ -1,4 +1,4 @@
-"""What follows from what: how somebody is or the weather, and what they do because of it."""
+"""Situations and consequences: the state of somebody or the weather, and the resulting actions."""
 
 from dataclasses import dataclass
 
@@ -19,15 +19,15 @@ FINE = ("good", "warm", "cool")
 
 @dataclass(frozen=True)
 class Situation:
-    """A cause, what comes of it, and whether the action is one that cannot be done."""
+    """A cause, its consequence, and whether the action is impossible."""
 
     cause: Clause
     action: Phrase
-    shared: bool  # whether cause and action have the same subject, so that Korean names it once
+    shared: bool  # true if cause and action have the same subject, which Korean names once
 
 
 def action(scene: Scene, who: Person, spec: str) -> Phrase:
-    """Return a phrase for one action of the tables above."""
+    """Returns a phrase for one action of the tables above."""
     name, _, place = spec.partition("@")
     verb = scene.rng.choice(frames(who, spec))
     phrase = scene.phrase(verb, who, name.partition(":")[2], decorated=False)
@@ -38,7 +38,7 @@ def action(scene: Scene, who: Person, spec: str) -> Phrase:
 
 
 def frames(who: Person, spec: str) -> list[Verb]:
-    """Return the verb frames that an action of the tables above names and that suit the subject."""
+    """Returns the verb frames of an action of the tables above that fit the subject."""
     english, _, only = spec.partition("@")[0].partition(":")
     return [verb for verb in verbs() if verb.english == english and fits(verb, who) and _can_take(verb, only)]
 
@@ -50,13 +50,13 @@ def _can_take(verb: Verb, only: str) -> bool:
 
 
 def state_clause(scene: Scene, who: Person, english: str, tense: Tense, degree: bool) -> Clause:
-    """Return "I am hungry" and the like."""
+    """Returns a clause such as "I am hungry"."""
     found: Adjective = next(a for a in adjectives() if a.en == english and "person" in a.describes)
     return Clause(who, quality(scene, found, degree), tense)
 
 
 def personal(scene: Scene, who: Person, tense: Tense, hindered: bool = False, degree: bool = True) -> Situation:
-    """Return a situation that lies in the subject: hungry, tired, busy."""
+    """Returns a situation of the subject: hungry, tired, busy."""
     if hindered:
         return Situation(
             state_clause(scene, who, "busy", tense, degree), action(scene, who, pick(scene, who, "busy")), shared=True
@@ -69,7 +69,7 @@ def personal(scene: Scene, who: Person, tense: Tense, hindered: bool = False, de
 
 
 def of_weather(scene: Scene, who: Person, tense: Tense, hindered: bool = False, degree: bool = True) -> Situation:
-    """Return a situation made by the weather."""
+    """Returns a weather situation."""
     good = None if not hindered and scene.chance(0.2) else not (hindered or scene.chance(0.5))
     cause = weather_clause(scene, tense, good, degree)
     what = cause.phrase.rest.split()[-1] if cause.phrase.rest else cause.phrase.head
@@ -82,5 +82,5 @@ def of_weather(scene: Scene, who: Person, tense: Tense, hindered: bool = False, 
 
 
 def pick(scene: Scene, who: Person, key: str) -> str:
-    """Choose an action of a situation that the subject can do."""
+    """Chooses an action of a situation that the subject can do."""
     return scene.rng.choice([spec for spec in actions()[key] if frames(who, spec)])

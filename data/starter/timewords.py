@@ -1,4 +1,4 @@
-"""Time words, each with the tense it goes with and the kind of event it suits."""
+"""Time words with the tense and kind of event that they fit."""
 
 from dataclasses import dataclass
 from random import Random
@@ -11,8 +11,8 @@ from english import MONTHS, WEEKDAYS
 
 @dataclass(frozen=True)
 class TimeWord:
-    """A time in both languages; adverb is English said by the verb, part whether it names a part of the day,
-    precise whether it is an hour or a date."""
+    """A time in both languages; adverb is English next to the verb, part is true for a part of the day,
+    precise for an hour or a date."""
 
     ko: str
     en: str
@@ -62,7 +62,7 @@ FUTURE_YEARS = (TimeWord("내년에", "next year"), TimeWord("다음 달에", "n
 
 
 def clock(rng: Random) -> tuple[str, str, str]:
-    """Return a daytime hour in Korean, in English, and the part of the day ("morning" or "afternoon")."""
+    """Returns a daytime hour in Korean, in English, and the part of the day ("morning" or "afternoon")."""
     hour = rng.choice((7, 8, 9, 10, 11, 1, 2, 3, 4, 5))
     part_ko, part_en = ("오전", "morning") if hour >= 7 else ("오후", "afternoon")
     half = rng.random() < 0.3
@@ -71,7 +71,7 @@ def clock(rng: Random) -> tuple[str, str, str]:
 
 
 def clock_time(rng: Random, tense: Tense) -> TimeWord:
-    """Return an hour on a day that suits the tense: at nine yesterday morning, at two in the afternoon every day."""
+    """Returns an hour on a day that fits the tense: at nine yesterday morning, at two in the afternoon every day."""
     korean, hour, part = clock(rng)
     if tense is Tense.PRESENT:
         return TimeWord(f"매일 {korean}에", f"at {hour} every {part}", part=True, precise=True)
@@ -82,7 +82,7 @@ def clock_time(rng: Random, tense: Tense) -> TimeWord:
 
 
 def weekday_time(rng: Random, tense: Tense) -> TimeWord:
-    """Return a day of the week that suits the tense."""
+    """Returns a day of the week that fits the tense."""
     day = rng.randrange(7)
     ko, en = KOREAN_WEEKDAYS[day], WEEKDAYS[day]
     if tense is Tense.PRESENT:
@@ -93,19 +93,19 @@ def weekday_time(rng: Random, tense: Tense) -> TimeWord:
 
 
 def date(rng: Random) -> tuple[str, str]:
-    """Return a date in both languages: 3월 5일, March 5."""
+    """Returns a date in both languages: 3월 5일, March 5."""
     month, day = rng.randint(1, 12), rng.randint(1, 28)
     return f"{month}월 {day}일", f"{MONTHS[month - 1]} {day}"
 
 
 def date_time(rng: Random) -> TimeWord:
-    """Return a date as a time."""
+    """Returns a date as a time."""
     ko, en = date(rng)
     return TimeWord(f"{ko}에", f"on {en}", precise=True)
 
 
 def day_time(rng: Random, tense: Tense) -> TimeWord:
-    """Return any time within days that suits the tense; the habitual present gets a frequency."""
+    """Returns a time within days that fits the tense; the habitual present has a frequency."""
     chance = rng.random()
     if chance < 0.15:
         return clock_time(rng, tense)
@@ -119,11 +119,11 @@ def day_time(rng: Random, tense: Tense) -> TimeWord:
 
 
 def year_time(rng: Random, tense: Tense) -> TimeWord:
-    """Return a time of months or years for an event of a life."""
+    """Returns a time of months or years, for a life event."""
     return rng.choice(PAST_YEARS if tense is Tense.PAST else FUTURE_YEARS)
 
 
 def week_time(rng: Random, tense: Tense) -> TimeWord:
-    """Return a time of weeks or months, for a trip."""
+    """Returns a time of weeks or months, for a trip."""
     week = TimeWord("지난주에", "last week") if tense is Tense.PAST else TimeWord("다음 주에", "next week")
     return week if rng.random() < 0.4 else year_time(rng, tense)

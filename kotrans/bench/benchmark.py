@@ -14,19 +14,14 @@ from kotrans.bench.training_speed import TrainingBench, measure_profile
 from kotrans.bench.translation_speed import measure_search
 from kotrans.config.schema import Config, HardwareConfig
 from kotrans.data.batching import Position
-from kotrans.data.corpora import Library
-from kotrans.data.dataset import Dataset, dataset_key
+from kotrans.data.dataset import Dataset
 from kotrans.data.prefetch import Item, Prefetched
-from kotrans.data.prepare_corpus import CorpusManifest, corpus_key
-from kotrans.data.stages import PreparedData, Reporter, SilentReporter, input_hashes, prepare
-from kotrans.data.tokenizer import Tokenizer, tokenizer_key
-from kotrans.errors import DataError
+from kotrans.data.stages import PreparedData, Reporter, find_prepared
 from kotrans.model.build import build_model
 from kotrans.model.kernels.products import multiplies_int8
 from kotrans.model.seq2seq import Seq2Seq
 from kotrans.parallel.device import pick_device, pick_precision, pick_training_precision, set_threads
 from kotrans.runs.run import now
-from kotrans.storage.paths import prepared_folder
 from kotrans.storage.resources import VERSION
 from kotrans.training.train import training_batches
 
@@ -133,24 +128,3 @@ def _dev_sentences(prepared: PreparedData) -> list[Sentence]:
     has_dev = "dev" in prepared.manifest.splits and prepared.manifest.splits["dev"].pairs
     dataset = Dataset.open(prepared.dataset, "dev" if has_dev else "train")
     return [Sentence(dataset.source(i), len(dataset.target(i))) for i in range(min(len(dataset), _SENTENCES))]
-
-
-def find_prepared(config: Config) -> PreparedData | None:
-    """What training would read, if every stage of it is up to date. Fetches and makes nothing."""
-    library = Library()
-    absent = {listing.entry.name for listing in library.listings() if not listing.present}
-    if any(not corpus.splits and corpus.name in absent for corpus in config.corpora):
-        return None
-    try:
-        corpus = prepared_folder() / f"corpus-{corpus_key(config, library, input_hashes())}"
-    except DataError:  # files of one's own that are not there
-        return None
-    if not corpus.exists():
-        return None
-    manifest = CorpusManifest.read(corpus)
-    tokenizer = prepared_folder() / f"tokenizer-{tokenizer_key(config.tokenizer, manifest.text, config.seed)}"
-    if not tokenizer.exists():
-        return None
-    fingerprint = Tokenizer.load(tokenizer).fingerprint
-    key = dataset_key(manifest.key, fingerprint, config.batches)
-    return prepare(config, SilentReporter(), library) if (prepared_folder() / f"dataset-{key}").exists() else None

@@ -41,7 +41,7 @@ def clean(config: ConfigPath = None, settings: Settings = None, mirror: Mirror =
     from kotrans.data.stages import clean
     from kotrans.report.text_table import cleaning_examples, cleaning_table, files_table
 
-    _, manifest = clean(find_config(config, settings), StageDisplay(), find_library(mirror))
+    manifest = clean(find_config(config, settings), StageDisplay(), find_library(mirror)).manifest
     typer.echo(cleaning_table(manifest))
     for part in (files_table(manifest), cleaning_examples(manifest)):
         if part:
@@ -53,8 +53,8 @@ def tokenize(config: ConfigPath = None, settings: Settings = None, mirror: Mirro
     from kotrans.cli.display import StageDisplay
     from kotrans.data.stages import tokenize
 
-    _, stage, _ = tokenize(find_config(config, settings), StageDisplay(), find_library(mirror))
-    typer.echo(stage.folder)
+    _, folder, _ = tokenize(find_config(config, settings), StageDisplay(), find_library(mirror))
+    typer.echo(folder)
 
 
 def prepare(config: ConfigPath = None, settings: Settings = None, mirror: Mirror = None) -> None:

@@ -39,17 +39,21 @@ def train(
     # Also imports what scores the run at the end, so that an upgrade of kotrans during training cannot break it.
     from kotrans.cli.display import StageDisplay, TrainingDisplay
     from kotrans.cli.eval_command import show
-    from kotrans.data.stages import SilentReporter
     from kotrans.evaluation.evaluate import evaluate_run
-    from kotrans.evaluation.test_sets import held_out_splits, split_of_config
+    from kotrans.evaluation.test_sets import scored_splits, split_of_prepared
     from kotrans.training.train import train
     from kotrans.translation.translator import Translator
 
-    stages = StageDisplay()
+    stages, started = StageDisplay(), list["StartingPoint"]()
+
+    def begin(point: "StartingPoint") -> None:
+        started.append(point)
+        _begin(point)
+
     with _together() as world, TrainingDisplay() as display:
         run, resolved = _of_leader(world, lambda: _run_and_config(config, settings, name, resume=resume))
         outcome = train(
-            resolved, run, stages, display, world=world, resume=resume, library=find_library(mirror), begin=_begin
+            resolved, run, stages, display, world=world, resume=resume, library=find_library(mirror), begin=begin
         )
         if world.leads:
             _say_end(run, outcome)
@@ -58,8 +62,8 @@ def train(
     if not world.leads:
         return
     translator = Translator.load(run.name)
-    for split in held_out_splits(translator, SilentReporter()):
-        show(evaluate_run(translator, split_of_config(translator, split, SilentReporter())), samples=5)
+    for split in scored_splits(started[0].corpus):
+        show(evaluate_run(translator, split_of_prepared(started[0].corpus, split)), samples=5)
 
 
 def average(

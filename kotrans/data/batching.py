@@ -1,6 +1,6 @@
-"""Batches of training pairs: which pairs go together, in which order, and as tensors."""
+"""Batches of training pairs: grouped by length, in a reproducible order, as padded tensors."""
 
-# Shape key: B batch, S longest source, T longest target, end marks counted.
+# Shape key: B batch, S longest source, T longest target, both including EOS.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -14,62 +14,62 @@ from torch import Tensor
 from kotrans.config.sections import BatchConfig
 from kotrans.data.tokenizer import BOS, EOS, PAD, Tokenizer, Vocabulary
 
-if TYPE_CHECKING:  # translation needs no corpus, and what reads corpora takes a while to import
+if TYPE_CHECKING:  # translation needs Batch but no dataset, whose imports take a while
     from kotrans.data.dataset import Dataset, Ids
 
 Integers = npt.NDArray[np.int64]
 Plan = list[Integers]
-"""The pairs of each batch, by index."""
+"""The indices of the pairs of each batch."""
 
-# A sampled sentence keeps its stored pieces if it would be longer than this many times its batch's longest.
-_LONGER = 2
+_MAX_GROWTH = 2  # a sampled sentence longer than this many times its batch's longest keeps its stored pieces
+_PAIRS_SORTED_AT_ONCE = 500_000  # bounds the memory of planning; the permutation takes 8 bytes per pair
 
 
 @dataclass(frozen=True)
 class Batch:
-    """source (B, S) ends each row with EOS; target (B, 1 + T) has BOS … EOS; the rest is PAD."""
+    """source (B, S) with EOS; target (B, 1 + T) with BOS and EOS; both padded with PAD."""
 
     source: Tensor
     target: Tensor
 
     @classmethod
     def of(cls, sources: "Sequence[Sequence[int] | Ids]", targets: "Sequence[Sequence[int] | Ids]") -> Self:
-        """From sequences that end with EOS; BOS is added here."""
+        """Pads sequences that end with EOS, and prepends BOS to the targets."""
         return cls(pad(sources), pad(targets, begin=BOS))
 
     @property
     def source_mask(self) -> Tensor:
-        """(B, S), true on real pieces."""
+        """(B, S), false at padding."""
         return self.source != PAD
 
     @property
     def inputs(self) -> Tensor:
-        """(B, T), what the decoder is fed: BOS and the pieces."""
+        """(B, T), decoder inputs: BOS and the pieces."""
         return self.target[:, :-1]
 
     @property
     def labels(self) -> Tensor:
-        """(B, T), what it shall say: the pieces and EOS."""
+        """(B, T), decoder targets: the pieces and EOS."""
         return self.target[:, 1:]
 
     @property
     def target_tokens(self) -> int:
-        """Labels that are real."""
+        """Number of labels that are not padding."""
         return int((self.labels != PAD).sum())
 
     def to(self, device: torch.device) -> Self:
-        """The batch on another device."""
+        """Copies the batch to another device."""
         source, target = (tensor.to(device, non_blocking=True) for tensor in (self.source, self.target))
         return replace(self, source=source, target=target)
 
     def deal(self, count: int) -> Iterator[Self]:
-        """The rows in at most `count` shares of like lengths."""
+        """Splits the rows into at most `count` shards of similar lengths."""
         for first in range(min(count, len(self.source))):
             yield replace(self, source=self.source[first::count], target=self.target[first::count])
 
 
 def pad(sequences: "Sequence[Sequence[int] | Ids]", begin: int | None = None) -> Tensor:
-    """The sequences as rows of one tensor (B, longest), int64, filled up with PAD; `begin` stands before each."""
+    """Returns the sequences as rows (B, longest), int64, padded with PAD; each row begins with `begin` if given."""
     start = 0 if begin is None else 1
     longest = max((len(sequence) for sequence in sequences), default=0)
     rows = np.full((len(sequences), start + longest), PAD, dtype=np.int64)
@@ -81,21 +81,30 @@ def pad(sequences: "Sequence[Sequence[int] | Ids]", begin: int | None = None) ->
 
 
 def plan_block(
-    source_lengths: Integers, target_lengths: Integers, tokens: int, seed: Sequence[int], weights: npt.ArrayLike = 1.0
+    source_lengths: Integers,
+    target_lengths: Integers,
+    tokens: int,
+    seed: Sequence[int],
+    weights: npt.ArrayLike = 1.0,
+    sorted_at_once: int = _PAIRS_SORTED_AT_ONCE,
 ) -> Plan:
-    """The batches of one epoch's part in one block, in order: a pure function of its arguments.
+    """Plans the batches of one epoch, in order: a pure function of its arguments.
 
-    A batch of B pairs has B × (longest target) and B × (longest source) of at most `tokens`, unless it is one long
-    pair alone. A pair of weight w occurs floor(w) times and once more with the probability of the rest.
+    A batch of B pairs has B × (longest target) ≤ `tokens` and B × (longest source) ≤ `tokens`, unless it is a single
+    long pair. A pair of weight w occurs floor(w) times, and once more with probability w - floor(w). The shuffled
+    pairs are sorted by length in chunks of about `sorted_at_once`.
     """
     random = np.random.default_rng(seed)
     pairs = random.permutation(_draw(len(source_lengths), weights, random))
-    batches = _pack(pairs, source_lengths, target_lengths, tokens, random)
-    return [batches[i] for i in random.permutation(len(batches))]
+    plan: Plan = []
+    for chunk in np.array_split(pairs, max(1, -(-len(source_lengths) // sorted_at_once))):
+        batches = _pack(chunk, source_lengths, target_lengths, tokens, random)
+        plan += [batches[i] for i in random.permutation(len(batches))]
+    return plan
 
 
 def plan_in_order(source_lengths: Integers, target_lengths: Integers, tokens: int) -> Plan:
-    """Every pair once, in batches of like lengths, always the same: for measuring. The budget is as in `plan_block`."""
+    """Plans every pair once, without randomness, for evaluation. `tokens` is the budget as in `plan_block`."""
     return _pack(np.arange(len(source_lengths)), source_lengths, target_lengths, tokens)
 
 
@@ -113,16 +122,16 @@ def _pack(
     tokens: int,
     random: np.random.Generator | None = None,
 ) -> Plan:
-    """Sorts by both lengths, ties as they come, and cuts where the budget is full; `random` moves the cuts."""
+    """Sorts pairs by both lengths, stably, and cuts where the budget is full; `random` shifts the cuts."""
     if not len(pairs):
         return []
     source, target = source_lengths[pairs], target_lengths[pairs]
     longest = np.maximum(source, target)
     strip = _strips(target, longest, tokens, random.random() if random else 0.0)[target]
-    # Sources go up in one strip and down in the next, so that neighbours are alike where strips meet.
+    # Sources ascend in one strip and descend in the next, so that neighbours are similar where strips meet.
     order = np.argsort(strip * (2 * source.max() + 1) + np.where(strip % 2, -source, source), kind="stable")
     pairs, longest = pairs[order], longest[order]
-    # Rare lengths have no ties: were the first batch always full, they would meet the same pairs in every epoch.
+    # Rare lengths have no ties: if the first batch were always full, they would meet the same pairs in every epoch.
     plan, start, budget = [], 0, int(random.integers(tokens) + 1) if random else tokens
     while start < len(pairs):
         reach = longest[start : start + max(1, budget // int(longest[start]))]
@@ -134,14 +143,14 @@ def _pack(
 
 
 def _strips(target: Integers, longest: Integers, tokens: int, phase: float) -> Integers:
-    """Number of the strip of each target length.
+    """Returns the strip number of each target length.
 
-    As in sort-tile-recursive packing of rectangles (Leutenegger et al. 1997), pairs are cut by target into strips of
-    equal room, and each strip by source into batches. `phase` in [0, 1) moves the borders.
+    As in sort-tile-recursive packing of rectangles (Leutenegger et al. 1997), pairs are cut by target length into
+    strips of equal room, and each strip by source length into batches. `phase` in [0, 1) shifts the borders.
     """
     room = np.bincount(target, weights=longest)
     before = room.cumsum() - room
-    # As many strips as batches in a strip would waste alike on both sides; target padding costs more, so twice as many.
+    # As many strips as batches per strip waste the same on both sides; target padding costs more, so twice as many.
     strips = 2 * np.sqrt(max(1.0, room.sum() / tokens))
     return (before * strips / room.sum() + phase).astype(np.int64)
 
@@ -156,7 +165,7 @@ class Padding:
 
 
 def padding_share(plan: Plan, source_lengths: Integers, target_lengths: Integers) -> Padding:
-    """How much of a plan's batches is padding (BOS left out)."""
+    """Returns the share of padding in a plan's batches, without BOS."""
     real, room = np.zeros(2), np.zeros(2)
     for batch in plan:
         for side, lengths in enumerate((source_lengths[batch], target_lengths[batch])):
@@ -168,7 +177,7 @@ def padding_share(plan: Plan, source_lengths: Integers, target_lengths: Integers
 
 @dataclass(frozen=True)
 class Outline:
-    """What to expect of an epoch."""
+    """Size and padding of an epoch."""
 
     batches: int
     padding: Padding
@@ -176,25 +185,22 @@ class Outline:
 
 @dataclass(frozen=True)
 class Position:
-    """Where training stands in the stream: the next batch. All count from 0."""
+    """The next batch of the stream, counted from 0."""
 
     epoch: int = 0
-    block: int = 0
-    """In the epoch's own order of blocks."""
     batch: int = 0
-    """Of the block."""
 
 
 @dataclass(frozen=True)
 class Sampling:
-    """Subword regularisation: other pieces for the same text in every epoch."""
+    """Subword regularization: a new segmentation of the text in every epoch."""
 
     tokenizer: Tokenizer
     strength: float
 
 
 class Batches:
-    """The endless stream of training batches, epoch after epoch; a pure function of its arguments."""
+    """The endless stream of training batches, epoch by epoch; a pure function of its arguments."""
 
     def __init__(
         self,
@@ -204,65 +210,56 @@ class Batches:
         weights: Sequence[float] | None = None,
         sampling: Sampling | None = None,
     ) -> None:
-        """`weights` has one number for each corpus.
+        """weights: one per corpus (default: 1).
 
-        The plan goes by the stored lengths, so that a sampled batch may pass the budget, to twice at most; a sampled
-        sentence is never longer than the longest stored one of the dataset.
+        Batches are planned by the stored lengths, so a sampled batch may exceed the token budget, at most twofold; a
+        sampled sentence is never longer than the longest stored one of the dataset.
         """
         self._dataset = dataset
         self._config = config
         self._seed = seed
         self._weights = None if weights is None else np.asarray(weights, dtype=np.float64)
         self._sampling = sampling
-        self._planned: dict[tuple[int, int], int] = {}  # batches by epoch and block
+        self._latest: tuple[int, Plan] = -1, []  # epoch and its plan
+        self._sizes: dict[int, int] = {}  # batches by epoch
 
-    def plan(self, epoch: int, block: int = 0) -> Plan:
-        """The pairs of each batch of a block; which block of the dataset that is differs from epoch to epoch."""
-        number = self._order(epoch)[block]
-        pairs = self._dataset.block(number)
-        weights = 1.0 if self._weights is None else self._weights[pairs.origins]
-        seed = self._seed, epoch, number
-        plan = plan_block(pairs.source_lengths, pairs.target_lengths, self._config.tokens, seed, weights)
-        self._planned[epoch, block] = len(plan)
-        return [batch + self._dataset.begin(number) for batch in plan]
+    def plan(self, epoch: int) -> Plan:
+        """Returns the pairs of each batch of an epoch; the latest plan is kept."""
+        latest, plan = self._latest
+        if latest != epoch:
+            weights = 1.0 if self._weights is None else self._weights[self._dataset.origins]
+            lengths = self._dataset.source_lengths, self._dataset.target_lengths
+            plan = plan_block(*lengths, self._config.tokens, (self._seed, epoch), weights)
+            self._latest = epoch, plan
+            self._sizes[epoch] = len(plan)
+        return plan
 
     def outline(self, epoch: int) -> Outline:
-        """An epoch in figures, from its first block: exact where that is all, an estimate where there are more."""
-        number = self._order(epoch)[0]
-        pairs, begin = self._dataset.block(number), self._dataset.begin(number)
-        plan = [batch - begin for batch in self.plan(epoch)]
-        batches = round(len(plan) * len(self._dataset) / len(pairs))
-        return Outline(batches, padding_share(plan, pairs.source_lengths, pairs.target_lengths))
+        """Returns the number of batches and the padding of an epoch."""
+        plan = self.plan(epoch)
+        return Outline(len(plan), padding_share(plan, self._dataset.source_lengths, self._dataset.target_lengths))
 
     def share_done(self, position: Position) -> float:
-        """How much of the epoch is done at a position, the blocks taken as equal."""
-        epoch, block, batch = position.epoch, position.block, position.batch
-        of_block = batch / (self._planned.get((epoch, block)) or len(self.plan(epoch, block))) if batch else 0.0
-        return (block + of_block) / self._dataset.blocks
+        """Returns the share of the epoch before a position."""
+        epoch, batch = position.epoch, position.batch
+        return min(1.0, batch / (self._sizes.get(epoch) or len(self.plan(epoch)))) if batch else 0.0
 
     def start_at(self, position: Position) -> Iterator[tuple[Position, Batch]]:
-        """From `position` on for ever: each batch with the position after it, from where the rest can be had again."""
-        epoch, block, first = position.epoch, position.block, position.batch
+        """Yields the batches from `position` on, endlessly, each with the position after it."""
+        epoch, first = position.epoch, position.batch
         while True:
-            plan = self.plan(epoch, block)
-            last = block + 1 == self._dataset.blocks
-            following = Position(epoch + 1) if last else Position(epoch, block + 1)
+            plan = self.plan(epoch)
             for number in range(first, len(plan)):
-                after = Position(epoch, block, number + 1) if number + 1 < len(plan) else following
-                yield after, self._batch(plan[number], Position(epoch, block, number))
-            epoch, block, first = following.epoch, following.block, 0
-
-    def _order(self, epoch: int) -> list[int]:
-        """The dataset's blocks in the order of an epoch."""
-        blocks = self._dataset.blocks
-        return np.random.default_rng([self._seed, epoch, blocks]).permutation(blocks).tolist()
+                after = Position(epoch, number + 1) if number + 1 < len(plan) else Position(epoch + 1)
+                yield after, self._batch(plan[number], Position(epoch, number))
+            epoch, first = epoch + 1, 0
 
     def _batch(self, pairs: Integers, position: Position) -> Batch:
         sources = [self._dataset.source(i) for i in pairs]
         targets = [self._dataset.target(i) for i in pairs]
         if self._sampling is None:
             return Batch.of(sources, targets)
-        entropy = [self._seed, position.epoch, position.batch, position.block]
+        entropy = [self._seed, position.epoch, position.batch]
         seeds = np.random.SeedSequence(entropy).generate_state(2) >> 1
         counts, tokenizer, strength = self._dataset.counts, self._sampling.tokenizer, self._sampling.strength
         return Batch.of(
@@ -272,7 +269,7 @@ class Batches:
 
 
 def _resample(stored: "list[Ids]", vocabulary: Vocabulary, strength: float, seed: int, longest: int) -> list[list[int]]:
-    limit = min(longest, _LONGER * max(len(ids) for ids in stored))
+    limit = min(longest, _MAX_GROWTH * max(len(ids) for ids in stored))
     old = [ids.tolist() for ids in stored]
     new = vocabulary.sample([ids[:-1] for ids in old], strength, seed)
     return [[*b, EOS] if len(b) < limit else a for a, b in zip(old, new, strict=True)]

@@ -1,26 +1,26 @@
-"""Other segmentations of the same text: BPE-dropout (Provilkov et al. 2020, arXiv 1910.13267, algorithm 1).
+"""Random segmentations of a text: BPE-dropout (Provilkov et al. 2020, arXiv 1910.13267, algorithm 1).
 
-Our own, because sentencepiece's draws cannot be repeated: since 0.2.2 they differ from process to process.
+Implemented here because sampling in sentencepiece 0.2.2 and later is not reproducible across processes.
 """
 
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from random import Random
 
-_SPACE = "▁"  # begins a word; no piece reaches into another
+_SPACE = "▁"  # begins a word; pieces do not cross word boundaries
 
 
 class BpeDropout:
-    """Merges the characters of words into pieces, leaving some merges out."""
+    """Merges the characters of words into pieces, and skips merges at random."""
 
     def __init__(self, scores: dict[str, float]) -> None:
-        """scores of the pieces that merges make or start from: the higher, the earlier it was learned."""
+        """scores: of the pieces that merges combine or produce; higher scores were learned earlier."""
         self._scores = scores
 
     def draw(self, pieces: Sequence[str], strength: float, random: Random) -> list[str]:
-        """Pieces of the same text: in each step every merge is left out with probability `strength`.
+        """Returns other pieces of the same text: in each step, every merge is skipped with probability `strength`.
 
-        What has no score (bytes, special pieces) stays as it is.
+        Pieces without a score (bytes, special pieces) are unchanged.
         """
         return [piece for word in _words(pieces) for piece in self._merge(self._characters(word), strength, random)]
 

@@ -1,7 +1,4 @@
-"""Which training pairs are dropped, and why: one rule each, counted by reason.
-
-Whether the two sides of a text are exchanged: English where Korean is meant to be, and Korean where English is.
-"""
+"""Cleaning rules for training pairs, with counts of dropped pairs by rule, and detection of swapped sides."""
 
 import re
 import unicodedata
@@ -13,16 +10,15 @@ from itertools import chain, islice
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from kotrans.config.sections import CleaningConfig
-from kotrans.data.duplicates import keys_of
-from kotrans.data.formats.pairs import Pair
+from kotrans.data.duplicates import Flags, Keys, keys_of
+from kotrans.data.formats.pairs import EXAMPLES, Pair
 from kotrans.errors import DataError
 from kotrans.text.normalization import has_hangul, has_invisible, is_hangul, normalize
 
-# In the order in which the rules are asked; a pair counts under the first that drops it. The last two come when every
-# part has been through the others.
+# In the order of application; a pair is counted under the first rule that drops it. The last two compare pairs with
+# others, so they are applied after all parts have passed the rest.
 REASONS = (
     "empty",
     "max_characters",
@@ -36,36 +32,35 @@ REASONS = (
 NORMALISATIONS = ("nfc", "invisible")
 
 _LETTER = re.compile(r"[^\W\d_]")
-EXAMPLES = 3
-"""How many dropped pairs of each reason are kept to be shown."""
 _BETWEEN_WORDS = re.compile(r"[\W_]+")
-_FEWEST_WORDS = 4  # shorter sentences ("그래?") occur everywhere and give nothing away
-_ENGLISH_SHARE = 0.5  # English needs about twice the characters of Korean for the same
-
-Examples = dict[str, list[tuple[str, str]]]
-"""The first pairs that were dropped, by reason."""
+_MIN_WORDS = 4  # shorter sentences ("그래?") occur everywhere and are no sign of contamination
+_KOREAN_PER_ENGLISH = 0.5  # English needs about twice the characters of Korean for the same content
+_SWAP_SAMPLE = 1000  # pairs at the beginning of each file that are checked for swapped sides
+_MIN_KOREAN = 0.5  # share of Hangul among letters; Korean text about software has about 0.7
+_MAX_NOT_KOREAN = 0.05
 
 
 @dataclass
 class Counts:
-    """What became of the pairs of one corpus."""
+    """Counts of the pairs of one corpus."""
 
     read: int = 0
     kept: int = 0
     dropped: Counter[str] = field(default_factory=Counter)
-    """Pairs by reason."""
+    """Dropped pairs by reason."""
     normalised: Counter[str] = field(default_factory=Counter)
-    """Lines that normalisation changed: `nfc` not composed, `invisible` with control or zero-width characters."""
-    examples: Examples = field(default_factory=dict)
+    """Lines changed by normalization: `nfc` not composed, `invisible` with control or zero-width characters."""
+    examples: dict[str, list[Pair]] = field(default_factory=dict)
+    """The first dropped pairs of each reason."""
 
-    def drop(self, reason: str, pair: tuple[str, str]) -> None:
-        """Counts a dropped pair, and keeps it if it is one of the first."""
+    def drop(self, reason: str, pair: Pair) -> None:
+        """Counts a dropped pair, and stores it if it is among the first."""
         self.dropped[reason] += 1
         if self.dropped[reason] <= EXAMPLES:
             self.examples.setdefault(reason, []).append(pair)
 
     def add(self, other: "Counts") -> None:
-        """Takes the counts of another part in."""
+        """Adds the counts of another part."""
         self.read += other.read
         self.kept += other.kept
         self.dropped += other.dropped
@@ -76,26 +71,28 @@ class Counts:
 
 
 class Cleaned(NamedTuple):
-    """Pairs that every rule about one pair alone has left, normalised, as N lines of each side."""
+    """N normalized pairs of a part that passed the rules for single pairs."""
 
     source: bytes
+    """N lines."""
     target: bytes
-    digests: npt.NDArray[np.uint64]
-    """(N, 2), a hash of each pair."""
-    held_out: npt.NDArray[np.bool_]
-    """(N,), true where a side also stands in a held-out split."""
+    """N lines."""
+    hashes: Keys
+    """(N, 2), 128 bits per pair."""
+    held_out: Flags
+    """(N,), true where a side also occurs in a held-out split."""
     counts: Counts
-    """What was dropped so far; whatever is left counts as kept."""
+    """Pairs dropped so far; the rest are counted as kept."""
 
 
 class PairRules:
-    """The rules about one pair alone."""
+    """The rules that look at a single pair."""
 
     def __init__(self, config: CleaningConfig) -> None:
         self._config = config
 
     def __call__(self, source: str, target: str) -> str | None:
-        """The rule that drops a normalised pair; None if it stays."""
+        """Returns the name of the rule that drops a normalized pair, or None."""
         config = self._config
         if not source or not target:
             return "empty"
@@ -113,15 +110,15 @@ class PairRules:
 
 
 class Cleaner:
-    """Cleans training pairs part by part: all rules but the one about duplicates, which may be in other parts."""
+    """Cleans training pairs part by part with all rules but `duplicates`, which needs all parts."""
 
-    def __init__(self, config: CleaningConfig, held_out: Iterable[tuple[str, str]]) -> None:
-        """`held_out` is every pair of the splits that are not trained on."""
+    def __init__(self, config: CleaningConfig, held_out: Iterable[Pair]) -> None:
+        """`held_out`: all pairs of the held-out splits."""
         self._reason = PairRules(config)
         self._held_out = HeldOutText(held_out if config.contamination else ())
 
-    def __call__(self, pairs: Iterable[tuple[str, str]]) -> Cleaned:
-        """The pairs that stay, in their order."""
+    def __call__(self, pairs: Iterable[Pair]) -> Cleaned:
+        """Returns the remaining pairs in order."""
         counts = Counts()
         kept = list(self._kept(pairs, counts))
         return Cleaned(
@@ -132,10 +129,10 @@ class Cleaner:
             counts,
         )
 
-    def _kept(self, pairs: Iterable[tuple[str, str]], counts: Counts) -> Iterator[tuple[str, str]]:
+    def _kept(self, pairs: Iterable[Pair], counts: Counts) -> Iterator[Pair]:
         for raw_source, raw_target in pairs:
             counts.read += 1
-            source, target = _normalized(raw_source, counts), _normalized(raw_target, counts)
+            source, target = _normalize(raw_source, counts), _normalize(raw_target, counts)
             reason = self._reason(source, target)
             if reason is None:
                 counts.kept += 1
@@ -147,16 +144,16 @@ class Cleaner:
 class HeldOutText:
     """The sentences of held-out splits, for detecting training pairs that contain them."""
 
-    def __init__(self, pairs: Iterable[tuple[str, str]]) -> None:
+    def __init__(self, pairs: Iterable[Pair]) -> None:
         self._sentences: set[str] = set()
-        self._pairs: set[tuple[str, str]] = set()
+        self._pairs: set[Pair] = set()
         for pair in pairs:
             source, target = (sentence_key(normalize(side)) for side in pair)
             self._pairs.add((source, target))
             self._sentences.update(side for side in (source, target) if is_long_enough(side))
 
-    def __contains__(self, pair: tuple[str, str]) -> bool:
-        """Whether a normalised pair is in it, or one of its sides that has four words or more."""
+    def __contains__(self, pair: Pair) -> bool:
+        """Returns true if it holds the normalized pair, or one of its sides with four words or more."""
         if not self._pairs:
             return False
         source, target = sentence_key(pair[0]), sentence_key(pair[1])
@@ -164,12 +161,12 @@ class HeldOutText:
 
 
 def fold(line: str) -> str:
-    """What two spellings of the same sentence share: its words in lower case, without punctuation."""
+    """Returns the words of a line in lower case, without punctuation."""
     return _BETWEEN_WORDS.sub(" ", line.casefold()).strip()
 
 
 def hangul_share(line: str) -> float:
-    """Share of Hangul among the letters of a line; 0 if it has none."""
+    """Returns the share of Hangul among the letters of a line; 0 without letters."""
     if line.isascii():
         return 0.0
     letters = [character for character in line if character.isalpha()]
@@ -177,9 +174,9 @@ def hangul_share(line: str) -> float:
 
 
 def korean_share(line: str) -> float:
-    """Share of words with Hangul among the words with letters; 0 if it has none.
+    """Returns the share of words with Hangul among the words with letters; 0 without letters.
 
-    A headline such as "Samsung Galaxy S24 Ultra 출시" is Korean, though few of its letters are.
+    A headline such as "Samsung Galaxy S24 Ultra 출시" is Korean, although few of its letters are Hangul.
     """
     if line.isascii():
         return 0.0
@@ -193,21 +190,21 @@ def korean_share(line: str) -> float:
 
 
 def sentence_key(line: str) -> str:
-    """What all spellings of a normalised sentence share; of one without words, it is the sentence itself."""
+    """Returns a key shared by all spellings of a normalized sentence; without words, the sentence itself."""
     return fold(line) or line
 
 
 def is_long_enough(folded: str) -> bool:
-    """Whether a folded sentence is long enough that an equal one elsewhere counts as contamination."""
-    return folded.count(" ") >= _FEWEST_WORDS - 1
+    """Returns true if a folded sentence is long enough for an equal one to count as contamination."""
+    return folded.count(" ") >= _MIN_WORDS - 1
 
 
 def _length_ratio(source: str, target: str) -> float:
-    ratio = len(source) / (len(target) * _ENGLISH_SHARE)
+    ratio = len(source) / (len(target) * _KOREAN_PER_ENGLISH)
     return max(ratio, 1 / ratio)
 
 
-def _normalized(line: str, counts: Counts) -> str:
+def _normalize(line: str, counts: Counts) -> str:
     if not unicodedata.is_normalized("NFC", line):
         counts.normalised["nfc"] += 1
     if has_invisible(line):
@@ -215,20 +212,15 @@ def _normalized(line: str, counts: Counts) -> str:
     return normalize(line)
 
 
-_LOOKED_AT = 1000  # pairs at the beginning of each file
-_KOREAN = 0.5  # share of Hangul among letters; Korean text about software has some 0.7
-_NOT_KOREAN = 0.05
-
-
-def refuse_exchanged(pairs: Iterable[Pair], where: str) -> Iterator[Pair]:
-    """The pairs, all of them. Raises DataError beginning with `where` if nearly all of the first ones are exchanged."""
+def refuse_swapped_sides(pairs: Iterable[Pair], where: str) -> Iterator[Pair]:
+    """Yields all pairs. Raises DataError, beginning with `where`, if the sides of the first pairs are swapped."""
     pairs = iter(pairs)
-    first = list(islice(pairs, _LOOKED_AT))
+    first = list(islice(pairs, _SWAP_SAMPLE))
     source, target = (hangul_share(" ".join(side)) for side in zip(*first, strict=True)) if first else (0.0, 0.0)
-    if source <= _NOT_KOREAN and target >= _KOREAN:
+    if source <= _MAX_NOT_KOREAN and target >= _MIN_KOREAN:
         raise DataError(
             f"{where}: the source side has almost no Hangul ({source:.0%} of its letters) and the target side has "
-            f"({target:.0%}); are they exchanged? The source is Korean (to train on exchanged sides all the same, "
+            f"{target:.0%}; are they exchanged? The source is Korean (to train on exchanged sides anyway, "
             "set cleaning.min_hangul to 0 and cleaning.max_hangul_target to 1)"
         )
     return chain(first, pairs)

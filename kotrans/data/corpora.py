@@ -1,7 +1,4 @@
-"""The corpora of a config and where their files are: listed ones in the cache, your own where you say.
-
-The files that a split of a config names: `~`, patterns and lists made into files that are there.
-"""
+"""The corpora of a config: locates their files, in the cache or where the config names them, and reads their pairs."""
 
 import json
 import re
@@ -14,7 +11,7 @@ from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 from kotrans.config.sections import CleaningConfig, CorpusConfig, Fields, Format, SplitConfig, SplitFiles
-from kotrans.data.cleaning import PairRules, refuse_exchanged
+from kotrans.data.cleaning import PairRules, refuse_swapped_sides
 from kotrans.data.fetch import RECORD, Progress, cache_folder, default_mirror, entry_folder, fetch
 from kotrans.data.formats.pairs import Pair, Pairs, Skipped
 from kotrans.data.formats.reading import NoText, read_pairs, stream_pairs
@@ -23,18 +20,18 @@ from kotrans.data.registry import Entry, load_registry
 from kotrans.errors import ConfigError, DataError, FetchError
 from kotrans.storage.paths import is_pattern, matching, near_names, user_path
 
-Names = Path | tuple[Path, ...]
+_SPLIT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 
 
 def split_files(split: SplitConfig, where: str) -> tuple[SplitFiles, ...]:
-    """The split's texts in order: lists as they are written, the files of each pattern sorted by name.
+    """Resolves `~`, patterns and lists: lists keep their order, the files of each pattern are sorted by name.
 
-    Raises DataError beginning with `where` if nothing matches a pattern, a folder is named, or the sides have different
-    numbers of files. That a file named in full is missing is said when it is read.
+    Raises DataError beginning with `where` if a pattern matches nothing, a folder is named, or the sides have different
+    numbers of files. A missing file without a pattern is reported when it is read.
     """
     if split.path is not None:
         return tuple(SplitFiles(path=path) for path in dict.fromkeys(_files(split.path, where)))
-    assert split.source is not None  # the config has either `path` or both sides
+    assert split.source is not None  # the config requires `path` or both sides
     assert split.target is not None
     sources, targets = _files(split.source, f"{where}: source"), _files(split.target, f"{where}: target")
     if len(sources) != len(targets):
@@ -46,25 +43,27 @@ def split_files(split: SplitConfig, where: str) -> tuple[SplitFiles, ...]:
     return tuple(SplitFiles(source=source, target=target) for source, target in pairs)
 
 
-def _files(names: Names, where: str) -> list[Path]:
-    return [path for name in (names if isinstance(names, tuple) else (names,)) for path in _of(name, where)]
+def _files(names: Path | tuple[Path, ...], where: str) -> list[Path]:
+    return [path for name in (names if isinstance(names, tuple) else (names,)) for path in _matches(name, where)]
 
 
-def _of(name: Path, where: str) -> list[Path]:
+def _matches(name: Path, where: str) -> list[Path]:
     path = user_path(name)
     if path.is_dir():
-        raise DataError(f"{where}: {name} is a folder; name its files with a pattern, for example {name}/{_like(path)}")
+        raise DataError(
+            f"{where}: {name} is a folder; name its files with a pattern, for example {name}/{_typical_pattern(path)}"
+        )
     if not is_pattern(name):
         return [path]
     if found := matching(name):
         return found
     near = near_names(path)
-    hint = f"; near it are {', '.join(near)}" if near else ""
+    hint = f"; similar names: {', '.join(near)}" if near else ""
     raise DataError(f"{where}: no file matches {name} (relative to {Path.cwd()}){hint}")
 
 
-def _like(folder: Path) -> str:
-    """A pattern for the most frequent kind of file in a folder, with those of its folders if it has none itself."""
+def _typical_pattern(folder: Path) -> str:
+    """Returns a pattern for the most frequent file ending in a folder, or in its subfolders if it has no files."""
     for pattern in ("*", "**/*"):
         endings = [file.suffix for file in matching(folder / pattern) if file.suffix]
         if endings:
@@ -77,23 +76,22 @@ def _shown(files: Sequence[Path]) -> str:
     return ", ".join([*names, *(["…"] if len(files) > 3 else [])])
 
 
-_SPLIT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
-
-
-class Texts(NamedTuple):
-    """A corpus's pairs: those to train on, one at a time and once, and the other splits."""
+class CorpusText(NamedTuple):
+    """The pairs of a corpus."""
 
     train: Iterator[Pair]
+    """Training pairs; can be consumed once."""
     held_out: dict[str, Pairs]
+    """All other splits."""
     files: dict[str, dict[str, int]]
-    """Pairs by file, of each split that files are named for; those to train on are counted while they are read."""
+    """Pairs by file of each split that has files; those of train are counted while it is read."""
     skipped: Skipped
-    """Records of all files that gave no pair; those of the training split are counted while it is read."""
+    """Records of all files that are not pairs; those of train are counted while it is read."""
 
 
 @dataclass(frozen=True)
 class Corpus:
-    """A corpus whose files are on this machine."""
+    """A corpus whose files have been located."""
 
     name: str
     weight: float
@@ -102,13 +100,13 @@ class Corpus:
     splits: Mapping[str, tuple[SplitFiles, ...]]
     holdout: Mapping[str, int]
     folder: Path | None
-    """Where a listed corpus lies; None for your own files."""
+    """Folder of a listed corpus; None for your own files."""
 
-    def texts(self, scratch: Path, cleaning: CleaningConfig, processes: int | None = None) -> Texts:
-        """Every split, those that are taken out of train included. Raises DataError, for train when it is read.
+    def text(self, scratch: Path, cleaning: CleaningConfig, processes: int | None = None) -> CorpusText:
+        """Returns all splits, including those held out of train. Raises DataError, for train while it is read.
 
-        `scratch` is a folder that does not exist yet, for what is needed to take splits out of train. Nothing is taken
-        that `cleaning` would drop, and exchanged sides are refused unless it keeps text without Hangul.
+        `scratch` must not exist; it is used if splits are held out of train. Pairs that `cleaning` drops are not held
+        out, and swapped sides are refused unless `cleaning` keeps text without Hangul.
         """
         skipped = Skipped()
         counts: dict[str, dict[str, int]] = {split: {} for split in self.splits}
@@ -119,16 +117,16 @@ class Corpus:
             rules = PairRules(cleaning)
             taken, train = hold_out(train, self.holdout, self.name, scratch, processes, rules=rules)
             held_out |= taken
-        return Texts(train, held_out, counts, skipped)
+        return CorpusText(train, held_out, counts, skipped)
 
     def _stream(self, split: str, counts: dict[str, int], skipped: Skipped, cleaning: CleaningConfig) -> Iterator[Pair]:
-        """The pairs of all files of a split. One file without text among several is no error."""
+        """Yields the pairs of all files of a split. A file without text is an error only if all files are."""
         empty: NoText | None = None
         for files in self.splits[split]:
             number = 0
             pairs = stream_pairs(files, self.format, self.fields, skipped, cleaning.max_malformed)
             try:
-                for pair in refuse_exchanged(pairs, _named(files)) if cleaning.min_hangul > 0 else pairs:
+                for pair in refuse_swapped_sides(pairs, _name(files)) if cleaning.min_hangul > 0 else pairs:
                     number += 1
                     yield pair
             except NoText as error:
@@ -139,25 +137,25 @@ class Corpus:
 
     @property
     def files(self) -> list[Path]:
-        """All its files, in the order of its splits."""
+        """All files, in the order of the splits."""
         return _paths(chain.from_iterable(self.splits.values()))
 
 
 @dataclass(frozen=True)
 class Listing:
-    """A line of `kotrans corpora`."""
+    """An entry of the list of `kotrans corpora`."""
 
     entry: Entry
     folder: Path
-    """Where it is, or would be."""
+    """The corpus's folder, whether it exists or not."""
     present: bool
     pairs: Mapping[str, int]
-    """Pairs in each split; empty if that is not known before fetching."""
+    """Pairs in each split; empty if unknown before fetching."""
 
 
 @dataclass(frozen=True)
 class Library:
-    """The listed corpora, where they are kept, and where they come from."""
+    """The listed corpora, with their cache and mirror."""
 
     cache: Path = field(default_factory=cache_folder)
     mirror: str | None = field(default_factory=default_mirror)
@@ -165,35 +163,35 @@ class Library:
     registry: Mapping[str, Entry] = field(default_factory=load_registry)
 
     def listings(self) -> list[Listing]:
-        """What there is; fetches nothing."""
+        """Returns the listed corpora without fetching anything."""
         return [_listing(entry, entry_folder(entry, self.cache)) for entry in self.registry.values()]
 
     def corpora(self, wanted: Iterable[CorpusConfig]) -> list[Corpus]:
-        """The corpora of a config, fetched if they are missing. Raises ConfigError or FetchError."""
+        """Returns the corpora of a config; fetches missing ones. Raises ConfigError, DataError or FetchError."""
         return [self._own(corpus) if corpus.splits else self._listed(corpus) for corpus in wanted]
 
     def entry(self, name: str) -> Entry:
-        """The listed corpus of that name. Raises ConfigError with the nearest name."""
+        """Returns the registry entry of a name. Raises ConfigError with the most similar name."""
         if name in self.registry:
             return self.registry[name]
         near = get_close_matches(name, self.registry, n=1)
-        hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(self.registry)}"
+        hint = f"did you mean {near[0]}?" if near else f"known corpora: {', '.join(self.registry)}"
         raise ConfigError(f"corpus {name!r}: is not listed; {hint} (your own files need `format` and `splits`)")
 
     def fetch(self, name: str) -> Path:
-        """The folder of a listed corpus, fetched if it is missing. Raises ConfigError or FetchError."""
+        """Returns the folder of a listed corpus; fetches it if missing. Raises ConfigError or FetchError."""
         return fetch(self.entry(name), cache=self.cache, mirror=self.mirror, progress=self.progress)
 
     def read_split(self, name: str, split: str) -> Pairs:
-        """One split of a listed corpus as it stands upstream. Raises ConfigError if there is no such split."""
+        """Reads a split of a listed corpus without cleaning. Raises ConfigError if there is no such split."""
         corpus = self._listed(CorpusConfig(name=name))
         if split not in (known := {*corpus.splits, *corpus.holdout}):
-            raise ConfigError(f"corpus {name!r}: has no split {split!r}, but {', '.join(sorted(known))}")
+            raise ConfigError(f"corpus {name!r}: has no split {split!r}, only {', '.join(sorted(known))}")
         if split not in corpus.holdout and not (split == "train" and corpus.holdout):
             return read_pairs(corpus.splits[split][0], corpus.format, corpus.fields)
         with TemporaryDirectory() as folder:
-            texts = corpus.texts(Path(folder) / "scratch", CleaningConfig())
-            return Pairs.of(texts.train) if split == "train" else texts.held_out[split]
+            text = corpus.text(Path(folder) / "scratch", CleaningConfig())
+            return Pairs.of(text.train) if split == "train" else text.held_out[split]
 
     def _listed(self, wanted: CorpusConfig) -> Corpus:
         entry = self.entry(wanted.name)
@@ -207,7 +205,7 @@ class Library:
         return corpus
 
     def _own(self, wanted: CorpusConfig) -> Corpus:
-        assert wanted.format is not None  # the config holds own splits and format together
+        assert wanted.format is not None  # the config requires `format` with `splits`
         holdout = _checked_holdout(wanted.name, wanted.holdout, wanted.splits)
         splits = {
             split: split_files(files, f"corpus {wanted.name!r}: split {split}")
@@ -220,7 +218,7 @@ def _paths(files: Iterable[SplitFiles]) -> list[Path]:
     return [path for each in files for path in (each.source, each.target, each.path) if path]
 
 
-def _named(files: SplitFiles) -> str:
+def _name(files: SplitFiles) -> str:
     return str(files.path) if files.path else f"{files.source}, {files.target}"
 
 
@@ -240,11 +238,13 @@ def _listing(entry: Entry, folder: Path) -> Listing:
 def _checked_holdout(name: str, holdout: dict[str, int], splits: Iterable[str]) -> dict[str, int]:
     for split in (*splits, *holdout):
         if not _SPLIT_NAME.fullmatch(split):
-            raise ConfigError(f"corpus {name!r}: split {split!r} is part of file names; use letters, digits, _ and -")
+            raise ConfigError(
+                f"corpus {name!r}: split {split!r} becomes part of file names; use letters, digits, _ and -"
+            )
     if twice := [split for split in holdout if split in splits]:
-        raise ConfigError(f"corpus {name!r}: has files for {twice[0]}, so holdout cannot take {twice[0]} out of train")
+        raise ConfigError(f"corpus {name!r}: has files for {twice[0]}, so {twice[0]} cannot be held out of train")
     if holdout and "train" not in splits:
-        raise ConfigError(f"corpus {name!r}: holdout takes pairs out of train, but there is no train split")
+        raise ConfigError(f"corpus {name!r}: holdout requires a train split, but there is none")
     if few := [split for split, count in holdout.items() if count < 1]:
         raise ConfigError(f"corpus {name!r}: holdout.{few[0]} must be at least 1")
     return dict(holdout)

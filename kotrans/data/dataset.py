@@ -1,7 +1,6 @@
-"""A corpus in pieces, as memory-mapped arrays: written once by `encoding`, read back without parsing."""
+"""The dataset: a corpus as piece ids in memory-mapped arrays."""
 
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -18,30 +17,30 @@ Integers = npt.NDArray[np.int64]
 
 SIDES = ("source", "target")
 
-_FORMAT = 2  # part of the key: raise it when the same inputs come to give other files
+_FORMAT = 2  # part of the key; increase it when the same inputs give different files
 
 
 class SplitManifest(Section):
-    """What became of one split."""
+    """Counts of one split."""
 
     pairs: int
-    """Pairs that are there."""
-    blocks: tuple[int, ...]
-    """Pairs of each block, one behind the other; each block is a random sample of the whole."""
+    """Pairs in the dataset."""
+    blocks: tuple[int, ...] = ()
+    """Sizes of the blocks that older versions shuffled large datasets into; not used."""
     dropped: dict[str, int]
-    """Pairs left out, by reason: `empty` (a blank side) and `max_pieces` (train alone)."""
+    """Dropped pairs by reason: `empty` (a blank side) and `max_pieces` (train only)."""
     source_pieces: int
-    """Pieces of all sources, end marks counted."""
+    """Pieces of all sources, including EOS."""
     target_pieces: int
-    """Pieces of all targets, end marks counted."""
+    """Pieces of all targets, including EOS."""
     longest_source: int
-    """Pieces of the longest source, its end mark counted."""
+    """Pieces of the longest source, including EOS."""
     longest_target: int
-    """Pieces of the longest target, its end mark counted."""
+    """Pieces of the longest target, including EOS."""
 
 
 class DatasetManifest(Section):
-    """What a dataset was made of and what came out."""
+    """The inputs, settings and counts of a dataset."""
 
     stage: Literal["dataset"] = "dataset"
     key: str
@@ -50,18 +49,18 @@ class DatasetManifest(Section):
     tokenizer: str
     """Fingerprint of the tokenizer."""
     max_pieces: int
-    """Longest side of a training pair, its end mark not counted."""
+    """Maximum pieces per side of a training pair, without EOS."""
     source_vocabulary: int
     target_vocabulary: int
     dtype: Literal["uint16", "int32"]
-    """Of the ids."""
+    """Type of the ids."""
     splits: dict[str, SplitManifest]
     files: dict[str, str] = Field(default_factory=dict)
-    """SHA-256 of each array's file; empty in datasets of older versions, which are not checked."""
+    """SHA-256 of each array's file; empty in datasets of older versions, which are not verified."""
 
     @classmethod
     def read(cls, folder: Path) -> Self:
-        """The manifest of a dataset's folder. Raises DataError if it is missing or damaged."""
+        """Reads the manifest of a dataset folder. Raises DataError if it is missing or damaged."""
         path = folder / "manifest.json"
         try:
             return cls.model_validate_json(read_bytes(path))
@@ -70,13 +69,13 @@ class DatasetManifest(Section):
 
 
 def dataset_key(corpus_key: str, fingerprint: str, config: BatchConfig) -> str:
-    """Names the dataset that this corpus, tokenizer and these settings give."""
+    """Returns the key of the dataset made from this corpus and tokenizer with these settings."""
     return content_key([_FORMAT, corpus_key, fingerprint, config.max_pieces])
 
 
 @dataclass(frozen=True)
 class _Sequences:
-    """Sequences of ids behind one another; number i is ids[offsets[i] : offsets[i + 1]]."""
+    """Concatenated sequences of ids; sequence i is ids[offsets[i] : offsets[i + 1]]."""
 
     ids: Ids
     offsets: Integers
@@ -84,16 +83,9 @@ class _Sequences:
     def __getitem__(self, i: int) -> Ids:
         return self.ids[self.offsets[i] : self.offsets[i + 1]]
 
-    def part(self, begin: int, end: int) -> "_Sequences":
-        return _Sequences(self.ids, self.offsets[begin : end + 1])
-
-    @cached_property
-    def lengths(self) -> Integers:
-        return np.diff(self.offsets)
-
 
 class Dataset:
-    """One split's pairs in ids, or a block of them, memory-mapped: however many they are, they take no memory."""
+    """The pairs of one split as ids. The arrays are memory-mapped, so its size does not count as memory."""
 
     def __init__(
         self, source: _Sequences, target: _Sequences, origins: npt.NDArray[np.uint16], counts: SplitManifest
@@ -101,22 +93,19 @@ class Dataset:
         self._source = source
         self._target = target
         self.origins = origins
-        """Index of the corpus of each pair."""
+        """(pairs,), index of the corpus of each pair."""
         self.counts = counts
-        """Of the whole split."""
 
     @classmethod
     def open(cls, folder: Path, split: str) -> Self:
-        """Maps a split after reading it once to check its hashes.
+        """Maps a split and verifies the hashes of its files.
 
-        Raises DataError if there is none, or a file is missing or damaged.
+        Raises DataError if there is no such split, or a file is missing or damaged.
         """
         manifest = DatasetManifest.read(folder)
         if split not in manifest.splits:
             raise DataError(f"{folder}: the dataset has no split {split!r}, only {', '.join(manifest.splits)}")
         counts = manifest.splits[split]
-        if sum(counts.blocks) != counts.pairs:
-            raise damaged(folder / "manifest.json")
         sides = []
         for side, pieces in (("source", counts.source_pieces), ("target", counts.target_pieces)):
             ids = load_array(folder / f"{split}.{side}.ids.npy", manifest.dtype, pieces)
@@ -128,41 +117,26 @@ class Dataset:
                 raise damaged(folder / name)
         return cls(sides[0], sides[1], origins, counts)
 
-    @property
-    def blocks(self) -> int:
-        """Blocks of the split."""
-        return len(self.counts.blocks)
-
-    def begin(self, number: int) -> int:
-        """Index of the first pair of a block, blocks counted from 0."""
-        return sum(self.counts.blocks[:number])
-
-    def block(self, number: int) -> "Dataset":
-        """The pairs of a block of the split."""
-        begin, end = self.begin(number), self.begin(number + 1)
-        sides = self._source.part(begin, end), self._target.part(begin, end)
-        return Dataset(*sides, self.origins[begin:end], self.counts)
-
     def __len__(self) -> int:
         return len(self.origins)
 
     def source(self, i: int) -> Ids:
-        """Pieces of the source and EOS."""
+        """Returns the pieces of source i, with EOS."""
         return self._source[i]
 
     def target(self, i: int) -> Ids:
-        """Pieces of the target and EOS."""
+        """Returns the pieces of target i, with EOS."""
         return self._target[i]
 
     @property
     def source_lengths(self) -> Integers:
-        """Pieces of each source, EOS counted."""
-        return self._source.lengths
+        """(pairs,), pieces of each source, including EOS; computed from the mapped file at each access."""
+        return np.diff(self._source.offsets)
 
     @property
     def target_lengths(self) -> Integers:
-        """Pieces of each target, EOS counted."""
-        return self._target.lengths
+        """(pairs,), pieces of each target, including EOS; computed from the mapped file at each access."""
+        return np.diff(self._target.offsets)
 
 
 def load_array(path: Path, dtype: npt.DTypeLike, length: int) -> npt.NDArray[Any]:
@@ -179,9 +153,9 @@ def load_array(path: Path, dtype: npt.DTypeLike, length: int) -> npt.NDArray[Any
         raise damaged(path) from None
     if array.dtype != dtype or array.shape != (length,):
         raise damaged(path)
-    return np.asarray(array)  # an ndarray slices faster than a memmap, over the same mapped file
+    return np.asarray(array)  # slicing an ndarray is faster than slicing a memmap of the same file
 
 
 def damaged(path: Path) -> DataError:
-    """The error that a prepared file is not what was written."""
+    """Returns the error for a prepared file that is damaged."""
     return DataError(f"{path}: damaged; delete {path.parent} and run `kotrans prepare` again")

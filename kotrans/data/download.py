@@ -1,4 +1,4 @@
-"""One file over HTTP: of bounded size, resumed where it stopped, tried again when the connection breaks."""
+"""Downloads a file over HTTP with a size limit, retries, and resumption of partial downloads."""
 
 import time
 from collections.abc import Callable
@@ -10,12 +10,13 @@ import httpx
 from kotrans.errors import FetchError
 from kotrans.storage.resources import VERSION
 
-PAUSES = (0.5, 1.0, 2.0)  # seconds before each further try
+PAUSES = (0.5, 1.0, 2.0)
+"""Seconds before each retry."""
 
 _HEADERS = {
-    # Some hosts turn away clients that do not name themselves like a browser.
+    # Some hosts reject clients whose name does not look like a browser's.
     "User-Agent": f"Mozilla/5.0 (compatible; kotrans/{VERSION})",
-    # Ranges count bytes as they are sent, so nothing may be compressed on the way.
+    # Ranges count transferred bytes, so the transfer must not be compressed.
     "Accept-Encoding": "identity",
 }
 _TIMEOUT = httpx.Timeout(30.0)
@@ -24,53 +25,53 @@ _BUSY = frozenset({408, 425, 429, 500, 502, 503, 504})
 
 @dataclass(frozen=True)
 class Download:
-    """What to get and where it grows; `part` stays after a failure, so that the next try goes on from there."""
+    """A download and its partial file, which is kept after a failure so that the next attempt resumes it."""
 
     url: str
     part: Path
     max_bytes: int
     progress: Callable[[int, int | None], None]
-    """Called with the bytes there are and, if the server says, all there will be."""
+    """Called with the bytes received and the total, None if unknown."""
 
     @property
     def validator(self) -> Path:
-        """Beside the part: the server's mark of the version it belongs to, without which it cannot be resumed."""
+        """File with the server's validator (ETag or date) of the partial file; required for resuming."""
         return self.part.with_name(self.part.name + ".validator")
 
     def restart(self) -> None:
-        """Forgets what came so far."""
+        """Deletes the partial file."""
         self.part.unlink(missing_ok=True)
         self.validator.unlink(missing_ok=True)
 
 
-class _TryAgain(Exception):
-    """The server is busy, or a resume did not work out."""
+class _Retry(Exception):
+    """The server is busy, or resuming failed."""
 
 
 def download(task: Download) -> None:
-    """Makes `task.part` the whole file. Raises FetchError beginning with the URL."""
+    """Completes `task.part`. Raises FetchError beginning with the URL."""
     with httpx.Client(headers=_HEADERS, timeout=_TIMEOUT, follow_redirects=True) as client:
         for pause in (*PAUSES, None):
             try:
-                return _try_once(client, task)
+                return _attempt(client, task)
             except (httpx.UnsupportedProtocol, httpx.InvalidURL, httpx.TooManyRedirects, httpx.ConnectError) as error:
                 raise FetchError(f"{task.url}: cannot be reached ({_reason(error)})") from None
-            except (httpx.HTTPError, _TryAgain) as error:
+            except (httpx.HTTPError, _Retry) as error:
                 if pause is None:
-                    raise FetchError(f"{task.url}: broke off {len(PAUSES) + 1} times ({_reason(error)})") from None
+                    raise FetchError(f"{task.url}: failed {len(PAUSES) + 1} times ({_reason(error)})") from None
                 time.sleep(pause)
 
 
-def _try_once(client: httpx.Client, task: Download) -> None:
+def _attempt(client: httpx.Client, task: Download) -> None:
     have = task.part.stat().st_size if task.part.exists() else 0
     with client.stream("GET", task.url, headers=_resume_headers(task, have)) as response:
         if response.status_code == 416:
             if response.headers.get("Content-Range") == f"bytes */{have}":
-                return  # all of it had come before
+                return  # the partial file is complete
             task.restart()
-            raise _TryAgain("the server has another version now")
+            raise _Retry("the file has changed on the server")
         if response.status_code in _BUSY:
-            raise _TryAgain(f"HTTP {response.status_code}")
+            raise _Retry(f"HTTP {response.status_code}")
         if response.status_code not in (200, 206):
             raise FetchError(f"{task.url}: the server answers HTTP {response.status_code} {response.reason_phrase}")
         _receive(response, task, have if response.status_code == 206 else 0)
@@ -85,7 +86,7 @@ def _resume_headers(task: Download, have: int) -> dict[str, str]:
 def _receive(response: httpx.Response, task: Download, start: int) -> None:
     if start and not response.headers.get("Content-Range", "").startswith(f"bytes {start}-"):
         task.restart()
-        raise _TryAgain("the server sent another part than asked for")
+        raise _Retry("the server sent a different part than requested")
     length = response.headers.get("Content-Length", "")
     total = start + int(length) if length.isdecimal() else None
     _check_size(task, total or 0)
@@ -95,7 +96,7 @@ def _receive(response: httpx.Response, task: Download, start: int) -> None:
             task.validator.write_text(validator, encoding="ascii")
     done = start
     with task.part.open("ab") as file:
-        for chunk in response.iter_bytes():  # as they come: gathered ones would be lost when it breaks off
+        for chunk in response.iter_bytes():  # unbuffered: a buffer would be lost with the connection
             done += len(chunk)
             _check_size(task, done)
             file.write(chunk)
@@ -103,7 +104,7 @@ def _receive(response: httpx.Response, task: Download, start: int) -> None:
 
 
 def _validator(response: httpx.Response) -> str | None:
-    """The version's strong mark, as If-Range needs it; a resumed part must be bytes of the very same file."""
+    """Returns the response's strong validator, which If-Range requires, or None."""
     if "Content-Encoding" in response.headers:
         return None
     tag = response.headers.get("ETag", "")
@@ -114,7 +115,7 @@ def _validator(response: httpx.Response) -> str | None:
 def _check_size(task: Download, size: int) -> None:
     if size > task.max_bytes:
         task.restart()
-        raise FetchError(f"{task.url}: is larger than the {task.max_bytes:,} bytes it may have")
+        raise FetchError(f"{task.url}: exceeds the limit of {task.max_bytes:,} bytes")
 
 
 def _reason(error: Exception) -> str:

@@ -1,4 +1,4 @@
-"""Batches made ahead of time by one thread, so that the device never waits for Python."""
+"""Prefetching: a thread prepares batches ahead of their use, so that the device does not wait for Python."""
 
 import threading
 import time
@@ -11,27 +11,27 @@ import torch
 
 from kotrans.data.batching import Batch, Position
 
-# Enough to bridge a slow batch (a new epoch's plan, a page from disk); more would only hold memory.
 AHEAD = 3
+"""Batches prepared ahead: enough to bridge a slow one (a page from disk); more would only take memory."""
 
 Item = tuple[Position, Batch]
 
 
 class Prefetched:
-    """The items of a stream in their order, made by a thread of its own up to AHEAD of their use.
+    """Iterator over a stream whose items a thread prepares, up to AHEAD of their use.
 
-    Each position stands beside its batch, so that a resume begins after the last batch used, whatever was made ahead.
-    Whoever has it closes it, or the thread stays.
+    Each item contains the position after its batch, so resuming does not depend on how many were prepared ahead.
+    Call `close()`; otherwise the thread keeps running.
     """
 
     def __init__(self, stream: Iterator[Item], device: torch.device) -> None:
-        """For CUDA the batches are put into pinned memory, from which they are copied while the device computes."""
+        """For CUDA, batches are placed in pinned memory, from which they are copied while the device computes."""
         self.waited = 0.0
-        """Seconds that the caller has waited for batches since the start."""
+        """Seconds that the caller has waited for batches."""
         self._stream = stream
         self._device = device
         if device.type == "cuda" and device.index is None:
-            # `cuda` means the current card of a thread: the caller's, and not that of the thread which makes batches.
+            # `cuda` is the current device of a thread: use the caller's, not the one of the prefetching thread.
             self._device = torch.device("cuda", torch.cuda.current_device())
         self._room = threading.Semaphore(AHEAD)
         self._ready: SimpleQueue[Item | BaseException] = SimpleQueue()
@@ -43,18 +43,18 @@ class Prefetched:
         return self
 
     def __next__(self) -> Item:
-        """The next item. Raises what the stream raised, StopIteration at its end."""
+        """Returns the next item. Raises the stream's error, or StopIteration at its end."""
         began = time.perf_counter()
         item = self._ready.get()
         self.waited += time.perf_counter() - began
         if isinstance(item, BaseException):
-            self._ready.put(item)  # whoever asks again gets it again, and does not wait for ever
+            self._ready.put(item)  # further calls raise it again instead of waiting
             raise item
         self._room.release()
         return item
 
     def close(self) -> None:
-        """Ends the thread; returns when it has."""
+        """Stops the thread and waits for its end."""
         self._closed = True
         self._room.release()
         self._thread.join()
@@ -67,10 +67,10 @@ class Prefetched:
                     return
                 position, batch = next(self._stream)
                 self._ready.put((position, _pinned(batch, self._device) if self._device.type == "cuda" else batch))
-        except BaseException as error:  # the end of the stream, too: it is the caller's to see
+        except BaseException as error:  # includes StopIteration; raised again in the caller
             self._ready.put(error)
 
 
 def _pinned(batch: Batch, device: torch.device) -> Batch:
-    with torch.cuda.device(device):  # a thread starts on the first card, and would take memory there
+    with torch.cuda.device(device):  # a new thread uses device 0, and would allocate memory there
         return replace(batch, source=batch.source.pin_memory(), target=batch.target.pin_memory())

@@ -1,33 +1,33 @@
-"""A config's corpora as one prepared folder: cleaned train, and every other split as it stands."""
+"""Prepares the corpora of a config: a folder with the cleaned training text and the unchanged held-out splits."""
 
 import json
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, Self
 
 from pydantic import Field, ValidationError
 
 from kotrans.config.schema import Config
 from kotrans.config.sections import Section
 from kotrans.data.cleaning import NORMALISATIONS, REASONS, Cleaner, Counts
-from kotrans.data.corpora import Corpus, Library, Texts
+from kotrans.data.corpora import Corpus, CorpusText, Library
 from kotrans.data.fetch import RECORD, Progress
 from kotrans.data.holdout import TooFewPairs
 from kotrans.data.subword_training import vocabulary_for
 from kotrans.data.training_text import write_training_text
 from kotrans.errors import DataError
 from kotrans.storage.files import content_key, new_directory, read_bytes, read_lines, sha256, write_json, write_lines
-from kotrans.storage.hash_cache import HashCache
 
-_FORMAT_VERSION = 3  # of the prepared folder and of the rules that fill it
+_FORMAT_VERSION = 3  # of the prepared folder and of the cleaning rules
 _MANIFEST = "manifest.json"
-_SHOWN = 60  # characters of each side of an example
+_MAX_SHOWN = 60  # characters of each side of an example
 
 
 class CorpusReport(Section):
-    """What became of one corpus's training pairs."""
+    """Counts of one corpus."""
 
     name: str
     weight: float
@@ -36,39 +36,39 @@ class CorpusReport(Section):
     dropped: dict[str, int]
     normalised: dict[str, int]
     files: dict[str, dict[str, int]] = Field(default_factory=dict)
-    """Pairs read from each file of each split; of line-aligned files the Korean one is named."""
+    """Pairs read from each file, by split; line-aligned files are listed under the Korean one."""
     malformed: dict[str, int] = Field(default_factory=dict)
-    """Records of its files, those of every split, that could not be read, by reason."""
+    """Malformed records of the files of all splits, by reason."""
     unused: dict[str, int] = Field(default_factory=dict)
-    """Records of its files that are no pair: units in other languages, messages without a translation."""
+    """Valid records that are not pairs, by reason: units in other languages, messages without a translation."""
     examples: dict[str, tuple[str, ...]] = Field(default_factory=dict)
-    """The first of each reason: file, line and problem if it was malformed, Korean and English if it was dropped."""
+    """The first records of each reason: file, line and problem if malformed, Korean and English if dropped."""
     fetched: dict[str, Any] | None
-    """Date, files and hashes of what was fetched, for a listed corpus."""
+    """Date, files and hashes of the fetched files of a listed corpus."""
 
 
 class CorpusManifest(Section):
-    """What a prepared corpus is made of."""
+    """The inputs and counts of a prepared corpus."""
 
     stage: Literal["corpus"] = "corpus"
     key: str
-    """Changes with any byte of the inputs and with every setting that matters."""
+    """Depends on every byte of the inputs and every setting that affects the result."""
     inputs: dict[str, str]
     """SHA-256 by path."""
     text: dict[str, str]
     """SHA-256 of the training text, `source` and `target`."""
     corpora: tuple[CorpusReport, ...]
-    """In the order that `train.origin.npy` counts them."""
+    """In the order of the indices in `train.origin.npy`."""
     splits: dict[str, int]
-    """Pairs in each split, train cleaned."""
+    """Pairs in each split, train after cleaning."""
     dropped: dict[str, int]
     """Training pairs by the rule of `cleaning` that dropped them."""
     normalised: dict[str, int]
-    """Training lines by what normalisation changed in them."""
+    """Training lines by what normalization changed in them."""
 
     @classmethod
-    def read(cls, folder: Path) -> "CorpusManifest":
-        """The manifest of a prepared corpus. Raises DataError if it is missing or damaged."""
+    def read(cls, folder: Path) -> Self:
+        """Reads the manifest of a prepared corpus. Raises DataError if it is missing or damaged."""
         try:
             return cls.model_validate_json(read_bytes(folder / _MANIFEST))
         except ValidationError:
@@ -76,35 +76,87 @@ class CorpusManifest(Section):
 
 
 class Split(NamedTuple):
-    """A held-out split: raw lines, and for each the name of the corpus it is from."""
+    """A held-out split: raw lines, and the name of the corpus of each."""
 
     source: list[str]
     target: list[str]
     origin: list[str]
 
 
-def corpus_key(config: Config, library: Library | None = None, digests: HashCache | None = None) -> str:
-    """Names what `prepare_corpus` would make now; fetches what is missing, and reads every input it has no hash of."""
+@dataclass(frozen=True)
+class PreparedCorpus:
+    """A prepared folder and its manifest."""
+
+    folder: Path
+    manifest: CorpusManifest
+
+    @classmethod
+    def read(cls, folder: Path) -> Self:
+        """Reads the manifest of a prepared folder. Raises DataError if it is missing or damaged."""
+        return cls(folder, CorpusManifest.read(folder))
+
+    @property
+    def held_out_splits(self) -> list[str]:
+        """The names of all splits but train."""
+        return [split for split in self.manifest.splits if split != "train"]
+
+    def split(self, name: str) -> Split:
+        """Reads a held-out split. Raises DataError if there is no such split."""
+        if name not in self.held_out_splits:
+            raise DataError(f"{self.folder}: there is no split {name!r}, only {', '.join(self.held_out_splits)}")
+        return Split(*(read_lines(self.folder / f"{name}.{part}") for part in ("ko", "en", "origin")))
+
+
+@dataclass(frozen=True)
+class ResolvedCorpora:
+    """The corpora of a config with their files located and hashed."""
+
+    config: Config
+    corpora: Sequence[Corpus]
+    hashes: dict[str, str]
+    """SHA-256 by path."""
+
+    @property
+    def key(self) -> str:
+        """The key of the prepared corpus; independent of the location of the files."""
+        described = [
+            {
+                "name": corpus.name,
+                "weight": corpus.weight,
+                "format": corpus.format,
+                "fields": corpus.fields.model_dump(),
+                "holdout": dict(corpus.holdout),
+                "splits": {
+                    split: [{side: self.hashes[str(path)] for side, path in each if path is not None} for each in files]
+                    for split, files in corpus.splits.items()
+                },
+            }
+            for corpus in self.corpora
+        ]
+        return content_key([_FORMAT_VERSION, described, self.config.cleaning.model_dump()])
+
+
+def resolve_corpora(config: Config, library: Library | None = None) -> ResolvedCorpora:
+    """Fetches missing corpora, and hashes every input file. Raises ConfigError, FetchError or DataError."""
     corpora = (library or Library()).corpora(config.corpora)
-    return _key(config, corpora, _hashes(corpora, digests or HashCache()))
+    files = [path for corpus in corpora for path in corpus.files]
+    for path in files:
+        if not path.is_file():
+            read_bytes(path)  # raises the error for a missing file
+    return ResolvedCorpora(config, corpora, {str(path): sha256(path) for path in files})
 
 
 def prepare_corpus(
-    config: Config,
-    folder: Path,
-    library: Library | None = None,
-    digests: HashCache | None = None,
-    progress: Progress = lambda what, done, total: None,
+    resolved: ResolvedCorpora, folder: Path, progress: Progress = lambda what, done, total: None
 ) -> CorpusManifest:
-    """Makes `folder`, which must not be there, wholly or not at all, fetching what is missing.
+    """Creates `folder`, which must not exist, atomically.
 
-    In it are train.ko and train.en (cleaned and normalised), train.origin.npy (which corpus, uint16), for every other
-    split <split>.ko, <split>.en and <split>.origin (raw lines and the corpus's name), and manifest.json. Only the other
-    splits are ever in memory as a whole.
-    Raises ConfigError, FetchError or DataError.
+    It contains train.ko and train.en (cleaned and normalized), train.origin.npy (corpus index, uint16), for every other
+    split <split>.ko, <split>.en and <split>.origin (raw lines and corpus names), and manifest.json. Only the other
+    splits are held in memory as a whole.
+    Raises DataError.
     """
-    corpora = (library or Library()).corpora(config.corpora)
-    inputs = _hashes(corpora, digests or HashCache())
+    config, corpora = resolved.config, resolved.corpora
     processes = config.hardware.threads
     with new_directory(folder) as scratch, TemporaryDirectory(dir=scratch) as aside:
         texts = _texts(config, corpora, Path(aside))
@@ -122,62 +174,28 @@ def prepare_corpus(
             progress=lambda read: progress("clean", read, None),
         )
         reports = tuple(map(_report, corpora, counts, texts))
-        manifest = _manifest(_key(config, corpora, inputs), inputs, reports, held_out, scratch)
+        manifest = _manifest(resolved, reports, held_out, scratch)
         if not manifest.splits["train"]:
             raise DataError(
-                f"config {config.name}: cleaning keeps no training pair ({_told(manifest)}); see `cleaning`"
+                f"config {config.name}: cleaning keeps no training pair ({_summary(manifest)}); see `cleaning`"
             )
         write_json(scratch / _MANIFEST, manifest.model_dump())
     return manifest
 
 
-def load_split(folder: Path, name: str) -> Split:
-    """A held-out split of a prepared corpus. Raises DataError if there is none of that name."""
-    known = [split for split in CorpusManifest.read(folder).splits if split != "train"]
-    if name not in known:
-        raise DataError(f"{folder}: there is no split {name!r}, but {', '.join(known)}")
-    return Split(*(read_lines(folder / f"{name}.{part}") for part in ("ko", "en", "origin")))
-
-
-def _hashes(corpora: Sequence[Corpus], digests: HashCache) -> dict[str, str]:
-    for path in (path for corpus in corpora for path in corpus.files):
-        if not path.is_file():
-            read_bytes(path)  # raises the error that says so
-    return {str(path): digests.of(path) for corpus in corpora for path in corpus.files}
-
-
-def _key(config: Config, corpora: Sequence[Corpus], inputs: dict[str, str]) -> str:
-    """Independent of where the files lie."""
-    described = [
-        {
-            "name": corpus.name,
-            "weight": corpus.weight,
-            "format": corpus.format,
-            "fields": corpus.fields.model_dump(),
-            "holdout": dict(corpus.holdout),
-            "splits": {
-                split: [{side: inputs[str(path)] for side, path in each if path is not None} for each in files]
-                for split, files in corpus.splits.items()
-            },
-        }
-        for corpus in corpora
-    ]
-    return content_key([_FORMAT_VERSION, described, config.cleaning.model_dump()])
-
-
-def _texts(config: Config, corpora: Sequence[Corpus], aside: Path) -> list[Texts]:
-    """The text of each corpus. Raises DataError, which also names a vocabulary that is too large for so few pairs."""
+def _texts(config: Config, corpora: Sequence[Corpus], aside: Path) -> list[CorpusText]:
+    """Returns the text of each corpus. Raises DataError if there are too few pairs, with a fitting vocabulary size."""
     processes = config.hardware.threads
     try:
-        return [corpus.texts(aside / str(number), config.cleaning, processes) for number, corpus in enumerate(corpora)]
+        return [corpus.text(aside / str(number), config.cleaning, processes) for number, corpus in enumerate(corpora)]
     except TooFewPairs as error:
         size, fitting = config.tokenizer.vocabulary_size, vocabulary_for(error.pairs)
         also = f"; and set tokenizer.vocabulary_size ({size}) to about {fitting}" if size > 2 * fitting else ""
         raise DataError(f"{error}{also}") from None
 
 
-def _held_out(corpora: Sequence[Corpus], texts: Sequence[Texts]) -> dict[str, Split]:
-    """All splits but train, concatenated by name over the corpora."""
+def _held_out(corpora: Sequence[Corpus], texts: Sequence[CorpusText]) -> dict[str, Split]:
+    """Returns all splits but train, concatenated over the corpora."""
     splits: dict[str, Split] = {}
     for corpus, text in zip(corpora, texts, strict=True):
         for name, pairs in text.held_out.items():
@@ -190,7 +208,7 @@ def _held_out(corpora: Sequence[Corpus], texts: Sequence[Texts]) -> dict[str, Sp
 
 def _check_splits(config: Config, corpora: Sequence[Corpus], held_out: dict[str, Split]) -> None:
     if not any("train" in corpus.splits for corpus in corpora):
-        raise DataError(f"config {config.name}: no corpus has a `train` split; name one that has, or files of your own")
+        raise DataError(f"config {config.name}: no corpus has a `train` split; add one that has, or files of your own")
     if "dev" not in held_out:
         raise DataError(
             f"config {config.name}: no corpus has a `dev` split; name its files, or take some pairs out of train with "
@@ -206,15 +224,11 @@ def _write_split(folder: Path, name: str, split: Split) -> None:
 
 
 def _manifest(
-    key: str,
-    inputs: dict[str, str],
-    reports: tuple[CorpusReport, ...],
-    held_out: dict[str, Split],
-    folder: Path,
+    resolved: ResolvedCorpora, reports: tuple[CorpusReport, ...], held_out: dict[str, Split], folder: Path
 ) -> CorpusManifest:
     return CorpusManifest(
-        key=key,
-        inputs=inputs,
+        key=resolved.key,
+        inputs=resolved.hashes,
         text={side: sha256(folder / f"train.{language}") for side, language in (("source", "ko"), ("target", "en"))},
         corpora=reports,
         splits={"train": sum(report.kept for report in reports)}
@@ -224,8 +238,8 @@ def _manifest(
     )
 
 
-def _report(corpus: Corpus, counts: Counts, texts: Texts) -> CorpusReport:
-    skipped = texts.skipped
+def _report(corpus: Corpus, counts: Counts, text: CorpusText) -> CorpusReport:
+    skipped = text.skipped
     record = corpus.folder / RECORD if corpus.folder else None
     return CorpusReport(
         name=corpus.name,
@@ -234,7 +248,7 @@ def _report(corpus: Corpus, counts: Counts, texts: Texts) -> CorpusReport:
         kept=counts.kept,
         dropped=_by_reason(REASONS, counts.dropped),
         normalised=_by_reason(NORMALISATIONS, counts.normalised),
-        files=texts.files,
+        files=text.files,
         malformed=dict(skipped.malformed),
         unused=dict(skipped.unused),
         examples={reason: tuple(examples) for reason, examples in skipped.examples.items()}
@@ -248,15 +262,15 @@ def _report(corpus: Corpus, counts: Counts, texts: Texts) -> CorpusReport:
 
 
 def _cut(text: str) -> str:
-    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
+    return text if len(text) <= _MAX_SHOWN else f"{text[:_MAX_SHOWN]}…"
 
 
 def _by_reason(reasons: Sequence[str], counts: Counter[str]) -> dict[str, int]:
-    """Every reason in its order, those that never applied included."""
+    """Returns the count of every reason, including 0."""
     return {reason: counts[reason] for reason in reasons}
 
 
-def _told(manifest: CorpusManifest) -> str:
+def _summary(manifest: CorpusManifest) -> str:
     read = sum(report.read for report in manifest.corpora)
     reasons = ", ".join(f"{count:,} by {reason}" for reason, count in manifest.dropped.items() if count)
     return f"{read:,} read, dropped {reasons}"

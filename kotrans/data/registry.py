@@ -1,4 +1,4 @@
-"""The public corpora that kotrans knows: typed entries of registry.yaml."""
+"""The registry of public corpora: typed entries of registry.yaml."""
 
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Literal, Self
@@ -15,22 +15,22 @@ Hash = Annotated[str, Field(pattern=r"^[0-9a-f]+$")]
 
 
 class RemoteFile(Section):
-    """One file to download. With neither hash, whatever upstream has that day is taken and recorded."""
+    """One file to download. Without a hash, the current upstream version is accepted and recorded."""
 
     url: str = Field(pattern=r"^https?://")
-    """Where it is."""
+    """Download address."""
     git_blob: Hash | None = Field(None, min_length=40, max_length=40)
-    """The SHA-1 by which git names this content."""
+    """Git blob id (SHA-1) of the content."""
     sha256: Hash | None = Field(None, min_length=64, max_length=64)
-    """The SHA-256 of the content."""
+    """SHA-256 of the content."""
     max_bytes: int = Field(gt=0)
-    """A larger file is refused."""
+    """Maximum size; larger files are refused."""
     unpack: Literal["tar", "zip"] | None = None
-    """The archive's kind; its members then lie in the cache instead of itself."""
+    """Type of the archive; its members are stored in the cache instead of the archive."""
 
     @property
     def name(self) -> str:
-        """What the file is called in the cache and in a mirror: the last part of its URL."""
+        """The file name in the cache and in a mirror: the last part of the URL."""
         return PurePosixPath(self.url).name
 
 
@@ -44,16 +44,16 @@ class Entry(Section):
     homepage: str | None = None
     citation: str | None = None
     pairs: dict[str, int] = Field(default_factory=dict)
-    """Pairs in each split, where upstream is versioned."""
+    """Pairs in each split, if upstream is versioned."""
     bundled: Literal["starter"] | None = None
-    """It comes with kotrans, so there is nothing to fetch."""
+    """Set if the corpus is part of kotrans and needs no fetching."""
     files: tuple[RemoteFile, ...] = ()
     format: Format
     fields: Fields = Fields()
     splits: dict[str, SplitFiles]
-    """Files of each split, relative to the corpus's folder in the cache."""
+    """Files of each split, relative to the corpus folder in the cache."""
     holdout: dict[str, int] = Field(default_factory=dict)
-    """Splits to take out of `train`, with their numbers of pairs."""
+    """Splits to hold out of `train`, with their numbers of pairs."""
 
     @model_validator(mode="after")
     def comes_from_somewhere(self) -> Self:
@@ -62,7 +62,7 @@ class Entry(Section):
         return self
 
     def files_of_splits(self, folder: Path) -> dict[str, SplitFiles]:
-        """The files of each split when the entry lies in that folder."""
+        """Returns the files of each split inside the corpus folder."""
         return {
             split: SplitFiles(**{side: folder / path for side, path in files if path is not None})
             for split, files in self.splits.items()
@@ -70,12 +70,12 @@ class Entry(Section):
 
     @property
     def key(self) -> str:
-        """Names what is fetched: an entry with other files or hashes gets another place in the cache."""
+        """Hash of the files' descriptions; part of the folder name in the cache."""
         return content_key([file.model_dump() for file in self.files])
 
 
 def load_registry(path: Path = REGISTRY) -> dict[str, Entry]:
-    """The entries by name. The registry is part of kotrans, so a bad one is a bug and keeps its traceback."""
+    """Returns the entries by name. An invalid registry is a bug, so its errors are not converted."""
     values = yaml.safe_load(path.read_text(encoding="utf-8"))
     named = {name: {"name": name, **entry} for name, entry in values.items()}
     return TypeAdapter(dict[str, Entry]).validate_python(named)

@@ -1,4 +1,4 @@
-"""Corpus, tokenizer and dataset: each made once for the same inputs and settings, and found again by their hash."""
+"""The preparation stages corpus, tokenizer and dataset; each result is reused while its inputs and settings match."""
 
 import errno
 import json
@@ -11,11 +11,10 @@ from kotrans.config.schema import Config
 from kotrans.data.build_dataset import prepare_dataset
 from kotrans.data.corpora import Library
 from kotrans.data.dataset import DatasetManifest, dataset_key
-from kotrans.data.prepare_corpus import CorpusManifest, corpus_key, prepare_corpus
+from kotrans.data.prepare_corpus import CorpusManifest, PreparedCorpus, prepare_corpus, resolve_corpora
 from kotrans.data.tokenizer import Tokenizer, TokenizerManifest, tokenizer_key, train_tokenizer
 from kotrans.errors import ConfigError, DataError
 from kotrans.storage.files import content_key, read_bytes, stream_lines, write_json, write_problem
-from kotrans.storage.hash_cache import HashCache
 from kotrans.storage.paths import prepared_folder
 from kotrans.storage.scratch import remove_abandoned
 from kotrans.text.word_counts import DEFINITION, word_counts
@@ -23,101 +22,85 @@ from kotrans.text.word_counts import DEFINITION, word_counts
 
 @dataclass(frozen=True)
 class Stage:
-    """A stage that is done."""
+    """A completed stage."""
 
     name: Literal["corpus", "tokenizer", "dataset"]
     folder: Path
-    made: bool  # false if it was up to date
+    made: bool
+    """False if it was up to date."""
     summary: str
 
 
 class Reporter(Protocol):
-    """Whoever wants to know how the stages go on."""
+    """Receives the progress of the stages."""
 
     def progress(self, what: str, done: int, total: int | None) -> None:
-        """So much of something is done; total is None while it is not known."""
+        """Called with the amount done; total is None if unknown."""
         ...
 
     def stage(self, stage: Stage) -> None:
-        """A stage is done, or was up to date."""
+        """Called when a stage is complete or up to date."""
         ...
 
 
 class SilentReporter:
-    """A reporter that says nothing."""
+    """A reporter that does nothing."""
 
     def progress(self, what: str, done: int, total: int | None) -> None: ...
 
     def stage(self, stage: Stage) -> None: ...
 
 
-def input_hashes() -> HashCache:
-    """Hashes of input files, remembered beside what was made of them."""
-    return HashCache(prepared_folder() / ".digests.json")
-
-
-def clean(config: Config, reporter: Reporter, library: Library | None = None) -> tuple[Stage, CorpusManifest]:
-    """The config's corpora, fetched where missing, cleaned and split into a prepared corpus."""
-    remove_abandoned(prepared_folder())
-    library = replace(library or Library(), progress=reporter.progress)
-    digests = input_hashes()
-    folder = prepared_folder() / f"corpus-{corpus_key(config, library, digests)}"
-    made = _make(folder, lambda: prepare_corpus(config, folder, library, digests, reporter.progress))
-    manifest = CorpusManifest.read(folder)
-    splits = ", ".join(f"{name} {pairs:,}" for name, pairs in manifest.splits.items())
-    malformed = sum(sum(report.malformed.values()) for report in manifest.corpora)
-    summary = f"{splits} pairs; {sum(manifest.dropped.values()):,} dropped"
-    summary += f"; {malformed:,} malformed records left out, see `kotrans clean`" if malformed else ""
-    stage = Stage("corpus", folder, made, summary)
-    reporter.stage(stage)
-    return stage, manifest
-
-
-def tokenize(config: Config, reporter: Reporter, library: Library | None = None) -> tuple[Stage, Stage, Tokenizer]:
-    """The corpus stage, and the tokenizer trained on its training text."""
-    corpus, manifest = clean(config, reporter, library)
-    texts = corpus.folder / "train.ko", corpus.folder / "train.en"
-    folder = prepared_folder() / f"tokenizer-{tokenizer_key(config.tokenizer, manifest.text, config.seed)}"
-    made = _make(folder, lambda: train_tokenizer(config.tokenizer, *texts, folder, config.seed))
-    stage = Stage("tokenizer", folder, made, TokenizerManifest.read(folder).summary)
-    reporter.stage(stage)
-    return corpus, stage, Tokenizer.load(folder)
-
-
-def training_words(corpus: Path) -> Mapping[str, int]:
-    """How often each word occurs in the English training text of a prepared corpus; counted once for the same text."""
-    digest = CorpusManifest.read(corpus).text["target"]
-    path = prepared_folder() / f"words-{content_key([DEFINITION, digest])}.json"
-    _make(path, lambda: write_json(path, word_counts(stream_lines(corpus / "train.en"))))
-    try:
-        return {str(word): int(count) for word, count in json.loads(read_bytes(path)).items()}
-    except (ValueError, AttributeError, TypeError, RecursionError):
-        raise DataError(f"{path}: is damaged; delete it, and it is made again") from None
-
-
 @dataclass(frozen=True)
 class PreparedData:
-    """All that training reads."""
+    """The inputs of training."""
 
-    corpus: Path
+    corpus: PreparedCorpus
     dataset: Path
     tokenizer: Tokenizer
     manifest: DatasetManifest
+    """Of the dataset."""
+
+
+def clean(config: Config, reporter: Reporter, library: Library | None = None) -> PreparedCorpus:
+    """Returns the prepared corpus of a config; fetches, cleans and splits the corpora if necessary."""
+    remove_abandoned(prepared_folder())
+    resolved = resolve_corpora(config, replace(library or Library(), progress=reporter.progress))
+    folder = prepared_folder() / f"corpus-{resolved.key}"
+    made = _make(folder, lambda: prepare_corpus(resolved, folder, reporter.progress))
+    corpus = PreparedCorpus.read(folder)
+    manifest = corpus.manifest
+    splits = ", ".join(f"{name} {pairs:,}" for name, pairs in manifest.splits.items())
+    malformed = sum(sum(report.malformed.values()) for report in manifest.corpora)
+    summary = f"{splits} pairs; {sum(manifest.dropped.values()):,} dropped"
+    summary += f"; {malformed:,} malformed records skipped, see `kotrans clean`" if malformed else ""
+    reporter.stage(Stage("corpus", folder, made, summary))
+    return corpus
+
+
+def tokenize(
+    config: Config, reporter: Reporter, library: Library | None = None
+) -> tuple[PreparedCorpus, Path, Tokenizer]:
+    """Returns the prepared corpus, and the tokenizer trained on it with its folder."""
+    corpus = clean(config, reporter, library)
+    texts = corpus.folder / "train.ko", corpus.folder / "train.en"
+    folder = prepared_folder() / f"tokenizer-{tokenizer_key(config.tokenizer, corpus.manifest.text, config.seed)}"
+    made = _make(folder, lambda: train_tokenizer(config.tokenizer, *texts, folder, config.seed))
+    reporter.stage(Stage("tokenizer", folder, made, TokenizerManifest.read(folder).summary))
+    return corpus, folder, Tokenizer.load(folder)
 
 
 def prepare(config: Config, reporter: Reporter, library: Library | None = None) -> PreparedData:
-    """Every stage before training.
+    """Runs all stages that are not up to date, and returns the inputs of training.
 
-    Raises ConfigError if a source is longer than what `attention.score: location` is to be built for.
+    Raises ConfigError if a source is longer than `attention.score: location` allows.
     """
     corpus, _, tokenizer = tokenize(config, reporter, library)
-    corpus_manifest = CorpusManifest.read(corpus.folder)
-    key = dataset_key(corpus_manifest.key, tokenizer.fingerprint, config.batches)
-    folder = prepared_folder() / f"dataset-{key}"
+    folder = prepared_folder() / f"dataset-{dataset_key(corpus.manifest.key, tokenizer.fingerprint, config.batches)}"
     made = _make(
         folder,
         lambda: prepare_dataset(
-            corpus.folder,
+            corpus,
             tokenizer,
             config.batches,
             folder,
@@ -125,14 +108,50 @@ def prepare(config: Config, reporter: Reporter, library: Library | None = None) 
             config.hardware.threads,
         ),
     )
-    manifest = DatasetManifest.read(folder)
+    prepared = PreparedData(corpus, folder, tokenizer, DatasetManifest.read(folder))
+    _check_location(config, prepared.manifest)
+    reporter.stage(Stage("dataset", folder, made, _summary(prepared.manifest)))
+    return prepared
+
+
+def find_prepared(config: Config) -> PreparedData | None:
+    """Returns the inputs of training if every stage is up to date, otherwise None; fetches and creates nothing."""
+    library = Library()
+    absent = {listing.entry.name for listing in library.listings() if not listing.present}
+    if any(not corpus.splits and corpus.name in absent for corpus in config.corpora):
+        return None
+    try:
+        folder = prepared_folder() / f"corpus-{resolve_corpora(config, library).key}"
+    except DataError:  # a file of your own is missing
+        return None
+    if not folder.exists():
+        return None
+    corpus = PreparedCorpus.read(folder)
+    models = prepared_folder() / f"tokenizer-{tokenizer_key(config.tokenizer, corpus.manifest.text, config.seed)}"
+    if not models.exists():
+        return None
+    tokenizer = Tokenizer.load(models)
+    dataset = prepared_folder() / f"dataset-{dataset_key(corpus.manifest.key, tokenizer.fingerprint, config.batches)}"
+    if not dataset.exists():
+        return None
+    manifest = DatasetManifest.read(dataset)
     _check_location(config, manifest)
-    reporter.stage(Stage("dataset", folder, made, _summary(manifest)))
-    return PreparedData(corpus.folder, folder, tokenizer, manifest)
+    return PreparedData(corpus, dataset, tokenizer, manifest)
+
+
+def training_words(corpus: Path) -> Mapping[str, int]:
+    """Returns the frequency of each word in the English training text of a prepared corpus; cached by its hash."""
+    digest = CorpusManifest.read(corpus).text["target"]
+    path = prepared_folder() / f"words-{content_key([DEFINITION, digest])}.json"
+    _make(path, lambda: write_json(path, word_counts(stream_lines(corpus / "train.en"))))
+    try:
+        return {str(word): int(count) for word, count in json.loads(read_bytes(path)).items()}
+    except (ValueError, AttributeError, TypeError, RecursionError):
+        raise DataError(f"{path}: is damaged; delete it and run the command again") from None
 
 
 def _make(folder: Path, make: Callable[[], object]) -> bool:
-    """Makes the folder if it is missing; false if it is there, or another process was first: its content is the same.
+    """Calls `make` if the folder is missing; returns false if it exists, or another process created it meanwhile.
 
     Raises DataError if the disk is full.
     """
@@ -141,7 +160,7 @@ def _make(folder: Path, make: Callable[[], object]) -> bool:
     try:
         make()
     except FileExistsError:
-        if not folder.exists():  # it is about another file, inside `make`
+        if not folder.exists():  # the error concerns another file
             raise
         return False
     except OSError as error:
@@ -167,5 +186,5 @@ def _check_location(config: Config, manifest: DatasetManifest) -> None:
             raise ConfigError(
                 f"config {config.name}: the longest {name} source has {split.longest_source} pieces, but "
                 f"attention.score `location` has attention.max_source_length {limit}; raise it, or lower "
-                f"batches.max_pieces ({config.batches.max_pieces}) if the source is a training one"
+                f"batches.max_pieces ({config.batches.max_pieces}) if the source is in train"
             )

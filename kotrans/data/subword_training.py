@@ -1,9 +1,4 @@
-"""Training of subword models with sentencepiece; exceptions raised while it reads the text are re-raised unchanged.
-
-How many pieces a vocabulary should have for so much training text.
-
-A part of a text that is large enough to learn pieces from, always the same, read without the rest in memory.
-"""
+"""Trains subword models with sentencepiece on a sample of the text, and recommends vocabulary sizes."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -21,40 +16,51 @@ from kotrans.errors import ConfigError, DataError
 from kotrans.storage.files import stream_lines
 from kotrans.text.normalization import normalize
 
-_MEASURED = 20_000
-_PART = 100_000
-
-
 LONGEST_WORD = 32_000
-"""Characters between blanks. Some versions of sentencepiece end the process at 65,536, and escapes may double them."""
+"""Characters between spaces. Some versions of sentencepiece crash at 65,536, and escapes may double the length."""
+
+_MEASURED_LINES = 20_000
+_PART = 100_000
+_BASE_SIZE, _SIZE_PER_ROOT = 900, 10  # fitted to the shipped configs; bytes and syllables alone are about 500
+_THREADS = 4  # fixed, because the sums of the unigram model, and so its pieces, depend on it
+_LONGEST_LINE = 1_000_000  # bytes; sentencepiece ignores longer lines, by default from 4192 on
+_TOO_HIGH = re.compile(r"Vocabulary size too high \(\d+\)\. Please set it to a value <= (\d+)")
+_TOO_LOW = re.compile(r"Vocabulary size is smaller than required_chars\. \d+ vs (\d+)")
+
+# Sentencepiece writes a space as "▁", so a "▁" in the text would be decoded as a space. It is escaped with a
+# noncharacter, which is escaped itself where a text contains it.
+_ESCAPES = {"▁": "\ufdd00", "\ufdd0": "\ufdd01"}
+_ESCAPED = {escape: character for character, escape in _ESCAPES.items()}
+_ESCAPE = re.compile("[▁\ufdd0]")
+_UNESCAPE = re.compile("\ufdd0[01]")
 
 
 class LineSample:
-    """The lines of a file that are not blank, normalised; a fixed choice of them where there are too many.
+    """The normalized lines of a file that are not blank, or a reproducible sample if there are too many.
 
-    A line with a word longer than `LONGEST_WORD` is no text to learn pieces from, and is left out.
+    Lines with a word longer than `LONGEST_WORD` are skipped.
     """
 
-    def __init__(self, path: Path, most_lines: int, most_bytes: int, seed: int, part: int = _PART) -> None:
-        """`part` lines are chosen from at once. Raises DataError if the file is blank or not text."""
+    def __init__(self, path: Path, max_lines: int, max_bytes: int, seed: int, part: int = _PART) -> None:
+        """part: lines sampled from at once. Raises DataError if the file is blank or not text."""
         self._path = path
         self._seed = seed
         self._part = part
         self._count = sum(1 for _ in stream_lines(path))
         if not any(map(normalize, stream_lines(path))):
             raise DataError(f"{path}: no text to train a tokenizer on; check the corpus")
-        self._chosen = min(most_lines, self._count, max(1, self._count * most_bytes // path.stat().st_size))
+        self._chosen = min(max_lines, self._count, max(1, self._count * max_bytes // path.stat().st_size))
         self.lines = 0
-        """Lines that the last pass gave."""
+        """Lines yielded by the last pass."""
         self.left_out = 0
-        """Lines that it left out for a word that is too long."""
+        """Lines skipped by the last pass because of a word that is too long."""
         self.measured: list[str] = []
-        """At most so many of them as are enough for statistics, evenly spread."""
+        """Evenly spaced lines of the last pass, for statistics."""
 
     def __iter__(self) -> Iterator[str]:
-        step = -(-self._chosen // _MEASURED)
+        step = -(-self._chosen // _MEASURED_LINES)
         self.lines, self.left_out, self.measured = 0, 0, []
-        for line in filter(None, map(normalize, self._choice())):
+        for line in filter(None, map(normalize, self._sampled())):
             if len(line) > LONGEST_WORD and max(map(len, line.split(" "))) > LONGEST_WORD:
                 self.left_out += 1
                 continue
@@ -63,8 +69,8 @@ class LineSample:
             self.lines += 1
             yield line
 
-    def _choice(self) -> Iterator[str]:
-        """Every line with the same chance, decided part by part: how many of the part's lines, and then which."""
+    def _sampled(self) -> Iterator[str]:
+        """Samples without replacement, part by part: first the number of lines of a part, then which."""
         random = np.random.default_rng(self._seed)
         wanted, left, lines = self._chosen, self._count, stream_lines(self._path)
         while part := list(islice(lines, self._part)):
@@ -73,40 +79,22 @@ class LineSample:
             yield from (part[i] for i in np.sort(random.choice(len(part), chosen, replace=False)))
 
 
-# 256 bytes and the syllables of little text are some 500 to 1,000 pieces already. 500 pairs give 1,100, 6,000 give
-# 1,700 and 240,000 give 5,800; the configs that come with kotrans have 1,500 and 6,000 for the last two.
-_ALWAYS, _PER_ROOT = 900, 10
-
-
 def vocabulary_for(pairs: int) -> int:
-    """A size with which most pieces occur often enough to be learned, rounded to a hundred.
+    """Returns a vocabulary size with which most pieces are frequent enough to be learned, rounded to hundreds.
 
-    It grows with the square root of the number of pairs: little text wants few pieces (Sennrich and Zhang 2019,
-    arXiv 1905.11901).
+    It grows with the square root of the number of pairs: small corpora need small vocabularies (Sennrich and Zhang
+    2019, arXiv 1905.11901).
     """
-    return round((_ALWAYS + _PER_ROOT * sqrt(pairs)) / 100) * 100
+    return round((_BASE_SIZE + _SIZE_PER_ROOT * sqrt(pairs)) / 100) * 100
 
 
-Texts = Mapping[str, Sequence[LineSample]]
+def learn_models(
+    config: TokenizerConfig, texts: Mapping[str, Sequence[LineSample]], special: Mapping[str, Any]
+) -> dict[str, bytes]:
+    """Trains one model per name in `texts`; `special` maps sentencepiece's options for special pieces to ids.
 
-_THREADS = 4  # fixed, because unigram's sums, and so its pieces, depend on it
-_LONGEST_LINE = 1_000_000  # bytes; sentencepiece leaves longer lines out of training, 4192 by default
-_TOO_HIGH = re.compile(r"Vocabulary size too high \(\d+\)\. Please set it to a value <= (\d+)")
-_TOO_LOW = re.compile(r"Vocabulary size is smaller than required_chars\. \d+ vs (\d+)")
-
-# Sentencepiece writes a space as "▁", so one that the user typed would come back as a space. It is spelt with a
-# noncharacter, which no text has a use for; where a text has one all the same, that is spelt too.
-_ESCAPES = {"▁": "\ufdd00", "\ufdd0": "\ufdd01"}
-_ESCAPED = {escape: character for character, escape in _ESCAPES.items()}
-_ESCAPE = re.compile("[▁\ufdd0]")
-_UNESCAPE = re.compile("\ufdd0[01]")
-
-
-def learn_models(config: TokenizerConfig, texts: Texts, special: Mapping[str, Any]) -> dict[str, bytes]:
-    """One model for the texts under each name, with the ids of special pieces by sentencepiece's name for them.
-
-    Raises ConfigError if the vocabulary size does not suit the texts, with one that suits them all, DataError if they
-    cannot be learned from, and whatever goes wrong while they are read.
+    Raises ConfigError if the vocabulary size does not fit the texts, with one that does; DataError if sentencepiece
+    fails; and any error raised while the texts are read.
     """
     models, lowest, highest = _attempt(config, texts, special)
     if lowest:
@@ -120,9 +108,9 @@ def learn_models(config: TokenizerConfig, texts: Texts, special: Mapping[str, An
 
 
 def _attempt(
-    config: TokenizerConfig, texts: Texts, special: Mapping[str, Any]
+    config: TokenizerConfig, texts: Mapping[str, Sequence[LineSample]], special: Mapping[str, Any]
 ) -> tuple[dict[str, bytes], int | None, int | None]:
-    """The models, and what the texts allow where the size does not suit them: at least, and at most."""
+    """Returns the models, and the minimum and maximum vocabulary size if the configured one does not fit."""
     models, lowest, highest = {}, [], []
     for name, parts in texts.items():
         try:
@@ -137,25 +125,29 @@ def _attempt(
     return models, max(lowest, default=None), min(highest, default=None)
 
 
-def _too_high(config: TokenizerConfig, texts: Texts, special: Mapping[str, Any], largest: int) -> str:
-    """Says which size is possible, and which is good: the largest possible has pieces that occur once or twice."""
+def _too_high(
+    config: TokenizerConfig, texts: Mapping[str, Sequence[LineSample]], special: Mapping[str, Any], largest: int
+) -> str:
+    """Returns the message with the largest possible size and a good one: the largest has pieces that occur once."""
     least = TokenizerConfig.model_json_schema()["properties"]["vocabulary_size"]["minimum"]
     good = vocabulary_for(max(text.lines for parts in texts.values() for text in parts))
     if good < min(largest, config.vocabulary_size):
         _, lowest, _ = _attempt(config.model_copy(update={"vocabulary_size": good}), texts, special)
-        good = lowest + lowest // 10 if lowest else good  # characters take more of it than they usually do
+        good = lowest + lowest // 10 if lowest else good  # unusually many characters
     if good < largest:
-        remedy = f"set it to about {good}; of more pieces, many would occur too rarely to be learned"
+        remedy = f"set it to about {good}; with more pieces, many would be too rare to be learned"
     else:
-        remedy = f"set it to {largest} or less" if largest >= least else f"even the least, {least}, needs more text"
+        remedy = (
+            f"set it to {largest} or less" if largest >= least else f"even the minimum, {least}, requires more text"
+        )
     return (
         f"tokenizer.vocabulary_size: {config.vocabulary_size} is more than the training text allows, "
         f"which is {largest}; {remedy}"
     )
 
 
-class _Watched:
-    """Lines on their way to sentencepiece, which tells of an error in them only that there was one."""
+class _Recorded:
+    """An iterator that keeps the exception raised in it, which sentencepiece replaces by its own."""
 
     def __init__(self, lines: Iterable[str]) -> None:
         self._lines = lines
@@ -172,19 +164,19 @@ class _Watched:
 
 
 def _train(config: TokenizerConfig, lines: Iterable[str], special: Mapping[str, Any]) -> bytes:
-    """The model's bytes. Raises what went wrong with the lines, KeyboardInterrupt, or RuntimeError of sentencepiece."""
-    watched = _Watched(escape(line) for line in lines)
+    """Returns the model's bytes. Raises the error of the lines, KeyboardInterrupt, or sentencepiece's RuntimeError."""
+    recorded = _Recorded(escape(line) for line in lines)
     try:
-        return _trained(config, iter(watched), special)
+        return _run_trainer(config, iter(recorded), special)
     except RuntimeError as error:
-        if watched.error is not None:
-            raise watched.error from None
-        if "KeyboardInterrupt" in str(error):  # it came between two lines
+        if recorded.error is not None:
+            raise recorded.error from None
+        if "KeyboardInterrupt" in str(error):  # raised between two lines
             raise KeyboardInterrupt from None
         raise
 
 
-def _trained(config: TokenizerConfig, lines: Iterator[str], special: Mapping[str, Any]) -> bytes:
+def _run_trainer(config: TokenizerConfig, lines: Iterator[str], special: Mapping[str, Any]) -> bytes:
     model = BytesIO()
     sentencepiece.SentencePieceTrainer.train(
         sentence_iterator=lines,
@@ -198,16 +190,16 @@ def _trained(config: TokenizerConfig, lines: Iterator[str], special: Mapping[str
         max_sentence_length=_LONGEST_LINE,
         num_threads=_THREADS,
         **special,
-        minloglevel=2,  # errors come as exceptions; nothing goes to the terminal
+        minloglevel=2,  # no terminal output; errors are raised
     )
     return model.getvalue()
 
 
 def escape(line: str) -> str:
-    """A line as sentencepiece gets it, which has its own use for "▁"."""
+    """Escapes "▁", which sentencepiece reserves for spaces."""
     return _ESCAPE.sub(lambda found: _ESCAPES[found[0]], line)
 
 
 def unescape(line: str) -> str:
-    """The line that was escaped."""
+    """Reverts `escape`."""
     return _UNESCAPE.sub(lambda found: _ESCAPED[found[0]], line)

@@ -1,6 +1,6 @@
-"""Subword vocabularies: trained with sentencepiece (Kudo and Richardson 2018), text to ids and back.
+"""Subword vocabularies, trained with sentencepiece (Kudo and Richardson 2018): text to ids and back.
 
-How unlike the training text a line is, from how often training had its pieces.
+Also detects lines that are unlike the training text.
 """
 
 import base64
@@ -21,41 +21,46 @@ from kotrans.errors import DataError
 from kotrans.storage.files import content_key, new_directory, read_bytes, sha256, write_json
 from kotrans.text.normalization import normalize
 
-# Share of the training lines that pass. The others are the odd ones that every corpus has.
-_PASSING = 0.999
-_STEP = 0.1  # nats; a cost is stored as a number of these in one byte
+PAD, BOS, EOS, UNK = range(4)
+_SPECIAL = {"pad_id": PAD, "bos_id": BOS, "eos_id": EOS, "unk_id": UNK}
+
+_FORMAT = 2  # part of the key; increase it when the same text and settings give another model
+_MAX_LINES = {"bpe": 1_000_000, "unigram": 150_000}  # per side; more text takes minutes and changes few pieces
+_MAX_BYTES = 128 * 2**20  # per side; sentencepiece needs up to seven times as much memory
+_FAMILIAR_SHARE = 0.999  # share of training lines below the limit; every corpus has some odd lines
+_COST_STEP = 0.1  # nats; costs are stored as multiples of it in one byte
 
 
 class Familiarity(Section):
-    """The cost of each piece, and the highest that a line of the training text has, but for the oddest ones.
+    """Costs of pieces in a unigram model of the training text, and the limit of a familiar line.
 
-    The cost of a line is what its pieces cost in a unigram model of the training text, for each character. It is high
-    if the pieces are rare, and if the words are in many pieces because training never had them.
+    The cost of a line is the sum over its pieces per character. It is high if pieces are rare, or if words unknown to
+    training are split into many pieces.
     """
 
     costs: str
-    """-ln p of each piece in tenths, a byte each, in base64."""
+    """-ln p of each piece in tenths of a nat, one byte each, in base64."""
     limit: float
-    """A line that costs more is unlike the training text."""
+    """Cost per character above which a line is unlike the training text."""
 
     @classmethod
     def measure(cls, lines: Sequence[str], ids: Sequence[Sequence[int]], vocabulary_size: int) -> Self:
-        """From lines of the training text, and the ids of each."""
+        """Computes the costs and the limit from lines of the training text and their ids."""
         counts = np.bincount([i for line in ids for i in line], minlength=vocabulary_size)  # (V,)
         smoothed = counts + 0.5
-        steps = np.rint(-np.log(smoothed / smoothed.sum()) / _STEP).clip(0, 255).astype(np.uint8)  # (V,)
+        steps = np.rint(-np.log(smoothed / smoothed.sum()) / _COST_STEP).clip(0, 255).astype(np.uint8)  # (V,)
         costs = base64.b64encode(steps.tobytes()).decode("ascii")
         without = cls(costs=costs, limit=0)
         each = [without.cost(*line) for line in zip(lines, ids, strict=True)]
-        return cls(costs=costs, limit=float(np.quantile(each, _PASSING)))
+        return cls(costs=costs, limit=float(np.quantile(each, _FAMILIAR_SHARE)))
 
     def cost(self, line: str, ids: Sequence[int]) -> float:
-        """Of a line and its ids, for each character that is no space, in nats; 0 of a blank line."""
+        """Returns the cost of a line per character without spaces, in nats; 0 for a blank line."""
         steps, characters = _decoded(self.costs), len(normalize(line).replace(" ", ""))
-        return sum(steps[i] for i in ids) * _STEP / characters if characters else 0.0
+        return sum(steps[i] for i in ids) * _COST_STEP / characters if characters else 0.0
 
     def is_unlike(self, line: str, ids: Sequence[int]) -> bool:
-        """Whether the line is unlike the training text."""
+        """Returns true if the line is unlike the training text."""
         return self.cost(line, ids) > self.limit
 
 
@@ -64,32 +69,23 @@ def _decoded(costs: str) -> bytes:
     return base64.b64decode(costs)
 
 
-PAD, BOS, EOS, UNK = range(4)
-_SPECIAL = {"pad_id": PAD, "bos_id": BOS, "eos_id": EOS, "unk_id": UNK}
-
-_FORMAT = 2  # part of the key: raise it when the same input and settings come to give another model
-# Lines of each side; more text costs minutes (unigram is some ten times slower) and changes few pieces.
-_TRAINING_LINES = {"bpe": 1_000_000, "unigram": 150_000}
-_TRAINING_BYTES = 128 * 2**20  # of each side; sentencepiece takes up to seven times that
-
-
 class SideStatistics(Section):
-    """How one side of the training text looks in pieces, measured on a part of it."""
+    """Statistics of one side of the training text, measured on a sample."""
 
     vocabulary_size: int
-    """Pieces in the vocabulary, special ones included."""
+    """Pieces in the vocabulary, including special ones."""
     lines: int
-    """Lines it was trained on."""
+    """Training lines."""
     left_out: int = 0
-    """Lines it was not trained on because they have a word that is too long for sentencepiece."""
+    """Lines skipped because of a word too long for sentencepiece."""
     pieces_per_word: float
-    """Pieces for each word, a word being what stands between spaces."""
+    """Pieces per space-separated word."""
     byte_share: float
-    """Share of the pieces that spell a byte of a character outside the vocabulary."""
+    """Share of pieces that are bytes of characters outside the vocabulary."""
 
 
 class TokenizerManifest(Section):
-    """What a tokenizer was made of and what came out."""
+    """The inputs, settings and statistics of a tokenizer."""
 
     stage: Literal["tokenizer"] = "tokenizer"
     key: str
@@ -102,11 +98,11 @@ class TokenizerManifest(Section):
     source: SideStatistics
     target: SideStatistics
     familiarity: Familiarity | None = None
-    """Tells source lines that are unlike the training text; None in older tokenizers."""
+    """Detects source lines unlike the training text; None in older tokenizers."""
 
     @classmethod
     def read(cls, folder: Path) -> Self:
-        """The manifest of a tokenizer's folder. Raises DataError if it is missing or damaged."""
+        """Reads the manifest of a tokenizer folder. Raises DataError if it is missing or damaged."""
         path = folder / "manifest.json"
         try:
             return cls.model_validate_json(read_bytes(path))
@@ -117,31 +113,38 @@ class TokenizerManifest(Section):
     def summary(self) -> str:
         """The statistics in one line."""
         return "; ".join(
-            f"{name} {side.vocabulary_size:,} pieces, {side.pieces_per_word:.2f} a word, {side.byte_share:.3%} bytes"
-            + (f", {side.left_out:,} lines with an endless word left out" if side.left_out else "")
+            f"{name} {side.vocabulary_size:,} pieces, {side.pieces_per_word:.2f} per word, {side.byte_share:.3%} bytes"
+            + (f", {side.left_out:,} lines with an overlong word skipped" if side.left_out else "")
             for name, side in (("source", self.source), ("target", self.target))
         )
 
 
 def tokenizer_key(config: TokenizerConfig, inputs: Mapping[str, str], seed: int) -> str:
-    """Names the tokenizer that these settings give with this text, `inputs` being the SHA-256 of `source` and `target`.
+    """Returns the key of the tokenizer trained with these settings; `inputs` has the SHA-256 of `source` and `target`.
 
-    `sampling` has no part in it.
+    The setting `sampling` does not affect it.
     """
     return content_key([_FORMAT, config.model_dump(exclude={"sampling"}), dict(inputs), seed])
 
 
 def train_tokenizer(
-    config: TokenizerConfig, source_lines_file: Path, target_lines_file: Path, folder: Path, seed: int
+    config: TokenizerConfig,
+    source_file: Path,
+    target_file: Path,
+    folder: Path,
+    seed: int,
+    max_lines: int | None = None,
+    max_bytes: int = _MAX_BYTES,
 ) -> TokenizerManifest:
-    """Trains the vocabularies of both sides, or the joint one, into a new folder.
+    """Trains the vocabularies of both sides, or a joint one, into a new folder.
 
-    The same text and settings give the same bytes. `seed` picks the lines where there are too many for sentencepiece.
-    Raises ConfigError if the vocabulary size does not suit the text.
+    The same text and settings give the same bytes. `seed` selects the lines if there are more than `max_lines`
+    (default: 1,000,000 for bpe, 150,000 for unigram) or `max_bytes` per side.
+    Raises ConfigError if the vocabulary size does not fit the text.
     """
-    files = {"source": source_lines_file, "target": target_lines_file}
+    files = {"source": source_file, "target": target_file}
     texts = {
-        side: LineSample(path, _TRAINING_LINES[config.model], _TRAINING_BYTES, seed) for side, path in files.items()
+        side: LineSample(path, max_lines or _MAX_LINES[config.model], max_bytes, seed) for side, path in files.items()
     }
     models = learn_models(
         config, {"joint": [*texts.values()]} if config.joint else {s: [t] for s, t in texts.items()}, _SPECIAL
@@ -178,7 +181,7 @@ def _measure(vocabulary: "Vocabulary", text: LineSample) -> SideStatistics:
 
 
 class Vocabulary:
-    """One side's pieces: lines to ids and back."""
+    """The pieces of one side: lines to ids and back."""
 
     def __init__(self, model: bytes) -> None:
         self.model = model
@@ -188,31 +191,30 @@ class Vocabulary:
         self.is_byte = np.array([self._processor.is_byte(i) for i in range(self.size)])
 
     def encode(self, lines: Sequence[str]) -> list[list[int]]:
-        """Ids of each normalised line, without special ids; a blank line has none."""
+        """Returns the ids of each line after normalization, without special ids; a blank line has none."""
         return self._processor.encode([escape(normalize(line)) for line in lines], out_type=int)
 
     def decode(self, ids: Sequence[int]) -> str:
-        """The text of the pieces; special ids say nothing.
+        """Returns the text of the pieces; special ids are ignored.
 
-        With byte fallback and identity normalisation this gives back exactly the normalised line that was encoded, but
-        for U+FFFD, which never comes out: the library writes one for each byte that is no part of a character, as a
-        model may spell them.
+        With byte fallback and identity normalization it is exactly the normalized line that was encoded, without
+        U+FFFD: sentencepiece returns one for each invalid byte, which a model may produce.
         """
         return unescape(self._processor.decode([int(i) for i in ids if i > UNK]).replace("\ufffd", ""))
 
     def has(self, text: str) -> bool:
-        """Whether the text has pieces of its own; otherwise some of it is spelt in bytes, or unknown."""
+        """Returns true if the text can be encoded without bytes and unknown pieces."""
         (ids,) = self.encode([text])
         return UNK not in ids and not self.is_byte[ids].any()
 
     def pieces(self, ids: Sequence[int]) -> list[str]:
-        """The pieces as sentencepiece writes them: "▁" for a space, "<0xE2>" for a byte."""
+        """Returns the pieces in sentencepiece's notation: "▁" for a space, "<0xE2>" for a byte."""
         return [self._processor.id_to_piece(int(i)) for i in ids]
 
     def sample(self, ids: Sequence[Sequence[int]], strength: float, seed: int) -> list[list[int]]:
-        """The same lines in other pieces of a bpe model, a pure function of the arguments; see `BpeDropout`.
+        """Returns other segmentations of the lines with a bpe model: a pure function, see `BpeDropout`.
 
-        A line with an unknown piece stays as it is.
+        A line with an unknown piece is unchanged.
         """
         random = Random(seed)
         return [list(line) if UNK in line else self._sample(line, strength, random) for line in ids]
@@ -236,7 +238,7 @@ class Vocabulary:
 
 
 class Tokenizer:
-    """The vocabularies of both sides, which are one and the same if `joint`."""
+    """The vocabularies of both sides; a single one if `joint`."""
 
     def __init__(self, models: dict[str, bytes], manifest: TokenizerManifest) -> None:
         self._models = models
@@ -248,7 +250,7 @@ class Tokenizer:
 
     @classmethod
     def load(cls, folder: Path) -> Self:
-        """The tokenizer of a folder. Raises DataError if a file is missing or damaged."""
+        """Loads the tokenizer of a folder. Raises DataError if a file is missing or damaged."""
         manifest = TokenizerManifest.read(folder)
         for name, digest in manifest.models.items():
             read_bytes(folder / name)
@@ -257,12 +259,12 @@ class Tokenizer:
         return cls({name: read_bytes(folder / name) for name in manifest.models}, manifest)
 
     def is_unfamiliar(self, line: str) -> bool:
-        """Whether a source line is mostly made of what the training text never had; False if nothing tells it."""
+        """Returns true if a source line is unlike the training text; false for older tokenizers, which cannot tell."""
         familiarity = self.manifest.familiarity
         return familiarity is not None and familiarity.is_unlike(line, self.source.encode([line])[0])
 
     def save(self, folder: Path) -> None:
-        """Writes the models and the manifest into a folder, as `load` wants them."""
+        """Writes the models and the manifest into a folder, for `load`."""
         folder.mkdir(parents=True, exist_ok=True)
         for name, model in self._models.items():
             (folder / name).write_bytes(model)

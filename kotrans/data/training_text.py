@@ -1,7 +1,6 @@
-"""The training text of all corpora: cleaned in parts, by several processes, in memory that does not grow with it."""
+"""Writes the training text of all corpora, cleaned in parts by several processes."""
 
 import os
-import shutil
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from itertools import compress, islice
@@ -9,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from kotrans.data.cleaning import EXAMPLES, Cleaned, Cleaner, Counts
-from kotrans.data.duplicates import Duplicates, Flags
-from kotrans.data.formats.pairs import Pair, in_parts
+from kotrans.data.cleaning import Cleaned, Cleaner, Counts
+from kotrans.data.duplicates import Flags, Keys, repeated_rows
+from kotrans.data.formats.pairs import EXAMPLES, Pair, in_parts
 from kotrans.parallel.process_pool import PAIRS_IN_A_PART, ordered_map
 
 
@@ -23,18 +22,19 @@ def write_training_text(
     duplicates: bool,
     processes: int | None = None,
     progress: Callable[[int], None] = lambda read: None,
+    pairs_in_a_part: int = PAIRS_IN_A_PART,
 ) -> list[Counts]:
-    """Writes train.ko, train.en and train.origin.npy (which corpus, uint16), and counts what became of each corpus.
+    """Writes train.ko, train.en and train.origin.npy (corpus index, uint16); returns the counts of each corpus.
 
-    With `duplicates`, of equal pairs only the first stays, whichever corpora they are in. `progress` is told how many
-    pairs have been read.
+    With `duplicates`, only the first of equal pairs is kept, across all corpora. `progress` is called with the number
+    of pairs read. Only hashes, 16 bytes per pair, are kept in memory.
     """
-    text = _Text(folder, len(corpora))
+    text = _TrainingText(folder, len(corpora))
     origins: deque[int] = deque()
 
     def parts() -> Iterator[list[Pair]]:
         for origin, pairs in enumerate(corpora):
-            for part in in_parts(pairs, PAIRS_IN_A_PART):
+            for part in in_parts(pairs, pairs_in_a_part):
                 origins.append(origin)
                 yield part
 
@@ -45,16 +45,15 @@ def write_training_text(
     return text.counts
 
 
-class _Text:
-    """The files as they grow, and what is to go from them when all is there."""
+class _TrainingText:
+    """The output files, and the hashes and flags of the pairs written so far."""
 
     def __init__(self, folder: Path, corpora: int) -> None:
         self.counts = [Counts() for _ in range(corpora)]
         self._files = [folder / "train.ko", folder / "train.en"]
         self._origins = folder / "train.origin.npy"
-        self._spilled = folder / "duplicates"
-        self._duplicates = Duplicates(self._spilled)
-        self._held_out: list[Flags] = []
+        self._hashes: list[Keys] = [np.zeros((0, 2), np.uint64)]
+        self._held_out: list[Flags] = [np.zeros(0, bool)]
         for path in self._files:
             path.touch()
 
@@ -63,15 +62,15 @@ class _Text:
             with path.open("ab") as file:
                 file.write(lines)
         self.counts[origin].add(cleaned.counts)
-        self._duplicates.add(cleaned.digests)
+        self._hashes.append(cleaned.hashes)
         self._held_out.append(cleaned.held_out)
 
     def finish(self, *, duplicates: bool) -> None:
-        """Takes out what the two rules about other pairs drop; the files are read again only if that is something."""
-        held_out = np.concatenate([np.zeros(0, bool), *self._held_out])
-        repeated = self._duplicates.found() if duplicates else np.zeros(len(held_out), bool)
+        """Drops duplicates and pairs of the held-out splits; rewrites the files only if there are any."""
+        held_out, hashes = np.concatenate(self._held_out), np.concatenate(self._hashes)
+        self._hashes.clear()
+        repeated = repeated_rows(hashes) if duplicates else np.zeros(len(hashes), bool)
         held_out &= ~repeated
-        shutil.rmtree(self._spilled, ignore_errors=True)
         self._count(repeated, held_out)
         kept = ~(repeated | held_out)
         for path in () if kept.all() else self._files:
@@ -80,7 +79,7 @@ class _Text:
         np.save(self._origins, origins, allow_pickle=False)
 
     def _count(self, repeated: Flags, held_out: Flags) -> None:
-        """Counts what the two rules drop from each corpus, and keeps the first pairs of it as examples."""
+        """Counts the dropped pairs of each corpus, and stores the first ones as examples."""
         first: dict[int, tuple[Counts, str]] = {}
         begins = np.cumsum([0, *(count.kept for count in self.counts)]).tolist()
         for reason, flags in (("duplicates", repeated), ("contamination", held_out)):

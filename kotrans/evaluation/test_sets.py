@@ -6,7 +6,7 @@ from pathlib import Path
 
 from kotrans.data.corpora import Library
 from kotrans.data.dataset import dataset_key
-from kotrans.data.prepare_corpus import CorpusManifest, load_split
+from kotrans.data.prepare_corpus import CorpusManifest, PreparedCorpus
 from kotrans.data.stages import Reporter, clean
 from kotrans.errors import DataError
 from kotrans.evaluation.metrics import check_lines
@@ -33,20 +33,24 @@ class TestSet:
 
 
 def split_of_config(translator: Translator, split: str, reporter: Reporter) -> TestSet:
-    """Returns a held-out split of the run's own corpora, preparing them again if needed.
+    """Returns a held-out split of the run's corpora, which are prepared if necessary; `test+long` joins two splits.
 
-    "test+long" joins two splits. Logs a warning if the prepared corpora differ from those the run was trained on,
-    because test pairs may have been seen in training then.
+    Logs a warning if the corpora differ from those the run was trained on: then training may have seen its pairs.
     """
-    stage, _ = clean(translator.spec.config, reporter)
-    if (run := translator.spec.run) is not None and not was_trained_on(translator, stage.folder):
+    corpus = clean(translator.spec.config, reporter)
+    if (run := translator.spec.run) is not None and not was_trained_on(translator, corpus.folder):
         logger.warning(
             "%s: its corpora, or this version, give other text than it was trained on; test pairs may have been seen "
             "in training", run.folder,
         )  # fmt: skip
-    texts = [load_split(stage.folder, name) for name in split.split("+")]
-    source, reference, origin = ([line for text in texts for line in text[column]] for column in range(3))
-    return TestSet(split, source, reference, origin, stage.folder)
+    return split_of_prepared(corpus, split)
+
+
+def split_of_prepared(corpus: PreparedCorpus, split: str) -> TestSet:
+    """Returns a held-out split of a prepared corpus; `test+long` joins two splits."""
+    texts = [corpus.split(name) for name in split.split("+")]
+    source, reference, origin = ([line for text in texts for line in text[part]] for part in range(3))
+    return TestSet(split, source, reference, origin, corpus.folder)
 
 
 def split_of_corpus(corpus: str, split: str, library: Library) -> TestSet:
@@ -76,11 +80,9 @@ def with_origins(test_set: TestSet, file: Path) -> TestSet:
     return replace(test_set, origin=lines)
 
 
-def held_out_splits(translator: Translator, reporter: Reporter) -> list[str]:
-    """Returns the splits of the run's corpora that training does not use, "test" first."""
-    _, manifest = clean(translator.spec.config, reporter)
-    names = [name for name in manifest.splits if name not in ("train", "dev")]
-    return sorted(names, key=lambda name: (name != "test", name))
+def scored_splits(corpus: PreparedCorpus) -> list[str]:
+    """Returns the splits that training does not use: all but train and dev, `test` first."""
+    return sorted(set(corpus.held_out_splits) - {"dev"}, key=lambda name: (name != "test", name))
 
 
 def was_trained_on(translator: Translator, corpus: Path) -> bool:

@@ -39,7 +39,7 @@ class Progress:
         if values.get("cooldown") is not None:
             values["cooldown"] = CooldownPlan(**values["cooldown"])
         position = {name: values.pop(name) for name in asdict(Position()) if name in values}
-        for name in ("best_value", "block"):  # of older checkpoints
+        for name in ("best_value", "block"):  # of older checkpoints; an epoch over several blocks restarts in the first
             values.pop(name, None)
         return cls(position=Position(**position), **values)
 

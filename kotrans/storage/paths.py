@@ -97,5 +97,5 @@ def runs_folder() -> Path:
 
 
 def prepared_folder() -> Path:
-    """Where the stages before training keep their results, shared by all runs."""
+    """Returns the folder of prepared data, which all runs share."""
     return runs_folder() / "prepared"

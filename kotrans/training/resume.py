@@ -54,7 +54,7 @@ def resumed_progress(saved: Progress, current: Progress, config: Config, run: Ru
         )
         logger.warning(message, run.folder, current.threads, saved.threads, saved.threads)
     tokens = config.batches.tokens
-    # The same share of the block in batches of the new size.
+    # The same share of the epoch in batches of the new size.
     batch = saved.position.batch * (saved.batch_tokens or tokens) // tokens
     keep_plan = saved.cooldown is not None and saved.cooldown.limits == limits_key(config.training)
     return replace(

@@ -11,6 +11,7 @@ from kotrans.config.schema import Config
 from kotrans.data.batching import Batches, Padding, Sampling
 from kotrans.data.corpora import Library
 from kotrans.data.dataset import Dataset
+from kotrans.data.prepare_corpus import PreparedCorpus
 from kotrans.data.stages import PreparedData, Reporter, SilentReporter, prepare
 from kotrans.errors import CheckpointError, ConfigError, DataError
 from kotrans.model.build import build_model
@@ -38,6 +39,7 @@ class StartingPoint:
     """Facts about a training that is about to start, for display."""
 
     run: Run
+    corpus: PreparedCorpus
     device: str
     precision: str
     ranks: int
@@ -78,7 +80,7 @@ def train(
         for writer in writers:
             writer.start_after(progress.update, validated=not progress.validation_due)
         if world.leads:
-            begin(_starting_point(trainer))
+            begin(_starting_point(trainer, prepared.corpus))
         return trainer.train()
 
 
@@ -146,10 +148,11 @@ def _resume(trainer: Trainer, prepared: PreparedData) -> None:
     run.write(replace(run.record(), status="training"))
 
 
-def _starting_point(trainer: Trainer) -> StartingPoint:
+def _starting_point(trainer: Trainer, corpus: PreparedCorpus) -> StartingPoint:
     outline = trainer.batches.outline(trainer.state.progress.position.epoch)
     return StartingPoint(
-        run=trainer.run, device=str(trainer.device), precision=trainer.precision, ranks=trainer.world.size,
+        run=trainer.run, corpus=corpus, device=str(trainer.device), precision=trainer.precision,
+        ranks=trainer.world.size,
         threads=torch.get_num_threads(),
         parameters=sum(parameter.numel() for parameter in trainer.state.model.parameters()),
         batches=outline.batches, padding=outline.padding,

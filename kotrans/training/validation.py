@@ -7,7 +7,6 @@ import torch
 from kotrans.config.schema import Config
 from kotrans.data.batching import Batch, plan_in_order
 from kotrans.data.dataset import Dataset
-from kotrans.data.prepare_corpus import load_split
 from kotrans.data.stages import PreparedData
 from kotrans.data.tokenizer import PAD
 from kotrans.errors import DataError, TrainingError
@@ -31,9 +30,9 @@ class Validation:
         self.dataset = Dataset.open(prepared.dataset, "dev")
         if not len(self.dataset):
             raise DataError(
-                f"{prepared.corpus}: the dev split has no pair with both sides; validation needs at least one"
+                f"{prepared.corpus.folder}: the dev split has no pair with both sides; validation needs at least one"
             )
-        dev = load_split(prepared.corpus, "dev")
+        dev = prepared.corpus.split("dev")
         kept = slice(config.validation.sentences)
         self.sources, self.references = dev.source[kept], [normalize(line) for line in dev.target[kept]]
         self.tokenizer = prepared.tokenizer

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from kotrans.bench.benchmark import find_prepared
 from kotrans.config.loading import load_config
+from kotrans.data.stages import find_prepared
 from kotrans.model.kernels.products import multiplies_int8
 from tests.tiny_run import TinyRun, kotrans, write_config
 

@@ -150,7 +150,7 @@ def test_a_public_corpus_is_fetched_and_scored(run: TinyRun, tmp_path: Path, mon
         shutil.copy(run.folder / f"test.{side}", tmp_path / f"toy.{side}")
     mistaken = kotrans("eval", "--corpus", "toy", "--split", "dev", "--mirror", tmp_path)
     assert mistaken.code == 1
-    assert "error: corpus 'toy': has no split 'dev', but test" in mistaken.err
+    assert "error: corpus 'toy': has no split 'dev', only test" in mistaken.err
     result = kotrans("eval", "--corpus", "toy", "--mirror", tmp_path)
     assert result.code == 0, result.err
     assert "toy.test: 40 sentences" in result.out

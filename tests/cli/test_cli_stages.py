@@ -16,7 +16,7 @@ import pytest
 from kotrans.config.loading import load_config
 from kotrans.data import stages
 from kotrans.data.prepare_corpus import prepare_corpus
-from kotrans.data.stages import SilentReporter, clean, prepare
+from kotrans.data.stages import SilentReporter, Stage, clean, prepare
 from kotrans.errors import DataError
 from kotrans.storage.files import write_lines
 from tests.tiny_run import kotrans, write_config, write_pairs
@@ -78,7 +78,7 @@ def test_temporary_folders_of_killed_processes_are_removed_and_those_of_live_one
 
 
 def made(config: Path) -> list[Path]:
-    """The prepared folders, without the hash cache."""
+    """The prepared folders."""
     return list((config.parent / "runs" / "prepared").glob("[!.]*"))
 
 
@@ -89,14 +89,10 @@ def test_a_second_preparation_reports_every_stage_as_up_to_date(config: Path, mo
     assert states(config) == {"corpus": False, "tokenizer": False, "dataset": False}
 
 
-def test_a_second_preparation_reads_neither_the_input_nor_the_prepared_text(
-    config: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("kotrans.storage.hash_cache._SETTLED", -1)
+def test_a_start_does_not_read_the_prepared_text_again(config: Path) -> None:
     states(config)
     for text in (config.parent / "runs" / "prepared").glob("corpus-*/train.*"):
         text.unlink()
-    monkeypatch.setattr("kotrans.storage.hash_cache.sha256", None)
     assert not any(states(config).values())
 
 
@@ -159,10 +155,12 @@ def test_of_two_concurrent_preparations_one_uses_the_folder_of_the_other(
 
     monkeypatch.setattr(stages, "prepare_corpus", at_once)
     found: list[bool] = []
-    threads = [
-        threading.Thread(target=lambda: found.append(clean(load_config(config), SilentReporter())[0].made))
-        for _ in range(2)
-    ]
+
+    class Recorder(SilentReporter):
+        def stage(self, stage: Stage) -> None:
+            found.append(stage.made)
+
+    threads = [threading.Thread(target=clean, args=(load_config(config), Recorder())) for _ in range(2)]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -1,4 +1,4 @@
-"""A web server on this machine that misbehaves as told."""
+"""A local web server with configurable faults."""
 
 import gzip
 import threading
@@ -11,7 +11,7 @@ from kotrans.data import download
 
 
 class Site:
-    """What the server has, how it misbehaves, and what it was asked."""
+    """The files of the server, its faults, and the requests it received."""
 
     def __init__(self) -> None:
         self.url = ""
@@ -20,10 +20,10 @@ class Site:
         self.busy = 0  # answers of 503 before it serves
         self.ranges = True
         self.lengths = True
-        self.shift = 0  # how far beside the range asked for it answers, once
+        self.shift = 0  # offset added once to the requested range
         self.compressed = False
         self.tag: str | None = '"one"'
-        self.asked: list[tuple[str, str | None]] = []  # path and Range
+        self.requests: list[tuple[str, str | None]] = []  # path and Range
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -31,7 +31,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         site, wanted = self.site, self.headers["Range"]
-        site.asked.append((self.path, wanted))
+        site.requests.append((self.path, wanted))
         data = site.files.get(self.path)
         if site.busy or data is None:
             site.busy = max(0, site.busy - 1)

@@ -1,4 +1,4 @@
-"""Batches: every pair, within the budget, in an order that can be had again."""
+"""Batches: every pair, within the budget, in a reproducible order."""
 
 from itertools import islice
 from pathlib import Path
@@ -11,7 +11,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kotrans.config.sections import BatchConfig, TokenizerConfig
-from kotrans.data import build_dataset
 from kotrans.data.batching import (
     Batch,
     Batches,
@@ -25,6 +24,7 @@ from kotrans.data.batching import (
 )
 from kotrans.data.build_dataset import prepare_dataset
 from kotrans.data.dataset import Dataset
+from kotrans.data.prepare_corpus import PreparedCorpus
 from kotrans.data.tokenizer import BOS, EOS, PAD, Tokenizer, Vocabulary
 from tests.small_corpus import sentences, small_tokenizer, write_corpus
 
@@ -38,27 +38,16 @@ def tokenizer(tmp_path_factory: pytest.TempPathFactory) -> Tokenizer:
     return small_tokenizer(tmp_path_factory.mktemp("tokenizer"), TokenizerConfig(vocabulary_size=400))
 
 
-@pytest.fixture(scope="module", params=[1, 4], ids=["one block", "four blocks"])
-def dataset(request: pytest.FixtureRequest, tokenizer: Tokenizer, tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+@pytest.fixture(scope="module")
+def dataset(tokenizer: Tokenizer, tmp_path_factory: pytest.TempPathFactory) -> Dataset:
     folder = tmp_path_factory.mktemp("dataset")
     corpus = write_corpus(folder / "corpus", {"train": sentences(60, seed=5), "dev": sentences(5, seed=6)})
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(build_dataset, "_MOST_IN_A_BLOCK", 60 // request.param)
-        prepare_dataset(corpus, tokenizer, CONFIG, folder / "made")
-    made = Dataset.open(folder / "made", "train")
-    assert made.blocks == request.param
-    return made
+    prepare_dataset(PreparedCorpus.read(corpus), tokenizer, CONFIG, folder / "made")
+    return Dataset.open(folder / "made", "train")
 
 
-def plan_of(batches: Batches, dataset: Dataset, epoch: int = 0) -> Plan:
-    """All batches of an epoch."""
-    return [batch for block in range(dataset.blocks) for batch in batches.plan(epoch, block)]
-
-
-def positions_of(batches: Batches, dataset: Dataset, epoch: int) -> list[Position]:
-    """Where each batch of an epoch stands."""
-    sizes = [len(batches.plan(epoch, block)) for block in range(dataset.blocks)]
-    return [Position(epoch, block, batch) for block, size in enumerate(sizes) for batch in range(size)]
+def positions_of(batches: Batches, epoch: int) -> list[Position]:
+    return [Position(epoch, batch) for batch in range(len(batches.plan(epoch)))]
 
 
 def sides(pairs: list[tuple[int, int]]) -> tuple[Integers, Integers]:
@@ -67,7 +56,7 @@ def sides(pairs: list[tuple[int, int]]) -> tuple[Integers, Integers]:
 
 
 def realistic_lengths(count: int) -> tuple[Integers, Integers]:
-    """Long-tailed, the two sides of a pair alike."""
+    """Long-tailed lengths, similar on both sides of a pair."""
     random = np.random.default_rng(0)
     target = random.lognormal(3.0, 0.55, count)
     source = target * random.lognormal(0.0, 0.25, count)
@@ -112,7 +101,7 @@ def test_the_plan_is_a_pure_function_of_its_arguments(
     assert same(first, plan_block(*sides(pairs), tokens, [seed, epoch], np.full(len(pairs), 1.5)))
 
 
-def test_epochs_and_seeds_differ_in_order_and_in_who_goes_with_whom() -> None:
+def test_epochs_and_seeds_differ_in_order_and_in_batches() -> None:
     lengths = realistic_lengths(2000)
     first = plan_block(*lengths, 512, seed=[1, 0])
     for other in (plan_block(*lengths, 512, seed=[1, 1]), plan_block(*lengths, 512, seed=[2, 0])):
@@ -120,7 +109,7 @@ def test_epochs_and_seeds_differ_in_order_and_in_who_goes_with_whom() -> None:
         assert len(together) < 0.1 * len(first)
 
 
-def test_batches_do_not_come_in_order_of_length() -> None:
+def test_batches_are_not_ordered_by_length() -> None:
     source, target = realistic_lengths(5000)
     means = [target[batch].mean() for batch in plan_block(source, target, 1024, seed=[1])]
     assert abs(np.corrcoef(means, np.arange(len(means)))[0, 1]) < 0.2
@@ -138,7 +127,7 @@ def test_little_is_padding_on_realistic_lengths(count: int, tokens: int, most: f
 
 def test_the_padding_share_is_that_of_the_tensors(dataset: Dataset) -> None:
     batches = Batches(dataset, CONFIG, seed=1)
-    plan = plan_of(batches, dataset)
+    plan = batches.plan(0)
     tensors = [batch for _, batch in islice(batches.start_at(Position()), len(plan))]
     shares = padding_share(plan, dataset.source_lengths, dataset.target_lengths)
     source = torch.cat([batch.source_mask.flatten() for batch in tensors])
@@ -157,7 +146,7 @@ def test_a_pair_of_weight_w_occurs_w_times_rounded_down_or_up(weights: list[floa
     assert all(np.floor(weight) <= count <= np.ceil(weight) for weight, count in zip(weights, counts, strict=True))
 
 
-def test_the_rest_of_a_weight_is_the_chance_of_one_more_drawn_anew_each_epoch() -> None:
+def test_the_fraction_of_a_weight_is_the_probability_of_one_more_copy_in_each_epoch() -> None:
     lengths = np.full(4000, 5)
     drawn = [
         np.bincount(np.concatenate(plan_block(lengths, lengths, 4096, [1, epoch], weights=1.3)), minlength=4000)
@@ -168,7 +157,7 @@ def test_the_rest_of_a_weight_is_the_chance_of_one_more_drawn_anew_each_epoch() 
 
 
 def test_the_weight_of_a_pair_is_that_of_its_corpus(dataset: Dataset) -> None:
-    plan = plan_of(Batches(dataset, CONFIG, seed=1, weights=[3.0, 1.0]), dataset)
+    plan = Batches(dataset, CONFIG, seed=1, weights=[3.0, 1.0]).plan(0)
     counts = np.bincount(np.concatenate(plan))
     assert counts.tolist() == [3 if origin == 0 else 1 for origin in dataset.origins]
 
@@ -176,11 +165,11 @@ def test_the_weight_of_a_pair_is_that_of_its_corpus(dataset: Dataset) -> None:
 @pytest.mark.parametrize("strength", [0.0, 0.3])
 @settings(max_examples=10)
 @given(skipped=st.integers(0, 20), data=st.data())
-def test_resuming_after_any_batch_gives_exactly_the_rest(
+def test_resuming_after_any_batch_yields_exactly_the_remaining_batches(
     dataset: Dataset, tokenizer: Tokenizer, strength: float, skipped: int, data: st.DataObject
 ) -> None:
     sampling = Sampling(tokenizer, strength) if strength else None
-    start = data.draw(st.sampled_from(positions_of(Batches(dataset, CONFIG, seed=3, weights=[1.0, 0.5]), dataset, 2)))
+    start = data.draw(st.sampled_from(positions_of(Batches(dataset, CONFIG, seed=3, weights=[1.0, 0.5]), 2)))
 
     def stream(position: Position, count: int) -> list[tuple[Position, Batch]]:
         batches = Batches(dataset, CONFIG, seed=3, weights=[1.0, 0.5], sampling=sampling)
@@ -194,26 +183,33 @@ def test_resuming_after_any_batch_gives_exactly_the_rest(
         assert torch.equal(batch.target, expected.target)
 
 
-def test_positions_count_batches_block_by_block_and_go_over_to_the_next_epoch(dataset: Dataset) -> None:
+def test_positions_count_the_batches_of_an_epoch_and_then_start_the_next_epoch(dataset: Dataset) -> None:
     batches = Batches(dataset, CONFIG, seed=1)
-    expected = [*positions_of(batches, dataset, 0), *positions_of(batches, dataset, 1)]
+    expected = [*positions_of(batches, 0), *positions_of(batches, 1)]
     after = [position for position, _ in islice(batches.start_at(Position()), len(expected) - 1)]
     assert after == expected[1:]
 
 
-def test_an_epoch_of_blocks_holds_every_pair_once_and_takes_the_blocks_in_an_order_of_its_own(dataset: Dataset) -> None:
+def test_every_epoch_holds_every_pair_once(dataset: Dataset) -> None:
     batches = Batches(dataset, CONFIG, seed=1)
-    orders = set()
-    for epoch in range(20):
-        assert sorted(np.concatenate(plan_of(batches, dataset, epoch))) == list(range(len(dataset)))
-        blocks = [np.concatenate(batches.plan(epoch, block)) for block in range(dataset.blocks)]
-        orders.add(tuple(int(pairs.min()) for pairs in blocks))
-    assert len(orders) > 10 or dataset.blocks == 1
+    for epoch in range(5):
+        assert sorted(np.concatenate(batches.plan(epoch))) == list(range(len(dataset)))
 
 
-def test_epochs_and_seeds_have_batches_of_their_own(dataset: Dataset) -> None:
+@given(LENGTHS, st.integers(1, 80), st.integers(0, 100))
+def test_sorting_in_chunks_keeps_every_pair_and_the_budget(
+    pairs: list[tuple[int, int]], sorted_at_once: int, seed: int
+) -> None:
+    source, target = sides(pairs)
+    plan = plan_block(source, target, 64, [seed], sorted_at_once=sorted_at_once)
+    assert sorted(np.concatenate(plan)) == list(range(len(pairs)))
+    for batch in plan:
+        assert len(batch) == 1 or max(source[batch].max(), target[batch].max()) * len(batch) <= 64
+
+
+def test_epochs_and_seeds_have_different_batches(dataset: Dataset) -> None:
     def batches(seed: int, epoch: int) -> frozenset[frozenset[int]]:
-        return frozenset(frozenset(batch.tolist()) for batch in plan_of(Batches(dataset, CONFIG, seed), dataset, epoch))
+        return frozenset(frozenset(batch.tolist()) for batch in Batches(dataset, CONFIG, seed).plan(epoch))
 
     assert batches(1, 0) == batches(1, 0)
     # The pairs are so few that two may be cut alike.
@@ -221,44 +217,22 @@ def test_epochs_and_seeds_have_batches_of_their_own(dataset: Dataset) -> None:
     assert len({batches(seed, 0) for seed in range(10)}) > 5
 
 
-def test_going_on_in_a_block_looks_at_no_other(dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
-    looked_at: list[int] = []
-    block = Dataset.block
-
-    def recorded(self: Dataset, number: int) -> Dataset:
-        looked_at.append(number)
-        return block(self, number)
-
-    monkeypatch.setattr(Dataset, "block", recorded)
-    position = Position(3, dataset.blocks - 1, 1)
-    next(Batches(dataset, CONFIG, seed=1).start_at(position))
-    assert len(looked_at) == 1
-
-
-def test_the_share_that_is_done_of_an_epoch_goes_from_nothing_to_all_in_steps_of_a_batch(dataset: Dataset) -> None:
-    batches = Batches(dataset, CONFIG, seed=1)
-    positions = positions_of(batches, dataset, 2)
+def test_the_share_of_an_epoch_that_is_done_grows_by_one_batch_at_a_time(dataset: Dataset) -> None:
+    positions = positions_of(Batches(dataset, CONFIG, seed=1), 2)
     shares = [Batches(dataset, CONFIG, seed=1).share_done(position) for position in positions]
-    assert shares[0] == 0
-    assert np.all(np.diff([*shares, 1.0]) > 0)
-    for block in range(dataset.blocks):
-        steps = np.diff([share for share, position in zip(shares, positions, strict=True) if position.block == block])
-        assert steps == pytest.approx(1 / len(batches.plan(2, block)) / dataset.blocks)
+    assert shares == [number / len(positions) for number in range(len(positions))]
 
 
-def test_the_outline_of_an_epoch_is_exact_for_one_block_and_near_for_more(dataset: Dataset) -> None:
+def test_the_outline_of_an_epoch_has_its_batches_and_padding(dataset: Dataset) -> None:
     batches = Batches(dataset, CONFIG, seed=1)
-    outline, plan = batches.outline(0), plan_of(batches, dataset)
+    outline, plan = batches.outline(0), batches.plan(0)
     padding = padding_share(plan, dataset.source_lengths, dataset.target_lengths)
-    if dataset.blocks == 1:
-        assert (outline.batches, outline.padding) == (len(plan), padding)
-    assert outline.batches == pytest.approx(len(plan), rel=0.5)
-    assert outline.padding.both == pytest.approx(padding.both, abs=0.2)
+    assert (outline.batches, outline.padding) == (len(plan), padding)
 
 
 def test_batches_hold_the_dataset_s_pairs(dataset: Dataset) -> None:
     batches = Batches(dataset, CONFIG, seed=1)
-    plan = plan_of(batches, dataset)
+    plan = batches.plan(0)
     for pairs, (_, batch) in zip(plan, batches.start_at(Position()), strict=False):
         for row, pair in enumerate(pairs):
             source, target = dataset.source(pair).tolist(), dataset.target(pair).tolist()
@@ -284,7 +258,7 @@ def test_padding_nothing_gives_an_empty_tensor() -> None:
     assert pad([[], [5]], begin=BOS).tolist() == [[BOS, PAD], [BOS, 5]]
 
 
-def test_sampled_batches_say_the_same_in_other_pieces(dataset: Dataset, tokenizer: Tokenizer) -> None:
+def test_sampled_batches_have_the_same_text_in_other_pieces(dataset: Dataset, tokenizer: Tokenizer) -> None:
     plain = Batches(dataset, CONFIG, seed=1)
     sampled = Batches(dataset, CONFIG, seed=1, sampling=Sampling(tokenizer, 0.3))
 
@@ -292,14 +266,14 @@ def test_sampled_batches_say_the_same_in_other_pieces(dataset: Dataset, tokenize
         rows = zip(batch.source.tolist(), batch.target.tolist(), strict=True)
         return [(tokenizer.source.decode(source), tokenizer.target.decode(target)) for source, target in rows]
 
-    pairs = list(zip(plan_of(plain, dataset), plain.start_at(Position()), sampled.start_at(Position()), strict=False))
+    pairs = list(zip(plain.plan(0), plain.start_at(Position()), sampled.start_at(Position()), strict=False))
     for _, (_, stored), (_, other) in pairs:
         assert texts(other) == texts(stored)
         assert (other.source == EOS).sum() == len(other.source)
     assert any(not torch.equal(stored.source, other.source) for _, (_, stored), (_, other) in pairs)
 
 
-def test_every_batch_is_sampled_with_a_seed_of_its_own(
+def test_every_batch_is_sampled_with_its_own_seed(
     dataset: Dataset, tokenizer: Tokenizer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seeds: list[int] = []
@@ -314,17 +288,17 @@ def test_every_batch_is_sampled_with_a_seed_of_its_own(
     assert len(set(seeds)) == len(seeds) == 80
 
 
-def test_sampling_is_drawn_anew_each_epoch(tokenizer: Tokenizer, tmp_path: Path) -> None:
+def test_sampling_differs_between_epochs(tokenizer: Tokenizer, tmp_path: Path) -> None:
     source, target = sentences(12, seed=8)
     pair = " ".join(source[:2]), " ".join(target[:2])
     long = " ".join(source), " ".join(target)
     corpus = write_corpus(tmp_path / "corpus", {"train": ([pair[0], long[0]], [pair[1], long[1]])})
     config = BatchConfig(tokens=4096, max_pieces=400)
-    prepare_dataset(corpus, tokenizer, config, tmp_path / "made")
+    prepare_dataset(PreparedCorpus.read(corpus), tokenizer, config, tmp_path / "made")
     batches = Batches(Dataset.open(tmp_path / "made", "train"), config, seed=1, sampling=Sampling(tokenizer, 0.3))
     one_batch_an_epoch = islice(batches.start_at(Position()), 12)
     drawn = {str(max(batch.source.tolist(), key=lambda row: row.count(PAD))) for _, batch in one_batch_an_epoch}
-    assert len(drawn) > 6  # the two rows can stand in two orders, so equal seeds would give at most two
+    assert len(drawn) > 6  # the two rows have two orders, so equal seeds would give at most two
 
 
 def test_a_sampled_sentence_is_never_longer_than_the_dataset_s_longest_nor_twice_its_batch_s(

@@ -1,6 +1,7 @@
+"""Cleaning of training pairs."""
+
 import unicodedata
-from collections.abc import Iterator, Sequence
-from functools import partial
+from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -9,9 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kotrans.config.sections import CleaningConfig
-from kotrans.data import training_text
-from kotrans.data.cleaning import REASONS, Cleaned, Cleaner, Counts, fold, hangul_share, korean_share
-from kotrans.data.duplicates import Duplicates
+from kotrans.data.cleaning import REASONS, Cleaner, Counts, fold, hangul_share, korean_share
 from kotrans.data.training_text import write_training_text
 from kotrans.storage.files import read_lines
 
@@ -26,13 +25,18 @@ def clean(
 
 
 def clean_corpora(
-    corpora: Sequence[Sequence[tuple[str, str]]], config: CleaningConfig | None = None, held_out: tuple[str, ...] = ()
+    corpora: Sequence[Sequence[tuple[str, str]]],
+    config: CleaningConfig | None = None,
+    held_out: tuple[str, ...] = (),
+    pairs_in_a_part: int = 100,
 ) -> tuple[list[tuple[str, str]], list[Counts]]:
     config = config or CleaningConfig()
     with TemporaryDirectory() as name:
         folder = Path(name)
         cleaner = Cleaner(config, same_on_both_sides(held_out))
-        counts = write_training_text(folder, corpora, cleaner, duplicates=config.duplicates)
+        counts = write_training_text(
+            folder, corpora, cleaner, duplicates=config.duplicates, processes=1, pairs_in_a_part=pairs_in_a_part
+        )
         for count in counts:
             count.dropped = +count.dropped  # without the reasons that dropped nothing
         return list(zip(*(read_lines(folder / f"train.{side}") for side in ("ko", "en")), strict=True)), counts
@@ -80,7 +84,7 @@ def test_each_rule_can_be_set(reason: str) -> None:
     assert kept == [GOOD, BAD_PAIRS[reason]]
 
 
-def test_the_first_pairs_that_each_rule_drops_are_kept_as_examples() -> None:
+def test_the_first_dropped_pairs_of_each_rule_are_kept_as_examples() -> None:
     again = [(f"{GOOD[0]} {n}", f"{GOOD[1]} {n}") for n in range(4)]
     empty = [("", f"Nothing {n}.") for n in range(4)]
     held = [("다른 말입니다, 정말로요.", f"He said number {n} now!") for n in range(2)]
@@ -104,7 +108,7 @@ def test_an_invisible_side_is_empty() -> None:
     assert clean(("\u200b\u2028 ", "I went."))[1].dropped == {"empty": 1}
 
 
-def test_what_stays_is_normalised_and_counted() -> None:
+def test_kept_pairs_are_normalized_and_counted() -> None:
     korean, english = GOOD
     odd = (unicodedata.normalize("NFD", korean), english.replace("school", "sch\u200bool").replace(" ", "\x00", 1))
     kept, counts = clean(odd)
@@ -112,13 +116,13 @@ def test_what_stays_is_normalised_and_counted() -> None:
     assert dict(counts.normalised) == {"nfc": 1, "invisible": 1}
 
 
-def test_a_duplicate_is_one_after_normalisation() -> None:
+def test_duplicates_are_compared_after_normalization() -> None:
     kept, counts = clean(GOOD, (unicodedata.normalize("NFD", GOOD[0]), "  " + GOOD[1]))
     assert kept == [GOOD]
     assert counts.dropped == {"duplicates": 1}
 
 
-def test_another_translation_of_a_sentence_is_no_duplicate() -> None:
+def test_another_translation_of_a_sentence_is_not_a_duplicate() -> None:
     other = (GOOD[0], "Yesterday I went to school.")
     assert clean(GOOD, other)[0] == [GOOD, other]
 
@@ -149,12 +153,12 @@ def test_a_pair_with_a_side_in_a_held_out_split_is_dropped(held_out: str) -> Non
     assert clean(GOOD, held_out=(held_out,))[1].dropped == {"contamination": 1}
 
 
-def test_a_sentence_of_three_words_may_stand_in_both() -> None:
+def test_a_sentence_of_three_words_may_occur_in_train_and_test() -> None:
     pair = ("정말 고마워요.", "Thank you, really.")
     assert clean(pair, held_out=("Thank you really", "정말 고마워요."))[0] == [pair]
 
 
-def test_a_short_pair_is_dropped_if_it_stands_in_a_held_out_split_as_a_whole() -> None:
+def test_a_short_pair_is_dropped_if_a_held_out_split_has_the_same_pair() -> None:
     cleaner = Cleaner(CleaningConfig(), [("그래?", "Really?"), ("!", "?")])
     pairs = [("그래!", "really"), ("그래?", "Is that so?"), ("정말?", "Really?"), ("네!", "!")]
     assert cleaner(pairs).held_out.tolist() == [True, False, False, False]
@@ -182,7 +186,7 @@ def test_the_share_of_korean_is_among_words_with_letters(line: str, share: float
     assert korean_share(line) == share
 
 
-def test_a_headline_with_foreign_names_stays() -> None:
+def test_a_headline_with_foreign_names_is_kept() -> None:
     pair = ("Samsung Galaxy S24 Ultra 출시", "Samsung Galaxy S24 Ultra released")
     assert clean(pair)[0] == [pair]
 
@@ -203,7 +207,7 @@ def test_every_pair_is_kept_or_counted_and_cleaning_again_keeps_all(pairs: list[
 def simple_definition(
     corpora: Sequence[Sequence[tuple[str, str]]], config: CleaningConfig, held_out: tuple[str, ...]
 ) -> tuple[list[tuple[str, str]], list[dict[str, int]]]:
-    """One pair after the other, all in memory."""
+    """Cleans one pair after the other."""
     cleaner, seen = Cleaner(config, same_on_both_sides(held_out)), set()
     kept: list[tuple[str, str]] = []
     dropped = [dict.fromkeys(REASONS, 0) for _ in corpora]
@@ -231,17 +235,13 @@ SIDE = st.sampled_from(
 CORPORA = st.lists(st.lists(st.tuples(SIDE, SIDE), max_size=12), min_size=1, max_size=3)
 
 
-@given(CORPORA, st.booleans(), st.integers(1, 5), st.integers(0, 5))
-def test_parts_and_files_drop_what_the_simple_definition_drops(
-    corpora: list[list[tuple[str, str]]], duplicates: bool, part: int, in_memory: int
+@given(CORPORA, st.booleans(), st.integers(1, 5))
+def test_cleaning_in_parts_drops_the_pairs_of_the_simple_definition(
+    corpora: list[list[tuple[str, str]]], duplicates: bool, part: int
 ) -> None:
     config = CleaningConfig(duplicates=duplicates)
     held_out = ("one, two three FOUR", "나다 라마 바사 아자!")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(training_text, "PAIRS_IN_A_PART", part)
-        patch.setattr(training_text, "Duplicates", partial(Duplicates, in_memory=in_memory))
-        patch.setattr(training_text, "ordered_map", map_here)
-        kept, counts = clean_corpora(corpora, config, held_out)
+    kept, counts = clean_corpora(corpora, config, held_out, part)
     expected, dropped = simple_definition(corpora, config, held_out)
     assert kept == expected
     assert [dict.fromkeys(REASONS, 0) | count.dropped for count in counts] == dropped
@@ -249,30 +249,26 @@ def test_parts_and_files_drop_what_the_simple_definition_drops(
     assert sum(count.kept for count in counts) == len(kept)
 
 
-def map_here(work: Cleaner, parts: Iterator[list[tuple[str, str]]], processes: int | None) -> Iterator[Cleaned]:
-    return map(work, parts)
-
-
-def test_several_processes_leave_the_same_files_as_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(training_text, "PAIRS_IN_A_PART", 10)
-    monkeypatch.setattr(training_text, "Duplicates", partial(Duplicates, in_memory=20))
+def test_several_processes_leave_the_same_files_as_one(tmp_path: Path) -> None:
     corpora = [
         [(f"문장 {n % 40}번입니다.", f"This is sentence {n % 40}.") for n in range(base, base + 45)] for base in (0, 7)
     ]
-    told: list[int] = []
+    reported: list[int] = []
     for processes in (1, 2):
         folder = tmp_path / str(processes)
         folder.mkdir()
         cleaner = Cleaner(CleaningConfig(), [("", "This is sentence 5!")])
-        write_training_text(folder, corpora, cleaner, duplicates=True, processes=processes, progress=told.append)
+        write_training_text(
+            folder, corpora, cleaner, duplicates=True, processes=processes, progress=reported.append, pairs_in_a_part=10
+        )
     assert sorted(path.name for path in folder.iterdir()) == ["train.en", "train.ko", "train.origin.npy"]
     for path in folder.iterdir():
         assert path.read_bytes() == (tmp_path / "1" / path.name).read_bytes()
     assert len(read_lines(folder / "train.ko")) == 39
-    assert told == [10, 20, 30, 40, 45, 55, 65, 75, 85, 90] * 2
+    assert reported == [10, 20, 30, 40, 45, 55, 65, 75, 85, 90] * 2
 
 
-def test_the_sides_may_be_exchanged_when_hangul_is_let_be() -> None:
+def test_swapped_sides_are_kept_without_the_hangul_rules() -> None:
     pairs = [("I went home.", "나는 집에 갔어요."), ("She reads a book.", "그녀는 책을 읽어요.")]
     assert clean_corpora([pairs])[0] == []
     assert clean_corpora([pairs], CleaningConfig(min_hangul=0, max_hangul_target=1))[0] == pairs

@@ -32,14 +32,14 @@ def library(tmp_path: Path) -> Library:
     return Library(tmp_path / "cache", mirror=str(tmp_path), registry=load_registry(tmp_path / "registry.yaml"))
 
 
-def test_the_registry_lists_what_the_readme_promises() -> None:
+def test_the_registry_lists_the_documented_corpora() -> None:
     registry = load_registry()
     assert list(registry) == ["starter", "korean-english-news", "jhe", "ntrex", "tatoeba"]
     assert registry["korean-english-news"].pairs == {"train": 94_123, "dev": 1_000, "test": 2_000}
     assert registry["tatoeba"].holdout == {"dev": 300, "test": 400}
 
 
-def test_every_entry_names_files_that_it_fetches() -> None:
+def test_the_splits_of_every_entry_are_among_its_files() -> None:
     for entry in load_registry().values():
         plain = {file.name for file in entry.files if not file.unpack}
         named = {path.name for files in entry.splits.values() for _, path in files if path}
@@ -50,20 +50,20 @@ def test_every_entry_names_files_that_it_fetches() -> None:
 @pytest.mark.parametrize(
     "broken", [TOY.replace("title", "tilte"), TOY.replace("tsv\n", "tvs\n", 1), TOY.replace("https", "file")]
 )
-def test_a_bad_registry_is_a_bug_with_a_traceback(broken: str, tmp_path: Path) -> None:
+def test_an_invalid_registry_raises_a_validation_error(broken: str, tmp_path: Path) -> None:
     (tmp_path / "registry.yaml").write_text(broken)
     with pytest.raises(ValidationError):
         load_registry(tmp_path / "registry.yaml")
 
 
-def test_other_hashes_get_another_place_in_the_cache(tmp_path: Path) -> None:
+def test_other_hashes_use_another_cache_folder(tmp_path: Path) -> None:
     jhe = load_registry()["jhe"]
     changed = jhe.model_copy(update={"files": jhe.files[1:]})
     assert entry_folder(jhe, tmp_path) != entry_folder(changed, tmp_path)
     assert entry_folder(load_registry()["starter"], tmp_path) == resources.starter()
 
 
-def test_the_cache_is_where_the_environment_says(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_the_environment_sets_the_cache_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("KOTRANS_CACHE", str(tmp_path / "here"))
     monkeypatch.setenv("KOTRANS_MIRROR", "https://example.org/mirror")
     library = Library()
@@ -71,7 +71,7 @@ def test_the_cache_is_where_the_environment_says(monkeypatch: pytest.MonkeyPatch
     assert library.mirror == "https://example.org/mirror"
 
 
-def test_listings_say_what_is_present_and_how_much(library: Library) -> None:
+def test_listings_show_presence_and_number_of_pairs(library: Library) -> None:
     (before,) = library.listings()
     assert (before.present, dict(before.pairs)) == (False, {})
     folder = library.fetch("toy")
@@ -79,30 +79,30 @@ def test_listings_say_what_is_present_and_how_much(library: Library) -> None:
     assert (after.present, dict(after.pairs), after.folder) == (True, {"train": 30, "long": 30}, folder)
 
 
-def test_a_listed_split_is_read_by_name_also_when_it_is_held_out(library: Library) -> None:
+def test_a_listed_split_is_read_by_name_even_if_held_out_of_train(library: Library) -> None:
     test = library.read_split("toy", "test")
     assert len(test.source) == 4
     assert not set(test.source) & set(library.read_split("toy", "train").source)
     assert len(library.read_split("toy", "long").source) == 30
 
 
-def test_unknown_corpora_and_splits_are_said_with_those_there_are(library: Library) -> None:
+def test_the_error_for_unknown_corpora_and_splits_lists_the_known_ones(library: Library) -> None:
     with pytest.raises(ConfigError, match=r"corpus 'toi': is not listed; did you mean toy\? \(your own files need"):
         library.read_split("toi", "test")
-    with pytest.raises(ConfigError, match="corpus 'xyz': is not listed; there are toy"):
+    with pytest.raises(ConfigError, match="corpus 'xyz': is not listed; known corpora: toy"):
         library.fetch("xyz")
-    with pytest.raises(ConfigError, match="corpus 'toy': has no split 'dev', but long, test, train"):
+    with pytest.raises(ConfigError, match="corpus 'toy': has no split 'dev', only long, test, train"):
         library.read_split("toy", "dev")
 
 
 def test_a_config_may_hold_out_other_numbers(library: Library, tmp_path: Path) -> None:
     (corpus,) = library.corpora([CorpusConfig(name="toy", holdout={"dev": 7})])
-    texts = corpus.texts(tmp_path / "scratch", CleaningConfig())
-    assert {split: len(pairs.source) for split, pairs in texts.held_out.items()} == {"long": 30, "dev": 7}
-    assert len(list(texts.train)) == 23
+    text = corpus.text(tmp_path / "scratch", CleaningConfig())
+    assert {split: len(pairs.source) for split, pairs in text.held_out.items()} == {"long": 30, "dev": 7}
+    assert len(list(text.train)) == 23
 
 
-def test_a_file_gone_from_the_cache_is_said(library: Library) -> None:
+def test_a_file_missing_from_the_cache_is_an_error(library: Library) -> None:
     (library.fetch("toy") / "toy.tsv").unlink()
     with pytest.raises(FetchError, match=r"toy\.tsv: is missing from the fetched corpus; delete .* and fetch it again"):
         library.corpora([CorpusConfig(name="toy")])

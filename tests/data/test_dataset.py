@@ -1,4 +1,4 @@
-"""A prepared corpus in pieces on disk, and back."""
+"""Encoding a prepared corpus into a dataset, and opening it."""
 
 import errno
 from pathlib import Path
@@ -7,17 +7,16 @@ import numpy as np
 import pytest
 
 from kotrans.config.sections import BatchConfig, TokenizerConfig
-from kotrans.data import build_dataset
 from kotrans.data.build_dataset import prepare_dataset
 from kotrans.data.dataset import Dataset, DatasetManifest, dataset_key
+from kotrans.data.prepare_corpus import PreparedCorpus
 from kotrans.data.tokenizer import EOS, Tokenizer
 from kotrans.errors import DataError
-from kotrans.storage.files import read_lines, write_json, write_lines
+from kotrans.storage.files import write_json, write_lines
 from tests.small_corpus import sentences, small_tokenizer, write_corpus
 from tests.tiny_training import files_of_at_most
 
 CONFIG = BatchConfig(max_pieces=12)
-LONG = BatchConfig(max_pieces=100)
 TRAIN = sentences(300, seed=2)
 DEV = sentences(40, seed=3)
 
@@ -34,13 +33,11 @@ def corpus(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def prepared(corpus: Path, tokenizer: Tokenizer, tmp_path: Path) -> Path:
-    prepare_dataset(corpus, tokenizer, CONFIG, tmp_path / "dataset")
+    prepare_dataset(PreparedCorpus.read(corpus), tokenizer, CONFIG, tmp_path / "dataset")
     return tmp_path / "dataset"
 
 
-def test_train_holds_the_pairs_that_are_short_enough_in_order_and_with_their_corpus(
-    prepared: Path, tokenizer: Tokenizer
-) -> None:
+def test_train_has_the_pairs_within_max_pieces_in_order_with_their_corpus(prepared: Path, tokenizer: Tokenizer) -> None:
     encoded = zip(tokenizer.source.encode(TRAIN[0]), tokenizer.target.encode(TRAIN[1]), strict=True)
     expected = [(s, t, i % 2) for i, (s, t) in enumerate(encoded) if max(len(s), len(t)) <= CONFIG.max_pieces]
     train = Dataset.open(prepared, "train")
@@ -53,7 +50,7 @@ def test_train_holds_the_pairs_that_are_short_enough_in_order_and_with_their_cor
     assert train.target_lengths.tolist() == [len(target) + 1 for _, target, _ in expected]
 
 
-def test_the_manifest_counts_what_is_there_and_what_was_dropped(prepared: Path, tokenizer: Tokenizer) -> None:
+def test_the_manifest_counts_kept_and_dropped_pairs(prepared: Path, tokenizer: Tokenizer) -> None:
     manifest = DatasetManifest.read(prepared)
     train, counts = Dataset.open(prepared, "train"), manifest.splits["train"]
     assert (counts.pairs, counts.dropped) == (len(train), {"empty": 0, "max_pieces": len(TRAIN[0]) - len(train)})
@@ -68,22 +65,27 @@ def test_the_manifest_counts_what_is_there_and_what_was_dropped(prepared: Path, 
 def test_dev_keeps_its_long_pairs_and_loses_only_those_with_a_blank_side(tokenizer: Tokenizer, tmp_path: Path) -> None:
     dev = [*DEV[0], " ", "가"], [*DEV[1], "word", "\u200b"]
     corpus = write_corpus(tmp_path / "corpus", {"train": TRAIN, "dev": dev})
-    manifest = prepare_dataset(corpus, tokenizer, CONFIG, tmp_path / "dataset")
+    manifest = prepare_dataset(PreparedCorpus.read(corpus), tokenizer, CONFIG, tmp_path / "dataset")
     assert manifest.splits["dev"].pairs == len(Dataset.open(tmp_path / "dataset", "dev")) == len(DEV[0])
     assert manifest.splits["dev"].dropped == {"empty": 2, "max_pieces": 0}
     assert manifest.splits["dev"].longest_source > CONFIG.max_pieces + 1
 
 
-def test_the_number_of_pairs_encoded_at_once_changes_nothing(
-    corpus: Path, prepared: Path, tokenizer: Tokenizer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_neither_the_size_of_a_part_nor_the_number_of_processes_changes_a_dataset(
+    corpus: Path, prepared: Path, tokenizer: Tokenizer, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(build_dataset, "PAIRS_IN_A_PART", 7)
-    told: list[tuple[int, int]] = []
-    prepare_dataset(corpus, tokenizer, CONFIG, tmp_path / "small", lambda done, total: told.append((done, total)))
-    for path in prepared.iterdir():
-        assert (tmp_path / "small" / path.name).read_bytes() == path.read_bytes(), path.name
-    assert told == sorted(told)
-    assert told[-1] == (340, 340)
+    calls: list[tuple[int, int]] = []
+    prepare_dataset(
+        PreparedCorpus.read(corpus), tokenizer, CONFIG, tmp_path / "parts",
+        lambda done, total: calls.append((done, total)), processes=2, pairs_in_a_part=40,
+    )  # fmt: skip
+    names = {path.name for path in prepared.iterdir()}
+    assert names == {"manifest.json", *(f"{split}.{array}" for split in ("train", "dev") for array in ARRAYS)}
+    assert names == {path.name for path in (tmp_path / "parts").iterdir()}
+    for name in names:
+        assert (tmp_path / "parts" / name).read_bytes() == (prepared / name).read_bytes(), name
+    assert calls == sorted(calls)
+    assert calls[-1] == (340, 340)
 
 
 def test_ids_take_two_bytes_until_a_vocabulary_needs_more(
@@ -91,7 +93,7 @@ def test_ids_take_two_bytes_until_a_vocabulary_needs_more(
 ) -> None:
     assert Dataset.open(prepared, "train").source(0).dtype == np.uint16
     monkeypatch.setattr(tokenizer.target, "size", 2**16 + 1)
-    prepare_dataset(corpus, tokenizer, CONFIG, tmp_path / "wide")
+    prepare_dataset(PreparedCorpus.read(corpus), tokenizer, CONFIG, tmp_path / "wide")
     wide, narrow = Dataset.open(tmp_path / "wide", "dev"), Dataset.open(prepared, "dev")
     assert wide.target(3).dtype == np.int32
     assert wide.target(3).tolist() == narrow.target(3).tolist()
@@ -114,101 +116,44 @@ def test_the_key_follows_corpus_tokenizer_and_length_limit_but_not_the_budget(
 def test_a_corpus_without_dev_or_with_nothing_but_blank_dev_pairs_can_be_prepared(
     tokenizer: Tokenizer, tmp_path: Path
 ) -> None:
-    prepare_dataset(write_corpus(tmp_path / "a", {"train": TRAIN}), tokenizer, CONFIG, tmp_path / "none")
+    corpus = write_corpus(tmp_path / "a", {"train": TRAIN})
+    prepare_dataset(PreparedCorpus.read(corpus), tokenizer, CONFIG, tmp_path / "none")
     with pytest.raises(DataError, match="no split 'dev', only train"):
         Dataset.open(tmp_path / "none", "dev")
     blank = write_corpus(tmp_path / "b", {"train": TRAIN, "dev": ([""], ["word"])})
-    prepare_dataset(blank, tokenizer, CONFIG, tmp_path / "blank")
+    prepare_dataset(PreparedCorpus.read(blank), tokenizer, CONFIG, tmp_path / "blank")
     assert len(Dataset.open(tmp_path / "blank", "dev")) == 0
 
 
 @pytest.mark.parametrize("train", [([], []), ([" ".join(["가나다라"] * 20)], ["word"])])
-def test_a_corpus_that_leaves_nothing_to_train_on_is_refused(
+def test_a_corpus_without_usable_training_pairs_is_refused(
     train: tuple[list[str], list[str]], tokenizer: Tokenizer, tmp_path: Path
 ) -> None:
     corpus = write_corpus(tmp_path / "corpus", {"train": train, "dev": DEV})
     with pytest.raises(DataError, match=r"corpus: no training pair with .* batches\.max_pieces \(12\)"):
-        prepare_dataset(corpus, tokenizer, CONFIG, tmp_path / "dataset")
+        prepare_dataset(PreparedCorpus.read(corpus), tokenizer, CONFIG, tmp_path / "dataset")
     assert not (tmp_path / "dataset").exists()
 
 
 @pytest.mark.parametrize("name", ["train.ko", "dev.en"])
-def test_a_corpus_with_lines_lost_is_refused(name: str, corpus: Path, tokenizer: Tokenizer, tmp_path: Path) -> None:
+def test_a_corpus_with_missing_lines_is_refused(name: str, corpus: Path, tokenizer: Tokenizer, tmp_path: Path) -> None:
     write_lines(corpus / name, ["한 줄"])
     with pytest.raises(DataError, match=f"{name}: damaged"):
-        prepare_dataset(corpus, tokenizer, CONFIG, tmp_path / "dataset")
+        prepare_dataset(PreparedCorpus.read(corpus), tokenizer, CONFIG, tmp_path / "dataset")
     assert not (tmp_path / "dataset").exists()
 
 
 @pytest.mark.parametrize("name", ["train.ko", "train.en", "dev.ko", "dev.en"])
-def test_a_corpus_with_lines_too_many_is_refused(name: str, corpus: Path, tokenizer: Tokenizer, tmp_path: Path) -> None:
+def test_a_corpus_with_extra_lines_is_refused(name: str, corpus: Path, tokenizer: Tokenizer, tmp_path: Path) -> None:
     with (corpus / name).open("a", encoding="utf-8") as file:
         file.write("한 줄\n")
     with pytest.raises(DataError, match=f"{name}: damaged"):
-        prepare_dataset(corpus, tokenizer, CONFIG, tmp_path / "dataset")
+        prepare_dataset(PreparedCorpus.read(corpus), tokenizer, CONFIG, tmp_path / "dataset")
     assert not (tmp_path / "dataset").exists()
-
-
-@pytest.fixture
-def in_blocks(corpus: Path, tokenizer: Tokenizer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    prepare_dataset(corpus, tokenizer, LONG, tmp_path / "whole")
-    monkeypatch.setattr(build_dataset, "_MOST_IN_A_BLOCK", 60)
-    prepare_dataset(corpus, tokenizer, LONG, tmp_path / "blocks")
-    return tmp_path / "blocks"
 
 
 def texts(dataset: Dataset) -> list[tuple[bytes, bytes, int]]:
     return [(dataset.source(i).tobytes(), dataset.target(i).tobytes(), dataset.origins[i]) for i in range(len(dataset))]
-
-
-def test_blocks_hold_every_pair_once_and_each_is_a_sample_in_the_order_of_the_corpus(in_blocks: Path) -> None:
-    whole, train = Dataset.open(in_blocks.with_name("whole"), "train"), Dataset.open(in_blocks, "train")
-    assert (whole.blocks, train.blocks) == (1, 5)
-    assert texts(whole.block(0)) == texts(whole)
-    pairs = texts(whole)
-    assert len(set(pairs)) == len(pairs)
-    places = [[pairs.index(text) for text in texts(train.block(number))] for number in range(5)]
-    assert sorted(place for block in places for place in block) == list(range(len(pairs)))
-    for number, block in enumerate(places):
-        assert block == sorted(block)
-        # Four standard deviations: about 60 pairs each, and from all over the corpus.
-        assert len(block) == train.counts.blocks[number] == pytest.approx(len(pairs) / 5, rel=0.46)
-        assert np.mean(block) == pytest.approx(len(pairs) / 2, rel=0.3)
-    assert texts(train) == [text for number in range(5) for text in texts(train.block(number))]
-
-
-def test_blocks_have_the_lengths_of_their_pairs_and_the_counts_of_the_whole(in_blocks: Path) -> None:
-    train, whole = Dataset.open(in_blocks, "train"), Dataset.open(in_blocks.with_name("whole"), "train")
-    block = train.block(3)
-    assert block.source_lengths.tolist() == [len(block.source(i)) for i in range(len(block))]
-    assert block.target_lengths.tolist() == [len(block.target(i)) for i in range(len(block))]
-    assert train.begin(3) == sum(len(train.block(number)) for number in range(3))
-    counts = block.counts.model_dump(exclude={"blocks"})
-    assert counts == whole.counts.model_dump(exclude={"blocks"})
-    assert Dataset.open(in_blocks, "dev").blocks == 1
-
-
-def test_the_number_of_processes_changes_nothing_and_leaves_nothing(
-    corpus: Path, tokenizer: Tokenizer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(build_dataset, "_MOST_IN_A_BLOCK", 60)
-    prepare_dataset(corpus, tokenizer, CONFIG, tmp_path / "one", processes=1)
-    monkeypatch.setattr(build_dataset, "PAIRS_IN_A_PART", 40)
-    prepare_dataset(corpus, tokenizer, CONFIG, tmp_path / "two", processes=2)
-    names = {path.name for path in (tmp_path / "one").iterdir()}
-    assert names == {path.name for path in (tmp_path / "two").iterdir()}
-    assert names == {"manifest.json", *(f"{split}.{array}" for split in ("train", "dev") for array in ARRAYS)}
-    for name in names:
-        assert (tmp_path / "two" / name).read_bytes() == (tmp_path / "one" / name).read_bytes(), name
-
-
-def test_blocks_that_do_not_make_up_the_split_are_damage(in_blocks: Path) -> None:
-    manifest = DatasetManifest.read(in_blocks)
-    train = manifest.splits["train"]
-    wrong = train.model_copy(update={"blocks": train.blocks[1:]})
-    write_json(in_blocks / "manifest.json", manifest.model_copy(update={"splits": {"train": wrong}}).model_dump())
-    with pytest.raises(DataError, match=r"manifest\.json: damaged"):
-        Dataset.open(in_blocks, "train")
 
 
 ARRAYS = [f"{side}.{what}.npy" for side in ("source", "target") for what in ("ids", "offsets")] + ["origin.npy"]
@@ -254,28 +199,20 @@ def test_a_flipped_bit_is_found_in_every_array(name: str, prepared: Path) -> Non
     Dataset.open(prepared, "dev")
 
 
-def test_a_dataset_of_an_older_version_without_hashes_is_opened(prepared: Path) -> None:
+def test_a_dataset_of_an_older_version_without_hashes_and_with_blocks_is_opened(prepared: Path) -> None:
     manifest = DatasetManifest.read(prepared).model_dump()
     before = texts(Dataset.open(prepared, "train"))
+    manifest["splits"]["train"]["blocks"] = [100, 50]
     write_json(prepared / "manifest.json", {name: value for name, value in manifest.items() if name != "files"})
     assert texts(Dataset.open(prepared, "train")) == before
 
 
-def test_the_side_with_too_many_lines_is_named(corpus: Path, tokenizer: Tokenizer, tmp_path: Path) -> None:
-    for name in ("train.en", "train.ko"):
-        lines = read_lines(corpus / name)
-        write_lines(corpus / name, [*lines, "more"])
-        with pytest.raises(DataError, match=f"{name}: damaged"):
-            prepare_dataset(corpus, tokenizer, CONFIG, tmp_path / "dataset")
-        write_lines(corpus / name, lines)
-
-
-def test_a_disk_that_is_full_while_a_dataset_is_written_is_known_by_its_number(
+def test_a_full_disk_while_writing_a_dataset_raises_an_error_with_errno(
     corpus: Path, tokenizer: Tokenizer, tmp_path: Path
 ) -> None:
-    prepare_dataset(corpus, tokenizer, CONFIG, tmp_path / "whole")
+    prepare_dataset(PreparedCorpus.read(corpus), tokenizer, CONFIG, tmp_path / "whole")
     sizes = [path.stat().st_size for path in (tmp_path / "whole").glob("train.*.npy")]
     with files_of_at_most(min(sizes)), pytest.raises(OSError, match="File too large") as error:
-        prepare_dataset(corpus, tokenizer, CONFIG, tmp_path / "dataset")
+        prepare_dataset(PreparedCorpus.read(corpus), tokenizer, CONFIG, tmp_path / "dataset")
     assert error.value.errno == errno.EFBIG
     assert sorted(path.name for path in tmp_path.iterdir()) == ["corpus", "whole"]

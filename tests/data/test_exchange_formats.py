@@ -99,7 +99,7 @@ INLINE = {
 
 
 @pytest.mark.parametrize(("segment", "text"), INLINE.items())
-def test_what_is_in_tmx_codes_goes_and_other_text_stays(tmp_path: Path, segment: str, text: str) -> None:
+def test_the_content_of_tmx_codes_is_removed_and_other_text_kept(tmp_path: Path, segment: str, text: str) -> None:
     assert read_text(tmp_path, "tmx", memory(unit("가", segment))) == [("가", text)]
 
 
@@ -115,7 +115,7 @@ def test_languages_are_found_in_every_spelling(tmp_path: Path, wanted: tuple[str
     assert not skipped.malformed
 
 
-def test_the_region_asked_for_comes_before_others_and_no_other_region_is_taken(tmp_path: Path) -> None:
+def test_the_configured_region_is_preferred_and_no_other_region_matches(tmp_path: Path) -> None:
     variants = [("en-GB", "lift"), ("en-US", "elevator"), ("en", "elevator or lift"), ("ko", "승강기")]
     tuvs = "".join(variant(code, text) for code, text in variants)
     text = memory(f"<tu>{tuvs}</tu>", unit("네", "aye", ("ko", "en-GB")))
@@ -124,8 +124,8 @@ def test_the_region_asked_for_comes_before_others_and_no_other_region_is_taken(t
 
 
 BAD_UNITS = {
-    "control character": (unit("나", "a\x1fb"), "not well-formed.*control characters out"),
-    "reference to one": (unit("나", "a&#x1F;b"), "reference to invalid character number.*take the control character"),
+    "control character": (unit("나", "a\x1fb"), "not well-formed.*remove control characters"),
+    "reference to one": (unit("나", "a&#x1F;b"), "reference to invalid character number.*remove the control character"),
     "bare <": (unit("나", "a < b"), "not well-formed.*write & as &amp; and < as &lt;"),
     "bare &": (unit("나", "R&D"), "not well-formed"),
     "entity of HTML": (unit("나", "a&nbsp;b"), "undefined entity.*&#160;"),
@@ -139,7 +139,7 @@ BAD_UNITS = {
 @pytest.mark.parametrize("part", [7, 100, 2**16])
 @pytest.mark.parametrize("doctype", ["", '<!DOCTYPE tmx SYSTEM "tmx14.dtd">\n'])
 @pytest.mark.parametrize("bad", BAD_UNITS)
-def test_a_unit_that_is_not_xml_costs_that_unit(tmp_path: Path, bad: str, doctype: str, part: int) -> None:
+def test_a_unit_that_is_not_xml_is_skipped(tmp_path: Path, bad: str, doctype: str, part: int) -> None:
     broken, problem = BAD_UNITS[bad]
     units = [unit("가", "a"), broken, unit("다", "c"), broken, unit("라", "d")]
     text = (doctype + memory()).encode().partition(b"</body>")
@@ -166,14 +166,14 @@ def test_units_are_numbered_by_their_lines_after_broken_ones(tmp_path: Path, par
     assert [re.findall(r":(\d+):", example)[0] for example in skipped.examples["syntax"]] == ["4", "7"]
 
 
-def test_a_memory_that_is_cut_off_is_refused(tmp_path: Path) -> None:
+def test_a_truncated_memory_is_refused(tmp_path: Path) -> None:
     text = memory(unit("가", "a"), unit("나", "b"))
     for end in (len(text) - 3, text.index("나")):
-        with pytest.raises(DataError, match=r"file\.tmx:\d: .*the file ends too early: is it whole\?"):
+        with pytest.raises(DataError, match=r"file\.tmx:\d: .*the file ends too early: is it complete\?"):
             read_text(tmp_path, "tmx", text[:end])
 
 
-def test_a_unit_without_end_is_given_up_and_not_kept_in_memory(tmp_path: Path) -> None:
+def test_a_unit_without_end_is_abandoned_and_not_kept_in_memory(tmp_path: Path) -> None:
     endless = '<tu><tuv xml:lang="ko"><seg>' + "나 " * 600_000 + "</seg></tuv>"
     skipped = Skipped()
     assert list(stream(tmp_path, "tmx", memory(unit("가", "a"), endless, unit("다", "c")), None, skipped)) == [
@@ -183,7 +183,7 @@ def test_a_unit_without_end_is_given_up_and_not_kept_in_memory(tmp_path: Path) -
     assert skipped.malformed == {"too_long": 1}
 
 
-def test_text_outside_of_seg_is_said(tmp_path: Path) -> None:
+def test_text_outside_of_seg_is_an_error(tmp_path: Path) -> None:
     direct = '<tu><tuv xml:lang="ko">나</tuv><tuv xml:lang="en">b</tuv></tu>'
     with pytest.raises(DataError, match=r"none of its 1 records is a pair.*file\.tmx:3: a <tuv> without a <seg>"):
         read_text(tmp_path, "tmx", memory(direct))
@@ -198,7 +198,7 @@ def test_tmx_in_its_declared_encoding_is_read(tmp_path: Path, encoding: str) -> 
     assert read_text(tmp_path, "tmx", text.encode(encoding)) == [("안녕", "Hello")]
 
 
-def test_tmx_that_was_made_utf_8_without_saying_so_is_read(tmp_path: Path) -> None:
+def test_tmx_in_utf_8_with_another_declared_encoding_is_read(tmp_path: Path) -> None:
     text = '<?xml version="1.0" encoding="UTF-16"?>' + memory(unit("안녕", "Hello"))
     assert read_text(tmp_path, "tmx", text) == [("안녕", "Hello")]
 
@@ -207,15 +207,15 @@ def test_tmx_in_utf_16_is_read(tmp_path: Path) -> None:
     assert len(read_text(tmp_path, "tmx", TMX.replace("UTF-8", "UTF-16").encode("utf-16"))) == 2
 
 
-def test_tmx_without_the_language_shows_those_it_has(tmp_path: Path) -> None:
+def test_the_error_for_a_missing_language_lists_the_languages_of_the_file(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"file\.tmx: there is no 'de', but 'en', 'en-us', 'ko', 'ko-kr'"):
         read_text(tmp_path, "tmx", TMX, Fields(source="de"))
 
 
 TMX_MISTAKES = {
     "<tmx>\n<body></tmx>": r"file\.tmx:2: not valid XML",
-    '<!DOCTYPE t [<!ENTITY a "aaaa">]><tmx><tu>&a;</tu></tmx>': r"declares XML entities, which is not safe",
-    '<?xml version="1.0" encoding="nonsense"?><tmx/>': r"file\.tmx: is not in the encoding that it declares",
+    '<!DOCTYPE t [<!ENTITY a "aaaa">]><tmx><tu>&a;</tu></tmx>': r"declares XML entities, which are unsafe",
+    '<?xml version="1.0" encoding="nonsense"?><tmx/>': r"file\.tmx: is not in its declared encoding",
     '<!DOCTYPE t [<!ENTITY a SYSTEM "file:///etc/passwd">]><tmx><tu>&a;</tu></tmx>': r"declares XML entities",
     "just text": r"file\.tmx:1: not valid XML",
 }
@@ -229,7 +229,7 @@ def test_bad_tmx_is_refused(tmp_path: Path, text: str, message: str) -> None:
 
 @settings(max_examples=50)
 @given(st.lists(st.tuples(XML_LINE, XML_LINE), min_size=1, max_size=5))
-def test_what_is_written_as_tmx_is_read(sides: list[tuple[str, str]]) -> None:
+def test_written_tmx_is_read_back(sides: list[tuple[str, str]]) -> None:
     units = (
         f'<tu><tuv xml:lang="ko"><seg>{escape(ko)}</seg></tuv><tuv xml:lang="en"><seg>{escape(en)}</seg></tuv></tu>'
         for ko, en in sides
@@ -238,7 +238,7 @@ def test_what_is_written_as_tmx_is_read(sides: list[tuple[str, str]]) -> None:
         assert read_text(Path(folder), "tmx", f"<tmx><body>{''.join(units)}</body></tmx>") == sides
 
 
-def test_po_gives_finished_messages_alone_and_counts_the_others(tmp_path: Path) -> None:
+def test_po_yields_translated_messages_and_counts_the_others(tmp_path: Path) -> None:
     skipped = Skipped()
     assert list(stream(tmp_path, "po", PO, None, skipped)) == FINISHED
     assert skipped.unused == {"fuzzy": 1, "untranslated": 1, "obsolete": 1}
@@ -269,7 +269,7 @@ msgstr "사이에 줄이 없음"
 
 
 @pytest.mark.parametrize("lines", range(12))
-def test_po_reads_the_same_in_parts_of_any_length(lines: int, tmp_path: Path) -> None:
+def test_the_part_size_does_not_change_the_messages(lines: int, tmp_path: Path) -> None:
     path = tmp_path / "file.po"
     path.write_text(PO + PO_BETWEEN, encoding="utf-8")
     expected = [*FINISHED, ("안에 빈 줄", "A blank line inside"), ("사이에 줄이 없음", "No line between")]
@@ -281,7 +281,7 @@ def test_po_reads_the_same_in_parts_of_any_length(lines: int, tmp_path: Path) ->
     assert skipped.examples == {"syntax": [f"{path}:{line}: not valid PO"]}
 
 
-def test_a_message_that_is_not_po_costs_that_message(tmp_path: Path) -> None:
+def test_a_message_that_is_not_po_is_skipped(tmp_path: Path) -> None:
     broken = 'msgid "a"\nnonsense\n\n', 'msgid "c"\nmsgstr "다 " x"\n\n', '#, fuzzy\n\nmsgid "e"\nmsgstr "마"\n\n'
     good = [f'msgid "good {n}"\nmsgstr "좋음 {n}"\n\n' for n in range(4)]
     text = "".join(part for pair in zip(good, (*broken, ""), strict=True) for part in pair)
@@ -292,7 +292,7 @@ def test_a_message_that_is_not_po_costs_that_message(tmp_path: Path) -> None:
     assert [re.findall(r":(\d+): not valid PO", example) for example in skipped.examples["syntax"]] == [["5"], ["11"]]
 
 
-def test_a_line_that_is_not_utf_8_costs_its_message(tmp_path: Path) -> None:
+def test_a_message_that_is_not_utf_8_is_skipped(tmp_path: Path) -> None:
     messages = [f'msgid "good {n}"\nmsgstr "좋음 {n}"\n\n'.encode() for n in range(2)]
     text = messages[0] + b'msgid "bad"\nmsgstr "\xb3\xaa\xff"\n\n' + messages[1]
     skipped = Skipped()
@@ -320,14 +320,14 @@ def test_a_message_of_two_contexts_is_two_pairs(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("charset", ["EUC-KR", "CHARSET", "UTF-8"])
-def test_po_is_utf_8_whatever_its_header_says(tmp_path: Path, charset: str) -> None:
+def test_po_is_read_as_utf_8_regardless_of_its_header(tmp_path: Path, charset: str) -> None:
     text = f'msgid ""\nmsgstr "Content-Type: text/plain; charset={charset}\\n"\n\nmsgid "Yes"\nmsgstr "네"\n'
     assert read_text(tmp_path, "po", text) == [("네", "Yes")]
     with pytest.raises(DataError, match=r"file\.po:5: not UTF-8 .* convert it with `iconv -f cp949 -t utf-8`"):
         read_text(tmp_path, "po", text.replace("네", "똠방").encode("cp949"))
 
 
-def test_a_catalogue_in_which_nothing_is_translated_is_no_error(tmp_path: Path) -> None:
+def test_a_catalogue_without_translations_is_not_an_error(tmp_path: Path) -> None:
     skipped = Skipped()
     assert list(stream(tmp_path, "po", 'msgid "a"\nmsgstr ""\n\nmsgid "b"\nmsgstr ""\n', None, skipped)) == []
     assert skipped.unused == {"untranslated": 2}
@@ -340,7 +340,7 @@ def test_po_may_have_korean_messages(tmp_path: Path) -> None:
         read_text(tmp_path, "po", text, Fields(source="원문"))
 
 
-def test_po_of_which_no_message_is_good_is_refused_with_its_line(tmp_path: Path) -> None:
+def test_po_without_a_valid_message_is_refused_with_its_line(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"none of its 1 records is a pair.*file\.po:2: not valid PO"):
         read_text(tmp_path, "po", 'msgid "a"\nnonsense\n')
 
@@ -354,7 +354,7 @@ def test_a_catalogue_is_not_mistaken_for_a_path(tmp_path: Path, monkeypatch: pyt
 
 @settings(max_examples=50)
 @given(st.lists(st.tuples(XML_LINE, XML_LINE), min_size=1, max_size=5))
-def test_what_is_written_as_po_is_read(sides: list[tuple[str, str]]) -> None:
+def test_written_po_is_read_back(sides: list[tuple[str, str]]) -> None:
     sides = [(ko.replace("\u2028", " ").replace("\u2029", " "), f"{n} {en}") for n, (ko, en) in enumerate(sides)]
     sides = [(ko, en.replace("\u2028", " ").replace("\u2029", " ")) for ko, en in sides]
     catalogue = polib.POFile()

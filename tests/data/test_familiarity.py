@@ -1,4 +1,4 @@
-"""Lines that are unlike the training text: told from what training counted."""
+"""Detection of lines that are unlike the training text."""
 
 import math
 
@@ -24,27 +24,27 @@ def tokenizer(tiny_run: TinyRun) -> Tokenizer:
     return Tokenizer.load(folder)
 
 
-def test_no_more_than_a_thousandth_of_the_training_text_is_unlike_it(tokenizer: Tokenizer, tiny_run: TinyRun) -> None:
+def test_at_most_a_thousandth_of_the_training_text_is_unlike_it(tokenizer: Tokenizer, tiny_run: TinyRun) -> None:
     lines = read_lines(tiny_run.folder / "train.ko")
     assert sum(map(tokenizer.is_unfamiliar, lines)) <= math.ceil(len(lines) / 1000)
 
 
 @pytest.mark.parametrize("split", ["dev", "test"])
-def test_held_out_text_of_the_same_kind_is_not(split: str, tokenizer: Tokenizer, tiny_run: TinyRun) -> None:
+def test_held_out_text_of_the_same_kind_is_familiar(split: str, tokenizer: Tokenizer, tiny_run: TinyRun) -> None:
     assert not any(map(tokenizer.is_unfamiliar, read_lines(tiny_run.folder / f"{split}.ko")))
 
 
 @pytest.mark.parametrize("line", FOREIGN)
-def test_text_of_other_words_is(line: str, tokenizer: Tokenizer) -> None:
+def test_text_of_unknown_words_is_unfamiliar(line: str, tokenizer: Tokenizer) -> None:
     assert tokenizer.is_unfamiliar(line)
 
 
 @pytest.mark.parametrize("line", ["", "   ", "\u200b", "\x00"])
-def test_a_blank_line_is_not(line: str, tokenizer: Tokenizer) -> None:
+def test_a_blank_line_is_familiar(line: str, tokenizer: Tokenizer) -> None:
     assert not tokenizer.is_unfamiliar(line)
 
 
-def test_an_older_tokenizer_tells_nothing(tokenizer: Tokenizer) -> None:
+def test_an_older_tokenizer_reports_every_line_as_familiar(tokenizer: Tokenizer) -> None:
     values = tokenizer.manifest.model_dump(mode="json")
     assert TokenizerManifest.model_validate(values) == tokenizer.manifest
     del values["familiarity"]
@@ -54,7 +54,7 @@ def test_an_older_tokenizer_tells_nothing(tokenizer: Tokenizer) -> None:
     assert not any(map(older.is_unfamiliar, FOREIGN))
 
 
-def test_the_cost_is_that_of_a_unigram_model_for_each_character() -> None:
+def test_the_cost_is_that_of_a_unigram_model_per_character() -> None:
     found = Familiarity.measure(["ab a", "a"], [[4, 5, 4], [4]], 8)
     counts = {4: 3.5, 5: 1.5}
     total = 4 + 8 * 0.5

@@ -1,4 +1,4 @@
-"""Fetching over a real HTTP server on this machine."""
+"""Fetching from a local HTTP server."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def entry_of(text: str, tmp_path: Path) -> Entry:
 
 @pytest.fixture
 def news(site: Site, tmp_path: Path) -> Entry:
-    """An entry made like korean-english-news, with archives and blob ids of its own."""
+    """An entry like korean-english-news, with its own archives and blob ids."""
     files = []
     for split, count in {"train": 300, "dev": 3, "test": 5}.items():
         name = f"korean-english-park.{split}"
@@ -65,7 +65,7 @@ def news(site: Site, tmp_path: Path) -> Entry:
 
 @pytest.fixture
 def plain(site: Site, tmp_path: Path) -> Entry:
-    """An entry of one unversioned TSV file of some size."""
+    """An entry with one unversioned TSV file."""
     rows = "".join(f"Sentence {n}.\t문장 {n}.\n" for n in range(20_000))
     site.files["/pairs.tsv"] = rows.encode()
     return entry_of(
@@ -76,7 +76,7 @@ def plain(site: Site, tmp_path: Path) -> Entry:
     )
 
 
-def test_all_archives_of_a_corpus_arrive_unpacked_with_a_record(news: Entry, site: Site, tmp_path: Path) -> None:
+def test_all_archives_of_a_corpus_are_unpacked_and_recorded(news: Entry, site: Site, tmp_path: Path) -> None:
     seen: list[tuple[str, int, int | None]] = []
     folder = fetch(news, cache=tmp_path / "cache", progress=lambda *step: seen.append(step))
     assert read_lines(folder / "korean-english-park.train.ko")[-1] == "train 문장 299"
@@ -87,35 +87,35 @@ def test_all_archives_of_a_corpus_arrive_unpacked_with_a_record(news: Entry, sit
     assert [path.name for path in folder.parent.iterdir() if not path.name.endswith(".lock")] == [folder.name]
 
 
-def test_what_is_in_the_cache_is_not_fetched_again(news: Entry, site: Site, tmp_path: Path) -> None:
+def test_a_cached_corpus_is_not_fetched_again(news: Entry, site: Site, tmp_path: Path) -> None:
     fetch(news, cache=tmp_path / "cache")
-    site.asked.clear()
+    site.requests.clear()
     fetch(news, cache=tmp_path / "cache")
-    assert not site.asked
+    assert not site.requests
 
 
-def test_a_broken_connection_is_resumed_where_it_broke(plain: Entry, site: Site, tmp_path: Path) -> None:
+def test_a_download_resumes_after_a_broken_connection(plain: Entry, site: Site, tmp_path: Path) -> None:
     site.breaks = [200_000, 100_000]
     folder = fetch(plain, cache=tmp_path / "cache")
     assert (folder / "pairs.tsv").read_bytes() == site.files["/pairs.tsv"]
-    ranges = [int(wanted.removeprefix("bytes=").removesuffix("-")) for _, wanted in site.asked if wanted]
+    ranges = [int(wanted.removeprefix("bytes=").removesuffix("-")) for _, wanted in site.requests if wanted]
     assert len(ranges) == 2
     assert 0 < ranges[0] < ranges[1]
 
 
-def test_a_fetch_that_failed_goes_on_next_time(plain: Entry, site: Site, tmp_path: Path) -> None:
+def test_a_failed_fetch_resumes_the_next_time(plain: Entry, site: Site, tmp_path: Path) -> None:
     site.breaks = [100_000, 0, 0, 0]
-    with pytest.raises(FetchError, match="broke off 4 times"):
+    with pytest.raises(FetchError, match="failed 4 times"):
         fetch(plain, cache=tmp_path / "cache")
     assert not entry_folder(plain, tmp_path / "cache").exists()
-    site.asked.clear()
+    site.requests.clear()
     folder = fetch(plain, cache=tmp_path / "cache")
     assert (folder / "pairs.tsv").read_bytes() == site.files["/pairs.tsv"]
-    assert site.asked[0][1] is not None
+    assert site.requests[0][1] is not None
 
 
 @pytest.mark.parametrize("change", ["no ranges", "new version", "no tag", "other range", "compressed"])
-def test_it_starts_anew_where_it_cannot_be_resumed(plain: Entry, site: Site, tmp_path: Path, change: str) -> None:
+def test_a_download_that_cannot_be_resumed_is_restarted(plain: Entry, site: Site, tmp_path: Path, change: str) -> None:
     if change == "no tag":
         site.tag = None
     site.compressed = change == "compressed"
@@ -133,23 +133,23 @@ def test_it_starts_anew_where_it_cannot_be_resumed(plain: Entry, site: Site, tmp
     assert (folder / "pairs.tsv").read_bytes() == site.files["/pairs.tsv"]
 
 
-def test_a_file_that_had_come_whole_is_not_fetched_again(plain: Entry, site: Site, tmp_path: Path) -> None:
+def test_a_complete_partial_file_is_not_fetched_again(plain: Entry, site: Site, tmp_path: Path) -> None:
     parts = tmp_path / "cache" / f".{entry_folder(plain, tmp_path).name}.part"
     parts.mkdir(parents=True)
     (parts / "pairs.tsv").write_bytes(site.files["/pairs.tsv"])
     (parts / "pairs.tsv.validator").write_text('"one"')
     folder = fetch(plain, cache=tmp_path / "cache")
     assert (folder / "pairs.tsv").read_bytes() == site.files["/pairs.tsv"]
-    assert len(site.asked) == 1
+    assert len(site.requests) == 1
 
 
-def test_a_busy_server_is_asked_again(plain: Entry, site: Site, tmp_path: Path) -> None:
+def test_a_request_to_a_busy_server_is_retried(plain: Entry, site: Site, tmp_path: Path) -> None:
     site.busy = 2
     assert fetch(plain, cache=tmp_path / "cache").is_dir()
 
 
 @pytest.mark.parametrize("mode", ["gz", "bz2", "xz"])
-def test_a_damaged_archive_without_a_hash_is_not_kept_for_the_next_try(mode: str, site: Site, tmp_path: Path) -> None:
+def test_a_damaged_archive_without_a_hash_is_deleted(mode: str, site: Site, tmp_path: Path) -> None:
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode=f"w:{mode}") as archive:  # type: ignore[call-overload]
         rows = "".join(f"Sentence {n * 7919 % 1000}.\t문장 {n}.\n" for n in range(2000)).encode()
@@ -173,7 +173,7 @@ def test_a_damaged_archive_without_a_hash_is_not_kept_for_the_next_try(mode: str
     assert (fetch(entry, cache=tmp_path / "cache") / "pairs.tsv").read_bytes() == rows
 
 
-def test_a_large_file_is_checked_in_memory_that_does_not_grow_with_it(site: Site, tmp_path: Path) -> None:
+def test_verifying_a_large_file_needs_constant_memory(site: Site, tmp_path: Path) -> None:
     data = "Yes, it is.\t정말네.\n".encode() * 500_000  # 12 MB
     hashes = f"git_blob: '{git_blob(data)}'", f"sha256: '{hashlib.sha256(data).hexdigest()}'"
     (tmp_path / "pairs.tsv").write_bytes(data)
@@ -194,7 +194,7 @@ def test_a_large_file_is_checked_in_memory_that_does_not_grow_with_it(site: Site
 def test_wrong_content_is_refused_with_both_hashes(news: Entry, site: Site, tmp_path: Path) -> None:
     path = "/korean-english-park.test.tar.gz"
     right, site.files[path] = site.files[path], tar_gz({"korean-english-park.test.ko": "다른 것\n"})
-    message = f"git blob id {git_blob(site.files[path])}, but must have {git_blob(right)}"
+    message = f"git blob id {git_blob(site.files[path])}, expected {git_blob(right)}"
     with pytest.raises(FetchError, match=message):
         fetch(news, cache=tmp_path / "cache")
     assert not entry_folder(news, tmp_path / "cache").exists()
@@ -202,53 +202,53 @@ def test_wrong_content_is_refused_with_both_hashes(news: Entry, site: Site, tmp_
     assert fetch(news, cache=tmp_path / "cache").is_dir()
 
 
-def test_halves_of_two_versions_are_fetched_anew(news: Entry, site: Site, tmp_path: Path) -> None:
+def test_a_file_joined_from_two_versions_is_fetched_again(news: Entry, site: Site, tmp_path: Path) -> None:
     path = "/korean-english-park.train.tar.gz"
     right, site.files[path] = site.files[path], b"x" * 2000
     site.breaks = [200, 0, 0, 0]
-    with pytest.raises(FetchError, match="broke off"):
+    with pytest.raises(FetchError, match="failed 4 times"):
         fetch(news, cache=tmp_path / "cache")
     site.files[path] = right  # under the same tag as before
     assert fetch(news, cache=tmp_path / "cache").is_dir()
 
 
 @pytest.mark.parametrize("says_length", [True, False])
-def test_a_file_beyond_its_bound_is_refused(plain: Entry, site: Site, tmp_path: Path, says_length: bool) -> None:
+def test_a_file_beyond_its_size_limit_is_refused(plain: Entry, site: Site, tmp_path: Path, says_length: bool) -> None:
     site.lengths = says_length
     site.files["/pairs.tsv"] = b"x" * 1_000_001
     seen: list[int] = []
-    with pytest.raises(FetchError, match="larger than the 1,000,000 bytes"):
+    with pytest.raises(FetchError, match="exceeds the limit of 1,000,000 bytes"):
         fetch(plain, cache=tmp_path / "cache", progress=lambda name, done, total: seen.append(done))
-    assert bool(seen) != says_length  # a length said is believed before the first byte
+    assert bool(seen) != says_length  # a declared length is checked before the first byte
     assert max(seen, default=0) <= 1_000_000
     assert not list((tmp_path / "cache").glob("*/*.tsv"))
-    assert len(site.asked) == 1
+    assert len(site.requests) == 1
 
 
-def test_what_is_no_parallel_text_does_not_enter_the_cache(plain: Entry, site: Site, tmp_path: Path) -> None:
+def test_files_without_parallel_text_are_not_cached(plain: Entry, site: Site, tmp_path: Path) -> None:
     site.files["/pairs.tsv"] = b"<html>Try later</html>\n"
-    with pytest.raises(FetchError, match=r"plain: what came is not what was expected .*pairs\.tsv:1: has 1 cells"):
+    with pytest.raises(FetchError, match=r"plain: the fetched files are not as expected .*pairs\.tsv:1: has 1 cells"):
         fetch(plain, cache=tmp_path / "cache")
     site.files["/pairs.tsv"] = "Yes, it is.\t정말네.\n".encode()  # as long, under the same tag
     assert fetch(plain, cache=tmp_path / "cache").is_dir()
 
 
-def test_offline_says_url_cache_and_mirror(plain: Entry, tmp_path: Path) -> None:
+def test_the_offline_error_has_url_cache_and_mirror(plain: Entry, tmp_path: Path) -> None:
     dead = plain.model_copy(update={"files": (plain.files[0].model_copy(update={"url": "http://127.0.0.1:9/a.tsv"}),)})
     with pytest.raises(FetchError) as caught:
         fetch(dead, cache=tmp_path / "cache")
     message = str(caught.value)
     assert message.startswith("http://127.0.0.1:9/a.tsv: cannot be reached (")
-    assert "DIR/plain/ and give --mirror DIR, or KOTRANS_MIRROR" in message
+    assert "DIR/plain/ and use --mirror DIR or KOTRANS_MIRROR" in message
     assert str(entry_folder(dead, tmp_path / "cache")) in message
     assert "\n" not in message
 
 
-def test_a_missing_page_is_not_tried_again(plain: Entry, site: Site, tmp_path: Path) -> None:
+def test_a_missing_page_is_not_retried(plain: Entry, site: Site, tmp_path: Path) -> None:
     site.files.clear()
     with pytest.raises(FetchError, match="HTTP 404"):
         fetch(plain, cache=tmp_path / "cache")
-    assert len(site.asked) == 1
+    assert len(site.requests) == 1
 
 
 def test_a_mirror_url_has_a_folder_for_each_corpus(news: Entry, site: Site, tmp_path: Path) -> None:
@@ -269,18 +269,18 @@ def test_a_mirror_folder_has_the_files_in_the_corpus_or_directly(
     assert len(read_lines(folder / "korean-english-park.test.en")) == 5
 
 
-def test_checksums_hold_for_mirrors_too(news: Entry, site: Site, tmp_path: Path) -> None:
+def test_files_of_mirrors_are_verified(news: Entry, site: Site, tmp_path: Path) -> None:
     (tmp_path / "korean-english-park.train.tar.gz").write_bytes(b"something else")
     with pytest.raises(FetchError, match=r"park\.train\.tar\.gz: has git blob id"):
         fetch(news, cache=tmp_path / "cache", mirror=str(tmp_path))
     (tmp_path / "korean-english-park.train.tar.gz").write_bytes(b"x" * 9001)
-    with pytest.raises(FetchError, match=r"park\.train\.tar\.gz: is larger than the 9,000 bytes"):
+    with pytest.raises(FetchError, match=r"park\.train\.tar\.gz: exceeds the limit of 9,000 bytes"):
         fetch(news, cache=tmp_path / "cache", mirror=str(tmp_path))
     with pytest.raises(FetchError, match="there is no such file in the mirror; check the mirror"):
         fetch(news, cache=tmp_path / "cache", mirror=str(tmp_path / "nowhere"))
 
 
-def test_fetches_at_the_same_time_do_not_harm_each_other(plain: Entry, site: Site, tmp_path: Path) -> None:
+def test_concurrent_fetches_of_a_corpus_succeed(plain: Entry, site: Site, tmp_path: Path) -> None:
     folders: list[Path] = []
     threads = [
         threading.Thread(target=lambda: folders.append(fetch(plain, cache=tmp_path / "cache"))) for _ in range(4)
@@ -290,13 +290,15 @@ def test_fetches_at_the_same_time_do_not_harm_each_other(plain: Entry, site: Sit
     for thread in threads:
         thread.join()
     assert len(folders) == 4
-    assert len(site.asked) == 1
+    assert len(site.requests) == 1
     assert (folders[0] / "pairs.tsv").read_bytes() == site.files["/pairs.tsv"]
 
 
-def test_a_cache_that_cannot_be_written_is_said(plain: Entry, tmp_path: Path) -> None:
+def test_a_cache_that_cannot_be_written_is_an_error(plain: Entry, tmp_path: Path) -> None:
     (tmp_path / "cache").write_text("a file is in the way")
-    with pytest.raises(FetchError, match=r"cache: File exists; the cache is .*, and KOTRANS_CACHE names another place"):
+    with pytest.raises(
+        FetchError, match=r"cache: File exists; the cache is .*; set KOTRANS_CACHE to use another folder"
+    ):
         fetch(plain, cache=tmp_path / "cache")
 
 
@@ -309,7 +311,7 @@ def test_the_published_archives_have_the_ids_and_names_of_the_registry(tmp_path:
     assert json.loads((folder / "fetched.json").read_text())["pairs"] == {"dev": 1000, "test": 2000}
 
 
-def test_a_zip_is_unpacked_too(site: Site, plain: Entry, tmp_path: Path) -> None:
+def test_a_zip_is_unpacked(site: Site, plain: Entry, tmp_path: Path) -> None:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
         archive.writestr("pairs.tsv", "Yes.\t네.\n")

@@ -1,4 +1,4 @@
-"""Every format, as people's files have it."""
+"""All formats, with the variations found in real files."""
 
 import csv
 import gc
@@ -57,7 +57,7 @@ def read_lines_pair(folder: Path, korean: bytes, english: bytes) -> list[tuple[s
 
 @settings(max_examples=50)
 @given(SIDES, st.sampled_from(["tsv", "csv", "jsonl", "json"]))
-def test_what_is_written_is_read(sides: list[tuple[str, str]], format: Format) -> None:
+def test_written_pairs_are_read_back(sides: list[tuple[str, str]], format: Format) -> None:
     if format == "tsv":
         sides = [(ko.replace("\t", ""), en.replace("\t", "") or "x") for ko, en in sides]
         text = "".join(f"{ko}\t{en}\n" for ko, en in [("ko", "en"), *sides])
@@ -80,7 +80,7 @@ JSON = st.recursive(
 
 
 @given(JSON, st.sampled_from([None, 1]), st.integers(1, 9))
-def test_the_lists_of_a_json_file_are_read_whole_whatever_is_around_them(
+def test_the_lists_of_a_json_file_are_read_completely_with_any_surroundings(
     value: Any, indent: int | None, part: int
 ) -> None:
     lists = {name: inner for name, inner in value.items() if isinstance(inner, list)} if isinstance(value, dict) else {}
@@ -97,7 +97,7 @@ def test_the_lists_of_a_json_file_are_read_whole_whatever_is_around_them(
 
 
 @given(JSON.filter(lambda value: isinstance(value, list | dict)), st.data())
-def test_a_json_file_that_is_cut_is_refused(value: Any, data: st.DataObject) -> None:
+def test_a_truncated_json_file_is_refused(value: Any, data: st.DataObject) -> None:
     text = json.dumps(value)
     with TemporaryDirectory() as folder:
         path = Path(folder) / "cut.json"
@@ -105,11 +105,11 @@ def test_a_json_file_that_is_cut_is_refused(value: Any, data: st.DataObject) -> 
         with pytest.raises(DataError, match=r"cut\.json:1: not valid JSON"):
             list(read_elements(path))
         path.write_text(text + data.draw(st.sampled_from([",", "]", "}", "1", "x"])))
-        with pytest.raises(DataError, match=r"cut\.json:1: not valid JSON \(there is more after its end;"):
+        with pytest.raises(DataError, match=r"cut\.json:1: not valid JSON \(there is more text after its end;"):
             list(read_elements(path))
 
 
-def test_json_whose_end_cannot_be_told_is_refused_with_its_line_without_reading_it_whole(
+def test_json_without_a_recognizable_end_is_refused_with_its_line_without_reading_it_all(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(files, "_PART", 100)
@@ -128,7 +128,7 @@ def test_json_whose_end_cannot_be_told_is_refused_with_its_line_without_reading_
     assert sum(map(len, taken)) < 100_000
 
 
-BODIES: dict[Format, tuple[str, str, str]] = {  # what stands before, for each pair, and after
+BODIES: dict[Format, tuple[str, str, str]] = {  # prefix, record, suffix
     "tsv": ("ko\ten\n", "문장 {n}\tSentence {n}\n", ""),
     "csv": ("ko,en\n", '"문장 {n}","Sentence {n}"\n', ""),
     "jsonl": ("", '{{"ko": "문장 {n}", "en": "Sentence {n}"}}\n', ""),
@@ -144,7 +144,7 @@ BODIES: dict[Format, tuple[str, str, str]] = {  # what stands before, for each p
 
 
 def memory_of_reading(folder: Path, format: Format, pairs: int) -> int:
-    """Most bytes that were in memory at once while reading so many pairs, none of which is kept."""
+    """Returns the peak memory, in bytes, of reading a number of pairs without keeping them."""
     path = folder / f"{pairs}.{format}"
     before, each, after = BODIES[format]
     text = "".join(each.format(n=n) for n in range(pairs))
@@ -163,9 +163,7 @@ def memory_of_reading(folder: Path, format: Format, pairs: int) -> int:
 
 
 @pytest.mark.parametrize("format", BODIES)
-def test_a_file_is_read_in_memory_that_does_not_grow_with_it(
-    format: Format, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_reading_needs_constant_memory(format: Format, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(files, "_PART", 10_000)
     few = 3000 if format == "po" else 8000  # more than is read at once
     assert memory_of_reading(tmp_path, format, 3 * few) < 1.5 * memory_of_reading(tmp_path, format, few)
@@ -173,7 +171,7 @@ def test_a_file_is_read_in_memory_that_does_not_grow_with_it(
 
 @settings(max_examples=50)
 @given(SIDES)
-def test_lines_are_split_at_line_feeds_alone(sides: list[tuple[str, str]]) -> None:
+def test_lines_are_split_only_at_line_feeds(sides: list[tuple[str, str]]) -> None:
     if sides[0][0].startswith("\ufeff") or sides[0][1].startswith("\ufeff"):
         return  # a byte order mark at the start of a file is not text
     korean, english = ("".join(side + "\n" for side in column).encode() for column in zip(*sides, strict=True))
@@ -181,14 +179,14 @@ def test_lines_are_split_at_line_feeds_alone(sides: list[tuple[str, str]]) -> No
         assert read_lines_pair(Path(folder), korean, english) == sides
 
 
-def test_marks_crlf_nul_and_odd_separators_do_not_shift_lines(tmp_path: Path) -> None:
+def test_byte_order_marks_crlf_nul_and_odd_separators_do_not_shift_lines(tmp_path: Path) -> None:
     korean = "\ufeff하나\r\n둘\x00둘\r\n셋\u2028셋\x85셋\x0c셋\r\n".encode()
     english = b"one\ntwo\nthree"
     assert [target for _, target in read_lines_pair(tmp_path, korean, english)] == ["one", "two", "three"]
     assert read_lines_pair(tmp_path, korean, english)[0][0] == "하나"
 
 
-def test_unequal_numbers_of_lines_are_refused_with_both(tmp_path: Path) -> None:
+def test_the_error_for_unequal_files_has_both_numbers_of_lines(tmp_path: Path) -> None:
     message = f"{tmp_path}: a.ko has 2 lines but a.en has 1; line N of one must translate line N of the other"
     with pytest.raises(DataError) as caught:
         read_lines_pair(tmp_path, "하나\n둘\n".encode(), b"one\n")
@@ -206,7 +204,7 @@ FIRST_LINES: dict[Format, str] = {
 
 
 @pytest.mark.parametrize("format", FIRST_LINES)
-def test_cp949_is_named_with_file_and_line(tmp_path: Path, format: Format) -> None:
+def test_the_error_for_cp949_has_file_line_and_encoding(tmp_path: Path, format: Format) -> None:
     text = f"{FIRST_LINES[format]}\n안녕하세요.\tHello.\n".encode("cp949")
     path = tmp_path / "file.any"
     path.write_bytes(text)
@@ -222,7 +220,7 @@ def test_a_file_without_a_pair_is_refused(tmp_path: Path, format: Format, whole:
         read_text(tmp_path, format, EMPTY_FILES[format] if whole else "")
 
 
-def test_files_must_fit_the_format(tmp_path: Path) -> None:
+def test_files_must_match_the_format(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="format `lines` needs two files"):
         read(tmp_path / "a", "lines")
     with pytest.raises(ConfigError, match="format `tsv` has both sides in one file"):
@@ -230,7 +228,7 @@ def test_files_must_fit_the_format(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("format", ["tsv", "csv", "jsonl", "json", "tmx", "po", "xlsx"])
-def test_a_missing_file_is_said(tmp_path: Path, format: Format) -> None:
+def test_a_missing_file_is_an_error(tmp_path: Path, format: Format) -> None:
     with pytest.raises(DataError, match="there is no such file"):
         read(tmp_path / "nowhere", format)
 
@@ -240,19 +238,19 @@ def test_tsv_finds_named_columns_and_keeps_quotation_marks(tmp_path: Path) -> No
     assert read_text(tmp_path, "tsv", "\ufeffid\ten\tko\r\n" + rows) == PAIRS
 
 
-def test_columns_may_be_counted_instead_of_named(tmp_path: Path) -> None:
+def test_columns_may_be_numbered(tmp_path: Path) -> None:
     rows = "".join(f"{en}\t{ko}\tattribution\n" for ko, en in PAIRS)
     assert read_text(tmp_path, "tsv", rows, Fields(source="2", target="1")) == PAIRS
 
 
-def test_a_table_without_the_columns_shows_its_header(tmp_path: Path) -> None:
+def test_the_error_for_missing_columns_shows_the_header(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"file\.tsv:1: there is no 'ko' and no 'en', but 'Hello\.', '안녕하세요\.'"):
         read_text(tmp_path, "tsv", "Hello.\t안녕하세요.\n")
     with pytest.raises(DataError, match=r"file\.csv:1: there is no 'en', but 'ko', 'English'; say what"):
         read_text(tmp_path, "csv", "ko,English\n네,yes\n")
 
 
-def test_a_third_column_is_read_past_and_empty_cells_at_the_end_may_be_missing(tmp_path: Path) -> None:
+def test_other_columns_are_ignored_and_trailing_empty_cells_may_be_missing(tmp_path: Path) -> None:
     assert read_text(tmp_path, "tsv", "ko\ten\tby\n네\tyes\tCK\n아니요\tno\n예\tyes\t\t\n\n") == [
         ("네", "yes"),
         ("아니요", "no"),
@@ -274,13 +272,13 @@ def test_csv_of_other_programs_is_read(tmp_path: Path, text: str) -> None:
     assert read_text(tmp_path, "csv", text) == [("네", "yes"), ("아니요", "no")]
 
 
-def test_the_separator_of_csv_without_a_header_is_the_one_that_its_rows_agree_about(tmp_path: Path) -> None:
+def test_the_separator_of_csv_without_a_header_is_the_one_its_rows_agree_on(tmp_path: Path) -> None:
     numbered = Fields(source="1", target="2")
     assert read_text(tmp_path, "csv", "네;yes\n가, 나;a, b, c\n", numbered) == [("네", "yes"), ("가, 나", "a, b, c")]
     assert read_text(tmp_path, "csv", "네,yes; well\n가,a\n", numbered) == [("네", "yes; well"), ("가", "a")]
 
 
-def test_quotation_marks_in_csv_may_come_after_backslashes(tmp_path: Path) -> None:
+def test_quotation_marks_in_csv_may_be_escaped_with_backslashes(tmp_path: Path) -> None:
     text = 'ko,en\n"그는 \\"응\\" 했다","He said \\"yes\\""\n"C:\\",C:\\new\n"둘\n\\"셋\\"",2\n'
     expected = [('그는 "응" 했다', 'He said "yes"'), ("C:\\", "C:\\new"), ('둘 "셋"', "2")]
     assert read_text(tmp_path, "csv", text) == expected
@@ -298,7 +296,7 @@ def test_csv_cells_may_hold_line_breaks_commas_and_quotes(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("wrap", [lambda records: records, lambda records: {"total": len(records), "data": records}])
 def test_ai_hub_json(tmp_path: Path, wrap: object) -> None:
-    """AI-Hub's JSON: a list of objects, or one object that has it as `data`, with 원문 and 번역문 or ko and en."""
+    """A list of objects, or an object with it as `data`; the fields are 원문 and 번역문, or ko and en."""
     assert callable(wrap)
     records = [{"sn": str(n), "원문": ko, "번역문": en, "ko": ko, "en": en} for n, (ko, en) in enumerate(PAIRS)]
     text = json.dumps(wrap(records), ensure_ascii=False)
@@ -325,7 +323,7 @@ JSON_MISTAKES = {
 
 
 @pytest.mark.parametrize(("text", "message"), JSON_MISTAKES.items(), ids=range(len(JSON_MISTAKES)))
-def test_json_lines_of_which_none_is_good_are_refused_with_the_problem_of_the_first(
+def test_json_lines_without_a_valid_one_are_refused_with_the_first_problem(
     tmp_path: Path, text: str, message: str
 ) -> None:
     with pytest.raises(DataError, match=r"none of its \d records is a pair; check `format` and `fields` .*" + message):
@@ -334,7 +332,7 @@ def test_json_lines_of_which_none_is_good_are_refused_with_the_problem_of_the_fi
 
 @pytest.mark.parametrize("text", ["{" * 100_000, "[" * 100_000, '{"a":' * 100_000])
 @pytest.mark.parametrize("format", ["json", "jsonl"])
-def test_json_of_any_depth_is_refused_in_one_line(tmp_path: Path, text: str, format: Format) -> None:
+def test_json_nested_too_deeply_is_a_one_line_error(tmp_path: Path, text: str, format: Format) -> None:
     with pytest.raises(DataError, match=rf"^[^\n]*file\.{format}:1: (not valid JSON|JSON that cannot be read)[^\n]*$"):
         read_text(tmp_path, format, text)
 
@@ -346,7 +344,7 @@ def test_json_without_one_list_is_refused(tmp_path: Path) -> None:
         read_text(tmp_path, "json", '{"a": [], "b": []}')
 
 
-def test_json_and_json_lines_are_told_by_their_text_whatever_the_format_says(tmp_path: Path) -> None:
+def test_json_and_json_lines_are_detected_regardless_of_the_format(tmp_path: Path) -> None:
     records = [{"ko": ko, "en": en} for ko, en in PAIRS]
     lines = "".join(json.dumps(record) + "\n" for record in records)
     values = [json.dumps(value, indent=indent) for value in (records, {"data": records}) for indent in (None, 1)]
@@ -356,12 +354,12 @@ def test_json_and_json_lines_are_told_by_their_text_whatever_the_format_says(tmp
 
 def test_two_json_files_in_one_are_refused_with_the_line(tmp_path: Path) -> None:
     with pytest.raises(
-        DataError, match=r"file\.json:2: not valid JSON \(there is more after its end; a file holds one"
+        DataError, match=r"file\.json:2: not valid JSON \(there is more text after its end; a file holds one"
     ):
         read_text(tmp_path, "json", '[{"ko": "네", "en": "yes"}]\n[{"ko": "아니요", "en": "no"}]')
 
 
-def test_byte_order_marks_between_joined_files_are_no_text(tmp_path: Path) -> None:
+def test_byte_order_marks_between_concatenated_files_are_ignored(tmp_path: Path) -> None:
     line = '{"ko": "네", "en": "yes"}\n'
     assert read_text(tmp_path, "jsonl", f"\ufeff{line}\ufeff{line}") == [("네", "yes")] * 2
     assert read_text(tmp_path, "json", f"\ufeff[{line},\ufeff{line}]") == [("네", "yes")] * 2
@@ -370,14 +368,14 @@ def test_byte_order_marks_between_joined_files_are_no_text(tmp_path: Path) -> No
     assert read_text(tmp_path, "po", f"\ufeff{message}\ufeff{message}") == [("네", "yes")] * 2
 
 
-def test_a_comma_after_the_last_element_of_a_list_costs_nothing(tmp_path: Path) -> None:
+def test_a_trailing_comma_in_a_list_is_accepted(tmp_path: Path) -> None:
     assert read_text(tmp_path, "json", '[{"ko": "네", "en": "yes"},\n]') == [("네", "yes")]
 
 
-def test_numbers_are_text_and_nothing_is_empty(tmp_path: Path) -> None:
+def test_numbers_are_read_as_text_and_null_as_empty(tmp_path: Path) -> None:
     text = '{"ko": 3, "en": 1.5}\n{"ko": null, "en": "a"}\n'
     assert read_text(tmp_path, "jsonl", text) == [("3", "1.5"), ("", "a")]
 
 
-def test_half_a_surrogate_pair_becomes_text_that_can_be_written(tmp_path: Path) -> None:
+def test_a_lone_surrogate_is_replaced(tmp_path: Path) -> None:
     assert read_text(tmp_path, "jsonl", '{"ko": "\\ud83d네", "en": "a\\nb"}') == [("\ufffd네", "a b")]

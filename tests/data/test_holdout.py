@@ -1,3 +1,5 @@
+"""Held-out splits."""
+
 import random
 from hashlib import blake2b
 from pathlib import Path
@@ -15,11 +17,11 @@ from kotrans.errors import DataError
 from kotrans.text.normalization import normalize
 
 
-def hold_out(pairs: Pairs, wanted: dict[str, int], where: str, in_memory: int = 1_000_000) -> dict[str, Pairs]:
-    """All splits, the rest called `train`."""
+def hold_out(pairs: Pairs, wanted: dict[str, int], where: str) -> dict[str, Pairs]:
+    """Returns all splits, including the rest as `train`."""
     with TemporaryDirectory() as folder:
         pairs_of = zip(pairs.source, pairs.target, strict=True)
-        splits, train = holdout.hold_out(pairs_of, wanted, where, Path(folder) / "scratch", in_memory=in_memory)
+        splits, train = holdout.hold_out(pairs_of, wanted, where, Path(folder) / "scratch")
         return splits | {"train": Pairs.of(train)}
 
 
@@ -31,7 +33,7 @@ def together(pairs: Pairs) -> set[tuple[str, str]]:
     return set(zip(*pairs, strict=True))
 
 
-def test_splits_have_the_sizes_asked_for_and_train_the_rest_in_its_order() -> None:
+def test_splits_have_the_requested_sizes_and_train_the_rest_in_order() -> None:
     whole = corpus_of(500)
     splits = hold_out(whole, {"dev": 30, "test": 40}, "own")
     assert {name: len(pairs.source) for name, pairs in splits.items()} == {"dev": 30, "test": 40, "train": 430}
@@ -58,7 +60,7 @@ def test_a_split_stays_nearly_the_same_when_upstream_grows() -> None:
 
 
 @given(st.lists(st.tuples(st.integers(0, 12), st.integers(0, 12)), min_size=1, max_size=60), st.integers(1, 5))
-def test_no_sentence_stands_in_two_splits(links: list[tuple[int, int]], wanted: int) -> None:
+def test_no_sentence_occurs_in_two_splits(links: list[tuple[int, int]], wanted: int) -> None:
     pairs = Pairs([f"문장 {a}" for a, _ in links], [f"Sentence {b}" for _, b in links])
     try:
         splits = hold_out(pairs, {"dev": wanted, "test": wanted}, "own")
@@ -76,24 +78,24 @@ def test_spellings_of_one_sentence_stay_together() -> None:
     assert together(splits["dev"]) == {("나.", "I")}
 
 
-def test_where_everything_has_two_translations_a_split_is_nearly_full() -> None:
+def test_with_two_translations_of_everything_a_split_is_nearly_full() -> None:
     once = corpus_of(100)
     twice = Pairs(once.source * 2, once.target + [line.lower() for line in once.target])
     assert len(hold_out(twice, {"dev": 21}, "own")["dev"].source) == 20
 
 
-def test_too_few_pairs_are_said() -> None:
+def test_too_few_pairs_are_an_error_with_fitting_sizes() -> None:
     with pytest.raises(DataError) as caught:
         hold_out(corpus_of(20), {"dev": 30, "test": 1}, "own")
     assert str(caught.value) == (
-        "own: holdout wants 30 pairs for dev, but that many cannot be set apart from the 20 that cleaning keeps "
-        "without sharing a sentence; ask for fewer, for example holdout: {dev: 2, test: 1}"
+        "own: holdout requires 30 pairs for dev, but that many cannot be separated from the 20 that cleaning keeps "
+        "without sharing a sentence; use a smaller number, for example holdout: {dev: 2, test: 1}"
     )
-    with pytest.raises(DataError, match=r"from the 3 .*; ask for fewer, there are too few for any"):
+    with pytest.raises(DataError, match=r"from the 3 .*; use a smaller number, there are too few for any split"):
         hold_out(corpus_of(3), {"dev": 30}, "own")
 
 
-def test_what_cleaning_drops_is_never_held_out_and_links_no_pairs(tmp_path: Path) -> None:
+def test_pairs_that_cleaning_drops_are_never_held_out_and_do_not_link_groups(tmp_path: Path) -> None:
     good = corpus_of(30)
     bad = [
         ("나무입니다.", ""),
@@ -115,7 +117,7 @@ def test_what_cleaning_drops_is_never_held_out_and_links_no_pairs(tmp_path: Path
 
 
 def simple_definition(pairs: Pairs, wanted: dict[str, int]) -> dict[str, list[tuple[str, str]]] | None:
-    """All groups in memory, ordered by rank, and taken where they fit; None if a split stays too small."""
+    """Takes groups in order of rank where they fit; None if a split stays too small."""
     rows = list(zip(*pairs, strict=True))
     same = [(sentence_key(normalize(source)), sentence_key(normalize(target))) for source, target in rows]
     groups: list[list[int]] = []
@@ -144,22 +146,20 @@ def simple_definition(pairs: Pairs, wanted: dict[str, int]) -> dict[str, list[tu
 LINKS = st.lists(st.tuples(st.integers(0, 25), st.integers(0, 25)), min_size=1, max_size=50)
 
 
-@given(LINKS, st.integers(1, 9), st.integers(1, 9), st.integers(0, 60))
-def test_groups_that_are_looked_up_in_files_are_those_of_the_simple_definition(
-    links: list[tuple[int, int]], dev: int, test: int, in_memory: int
-) -> None:
+@given(LINKS, st.integers(1, 9), st.integers(1, 9))
+def test_held_out_groups_are_those_of_the_simple_definition(links: list[tuple[int, int]], dev: int, test: int) -> None:
     pairs = Pairs([f"문장 {a}" for a, _ in links], [f"Sentence {b}" for _, b in links])
     wanted = {"dev": dev, "test": test}
     expected = simple_definition(pairs, wanted)
     if expected is None:
-        with pytest.raises(DataError, match="holdout wants"):
-            hold_out(pairs, wanted, "own", in_memory)
+        with pytest.raises(DataError, match="holdout requires"):
+            hold_out(pairs, wanted, "own")
     else:
-        splits = hold_out(pairs, wanted, "own", in_memory)
+        splits = hold_out(pairs, wanted, "own")
         assert {name: list(zip(*split, strict=True)) for name, split in splits.items()} == expected
 
 
-def test_the_text_comes_back_as_it_was(tmp_path: Path) -> None:
+def test_the_text_is_unchanged(tmp_path: Path) -> None:
     odd = [("\ufeff가\r", " a\u2028b\x00 "), ("나\x1c\x85", "c\r"), ("", "\ufeff"), ("다", "d")]
     splits, train = holdout.hold_out(odd, {"dev": 1}, "own", tmp_path / "scratch")
     assert sorted([*train, *zip(*splits["dev"], strict=True)]) == sorted(odd)

@@ -1,4 +1,4 @@
-"""Marks of keys in the labels of a catalogue."""
+"""Access keys in the labels of a catalogue."""
 
 from pathlib import Path
 
@@ -40,16 +40,16 @@ UNMARKED = [
 
 
 @pytest.mark.parametrize(("marked", "plain"), MARKED.items())
-def test_marks_leave_both_sides(marked: tuple[str, str], plain: tuple[str, str]) -> None:
+def test_access_keys_are_removed_from_both_sides(marked: tuple[str, str], plain: tuple[str, str]) -> None:
     assert without_key_marks(*marked) == plain
 
 
 @pytest.mark.parametrize("pair", UNMARKED)
-def test_what_is_no_mark_stays(pair: tuple[str, str]) -> None:
+def test_text_that_is_not_an_access_key_is_kept(pair: tuple[str, str]) -> None:
     assert without_key_marks(*pair) == pair
 
 
-def test_one_side_may_have_no_mark_in_a_catalogue_that_has_such_labels() -> None:
+def test_one_side_may_lack_the_access_key_in_a_catalogue_with_access_keys() -> None:
     styles = mark_styles(["파일(_F)", None, "보기(_V)"])
     assert styles == {"_"}
     assert without_key_marks("파일", "_File", styles) == ("파일", "File")
@@ -59,7 +59,7 @@ def test_one_side_may_have_no_mark_in_a_catalogue_that_has_such_labels() -> None
 
 
 @pytest.mark.parametrize("reverse", [False, True])
-def test_catalogues_alone_lose_their_marks(tmp_path: Path, reverse: bool) -> None:
+def test_only_catalogues_lose_access_keys(tmp_path: Path, reverse: bool) -> None:
     pairs = [("파일(_F)", "_File"), ("편집", "_Edit"), ("그는 갔다.", "He left.")]
     texts: dict[Format, str] = {
         "tsv": "ko\ten\n" + "".join(f"{ko}\t{en}\n" for ko, en in pairs),
@@ -74,7 +74,7 @@ def test_catalogues_alone_lose_their_marks(tmp_path: Path, reverse: bool) -> Non
 
 
 @given(st.text(), st.text(), st.sets(st.sampled_from("_&")))
-def test_nothing_but_marks_is_taken_out(korean: str, english: str, styles: set[str]) -> None:
+def test_only_access_keys_are_removed(korean: str, english: str, styles: set[str]) -> None:
     fewer = without_key_marks(korean, english, styles)
     for before, after in zip((korean, english), fewer, strict=True):
         rest = iter(before)

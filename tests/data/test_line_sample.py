@@ -1,4 +1,4 @@
-"""A part of the text, always the same one."""
+"""A reproducible sample of the text."""
 
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -21,7 +21,7 @@ def numbered(folder: Path, count: int) -> Path:
 
 
 @given(st.integers(1, 60), st.integers(1, 60), st.integers(1, 20), st.integers(0, 2**31))
-def test_a_choice_keeps_the_order_and_takes_as_many_as_it_may_once_each(
+def test_a_sample_keeps_the_order_and_has_the_maximum_size_without_repetition(
     count: int, most: int, part: int, seed: int
 ) -> None:
     with TemporaryDirectory() as folder:
@@ -31,19 +31,19 @@ def test_a_choice_keeps_the_order_and_takes_as_many_as_it_may_once_each(
         assert len(numbers) == sample.lines == min(count, most)
 
 
-def test_every_line_has_the_same_chance(tmp_path: Path) -> None:
+def test_every_line_has_the_same_probability(tmp_path: Path) -> None:
     path = numbered(tmp_path, 20)
     drawn = [int(line) for seed in range(2000) for line in LineSample(path, 5, NO_LIMIT, seed, part=7)]
     # 500 ± 19 each: six standard deviations.
     assert all(385 < count < 615 for count in np.bincount(drawn))
 
 
-def test_too_many_bytes_are_too_much_as_too_many_lines_are(tmp_path: Path) -> None:
+def test_the_number_of_bytes_limits_the_sample(tmp_path: Path) -> None:
     write_lines(tmp_path / "lines", ["twenty bytes a line"] * 50)
     assert len(list(LineSample(tmp_path / "lines", NO_LIMIT, 500, seed=1))) == 25
 
 
-def test_lines_are_normalised_and_blank_ones_passed_over(tmp_path: Path) -> None:
+def test_lines_are_normalized_and_blank_ones_skipped(tmp_path: Path) -> None:
     write_lines(tmp_path / "lines", [" ", " a\u200b  b", "", "c"])
     sample = LineSample(tmp_path / "lines", NO_LIMIT, NO_LIMIT, seed=1)
     assert list(sample) == sample.measured == ["a b", "c"]

@@ -1,4 +1,4 @@
-"""One bad record costs one record, in every format, until they are too many."""
+"""Malformed records are skipped in every format, up to a limit."""
 
 import json
 from pathlib import Path
@@ -14,7 +14,7 @@ from kotrans.data.formats.reading import NoText, stream_pairs
 from kotrans.data.formats.text_lines import text_lines
 from kotrans.errors import DataError, KotransError
 
-GOOD: dict[Format, tuple[str, str, str]] = {  # what stands before, for each record, and after
+GOOD: dict[Format, tuple[str, str, str]] = {  # prefix, record, suffix
     "tsv": ("ko\ten\n", "문장 {n}\tSentence {n}\n", ""),
     "csv": ("ko,en\n", "문장 {n},Sentence {n}\n", ""),
     "jsonl": ("", '{{"ko": "문장 {n}", "en": "Sentence {n}"}}\n', ""),
@@ -75,7 +75,7 @@ def pairs(count: int) -> list[tuple[str, str]]:
 
 @pytest.mark.parametrize(("format", "bad", "reason"), BAD)
 @pytest.mark.parametrize("place", [0, 3, 6])
-def test_a_malformed_record_is_counted_with_its_place_and_reading_goes_on(
+def test_a_malformed_record_is_counted_with_its_line_and_reading_continues(
     tmp_path: Path, format: Format, bad: str, reason: str, place: int
 ) -> None:
     records = good(format, 6)
@@ -89,7 +89,7 @@ def test_a_malformed_record_is_counted_with_its_place_and_reading_goes_on(
 
 
 @pytest.mark.parametrize("format", GOOD)
-def test_a_file_is_refused_when_more_than_the_share_is_malformed(tmp_path: Path, format: Format) -> None:
+def test_a_file_is_refused_if_too_large_a_share_is_malformed(tmp_path: Path, format: Format) -> None:
     bad = next(record for kind, record, _ in BAD if kind == format)
     path = write(tmp_path, format, [*good(format, 594), *[bad] * 6])
     assert read(path, format) == pairs(594)
@@ -103,7 +103,7 @@ def test_a_file_is_refused_when_more_than_the_share_is_malformed(tmp_path: Path,
     assert "\n" not in message
 
 
-def test_a_few_malformed_records_never_stop_a_short_file_unless_none_is_allowed(tmp_path: Path) -> None:
+def test_a_few_malformed_records_are_accepted_in_a_short_file_unless_none_is_allowed(tmp_path: Path) -> None:
     path = write(tmp_path, "tsv", [*good("tsv", 4), "한 칸\n"])
     assert read(path, "tsv") == pairs(4)
     with pytest.raises(
@@ -117,19 +117,19 @@ def test_a_few_malformed_records_never_stop_a_short_file_unless_none_is_allowed(
 
 
 @pytest.mark.parametrize("share", [0.01, 1])
-def test_a_file_of_which_no_record_is_good_is_refused_whatever_is_allowed(tmp_path: Path, share: float) -> None:
+def test_a_file_without_a_valid_record_is_always_refused(tmp_path: Path, share: float) -> None:
     path = write(tmp_path, "jsonl", ['{"한국어": "가", "en": "a"}\n'] * 3)
     with pytest.raises(DataError, match=r"none of its 3 records is a pair; check `format` and `fields` .*'한국어'"):
         read(path, "jsonl", share=share)
 
 
-def test_a_large_file_of_which_no_record_is_good_is_not_read_to_its_end(tmp_path: Path) -> None:
+def test_a_large_file_without_a_valid_record_is_not_read_to_its_end(tmp_path: Path) -> None:
     path = write(tmp_path, "jsonl", ['{"한국어": "가", "en": "a"}\n'] * 1000 + good("jsonl", 1))
     with pytest.raises(DataError, match="none of the first 1,000 records is a pair"):
         read(path, "jsonl", share=1)
 
 
-def test_an_empty_side_is_no_malformed_record(tmp_path: Path) -> None:
+def test_an_empty_side_is_not_malformed(tmp_path: Path) -> None:
     skipped = Skipped()
     assert read(write(tmp_path, "tsv", ["가\t\n", "\tb\n", "다\tc\n"]), "tsv", skipped) == [
         ("가", ""),
@@ -139,7 +139,7 @@ def test_an_empty_side_is_no_malformed_record(tmp_path: Path) -> None:
     assert skipped == Skipped()
 
 
-def test_an_unclosed_quotation_mark_does_not_swallow_what_comes_after_it(tmp_path: Path) -> None:
+def test_an_unclosed_quotation_mark_does_not_consume_the_following_records(tmp_path: Path) -> None:
     records = good("csv", 3000)
     skipped = Skipped()
     path = write(tmp_path, "csv", [*records[:1000], '가,"a\n', '나,b"\n', '"다\n', *records[1000:]])
@@ -148,7 +148,7 @@ def test_an_unclosed_quotation_mark_does_not_swallow_what_comes_after_it(tmp_pat
 
 
 @pytest.mark.parametrize("kind", ["tsv", "csv", "jsonl"])
-def test_a_line_that_is_not_utf_8_costs_that_line_in_a_file_that_is(tmp_path: Path, kind: Format) -> None:
+def test_a_line_that_is_not_utf_8_is_skipped_in_a_utf_8_file(tmp_path: Path, kind: Format) -> None:
     records = good(kind, 4)
     path = write(tmp_path, kind, records)
     path.write_bytes(path.read_bytes() + records[0].encode()[:-2].replace("장".encode(), b"\xec\x9e") + b"\n")
@@ -159,7 +159,7 @@ def test_a_line_that_is_not_utf_8_costs_that_line_in_a_file_that_is(tmp_path: Pa
     assert skipped.examples["encoding"][0].startswith(f"{path}:{line}: not UTF-8 text")
 
 
-def test_a_line_that_is_not_utf_8_takes_the_line_that_it_translates_with_it(tmp_path: Path) -> None:
+def test_a_line_that_is_not_utf_8_is_skipped_with_its_translation(tmp_path: Path) -> None:
     (tmp_path / "a.ko").write_bytes("하나\n둘\n".encode() + b"\xec\xec\n" + "넷\n".encode())
     (tmp_path / "a.en").write_bytes("one\ntwo\ncafé\nfour\n".encode())
     files = SplitFiles(source=tmp_path / "a.ko", target=tmp_path / "a.en")
@@ -169,7 +169,7 @@ def test_a_line_that_is_not_utf_8_takes_the_line_that_it_translates_with_it(tmp_
     assert skipped.malformed == {"encoding": 1}
 
 
-def test_counts_of_several_files_add_up_and_the_first_examples_stay() -> None:
+def test_counts_of_several_files_add_up_with_the_first_examples() -> None:
     total = Skipped()
     for file in ("a", "b"):
         one = Skipped(file)
@@ -185,7 +185,7 @@ LINES = st.lists(st.text(st.characters(exclude_categories=["Cs"], exclude_charac
 
 
 @given(LINES, st.sampled_from(["\n", "\r\n"]), st.booleans(), st.integers(1, 12))
-def test_lines_are_the_same_in_parts_of_any_size(lines: list[str], end: str, last_ends: bool, part: int) -> None:
+def test_the_part_size_does_not_change_the_lines(lines: list[str], end: str, last_ends: bool, part: int) -> None:
     text = end.join(lines) + (end if last_ends and lines else "")
     with TemporaryDirectory() as folder:
         path = Path(folder) / "a"
@@ -200,7 +200,7 @@ def test_lines_are_the_same_in_parts_of_any_size(lines: list[str], end: str, las
 
 
 @given(st.lists(st.integers(0, 12), min_size=1, max_size=6), st.integers(1, 4))
-def test_a_line_that_is_too_long_costs_that_line(lengths: list[int], part: int) -> None:
+def test_a_line_that_is_too_long_is_skipped(lengths: list[int], part: int) -> None:
     with TemporaryDirectory() as folder:
         path = Path(folder) / "a"
         path.write_bytes(b"".join(b"x" * length + b"\n" for length in lengths))
@@ -235,7 +235,7 @@ FORMATS = st.sampled_from(["lines", "tsv", "csv", "jsonl", "json", "tmx", "po", 
 
 @settings(max_examples=400, deadline=None)
 @given(ANY_BYTES, FORMATS, FIELDS, st.sampled_from([0, 0.01, 1]))
-def test_any_bytes_in_any_format_are_pairs_and_counted_records_or_one_clear_line(
+def test_any_bytes_in_any_format_yield_pairs_and_counts_or_a_one_line_error(
     data: bytes, format: Format, fields: Fields, share: float
 ) -> None:
     with TemporaryDirectory() as folder:
@@ -259,7 +259,7 @@ def test_any_bytes_in_any_format_are_pairs_and_counted_records_or_one_clear_line
 
 @settings(max_examples=200, deadline=None)
 @given(st.data())
-def test_a_damaged_file_gives_the_other_records_or_one_clear_line(data: st.DataObject) -> None:
+def test_a_damaged_file_yields_the_other_records_or_a_one_line_error(data: st.DataObject) -> None:
     format = data.draw(st.sampled_from(sorted(GOOD)))
     records = good(format, 8)
     text = (GOOD[format][0] + "".join(records) + GOOD[format][2]).encode()
@@ -275,7 +275,7 @@ def test_a_damaged_file_gives_the_other_records_or_one_clear_line(data: st.DataO
         assert all("\n" not in side for pair in read for side in pair)
 
 
-def test_no_text_is_another_error_than_no_pair(tmp_path: Path) -> None:
+def test_a_file_without_text_raises_its_own_error(tmp_path: Path) -> None:
     path = tmp_path / "a.jsonl"
     path.write_text(json.dumps({"ko": "", "en": None}) + "\n")
     with pytest.raises(NoText, match="there is no text in it"):

@@ -1,4 +1,4 @@
-"""Batches made ahead by a thread: the same ones in the same order, no more than agreed, and no thread left."""
+"""Prefetching keeps the order of batches, respects its limit, and ends its thread."""
 
 import threading
 from collections.abc import Iterator
@@ -33,41 +33,41 @@ def batch_threads() -> list[threading.Thread]:
 
 
 class Watched:
-    """An endless stream that says when it is asked for which item, and can be made to wait."""
+    """An endless stream that records requests and can be blocked."""
 
     def __init__(self) -> None:
-        self.asked = threading.Semaphore(0)
+        self.requested = threading.Semaphore(0)
         self.gate = threading.Event()
         self.made = 0
         self.threads: set[int] = set()
 
     def __iter__(self) -> Iterator[Item]:
         for number in count():
-            self.asked.release()
+            self.requested.release()
             self.gate.wait()
             self.made += 1
             self.threads.add(threading.get_ident())
             yield item(number)
 
 
-def test_items_come_in_order_each_with_its_own_position() -> None:
+def test_items_are_yielded_in_order_with_their_positions() -> None:
     with ahead(item(number) for number in count()) as stream:
         assert numbers(islice(stream, 20)) == numbers(item(number) for number in range(20))
 
 
-def test_batches_are_made_by_another_thread_and_never_more_than_agreed_ahead_of_their_use() -> None:
+def test_another_thread_prepares_batches_up_to_the_limit() -> None:
     watched = Watched()
     watched.gate.set()
     with ahead(iter(watched)) as stream:
         next(stream)
         for _ in range(AHEAD + 1):
-            assert watched.asked.acquire(timeout=30)  # one used, AHEAD ready
-        assert not watched.asked.acquire(timeout=0.2)
+            assert watched.requested.acquire(timeout=30)  # one used, AHEAD ready
+        assert not watched.requested.acquire(timeout=0.2)
         assert watched.made == AHEAD + 1
     assert watched.threads.isdisjoint({threading.get_ident()})
 
 
-def test_no_thread_is_left_when_the_caller_stops_in_the_middle_or_is_interrupted() -> None:
+def test_no_thread_remains_after_an_early_stop_or_interrupt() -> None:
     with ahead(item(number) for number in count()) as stream:
         next(stream)
         assert len(batch_threads()) == 1
@@ -77,7 +77,7 @@ def test_no_thread_is_left_when_the_caller_stops_in_the_middle_or_is_interrupted
     assert batch_threads() == []
 
 
-def test_what_goes_wrong_in_the_thread_is_raised_where_the_batch_is_asked_for_after_those_before_it() -> None:
+def test_an_error_in_the_thread_is_raised_after_the_earlier_batches() -> None:
     def broken() -> Iterator[Item]:
         yield item(0)
         yield item(1)
@@ -91,13 +91,13 @@ def test_what_goes_wrong_in_the_thread_is_raised_where_the_batch_is_asked_for_af
     assert batch_threads() == []
 
 
-def test_a_stream_that_ends_ends() -> None:
+def test_the_end_of_the_stream_is_reported() -> None:
     with ahead(item(number) for number in range(AHEAD + 2)) as stream:
         assert len(list(stream)) == AHEAD + 2
         assert list(stream) == []
 
 
-def test_only_the_time_without_a_batch_counts_as_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_time_without_a_ready_batch_counts_as_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     now, begun = [100.0], threading.Event()
 
     def clock() -> float:
@@ -118,13 +118,13 @@ def test_only_the_time_without_a_batch_counts_as_waiting(monkeypatch: pytest.Mon
         assert stream.waited == 7
 
 
-def test_batches_are_pinned_for_the_card_of_the_caller(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A thread's own current card is the first one, whatever the caller has chosen."""
-    asked: list[torch.device] = []
+def test_batches_are_pinned_for_the_device_of_the_caller(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The current device of a new thread is device 0, regardless of the caller's."""
+    requested: list[torch.device] = []
 
     @contextmanager
     def enter(device: torch.device) -> Iterator[None]:
-        asked.append(device)
+        requested.append(device)
         yield
 
     main = threading.current_thread()
@@ -132,7 +132,7 @@ def test_batches_are_pinned_for_the_card_of_the_caller(monkeypatch: pytest.Monke
     monkeypatch.setattr(torch.cuda, "device", enter)
     monkeypatch.setattr(torch.Tensor, "pin_memory", lambda tensor: tensor)
     for device, expected in (("cuda", "cuda:3"), ("cuda:1", "cuda:1")):
-        asked.clear()
+        requested.clear()
         with closing(Prefetched((item(number) for number in count()), torch.device(device))) as stream:
             next(stream)
-        assert set(asked) == {torch.device(expected)}
+        assert set(requested) == {torch.device(expected)}

@@ -1,4 +1,4 @@
-"""Text to pieces and back, and what training refuses."""
+"""Training of tokenizers, and text to pieces and back."""
 
 import re
 import signal
@@ -14,7 +14,6 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from kotrans.config.sections import TokenizerConfig
-from kotrans.data import tokenizer as tokenizer_module
 from kotrans.data.subword_training import learn_models
 from kotrans.data.tokenizer import (
     BOS,
@@ -61,7 +60,7 @@ def text(tmp_path: Path) -> tuple[Path, Path]:
 @example("half \ufffd character")
 @example("🧑‍💻 ⁇ ▅ \ud800 \U0010ffff")
 @given(st.text())
-def test_any_line_comes_back_as_it_was_normalised_and_holds_no_special_id(
+def test_any_line_is_decoded_to_its_normalized_text_and_has_no_special_id(
     tokenizers: dict[str, Tokenizer], line: str
 ) -> None:
     for vocabulary in (tokenizers["bpe"].source, tokenizers["unigram"].target, tokenizers["joint"].source):
@@ -76,7 +75,7 @@ def test_nfkc_changes_what_unicode_calls_compatible_and_nothing_else(tokenizers:
     assert vocabulary.decode(ids) == "A1kg 가나다"
 
 
-def test_every_vocabulary_has_the_special_ids_first_and_the_size_asked_for(tokenizers: dict[str, Tokenizer]) -> None:
+def test_every_vocabulary_has_the_configured_size_and_the_special_ids_first(tokenizers: dict[str, Tokenizer]) -> None:
     for name, tokenizer in tokenizers.items():
         for vocabulary in (tokenizer.source, tokenizer.target):
             assert vocabulary.pieces([PAD, BOS, EOS, UNK]) == ["<pad>", "<s>", "</s>", "<unk>"]
@@ -84,23 +83,26 @@ def test_every_vocabulary_has_the_special_ids_first_and_the_size_asked_for(token
 
 
 @pytest.mark.parametrize("model", ["bpe", "unigram"])
-def test_every_digit_is_a_piece_of_its_own_if_told(model: Literal["bpe", "unigram"], tmp_path: Path) -> None:
+def test_every_digit_is_a_piece_with_split_digits(model: Literal["bpe", "unigram"], tmp_path: Path) -> None:
     lines = [f"{line} 2022 3.11" for line in sentences(200, seed=1)[0]]
     write_lines(tmp_path / "text", lines)
     pieces = {}
-    for told in (False, True):
-        config, folder = TokenizerConfig(vocabulary_size=330, model=model, split_digits=told), tmp_path / str(told)
+    for split_digits in (False, True):
+        config, folder = (
+            TokenizerConfig(vocabulary_size=330, model=model, split_digits=split_digits),
+            tmp_path / str(split_digits),
+        )
         train_tokenizer(config, tmp_path / "text", tmp_path / "text", folder, seed=1)
         vocabulary = Tokenizer.load(folder).source
         ids = vocabulary.encode([*lines, "20220"])
-        pieces[told] = {piece for line in ids for piece in vocabulary.pieces(line) if re.search(r"\d", piece)}
+        pieces[split_digits] = {piece for line in ids for piece in vocabulary.pieces(line) if re.search(r"\d", piece)}
         if model == "bpe":
             assert vocabulary.sample(ids, 0.0, seed=1) == ids
     assert {len(piece) for piece in pieces[True]} == {1}
     assert max(len(piece) for piece in pieces[False]) > 2
 
 
-def test_decoding_leaves_out_special_ids(tokenizers: dict[str, Tokenizer]) -> None:
+def test_decoding_ignores_special_ids(tokenizers: dict[str, Tokenizer]) -> None:
     vocabulary = tokenizers["bpe"].source
     (ids,) = vocabulary.encode(["밥을 먹었어요"])
     assert vocabulary.decode([BOS, *ids, EOS, PAD]) == "밥을 먹었어요"
@@ -113,7 +115,7 @@ def test_a_blank_line_has_no_pieces(tokenizers: dict[str, Tokenizer]) -> None:
     assert tokenizers["bpe"].source.encode([]) == []
 
 
-def test_a_joint_vocabulary_is_one_for_both_sides(tokenizers: dict[str, Tokenizer]) -> None:
+def test_a_joint_vocabulary_is_shared_by_both_sides(tokenizers: dict[str, Tokenizer]) -> None:
     assert tokenizers["joint"].joint
     assert tokenizers["joint"].source is tokenizers["joint"].target
     assert not tokenizers["bpe"].joint
@@ -136,25 +138,21 @@ def test_the_same_text_and_settings_give_the_same_model_bytes(
     assert TokenizerManifest.read(tmp_path / "there") == here
 
 
-def test_too_much_text_is_trained_on_in_part_always_the_same(
-    text: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setitem(tokenizer_module._TRAINING_LINES, "bpe", 300)
+def test_too_many_lines_are_sampled_reproducibly(text: tuple[Path, Path], tmp_path: Path) -> None:
     first, again, other = (
-        train_tokenizer(BPE, *text, tmp_path / name, seed=seed) for name, seed in (("a", 1), ("b", 1), ("c", 2))
+        train_tokenizer(BPE, *text, tmp_path / name, seed=seed, max_lines=300)
+        for name, seed in (("a", 1), ("b", 1), ("c", 2))
     )
     assert first.source.lines == 300
     assert first.models == again.models != other.models
 
 
-def test_lines_that_are_too_much_text_are_trained_on_in_part_too(
-    text: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(tokenizer_module, "_TRAINING_BYTES", text[0].stat().st_size * 3 // 4)
-    assert train_tokenizer(BPE, *text, tmp_path / "made", seed=1).source.lines in (299, 300)
+def test_too_many_bytes_are_sampled(text: tuple[Path, Path], tmp_path: Path) -> None:
+    limit = text[0].stat().st_size * 3 // 4
+    assert train_tokenizer(BPE, *text, tmp_path / "made", seed=1, max_bytes=limit).source.lines in (299, 300)
 
 
-def test_the_key_follows_text_settings_and_seed_but_not_sampling(text: tuple[Path, Path], tmp_path: Path) -> None:
+def test_the_key_depends_on_text_settings_and_seed_but_not_on_sampling(text: tuple[Path, Path], tmp_path: Path) -> None:
     source, target = map(sha256, text)
     inputs = {"source": source, "target": target}
     key = tokenizer_key(BPE, inputs, seed=1)
@@ -177,31 +175,33 @@ def test_a_vocabulary_larger_than_the_text_allows_is_refused_with_the_largest_th
     with pytest.raises(
         ConfigError,
         match=r"^tokenizer\.vocabulary_size: 5000 is more .*, which is \d+; set it to (\d+ or less$|about \d+; )",
-    ) as told:
+    ) as caught:
         train_tokenizer(config, *text, tmp_path / "made", seed=1)
-    largest = int(str(told.value).split("which is ")[1].split(";")[0])
+    largest = int(str(caught.value).split("which is ")[1].split(";")[0])
     assert not (tmp_path / "made").exists()
     train_tokenizer(config.model_copy(update={"vocabulary_size": largest}), *text, tmp_path / "made", seed=1)
     with pytest.raises(ConfigError, match="is more than the training text allows"):
         train_tokenizer(config.model_copy(update={"vocabulary_size": largest + 1}), *text, tmp_path / "more", seed=1)
 
 
-def test_the_vocabulary_offered_is_one_whose_pieces_occur_often_and_has_room_for_the_characters(tmp_path: Path) -> None:
+def test_the_recommended_vocabulary_has_frequent_pieces_and_room_for_the_characters(tmp_path: Path) -> None:
     random = np.random.default_rng(1)
     few, many = ([chr(0xAC00 + 7 * i) for i in range(count)] for count in (300, 1500))
     for name, syllables, offered in (("few", few, range(1100, 1101)), ("many", many, range(1700, 2300))):
         lines = [" ".join("".join(random.choice(syllables, 4)) for _ in range(12)) for _ in range(417)]
         write_lines(tmp_path / name, lines)
         paths = tmp_path / name, tmp_path / name
-        with pytest.raises(ConfigError, match=r"set it to about \d+; of more pieces, many would occur too") as told:
+        with pytest.raises(
+            ConfigError, match=r"set it to about \d+; with more pieces, many would be too rare"
+        ) as caught:
             train_tokenizer(BPE.model_copy(update={"vocabulary_size": 60_000}), *paths, tmp_path / "made", seed=1)
-        size = int(str(told.value).split("about ")[1].split(";")[0])
+        size = int(str(caught.value).split("about ")[1].split(";")[0])
         assert size in offered
         train_tokenizer(BPE.model_copy(update={"vocabulary_size": size}), *paths, tmp_path / f"{name}.made", seed=1)
 
 
 class Interrupted:
-    """A text that is broken off by what happens while it is read."""
+    """A text that raises an error while it is read."""
 
     lines = 0
 
@@ -214,7 +214,7 @@ class Interrupted:
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), DataError("train.ko:7: damaged"), OSError(5, "Input/output")])
-def test_what_happens_while_sentencepiece_reads_comes_out_as_it_was(error: BaseException) -> None:
+def test_an_error_while_sentencepiece_reads_is_raised_unchanged(error: BaseException) -> None:
     with pytest.raises(type(error)) as caught:
         learn_models(BPE, {"source": [Interrupted(error)]}, {})  # type: ignore[list-item]
     assert caught.value is error
@@ -230,36 +230,38 @@ def test_ctrl_c_while_sentencepiece_reads_is_a_keyboard_interrupt() -> None:
         learn_models(BPE, {"source": [interrupted()]}, {})  # type: ignore[list-item]
 
 
-def test_a_refusal_of_sentencepiece_is_told_with_its_reason(tmp_path: Path) -> None:
+def test_an_error_of_sentencepiece_is_reported_with_its_reason(tmp_path: Path) -> None:
     write_lines(tmp_path / "ko", ["가" * 33_000])
     with pytest.raises(DataError, match=r"^tokenizer: sentencepiece cannot learn pieces from this text \(.*\)$"):
         train_tokenizer(BPE, tmp_path / "ko", tmp_path / "ko", tmp_path / "made", seed=1)
 
 
-def test_a_line_with_an_endless_word_is_left_out_and_counted(tmp_path: Path) -> None:
+def test_a_line_with_an_overlong_word_is_skipped_and_counted(tmp_path: Path) -> None:
     source, target = sentences(400, seed=1)
     write_lines(tmp_path / "ko", [*source, "가나다라마바사" * 10_000, "▁" * 32_001])
     write_lines(tmp_path / "en", target)
     manifest = train_tokenizer(BPE, tmp_path / "ko", tmp_path / "en", tmp_path / "made", seed=1)
     assert (manifest.source.left_out, manifest.source.lines, manifest.target.left_out) == (2, 400, 0)
-    assert "bytes, 2 lines with an endless word left out; target" in manifest.summary
+    assert "bytes, 2 lines with an overlong word skipped; target" in manifest.summary
     assert Tokenizer.load(tmp_path / "made").manifest == manifest
 
 
 def test_text_too_small_for_any_vocabulary_is_refused(tmp_path: Path) -> None:
     write_lines(tmp_path / "ko", ["가"])
     write_lines(tmp_path / "en", ["a"])
-    with pytest.raises(ConfigError, match=r"which is 26\d; even the least, 300, needs more text"):
+    with pytest.raises(ConfigError, match=r"which is 26\d; even the minimum, 300, requires more text"):
         train_tokenizer(BPE, tmp_path / "ko", tmp_path / "en", tmp_path / "made", seed=1)
 
 
-def test_a_vocabulary_without_room_for_the_characters_is_refused_with_one_that_has(tmp_path: Path) -> None:
+def test_a_vocabulary_too_small_for_the_characters_is_refused_with_a_fitting_size(tmp_path: Path) -> None:
     write_lines(tmp_path / "ko", ["".join(chr(0xAC00 + 28 * i + j) for j in range(10)) for i in range(12)])
     write_lines(tmp_path / "en", sentences(400, seed=1)[1])
     paths = tmp_path / "ko", tmp_path / "en"
-    with pytest.raises(ConfigError, match=r"^tokenizer\.vocabulary_size: 330 has no room .* set it to \d+ or") as told:
+    with pytest.raises(
+        ConfigError, match=r"^tokenizer\.vocabulary_size: 330 has no room .* set it to \d+ or"
+    ) as caught:
         train_tokenizer(BPE, *paths, tmp_path / "made", seed=1)
-    least = int(str(told.value).split("set it to ")[1].split()[0])
+    least = int(str(caught.value).split("set it to ")[1].split()[0])
     with pytest.raises(ConfigError, match="has no room"):
         train_tokenizer(BPE.model_copy(update={"vocabulary_size": least - 1}), *paths, tmp_path / "less", seed=1)
     train_tokenizer(BPE.model_copy(update={"vocabulary_size": least}), *paths, tmp_path / "made", seed=1)
@@ -271,7 +273,7 @@ def test_empty_text_is_refused(text: tuple[Path, Path], tmp_path: Path) -> None:
         train_tokenizer(BPE, tmp_path / "blank", text[1], tmp_path / "made", seed=1)
 
 
-def test_sentencepiece_says_nothing_on_the_terminal(
+def test_sentencepiece_prints_nothing(
     text: tuple[Path, Path], tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     train_tokenizer(UNIGRAM, *text, tmp_path / "made", seed=1)
@@ -279,7 +281,7 @@ def test_sentencepiece_says_nothing_on_the_terminal(
     assert capfd.readouterr() == ("", "")
 
 
-def test_a_very_long_line_is_learned_from(tmp_path: Path) -> None:
+def test_a_very_long_line_is_used_for_training(tmp_path: Path) -> None:
     source, target = sentences(400, seed=1)
     write_lines(tmp_path / "ko", [*source, "뷁쀍" * 15_000])
     write_lines(tmp_path / "en", target)
@@ -341,7 +343,7 @@ def test_sampling_is_a_pure_function_of_its_arguments(tokenizers: dict[str, Toke
     assert vocabulary.sample(ids, 0.4, seed=5) != first
 
 
-def test_another_process_draws_the_same_samples(tokenizers: dict[str, Tokenizer], tmp_path: Path) -> None:
+def test_another_process_samples_the_same_pieces(tokenizers: dict[str, Tokenizer], tmp_path: Path) -> None:
     tokenizers["bpe"].save(tmp_path)
     ids = tokenizers["bpe"].source.encode(sentences(50, seed=7)[0])
     code = (
@@ -354,7 +356,7 @@ def test_another_process_draws_the_same_samples(tokenizers: dict[str, Tokenizer]
 
 @pytest.mark.parametrize("name", ["bpe", "nfkc"])
 @given(st.lists(st.text(alphabet=st.sampled_from("가나다밥을먹었어요학교 abAB1.뷁😀"), max_size=20), max_size=5))
-def test_without_dropout_the_pieces_are_those_of_the_library(
+def test_without_dropout_the_pieces_equal_those_of_sentencepiece(
     tokenizers: dict[str, Tokenizer], name: str, lines: list[str]
 ) -> None:
     vocabulary = tokenizers[name].source

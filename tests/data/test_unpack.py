@@ -1,3 +1,5 @@
+"""Unpacking of untrusted archives."""
+
 import io
 import stat
 import tarfile
@@ -40,7 +42,7 @@ EVIL_MEMBERS = [
 
 
 @pytest.mark.parametrize("member", EVIL_MEMBERS, ids=lambda member: f"{member.name} {member.type.decode()}")
-def test_a_tar_that_reaches_outside_or_links_is_refused(member: tarfile.TarInfo, tmp_path: Path) -> None:
+def test_a_tar_with_outside_paths_or_links_is_refused(member: tarfile.TarInfo, tmp_path: Path) -> None:
     folder = tmp_path / "deep" / "folder"
     folder.mkdir(parents=True)
     archive = tar_with(tmp_path / "evil.tar.gz", tar_member("good"), member)
@@ -50,7 +52,7 @@ def test_a_tar_that_reaches_outside_or_links_is_refused(member: tarfile.TarInfo,
 
 
 @pytest.mark.parametrize("name", ["../outside", "/outside", "inner/../../outside", "..\\outside", "C:\\outside"])
-def test_a_zip_that_reaches_outside_is_refused(name: str, tmp_path: Path) -> None:
+def test_a_zip_with_outside_paths_is_refused(name: str, tmp_path: Path) -> None:
     (tmp_path / "folder").mkdir()
     with zipfile.ZipFile(tmp_path / "evil.zip", "w") as archive:
         archive.writestr(name, "x")
@@ -68,7 +70,7 @@ def test_a_zip_with_a_link_is_refused(tmp_path: Path) -> None:
         unpack(tmp_path / "evil.zip", "zip", tmp_path / "folder", 1000)
 
 
-def test_archives_that_grow_too_large_are_refused(tmp_path: Path) -> None:
+def test_archives_that_unpack_to_too_much_are_refused(tmp_path: Path) -> None:
     tar_with(tmp_path / "bomb.tar.gz", tar_member("a", 600), tar_member("b", 600))
     with zipfile.ZipFile(tmp_path / "bomb.zip", "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("a", "x" * 2000)
@@ -82,7 +84,7 @@ def test_archives_that_grow_too_large_are_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["tar", "zip"])
-def test_a_damaged_archive_is_said_to_be_one(kind: str, tmp_path: Path) -> None:
+def test_a_damaged_archive_is_an_error(kind: str, tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "whole.zip", "w") as archive:
         archive.writestr("a", "x" * 5000)
     whole = {"tar": tar_with(tmp_path / "whole.tar.gz", tar_member("a", 5000)), "zip": tmp_path / "whole.zip"}[kind]
@@ -103,7 +105,7 @@ def test_a_zip_needs_no_password(tmp_path: Path) -> None:
 
 
 def members(mode: str) -> bytes:
-    """A tar with a file of text that does not compress to nothing."""
+    """A tar with a text file that does not compress well."""
     text = b"".join(f"line {number * 7919 % 1000}\n".encode() for number in range(2000))
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode=mode) as archive:  # type: ignore[call-overload]
@@ -129,7 +131,7 @@ WHOLE = {
 @pytest.mark.parametrize("kind", WHOLE)
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
-def test_damage_anywhere_in_an_archive_is_told_as_damage(kind: str, data: st.DataObject, tmp_path: Path) -> None:
+def test_damage_anywhere_in_an_archive_is_detected(kind: str, data: st.DataObject, tmp_path: Path) -> None:
     archive = bytearray(WHOLE[kind])
     for _ in range(data.draw(st.integers(1, 3))):
         archive[data.draw(st.integers(0, len(archive) - 1))] ^= data.draw(st.integers(1, 255))

@@ -1,4 +1,4 @@
-"""Excel workbooks, as Excel, openpyxl and AI-Hub write them."""
+"""Excel workbooks as written by Excel, openpyxl and AI-Hub."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -32,13 +32,13 @@ def write_xlsx(path: Path, *sheets: Sequence[Sequence[Value]]) -> Path:
 
 
 def test_ai_hub_excel(tmp_path: Path) -> None:
-    """AI-Hub's Korean-English workbooks: an id, the Korean 원문 and its translation 번역문, one pair a row."""
+    """AI-Hub's Korean-English workbooks have an id, the Korean 원문 and its translation 번역문, one pair per row."""
     rows: list[tuple[int | str, str, str]] = [("SID", "원문", "번역문")]
     rows += [(number, ko, en) for number, (ko, en) in enumerate(PAIRS)]
     assert read(write_xlsx(tmp_path / "1_구어체(1).xlsx", rows), AI_HUB) == PAIRS
 
 
-def test_excel_looks_through_sheets_and_pads_short_rows(tmp_path: Path) -> None:
+def test_excel_searches_all_sheets_and_pads_short_rows(tmp_path: Path) -> None:
     rows = [
         (" ko ", "en", "note"),
         ("네", "yes", None),
@@ -50,16 +50,16 @@ def test_excel_looks_through_sheets_and_pads_short_rows(tmp_path: Path) -> None:
     assert read(path) == [("네", "yes"), ("빈칸", ""), ("1990", "1990년")]
 
 
-def test_excel_without_the_columns_shows_what_it_has(tmp_path: Path) -> None:
+def test_the_error_for_missing_excel_columns_lists_the_columns(tmp_path: Path) -> None:
     path = write_xlsx(tmp_path / "a.xlsx", [("SID", "원문", "Review")])
     with pytest.raises(DataError, match=r"a\.xlsx:1: there is no '번역문', but 'SID', '원문', 'Review'"):
         read(path, AI_HUB)
     (tmp_path / "b.xlsx").write_text("ko,en\n")
-    with pytest.raises(DataError, match="not an Excel workbook"):
+    with pytest.raises(DataError, match="not a readable Excel workbook"):
         read(tmp_path / "b.xlsx")
 
 
-def test_escapes_of_excel_are_the_characters_that_they_stand_for(tmp_path: Path) -> None:
+def test_excel_escapes_are_decoded(tmp_path: Path) -> None:
     rows = [("ko", "en"), ("첫 줄_x000D_\n둘째 줄", "one_x000D_\ntwo"), ("_x005F_x000D_", "a_xyz_b _xD83D__xDE00_")]
     path = write_xlsx(tmp_path / "a.xlsx", rows)
     assert read(path) == [("첫 줄 둘째 줄", "one two"), ("_x000D_", "a_xyz_b \U0001f600")]
@@ -74,7 +74,7 @@ ODD_CELLS: dict[str, tuple[Value, str]] = {
 
 
 @pytest.mark.parametrize(("value", "problem"), ODD_CELLS.values(), ids=ODD_CELLS)
-def test_a_cell_that_is_no_text_costs_its_row(tmp_path: Path, value: Value, problem: str) -> None:
+def test_a_row_with_a_cell_that_is_not_text_is_skipped(tmp_path: Path, value: Value, problem: str) -> None:
     skipped = Skipped()
     rows: list[list[Value]] = [["ko", "en"], ["네", "yes"], ["가", value], ["아니요", "no"]]
     assert read(write_xlsx(tmp_path / "a.xlsx", rows), skipped=skipped) == [("네", "yes"), ("아니요", "no")]
@@ -82,7 +82,7 @@ def test_a_cell_that_is_no_text_costs_its_row(tmp_path: Path, value: Value, prob
     assert f"a.xlsx, Sheet row 3: {problem}" in skipped.examples["not_text"][0]
 
 
-def test_numbers_and_percents_are_read_as_excel_shows_them(tmp_path: Path) -> None:
+def test_numbers_and_percentages_are_read_as_displayed(tmp_path: Path) -> None:
     path = write_xlsx(tmp_path / "a.xlsx", [("ko", "en"), ("셋", 3.0), ("반", 0.5), ("조금", 1.25)])
     workbook = openpyxl.load_workbook(path)
     workbook.worksheets[0]["B3"].number_format = "0%"
@@ -112,7 +112,7 @@ def test_every_sheet_with_both_columns_is_read_and_one_can_be_chosen(tmp_path: P
     assert read(path, Fields(source="2", target="1", sheet="Sheet3"))[1:] == [("아니요", "no")]
 
 
-def test_an_empty_sheet_is_passed_over_when_columns_are_counted(tmp_path: Path) -> None:
+def test_an_empty_sheet_is_skipped_with_numbered_columns(tmp_path: Path) -> None:
     path = write_xlsx(tmp_path / "a.xlsx", [], [("yes", "네")], [("no", "아니요")])
     assert read(path, Fields(source="2", target="1")) == [("네", "yes")]
 

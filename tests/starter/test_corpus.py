@@ -1,4 +1,4 @@
-"""The committed corpus: reproducible, well formed, its splits apart."""
+"""The committed starter corpus: reproducible, well formed, with disjoint splits."""
 
 import re
 import subprocess

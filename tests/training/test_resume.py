@@ -11,7 +11,6 @@ import pytest
 import torch
 
 from kotrans.config.schema import Config
-from kotrans.data import build_dataset
 from kotrans.errors import CheckpointError, ConfigError
 from kotrans.model.seq2seq import Seq2Seq
 from kotrans.runs.run import Run
@@ -71,27 +70,6 @@ def test_a_stopped_and_resumed_run_equals_an_uninterrupted_one(
     stops: list[int], straight: Run, runs: Path, text: Path
 ) -> None:
     assert_same_training(interrupted(tiny_config(text, **EVERYTHING), Run(runs / "stopped"), stops), straight)
-
-
-def test_a_run_is_resumed_in_the_middle_of_a_block(text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(build_dataset, "_MOST_IN_A_BLOCK", 50)
-    monkeypatch.setenv("KOTRANS_RUNS", str(tmp_path))
-    config, run, straight = (
-        tiny_config(text, training={"max_updates": 12}),
-        Run(tmp_path / "run"),
-        Run(tmp_path / "all"),
-    )
-    positions = []
-    for stop in (2, 6, 7):
-        progress = train_tiny(config, run, stop_at(stop), resume=stop > 2).progress
-        positions.append((progress.position.block, progress.position.batch))
-    train_tiny(config, run, resume=True)
-    train_tiny(config, straight)
-    assert_same_training(run, straight)
-    assert any(block and batch for block, batch in positions)  # in the middle of a block that is not the first
-    epochs = [line["epoch"] for line in metrics(straight) if line["kind"] == "update"]
-    assert epochs == sorted(epochs)
-    assert epochs.count(1) > 2
 
 
 def test_the_uninterrupted_run_exercises_all_state_that_resuming_could_lose(straight: Run) -> None:

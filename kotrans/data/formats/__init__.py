@@ -1,4 +1,4 @@
 """Readers of parallel text, one module per file format.
 
-Each yields pairs and counts the records that it skips by reason.
+Each reader yields pairs, and counts skipped records by reason.
 """

@@ -1,4 +1,4 @@
-"""A JSON file of any size, read value by value: the lists in it are never in memory as a whole."""
+"""Streaming JSON reader: yields the elements of lists one at a time, with line numbers, and skips invalid ones."""
 
 import json
 import re
@@ -10,26 +10,26 @@ from typing import Any, NamedTuple
 from kotrans.errors import DataError
 from kotrans.storage.files import stream_text
 
-_MOST = 16 * 2**20  # characters of one value, such as an object with a pair
-_MOST_SKIPPED = 2**16  # characters of a broken value that are looked through for its end
-_SPACES = (" ", "\t", "\r", "\n", "\ufeff")  # files that were joined may have a byte order mark anywhere
-# A string ends on its line; a quotation mark without another one on its line is passed over.
+_MAX_VALUE = 16 * 2**20  # characters of one value, such as an object with a pair
+_MAX_SKIPPED = 2**16  # characters of an invalid value that are searched for its end
+_SPACES = (" ", "\t", "\r", "\n", "\ufeff")  # concatenated files may have a byte order mark anywhere
+# A string ends on its line; an unpaired quotation mark is ignored up to the end of its line.
 _TOKEN = re.compile(r'"(?:[^"\\\n]|\\.)*"|"[^\n]*\Z|[\[\]{}]')
-_ENDING = 16  # characters before the end of what has been read: a word or a number there may be cut
+_ENDING = 16  # characters at the end of the buffer in which a literal or number may be incomplete
 
 
 class Element(NamedTuple):
-    """An element of a list that is the file, or that an object has which is the file."""
+    """An element of the top-level list, or of a list in the top-level object."""
 
     list: str
-    """Name of the list; "" if the list is the file."""
+    """Name of the list; "" for a top-level list."""
     number: int
-    """Counted from 1; 0 tells that the list begins."""
+    """Counted from 1; 0 marks the beginning of the list."""
     line: int
-    """Its offset, or the problem with it."""
+    """Line of the element, or of the problem."""
     value: Any
     problem: str = ""
-    """Why it is not valid JSON; then it has no value."""
+    """Set, and value None, if the element is not valid JSON."""
 
 
 class _NotJson(DataError):
@@ -42,10 +42,10 @@ class _NotJson(DataError):
 
 
 def read_elements(path: Path) -> Iterator[Element]:
-    """The elements of every list, in the order of the file.
+    """Yields the elements of every list, in file order.
 
-    An element that is not valid JSON is passed over if its closing bracket can be told, and given with its problem.
-    Raises DataError naming the line if anything else is not JSON.
+    An element that is not valid JSON is yielded with its problem if its closing bracket can be found.
+    Raises DataError with the line if anything else is not valid JSON.
     """
     text = _Text(path)
     beginning = text.next()
@@ -62,7 +62,7 @@ def read_elements(path: Path) -> Iterator[Element]:
     else:
         text.value()
     if text.next():
-        raise text.error("there is more after its end; a file holds one list or object, or JSON Lines")
+        raise text.error("there is more text after its end; a file holds one list or object, or JSON Lines")
 
 
 def _elements(text: "_Text", name: str) -> Iterator[Element]:
@@ -80,7 +80,7 @@ def _elements(text: "_Text", name: str) -> Iterator[Element]:
 
 
 class _Text:
-    """The text at the place that has been read to."""
+    """The text at the current position."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -88,11 +88,11 @@ class _Text:
         self._decoder = json.JSONDecoder()
         self._text = ""
         self._at = 0
-        self._line = 1  # of the place that lines have been counted to
-        self._counted = 0  # that place in `_text`
+        self._line = 1  # line number at `_counted`
+        self._counted = 0  # position in `_text`
 
     def next(self) -> str:
-        """The next character that is not white space, which stays; "" at the end."""
+        """Skips white space and returns the next character without consuming it; "" at the end."""
         while True:
             while self._text[self._at : self._at + 1] in _SPACES:
                 self._at += 1
@@ -100,13 +100,13 @@ class _Text:
                 return self._text[self._at : self._at + 1]
 
     def take(self, character: str) -> None:
-        """Goes past a character that must come now."""
+        """Consumes an expected character."""
         if self.next() != character:
             raise self.error(f"Expecting {character!r}")
         self._at += 1
 
     def items(self, end: str) -> Iterator[int]:
-        """Counts the items of a list or an object from 1, and stands before each; `end` is what it ends with."""
+        """Yields the number of each item of a list or object, from 1, at the item's position; `end` is the bracket."""
         self._at += 1
         if self.next() == end:
             self._at += 1
@@ -124,14 +124,14 @@ class _Text:
             number += 1
 
     def value(self) -> Any:
-        """The value that comes now, and goes past it."""
+        """Consumes and returns the next value."""
         self.next()
         while True:
             try:
                 value, end = self._decoder.raw_decode(self._text, self._at)
             except JSONDecodeError as error:
                 cut = error.msg.startswith("Unterminated") or error.pos >= len(self._text) - _ENDING
-                if not cut or len(self._text) - self._at > _MOST or not self._more():
+                if not cut or len(self._text) - self._at > _MAX_VALUE or not self._more():
                     raise self.error(error.msg, error.pos) from None
             except (RecursionError, ValueError) as error:
                 raise _NotJson(self._path, self.line(), f"JSON that cannot be read ({error})") from None
@@ -143,15 +143,15 @@ class _Text:
     def skip(self) -> bool:
         """Skips an invalid list or object. Returns false if its end cannot be found."""
         while (end := self._closing()) is None:
-            if len(self._text) - self._at > _MOST_SKIPPED or not self._more():
+            if len(self._text) - self._at > _MAX_SKIPPED or not self._more():
                 return False
         self._at = end
         return self.next() in (",", "]")
 
     def _closing(self) -> int | None:
-        """Where the list or object that begins here ends, by its brackets outside strings."""
+        """Returns the end of the list or object at the current position, by its brackets outside strings."""
         depth = 0
-        for token in _TOKEN.finditer(self._text, self._at, self._at + _MOST_SKIPPED):
+        for token in _TOKEN.finditer(self._text, self._at, self._at + _MAX_SKIPPED):
             if token[0] in "[{":
                 depth += 1
             elif token[0] in "]}":
@@ -163,18 +163,18 @@ class _Text:
         return None
 
     def line(self) -> int:
-        """Number of the line of this place."""
+        """Returns the line number of the current position."""
         self._line += self._text.count("\n", self._counted, self._at)
         self._counted = self._at
         return self._line
 
     def error(self, problem: str, at: int | None = None) -> DataError:
-        """The error that the text is not JSON, here or at another place in what has been read."""
+        """Returns the error for invalid JSON at the current or another position of the buffer."""
         line = self.line() + self._text.count("\n", self._at, self._at if at is None else at)
         return _NotJson(self._path, line, f"not valid JSON ({problem})")
 
     def _more(self) -> bool:
-        """Reads on, and forgets what is behind."""
+        """Reads more text and discards the consumed part; returns false at the end."""
         part = next(self._parts, None)
         if part is None:
             return False

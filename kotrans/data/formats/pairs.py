@@ -1,7 +1,4 @@
-"""What every format reader gives, and the rule that one side is one line.
-
-Records of files that give no pair: counted by reason, with the first examples, and refused if they are too many.
-"""
+"""Pairs as returned by all format readers, and counts of the records that are not pairs."""
 
 import re
 from collections import Counter
@@ -14,40 +11,52 @@ from typing import Literal, NamedTuple, Self
 from kotrans.config.sections import Fields
 from kotrans.errors import DataError
 
-_SURROGATES = re.compile("[\ud800-\udfff]")
-
-
 Pair = tuple[str, str]
-"""Korean and English; neither holds "\\n"."""
+"""Korean and English, without "\\n"."""
+
+Malformed = Literal["syntax", "columns", "fields", "not_text", "encoding", "too_long"]
+"""Reasons for invalid records: `syntax` of the format, wrong number of `columns`, missing `fields`, `not_text` values,
+invalid `encoding`, or `too_long` for the reader."""
+Unused = Literal["languages", "untranslated", "fuzzy", "obsolete"]
+"""Reasons for valid records without a pair: a TMX unit without both `languages`, or a PO message whose translation is
+missing, uncertain or obsolete."""
+
+EXAMPLES = 3
+"""Number of records kept as examples of each reason."""
+
+_SURROGATES = re.compile("[\ud800-\udfff]")
+_HOPELESS = 1000  # malformed records before the first pair after which reading stops
+_FEW = 5  # malformed records that are accepted in any file that also has pairs
+_MAX_SHOWN = 300  # characters of an example in an error message
 
 
 class Pairs(NamedTuple):
-    """Korean and English, line N of one translating line N of the other."""
+    """Korean and English lines; line N of one translates line N of the other."""
 
     source: list[str]
     target: list[str]
 
     @classmethod
     def of(cls, pairs: Iterable[Pair]) -> Self:
-        """A stream of pairs, all in memory."""
+        """Reads a stream of pairs into memory."""
         both = list(pairs)
         return cls([source for source, _ in both], [target for _, target in both])
 
 
 def one_line_each(source: str, target: str) -> Pair:
-    """A pair; a line break inside a side becomes a space, half a surrogate pair the sign for unknown."""
+    """Returns a pair in which line breaks are replaced by spaces and lone surrogates by U+FFFD."""
     return _one_line(source), _one_line(target)
 
 
 def in_parts(pairs: Iterable[Pair], size: int) -> Iterator[list[Pair]]:
-    """The pairs, so many at a time."""
+    """Yields lists of at most `size` pairs."""
     pairs = iter(pairs)
     while part := list(islice(pairs, size)):
         yield part
 
 
 def text_of(value: object) -> str | None:
-    """A field's value as text; nothing is "", a number is written out, and anything else is None."""
+    """Returns a field's value as text: None becomes "", numbers are formatted; any other type returns None."""
     if isinstance(value, str):
         return value
     if value is None:
@@ -58,7 +67,7 @@ def text_of(value: object) -> str | None:
 
 
 def no_such_fields(names: Sequence[str], found: Sequence[str], fields: Fields | None = None) -> str:
-    """The problem that a file or record does not call its sides what `fields` says, and which `fields` to give."""
+    """Returns the message for missing fields, with the names found and the `fields` setting to use."""
     shown = ", ".join(repr(name if len(name) <= 60 else f"{name[:60]}…") for name in found[:20]) or "nothing"
     source, target = (fields.source, fields.target) if fields else ("...", "...")
     return (
@@ -73,36 +82,23 @@ def _one_line(text: str) -> str:
     return text if text.isascii() else _SURROGATES.sub("\ufffd", text)
 
 
-Malformed = Literal["syntax", "columns", "fields", "not_text", "encoding", "too_long"]
-"""Not valid in its format; a wrong number of cells; a field or side is missing; a value is no text; a line is not
-UTF-8; larger than a reader takes."""
-Unused = Literal["languages", "untranslated", "fuzzy", "obsolete"]
-"""Valid, but no pair: a TMX unit without both languages, a PO message without a translation or with an unsure one."""
-
-EXAMPLES = 3
-"""How many records of each reason are named."""
-_HOPELESS = 1000  # malformed records before the first pair, after which a file is not read on
-_FEW = 5  # malformed records that never stop a file that also has pairs, however short it is
-_SHOWN = 300  # characters of an example in an error message
-
-
 @dataclass
 class Skipped:
-    """What was not read as a pair, in one file or in all files of a corpus."""
+    """Counts of records that are not pairs, in one file or in all files of a corpus."""
 
     file: str = ""
-    """The file being read, for messages."""
+    """The file being read, for error messages."""
     malformed: Counter[str] = field(default_factory=Counter)
-    """Records by reason, one of `Malformed`."""
+    """Records by reason, see `Malformed`."""
     unused: Counter[str] = field(default_factory=Counter)
-    """Records by reason, one of `Unused`."""
+    """Records by reason, see `Unused`."""
     examples: dict[str, list[str]] = field(default_factory=dict)
     """The first malformed records of each reason: file, line and problem."""
     has_pairs: bool = False
-    """Whether the file being read has given a pair."""
+    """True once the file being read has yielded a pair."""
 
     def reject(self, reason: Malformed, where: str, problem: str) -> None:
-        """Counts a malformed record. Raises DataError if a file gives nothing but malformed records."""
+        """Counts a malformed record. Raises DataError if a file begins with too many of them."""
         self.malformed[reason] += 1
         if self.malformed[reason] <= EXAMPLES:
             self.examples.setdefault(reason, []).append(f"{where}: {problem}")
@@ -110,11 +106,11 @@ class Skipped:
             raise self._error(f"none of the first {_HOPELESS:,} records is a pair", "check `format` and `fields`")
 
     def pass_over(self, reason: Unused) -> None:
-        """Counts a valid record that is no pair."""
+        """Counts a valid record that is not a pair."""
         self.unused[reason] += 1
 
     def add(self, other: "Skipped") -> None:
-        """Adds the counts of another file, and its examples as long as there are few."""
+        """Adds the counts and first examples of another file."""
         self.malformed += other.malformed
         self.unused += other.unused
         for reason, examples in other.examples.items():
@@ -122,9 +118,9 @@ class Skipped:
             mine += examples[: EXAMPLES - len(mine)]
 
     def check(self, pairs: int, share: float) -> None:
-        """Raises DataError if more than this share of a file's records is malformed; a few never are too many.
+        """Raises DataError if more than `share` of a file's records is malformed.
 
-        One bad row of a file of five is more than 1 %, but no reason to refuse it. With a share of 0, any is.
+        A few are accepted regardless of the share, as in a file of five rows, unless the share is 0.
         """
         bad = self.malformed.total()
         records = pairs + self.unused.total() + bad
@@ -138,13 +134,12 @@ class Skipped:
             )
 
     def _error(self, problem: str, remedy: str) -> DataError:
-        firsts = [(reason, self.examples[reason]) for reason in self.malformed]
-        told = "; ".join(
-            f"{self.malformed[reason]:,} {reason}: {', '.join(_cut(each) for each in examples)}"
-            for reason, examples in firsts
+        reasons = "; ".join(
+            f"{count:,} {reason}: {', '.join(map(_cut, self.examples[reason]))}"
+            for reason, count in self.malformed.items()
         )
-        return DataError(f"{self.file}: {problem}; {remedy} ({told})")
+        return DataError(f"{self.file}: {problem}; {remedy} ({reasons})")
 
 
 def _cut(text: str) -> str:
-    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
+    return text if len(text) <= _MAX_SHOWN else f"{text[:_MAX_SHOWN]}…"

@@ -1,6 +1,6 @@
-"""Message catalogues (gettext PO).
+"""Message catalogues (gettext PO), without the access keys of labels.
 
-Marks of keys in the labels of programs: `_File` or `&File` in English, `파일(_F)` or `파일(&F)` in Korean.
+An access key is marked as `_File` or `&File` in English, and as `파일(_F)` or `파일(&F)` in Korean.
 """
 
 import re
@@ -14,24 +14,34 @@ from kotrans.data.formats.pairs import Pair, Skipped, no_such_fields, one_line_e
 from kotrans.data.formats.text_lines import text_lines
 from kotrans.errors import DataError
 
-_KEY = re.compile(r"\s*[(（]([_&]?)([A-Za-z0-9])[)）]")  # as Korean, Chinese and Japanese labels have it, at the end
+_KEY = re.compile(r"\s*[(（]([_&]?)([A-Za-z0-9])[)）]")  # at the end of Korean, Chinese and Japanese labels
 _MARKED_KEY = re.compile(r"[(（]([_&])[A-Za-z0-9][)）]")
-_MARK = re.compile(r"(?:(?<!_)(_)|(?<!&)(&)(?!\w+;))([A-Za-z0-9])")  # before a letter of a word
+_MARK = re.compile(r"(?:(?<!_)(_)|(?<!&)(&)(?!\w+;))([A-Za-z0-9])")  # before a letter
 _MARK_AT_WORD = re.compile(r"(?:^|(?<=[\s\"'“‘]))([_&])([A-Za-z0-9]+)(?![\w;])")
-_DOUBLED = {"&": re.compile(r"()&&"), "_": re.compile(r"(__\w+?__)(?!\w)|__")}  # but not the underscores of __init__
+_DOUBLED = {"&": re.compile(r"()&&"), "_": re.compile(r"(__\w+?__)(?!\w)|__")}  # not the underscores of __init__
+
+# Characters at which polib would also split lines, and byte order marks inside concatenated files.
+_NO_LINE_ENDS = dict.fromkeys(map(ord, "\r\v\f\x1c\x1d\x1e\x85\u2028\u2029"), " ") | {0xFEFF: None}
+PART = 1000
+"""Lines after which a part of a catalogue ends with its message."""
+_KEYWORD = re.compile(r"\s*(?:#~\s*)?(msg\w+)")
+_BEGINNING = re.compile(r"\s*(?:(?:#~\s*)?msg(?:id|ctxt)\b|#(?!~))")  # first line of a message
+_ERROR = re.compile(r"\(line (\d+)\)(?:: (.*))?")  # in error messages of polib
+_WELL_QUOTED = re.compile(r'\s*(?:$|#|(?:msg\w+(?:\[\d+\])?\s*)?".*"\s*$)')  # polib accepts other lines, too
+_NOT_UTF8 = "\0"  # placeholder that polib rejects
 
 
 def mark_styles(lines: Iterable[str | None]) -> set[str]:
-    """The characters that mark keys in a catalogue, by its Korean labels: `_` (GTK), `&` (Qt, Windows) or none."""
+    """Returns the characters that mark access keys in Korean labels of a catalogue: `_` (GTK) or `&` (Qt, Windows)."""
     return {found[1] for line in lines if line for found in _MARKED_KEY.finditer(line)}
 
 
 def without_key_marks(korean: str, english: str, styles: Set[str] = frozenset()) -> tuple[str, str]:
-    """Both sides of a label without the marks of its keys, and with single `&` and `_` where they are doubled for it.
+    """Removes the access keys of a label from both sides, and unescapes doubled `&` and `_`.
 
-    A key in Korean is one in brackets with its mark, or without, `저장(S)`, if English marks this letter. A mark in
-    English is that of such a key; if Korean has no key, one at the beginning of a word, in a catalogue that has such
-    labels (`styles`). So `snake_case`, `R&D`, `f(_x)` and `비타민(C)` stay.
+    A Korean key is in brackets with its mark, or without, as in `저장(S)`, if English marks the same letter. An English
+    mark belongs to such a key; if Korean has no key, it is at the beginning of a word, in a catalogue that has access
+    keys (`styles`). So `snake_case`, `R&D`, `f(_x)` and `비타민(C)` are unchanged.
     """
     if not ("_" in english or "&" in english or "(" in korean or "（" in korean):
         return korean, english
@@ -56,7 +66,7 @@ def _is_key(key: re.Match[str], letters: Set[str], english: str) -> bool:
 
 
 def _mark_of(key: re.Match[str], marks: Sequence[re.Match[str]]) -> re.Match[str] | None:
-    """The mark of a key's letter; if there is none, the only mark there is."""
+    """Returns the mark of a key's letter; without one, the only mark if it is of the same style."""
     same = [mark for mark in marks if mark[3].lower() == key[2].lower()]
     if same:
         return same[0]
@@ -64,34 +74,24 @@ def _mark_of(key: re.Match[str], marks: Sequence[re.Match[str]]) -> re.Match[str
 
 
 def _at_words(text: str, styles: Set[str]) -> list[re.Match[str]]:
-    """The mark at the beginning of a word, if there is one and not several."""
+    """Returns the mark at the beginning of a word if there is exactly one."""
     found = [mark for mark in _MARK_AT_WORD.finditer(text) if mark[1] in styles]
     return found if len(found) == 1 else []
 
 
 def _without(text: str, found: Sequence[re.Match[str]], characters: int | None = None) -> str:
-    """A text without what was found in it, or so many characters of each."""
+    """Removes the matches from a text, or the first `characters` of each."""
     for each in sorted(found, key=lambda each: each.start(), reverse=True):
         end = each.end() if characters is None else each.start() + characters
         text = text[: each.start()] + text[end:]
     return text
 
 
-# What polib would also split lines at, were it left in; a byte order mark is left where files were joined.
-_NO_LINE_ENDS = dict.fromkeys(map(ord, "\r\v\f\x1c\x1d\x1e\x85\u2028\u2029"), " ") | {0xFEFF: None}
-PART = 1000
-"""Lines after which a part of a catalogue ends with its message."""
-_KEYWORD = re.compile(r"\s*(?:#~\s*)?(msg\w+)")
-_BEGINNING = re.compile(r"\s*(?:(?:#~\s*)?msg(?:id|ctxt)\b|#(?!~))")  # of a message, where one may begin
-_ERROR = re.compile(r"\(line (\d+)\)(?:: (.*))?")  # in a message of polib
-_WELL_QUOTED = re.compile(r'\s*(?:$|#|(?:msg\w+(?:\[\d+\])?\s*)?".*"\s*$)')  # polib takes other lines, too
-_NOT_UTF8 = "\0"  # a line that polib does not take
-
-
 def read_po(path: Path, fields: Fields, skipped: Skipped, part: int = PART) -> Iterator[Pair]:
-    """Finished messages, not fuzzy or obsolete, without the marks of keys. `part` is in lines.
+    """Reads the translated messages that are neither fuzzy nor obsolete, without access keys.
 
-    English is msgid, unless `fields` says `source: msgid`. Of a message with plural forms, each form is a pair.
+    English is msgid, unless `fields` has `source: msgid`. Each plural form of a message is a pair. `part`: lines parsed
+    at once. A message that polib cannot read costs only that message, which needs the file cut into messages.
     """
     korean_is_msgid = _korean_is_msgid(path, fields)
     styles = mark_styles(text_lines(path, Skipped()))
@@ -109,7 +109,7 @@ def read_po(path: Path, fields: Fields, skipped: Skipped, part: int = PART) -> I
 
 
 def _forms(entry: polib.POEntry) -> list[tuple[str, str]]:
-    """msgid and msgstr of each form that is translated; the only form of a language without plurals means them."""
+    """Returns msgid and msgstr of each translated form; a single msgstr of a message with plurals is the plural."""
     if not entry.msgid_plural:
         return [(entry.msgid, entry.msgstr)] if entry.msgstr else []
     forms = [text for _, text in sorted(entry.msgstr_plural.items(), key=lambda form: int(form[0]))]
@@ -118,7 +118,7 @@ def _forms(entry: polib.POEntry) -> list[tuple[str, str]]:
 
 
 def _entries(path: Path, skipped: Skipped, size: int) -> Iterator[polib.POEntry]:
-    """The messages of a catalogue; one that polib cannot read is counted."""
+    """Yields the messages of a catalogue; counts those that polib cannot read."""
     for before, part in _parts(text_lines(path, skipped), size):
         try:
             entries = list(_parsed(part))
@@ -128,17 +128,17 @@ def _entries(path: Path, skipped: Skipped, size: int) -> Iterator[polib.POEntry]
                 try:
                     entries += _parsed(message)
                 except _Unreadable as error:
-                    if _NOT_UTF8 not in message:  # that line has been counted
+                    if _NOT_UTF8 not in message:  # already counted
                         where = f"{path}:{before + above + error.line}"
                         skipped.reject("syntax", where, f"not valid PO{error.detail}")
         yield from entries
 
 
 def _parts(lines: Iterable[str | None], size: int, *, blank_lines: bool = False) -> Iterator[tuple[int, list[str]]]:
-    """The lines in parts of whole messages, each with the number of lines before it.
+    """Yields parts of complete messages, each with the number of lines before it.
 
-    A message begins after the translation of the one before; with `blank_lines`, also after a blank line if the one
-    before has no translation.
+    A message begins after the translation of the previous one; with `blank_lines`, also after a blank line if the
+    previous one has no translation.
     """
     part: list[str] = []
     before, keyword, after_blank = 0, "", False
@@ -171,7 +171,7 @@ def _parsed(part: Sequence[str]) -> Iterable[polib.POEntry]:
         if not _WELL_QUOTED.match(line):
             raise _Unreadable(number)
     try:
-        return polib.pofile("\n".join(part) + "\n")  # with a line end, no content is mistaken for the path of a file
+        return polib.pofile("\n".join(part) + "\n")  # a text with a line end is not mistaken for a path
     except (OSError, ValueError) as error:
         found = _ERROR.search(str(error))
         raise _Unreadable(int(found[1]) if found else 1, found[2] if found else "") from None

@@ -1,4 +1,4 @@
-"""A split's files in any format, read as pairs."""
+"""Reads the files of a split in any format."""
 
 import logging
 from collections.abc import Callable, Iterator
@@ -27,14 +27,15 @@ _READERS: dict[Format, Callable[[Path, Fields, Skipped], Iterator[Pair]]] = {
     "xlsx": read_xlsx,
 }
 _MAX_MALFORMED = CleaningConfig().max_malformed
+_END = "\n"  # marks the end of a file; no line equals it
 
 
 class NoText(DataError):
-    """A file can be read, but there is no text in it."""
+    """A file is readable but contains no text."""
 
 
 def read_pairs(files: SplitFiles, format: Format, fields: Fields) -> Pairs:
-    """The pairs of `stream_pairs`, all in memory."""
+    """Reads the pairs of `stream_pairs` into memory."""
     return Pairs.of(stream_pairs(files, format, fields))
 
 
@@ -45,40 +46,40 @@ def stream_pairs(
     skipped: Skipped | None = None,
     max_malformed: float = _MAX_MALFORMED,
 ) -> Iterator[Pair]:
-    """The pairs as they stand in the files, one at a time.
+    """Yields the pairs of the files, unchanged and in order.
 
-    What gives no pair is counted in `skipped`, when all is read.
-    Raises ConfigError if the format wants other files; DataError naming file and line if they cannot be read, if their
-    numbers of lines differ, or if more than a share of `max_malformed` of their records is malformed; NoText if there
-    is no text in them. A catalogue without a translation is none of these.
+    Records that are not pairs are added to `skipped` at the end.
+    Raises ConfigError if the format needs other files; DataError with file and line if they cannot be read, their
+    numbers of lines differ, or more than a share of `max_malformed` of their records is malformed; NoText if they
+    contain no text. A catalogue without translations is not an error.
     """
     file = str(files.path or files.source)
-    mine = Skipped(file)
-    pairs = _stream(files, format, fields, mine)
+    own = Skipped(file)
+    pairs = _stream(files, format, fields, own)
     count = 0
-    there_is_text = False
+    has_text = False
     for pair in pairs:
         count += 1
-        if not there_is_text:
-            mine.has_pairs = True
-            there_is_text = bool(pair[0] or pair[1])
+        if not has_text:
+            own.has_pairs = True
+            has_text = bool(pair[0] or pair[1])
         yield pair
-    mine.check(count, max_malformed)
-    if not there_is_text and not mine.unused:
+    own.check(count, max_malformed)
+    if not has_text and not own.unused:
         raise NoText(f"{file}: there is no text in it; check that it is the right file")
-    logger.info("%s: %d pairs, %s malformed, %s not used", file, count, dict(mine.malformed), dict(mine.unused))
+    logger.info("%s: %d pairs, malformed: %s, unused: %s", file, count, dict(own.malformed), dict(own.unused))
     if skipped is not None:
-        skipped.add(mine)
+        skipped.add(own)
 
 
 def _stream(files: SplitFiles, format: Format, fields: Fields, skipped: Skipped) -> Iterator[Pair]:
     if files.source is not None and files.target is not None:
         if format != "lines":
-            raise ConfigError(f"{files.source}: format `{format}` has both sides in one file; give it as `path`")
+            raise ConfigError(f"{files.source}: format `{format}` has both sides in one file; name it as `path`")
         return _stream_line_aligned(files.source, files.target, skipped)
-    assert files.path is not None  # the config sees to it
+    assert files.path is not None  # the config requires it
     if format == "lines":
-        raise ConfigError(f"{files.path}: format `lines` needs two files; give them as `source` and `target`")
+        raise ConfigError(f"{files.path}: format `lines` needs two files; name them as `source` and `target`")
     return _READERS[format](files.path, fields, skipped)
 
 
@@ -98,6 +99,3 @@ def _stream_line_aligned(source: Path, target: Path, skipped: Skipped) -> Iterat
         f"{source.parent}: {source.name} has {pairs + more[0]:,} lines but {target.name} has {pairs + more[1]:,}; "
         "line N of one must translate line N of the other"
     )
-
-
-_END = "\n"  # no line is that

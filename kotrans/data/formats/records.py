@@ -1,4 +1,4 @@
-"""Objects with named fields: JSON Lines, and JSON as AI-Hub has it."""
+"""Objects with named fields: JSON Lines, and JSON as distributed by AI-Hub."""
 
 import json
 from collections.abc import Iterator
@@ -13,12 +13,12 @@ from kotrans.errors import DataError
 
 
 def read_jsonl(path: Path, fields: Fields, skipped: Skipped) -> Iterator[Pair]:
-    """One object a line; blank lines are passed over. A file that is one list or object is read as `json`."""
+    """Reads one object per line and skips blank lines; a file that is one list or object is read as `json`."""
     return (_read_lists if _is_one_value(beginning(path)) else _read_lines)(path, fields, skipped)
 
 
 def read_json(path: Path, fields: Fields, skipped: Skipped) -> Iterator[Pair]:
-    """A list of objects, or an object with one such list in it (AI-Hub calls it `data`). JSON Lines are read, too."""
+    """Reads a list of objects, or an object with one such list (`data` in AI-Hub's files); also reads JSON Lines."""
     return (_read_lines if _is_lines(beginning(path)) else _read_lists)(path, fields, skipped)
 
 
@@ -50,7 +50,7 @@ def _read_lists(path: Path, fields: Fields, skipped: Skipped) -> Iterator[Pair]:
 
 
 def _list_name(path: Path) -> str:
-    """Which list of a JSON file holds the pairs; "" if it is the file."""
+    """Returns the name of the list with the pairs; "" for a top-level list."""
     names = []
     for element in read_elements(path):
         if element.number == 0:
@@ -58,19 +58,19 @@ def _list_name(path: Path) -> str:
         if names == [""] or "data" in names:
             return names[-1]
     if len(names) != 1:
-        shown = f"{len(names)} lists ({', '.join(names)})" if names else "none"
-        raise DataError(f"{path}: needs a list of objects, at the top or as `data` in one object, but has {shown}")
+        found = f"{len(names)} lists ({', '.join(names)})" if names else "none"
+        raise DataError(f"{path}: needs a list of objects, at the top or as `data` in one object, but has {found}")
     return names[0]
 
 
 def _is_lines(head: str) -> bool:
-    """True if a file that begins so has an object on its first line and another one after it."""
+    """Returns true if the beginning of a file is an object on its first line followed by another one."""
     first, _, rest = head.lstrip("\ufeff \t\r\n").partition("\n")
     return isinstance(_value(first), dict) and rest.lstrip("\ufeff \t\r\n").startswith("{")
 
 
 def _is_one_value(head: str) -> bool:
-    """True if a file that begins so is one list, or one object over several lines or with a list of objects."""
+    """Returns true if the beginning of a file is a list, or an object over several lines or with a list of objects."""
     first, _, rest = head.lstrip("\ufeff \t\r\n").partition("\n")
     first = first.rstrip()
     if first.startswith("["):
@@ -90,9 +90,9 @@ def _value(text: str) -> Any:
 
 
 def _pair(record: Any, fields: Fields, where: str, skipped: Skipped) -> Pair | None:
-    """The two fields; None if they are not there or hold no text, which is counted."""
+    """Returns the two fields; counts the record and returns None if one is missing or not text."""
     if not isinstance(record, dict):
-        skipped.reject("fields", where, f"is {_told(record)}, not an object with named fields")
+        skipped.reject("fields", where, f"is {_describe(record)}, not an object with named fields")
         return None
     found = [_lookup(record, name) for name in (fields.source, fields.target)]
     if not all(found):
@@ -102,13 +102,13 @@ def _pair(record: Any, fields: Fields, where: str, skipped: Skipped) -> Pair | N
     source, target = (text_of(values[0]) for values in found)
     if source is None or target is None:
         name, value = (fields.source, found[0][0]) if source is None else (fields.target, found[1][0])
-        skipped.reject("not_text", where, f"{name}: is {_told(value)}, not text; name a field that holds text")
+        skipped.reject("not_text", where, f"{name}: is {_describe(value)}, not text; name a field that holds text")
         return None
     return one_line_each(source, target)
 
 
 def _lookup(record: dict[str, Any], name: str) -> list[Any]:
-    """The field in a list, or nothing; `translation.ko` is `ko` inside `translation`, unless it is a name itself."""
+    """Returns [value] or []; `translation.ko` is `ko` inside `translation`, unless a field has that whole name."""
     if name in record:
         return [record[name]]
     outer, dot, inner = name.partition(".")
@@ -117,14 +117,14 @@ def _lookup(record: dict[str, Any], name: str) -> list[Any]:
 
 
 def _nested(record: dict[str, Any], fields: Fields) -> Fields | None:
-    """What the fields are called if they are in an object inside the record."""
+    """Returns the full names of the fields if they are in an object inside the record."""
     for outer, inner in record.items():
         if isinstance(inner, dict) and fields.source in inner and fields.target in inner:
             return Fields(source=f"{outer}.{fields.source}", target=f"{outer}.{fields.target}")
     return None
 
 
-def _told(value: object) -> str:
+def _describe(value: object) -> str:
     if isinstance(value, list):
         return "a list"
     if isinstance(value, dict):

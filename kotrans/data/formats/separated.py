@@ -1,7 +1,4 @@
-"""Tables as text: cells between tabs (TSV) or commas (CSV).
-
-Which columns of a table hold the two sides, and the rows that have them.
-"""
+"""Tables as text: tab-separated (TSV) and comma-separated (CSV), and the columns of a table that hold the sides."""
 
 import csv
 import re
@@ -16,12 +13,21 @@ from kotrans.data.formats.pairs import Pair, Skipped, no_such_fields
 from kotrans.data.formats.text_lines import text_lines
 from kotrans.errors import DataError
 
+Line = tuple[int, str]
+"""Line number, from 1, and text."""
 TextRow = tuple[int, Sequence[str]]
-"""Number of its line, counted from 1, and its cells."""
+"""Line number, from 1, and cells."""
+
+_FIRST_ROWS = 100  # used to detect the number of columns and the separator of a file without a header
+_SEPARATORS = (",", ";", "\t", "|")  # of CSV, in order of preference
+_SEP_LINE = re.compile(r'"?sep=(.)"?[,;]*')  # first line of a CSV file that declares its separator for Excel
+_BACKSLASHED = re.compile(r'\\(["\\])')
+_MAX_CELL_LINES = 1000  # of a quoted cell
+_MAX_CELL_CHARACTERS = 2**17  # of a quoted cell; the default limit of the csv module
 
 
 class Columns(NamedTuple):
-    """The columns of the two sides, counted from 0, and how many cells a row has."""
+    """The columns of the two sides, from 0, and the number of cells per row."""
 
     source: int
     target: int
@@ -29,34 +35,34 @@ class Columns(NamedTuple):
 
 
 def is_numbered(fields: Fields) -> bool:
-    """True if `fields` counts the columns from 1 instead of naming them; then there is no header row."""
+    """Returns true if `fields` has column numbers, from 1, instead of names; then there is no header row."""
     return all(name.isdecimal() and int(name) > 0 for name in (fields.source, fields.target))
 
 
 def named_columns(header: Sequence[str], fields: Fields) -> Columns | None:
-    """The columns of a header; None if it does not have both names."""
+    """Returns the columns of a header, or None if a name is missing."""
     if fields.source not in header or fields.target not in header:
         return None
     return Columns(header.index(fields.source), header.index(fields.target), len(header))
 
 
 def numbered_columns(rows: Iterable[Sequence[str]], fields: Fields) -> Columns:
-    """The columns that `fields` counts; a row has as many cells as most of these first rows."""
+    """Returns the numbered columns; the width is that of most of the given first rows."""
     source, target = int(fields.source) - 1, int(fields.target) - 1
     widths = Counter(len(row) for row in rows if len(row) > max(source, target))
     return Columns(source, target, widths.most_common(1)[0][0] if widths else max(source, target) + 1)
 
 
 def names_of(cells: Iterable[object]) -> list[str]:
-    """The names in a header row."""
+    """Returns the names in a header row."""
     return ["" if cell is None else str(cell).strip("\ufeff \t\r\n") for cell in cells]
 
 
 def pairs_of(rows: Iterable[TextRow], columns: Columns, file: str, skipped: Skipped) -> Iterator[Pair]:
-    """The two cells of every row. A row with other cells than its table has columns is counted as malformed.
+    """Yields the two cells of every row; counts rows with a wrong number of cells as malformed.
 
-    Cells that are missing at the end are taken as empty if neither side is among them: many programs leave them out.
-    Empty rows are no records.
+    Trailing cells may be missing, as many programs omit empty ones, unless a side is among them. Empty rows are
+    skipped.
     """
     source, target, width = columns
     needed = max(source, target) + 1
@@ -70,32 +76,22 @@ def pairs_of(rows: Iterable[TextRow], columns: Columns, file: str, skipped: Skip
             skipped.reject("columns", f"{file}:{number}", f"has {len(cells)} cells, but should have {wanted}")
 
 
-_FIRST_ROWS = 100  # by which the number of columns and the separator of a file without a header are told
-_SEPARATORS = (",", ";", "\t", "|")  # of CSV, the first that fits
-_SEP_LINE = re.compile(r'"?sep=(.)"?[,;]*')  # the first line of a CSV file that tells Excel its separator
-_BACKSLASHED = re.compile(r'\\(["\\])')
-_LINES = 1000  # most lines of a quoted cell
-_CHARACTERS = 2**17  # most characters of a quoted cell, as csv has it by default
-
-Line = tuple[int, str]
-
-
 def read_tsv(path: Path, fields: Fields, skipped: Skipped) -> Iterator[Pair]:
-    """Cells between tabs; quotation marks are text like any other, and a row is one line."""
+    """Reads tab-separated cells, one row per line; quotation marks have no special meaning."""
     lines = enumerate(text_lines(path, skipped), 1)
     return _pairs(path, ((number, line.split("\t")) for number, line in lines if line), fields, skipped)
 
 
 def read_csv(path: Path, fields: Fields, skipped: Skipped) -> Iterator[Pair]:
-    """Cells between commas, or semicolons, tabs or bars if the header or the first rows show those.
+    """Reads cells separated by commas, or by semicolons, tabs or bars if detected in the header or first rows.
 
-    A quoted cell may hold separators, line breaks, and quotation marks, doubled or after a backslash. A row that
-    cannot be read costs its first line.
+    A quoted cell may contain separators, line breaks, and quotation marks, doubled or after a backslash. Of an invalid
+    row, only the first line is skipped.
     """
     lines = ((number, line) for number, line in enumerate(text_lines(path, skipped), 1) if line)
     first = list(islice(lines, _FIRST_ROWS))
-    if first and (told := _SEP_LINE.fullmatch(first[0][1])):
-        first, separator = first[1:], told[1]
+    if first and (declared := _SEP_LINE.fullmatch(first[0][1])):
+        first, separator = first[1:], declared[1]
     else:
         separator = _separator(first, fields)
     yield from _pairs(path, _records(chain(first, lines), separator, str(path), skipped), fields, skipped)
@@ -117,7 +113,7 @@ def _pairs(path: Path, rows: Iterator[TextRow], fields: Fields, skipped: Skipped
 
 
 def _separator(first: Sequence[Line], fields: Fields) -> str:
-    """The separator whose header has both names; without a header, the one that most rows agree about."""
+    """Returns the separator whose header has both names, or without a header, the one most rows agree on."""
     fits: dict[str, int] = {}
     for separator in _SEPARATORS:
         rows = [cells for _, cells in _records(first, separator, "", Skipped())]
@@ -128,7 +124,7 @@ def _separator(first: Sequence[Line], fields: Fields) -> str:
             return separator
         else:
             fits[separator] = len(rows[0]) if rows else 0
-    return max(fits, key=lambda separator: fits[separator])  # of equals, the first
+    return max(fits, key=lambda separator: fits[separator])  # the first of equals
 
 
 def _records(lines: Iterable[Line], separator: str, file: str, skipped: Skipped) -> Iterator[TextRow]:
@@ -146,12 +142,12 @@ def _records(lines: Iterable[Line], separator: str, file: str, skipped: Skipped)
             skipped.reject(
                 "syntax",
                 f"{file}:{number}",
-                "a quotation mark that does not fit: quote the whole cell, and double the marks in it, as Excel does",
+                "a misplaced quotation mark: quote the whole cell, and double the marks inside, as Excel does",
             )
 
 
 def _in_one_line(line: str, separator: str) -> list[str] | None:
-    """The cells if the line is a whole record; None if it is not, whether it goes on or is malformed."""
+    """Returns the cells if the line is a complete record; None if it continues or is malformed."""
     for text in (line, _doubled(line)) if "\\" in line else (line,):
         try:
             return next(csv.reader([text], delimiter=separator, strict=True))
@@ -161,7 +157,7 @@ def _in_one_line(line: str, separator: str) -> list[str] | None:
 
 
 def _in_several(line: str, ahead: "_Ahead", separator: str) -> list[str] | None:
-    """The cells of a record that goes on in the next lines, which are then taken; None if there is no such record."""
+    """Returns the cells of a record that continues on the next lines, which are consumed; None if it is malformed."""
     for spelled in (str, _doubled):
         taken: list[Line] = []
         try:
@@ -174,24 +170,24 @@ def _in_several(line: str, ahead: "_Ahead", separator: str) -> list[str] | None:
 
 
 def _continued(spelled: Callable[[str], str], line: str, ahead: "_Ahead", taken: list[Line]) -> Iterator[str]:
-    """A line and those after it, noted in `taken`, as far as a quoted cell may go."""
+    """Yields a line and the following ones, which are appended to `taken`, up to the limits of a quoted cell."""
     yield f"{spelled(line)}\n"
     characters = 0
-    for number, text in islice(ahead, _LINES):
+    for number, text in islice(ahead, _MAX_CELL_LINES):
         taken.append((number, text))
         characters += len(text)
-        if characters > _CHARACTERS:
+        if characters > _MAX_CELL_CHARACTERS:
             return
         yield f"{spelled(text)}\n"
 
 
 def _doubled(text: str) -> str:
-    """Quotation marks after a backslash as CSV has them, and double backslashes single."""
+    """Replaces backslash escapes: quotation marks are doubled as in CSV, double backslashes become single."""
     return _BACKSLASHED.sub(lambda found: '""' if found[1] == '"' else "\\", text)
 
 
 class _Ahead:
-    """Lines, some of which may be put back."""
+    """An iterator of lines that accepts lines back."""
 
     def __init__(self, lines: Iterable[Line]) -> None:
         self._lines = iter(lines)
@@ -204,5 +200,5 @@ class _Ahead:
         return self._back.popleft() if self._back else next(self._lines)
 
     def put_back(self, lines: Sequence[Line]) -> None:
-        """These lines come next, in their order."""
+        """Returns lines to the front, in order."""
         self._back.extendleft(reversed(lines))

@@ -1,4 +1,4 @@
-"""Lines of a text file, whatever program wrote their ends; a line that is not UTF-8 costs that line."""
+"""Reads the lines of a text file with any line ends, and skips lines that are not UTF-8."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,20 +11,20 @@ from kotrans.storage.files import encoding_hint, opened
 PART = 2**16
 """Bytes read at once."""
 LONGEST = 16 * 2**20
-"""Bytes of a line; a longer one is counted, and never in memory as a whole."""
+"""Maximum bytes per line; longer lines are skipped without reading them into memory."""
 _BEGINNING = 2**16
 _BOM = b"\xef\xbb\xbf"
 
 
 def text_lines(path: Path, skipped: Skipped, part: int = PART, longest: int = LONGEST) -> Iterator[str | None]:
-    """The lines of a UTF-8 file without their ends and without a byte order mark.
+    """Yields the lines of a UTF-8 file without line ends and byte order mark.
 
-    Lines end with a line feed, with or without a carriage return before it; in a file without line feeds, with a
-    carriage return. None takes the place of a line that is not UTF-8 or too long, which is counted in `skipped`. If
-    only ASCII was before it, the whole file is in another encoding: then DataError names file, line and encoding.
+    Lines end with LF or CR LF, or with CR in a file without LF. A line that is not UTF-8 or too long is counted in
+    `skipped`, and None is yielded in its place. If only ASCII precedes it, the whole file has another encoding.
+    Raises DataError with file, line and likely encoding in that case.
     """
     number = 0
-    utf8 = False  # whether a character other than ASCII has been read
+    utf8 = False  # true once a non-ASCII character has been read
     with opened(path) as file:
         for block in _blocks(file, part, longest):
             if block is None:
@@ -54,16 +54,16 @@ def beginning(path: Path) -> str:
 
 
 def _blocks(file: BinaryIO, part: int, longest: int) -> Iterator[bytes | None]:
-    """The file in blocks of whole lines, each without its last line end; None takes the place of a line too long.
+    """Yields blocks of complete lines, each without its last line end, and None in place of a line too long.
 
-    A carriage return is made a line feed if no line ends with that.
+    CR is replaced by LF if the file has no LF.
     """
     data = file.read(max(part, len(_BOM))).removeprefix(_BOM)
     if data.endswith(b"\r"):
         data += file.read(1)
     carriage_returns = b"\n" not in data and b"\r" in data
-    begun: list[bytes] = []  # of a line that is longer than what is read at once
-    length = 0  # of that line so far
+    begun: list[bytes] = []  # beginning of an incomplete line
+    length = 0  # of that line
     while data:
         if carriage_returns:
             data = data.replace(b"\r", b"\n")

@@ -1,7 +1,4 @@
-"""Translation memories (TMX 1.4b and older).
-
-The units of a TMX file, one at a time; one that is not valid XML is counted, and reading goes on at the next.
-"""
+"""Translation memories (TMX 1.4b and older), read unit by unit; invalid units are counted and skipped."""
 
 import codecs
 import re
@@ -17,14 +14,15 @@ from kotrans.storage.files import opened
 
 PART = 2**16
 """Bytes parsed at once."""
-_LONGEST = 2**20  # bytes of a unit
+_MAX_UNIT = 2**20  # bytes
 _CODES = frozenset(("bpt", "ept", "ph", "it", "ut"))  # elements whose content is formatting code, except in <sub>
-_AROUND = b"<tmx><body>"  # what a unit is inside of, for a parser that starts at one
-_LONGEST_TAG = 100  # bytes, of the beginning of a tag that is looked for
-_DECLARATION = 1000  # bytes in which a file declares its encoding
+_PREFIX = b"<tmx><body>"  # parsed first by a parser that starts at a unit
+_MAX_TAG = 100  # bytes of the beginning of a <tu> tag
+_DECLARATION = 1000  # bytes that contain the declaration of the encoding
+_THREE_LETTERS = {"kor": "ko", "eng": "en"}
 _UNIT = re.compile(rb"<(?:\w+:)?tu[\s>/]")
 _ENCODING = re.compile(rb"""<\?xml[^>]*?\sencoding\s*=\s*["']([\w.:-]+)["']""")
-_CUT_OFF = {  # what expat finds at the end of a file that is not whole
+_TRUNCATED = {  # expat errors at the end of a truncated file
     expat.errors.codes[error]
     for error in (
         expat.errors.XML_ERROR_NO_ELEMENTS,
@@ -33,28 +31,26 @@ _CUT_OFF = {  # what expat finds at the end of a file that is not whole
         expat.errors.XML_ERROR_PARTIAL_CHAR,
     )
 }
-
-
 _UNDEFINED = expat.errors.codes[expat.errors.XML_ERROR_UNDEFINED_ENTITY]
 _ADVICE = {
     _UNDEFINED: "write the character itself, or its number (&#160; for &nbsp;)",
-    expat.errors.codes[expat.errors.XML_ERROR_BAD_CHAR_REF]: "take the control character out",
-    expat.errors.codes[expat.errors.XML_ERROR_INVALID_TOKEN]: "write & as &amp; and < as &lt;, in UTF-8, and take "
-    "control characters out",
+    expat.errors.codes[expat.errors.XML_ERROR_BAD_CHAR_REF]: "remove the control character",
+    expat.errors.codes[expat.errors.XML_ERROR_INVALID_TOKEN]: "write & as &amp; and < as &lt;, in UTF-8, and remove "
+    "control characters",
 }
 
 
 class Unit(NamedTuple):
-    """A `tu`: language codes and texts in its order."""
+    """A `tu` element: language codes and texts, in order."""
 
     texts: list[tuple[str, str]]
     line: int
     without_segment: bool
-    """A variant has no `seg`."""
+    """True if a variant has no `seg`."""
 
 
 class _Broken(Exception):
-    """A unit is valid XML so far, but cannot be used."""
+    """A unit that is well-formed so far but cannot be used."""
 
     def __init__(self, problem: str, reason: Malformed = "syntax") -> None:
         super().__init__(problem)
@@ -62,13 +58,13 @@ class _Broken(Exception):
 
 
 def read_units(path: Path, skipped: Skipped, part: int = PART) -> Iterator[Unit]:
-    """The units of a file. Raises DataError if it is no XML, ends too early, or declares entities."""
+    """Yields the units of a file. Raises DataError if it is not XML, is truncated, or declares entities."""
     with opened(path) as file:
         yield from _Units(path, _utf8(path, file, part), part, skipped).read()
 
 
 class _Units:
-    """Reads with one parser after the other: after an error, expat cannot go on."""
+    """Reads units with a new parser after each error, as expat cannot continue."""
 
     def __init__(self, path: Path, parts: Iterator[bytes], part: int, skipped: Skipped) -> None:
         self._path = path
@@ -76,8 +72,8 @@ class _Units:
         self._kept_back = part
         self._skipped = skipped
         self._parser = _UnitParser(path, 1)
-        self._buffer = b""  # of what was parsed, the open unit and what is after it
-        self._begins = 0  # where in the parser's input the buffer begins
+        self._buffer = b""  # parsed bytes from the open unit on
+        self._begins = 0  # offset of the buffer in the parser's input
         self._repaired = False
 
     def read(self) -> Iterator[Unit]:
@@ -100,11 +96,11 @@ class _Units:
 
     def _check_length(self) -> None:
         begins = self._parser.begins
-        if begins is not None and self._begins + len(self._buffer) - begins > _LONGEST:
-            raise _Broken("longer than a unit may be; is its end tag missing?", "too_long")
+        if begins is not None and self._begins + len(self._buffer) - begins > _MAX_UNIT:
+            raise _Broken("too long for a unit; is its end tag missing?", "too_long")
 
     def _forget(self) -> None:
-        """Discards the part of the buffer that is no longer needed. Outside a unit, expat may lag by one part."""
+        """Discards the unneeded beginning of the buffer. Outside a unit, expat may lag by one part."""
         begins = self._parser.begins
         kept_from = self._begins + len(self._buffer) - self._kept_back if begins is None else begins
         if kept_from > self._begins:
@@ -112,7 +108,7 @@ class _Units:
             self._begins = kept_from
 
     def _next_unit(self, error: "expat.ExpatError | _Broken") -> bytes | None:
-        """Counts the error, and makes a parser for the next unit; the bytes from there on, or None if there is none."""
+        """Counts the error, and starts a parser at the next unit; returns the rest from there, or None at the end."""
         is_open = self._parser.begins is not None
         at, line = self._parser.place()
         where, problem = f"{self._path}:{line}", _problem(error)
@@ -125,21 +121,21 @@ class _Units:
             if not more:
                 self._end(error, is_open, where, problem)
                 return None
-            passed = max(1 if is_open else 0, len(rest) - _LONGEST_TAG)
+            passed = max(1 if is_open else 0, len(rest) - _MAX_TAG)
             line += rest.count(b"\n", 0, passed)
             rest = rest[passed:] + more
             found = _UNIT.search(rest)
         self._skipped.reject(error.reason if isinstance(error, _Broken) else "syntax", where, problem)
         self._repaired = True
         self._parser = _UnitParser(self._path, line + rest.count(b"\n", 0, found.start()))
-        self._parser.parse(_AROUND, False)
-        self._buffer, self._begins = b"", len(_AROUND)
+        self._parser.parse(_PREFIX, False)
+        self._buffer, self._begins = b"", len(_PREFIX)
         return rest[found.start() :]
 
     def _end(self, error: "expat.ExpatError | _Broken", is_open: bool, where: str, problem: str) -> None:
-        """Counts an error after which there is no unit. Raises DataError if it tells something of the whole file."""
-        if isinstance(error, expat.ExpatError) and error.code in _CUT_OFF:
-            raise DataError(f"{where}: {problem}; the file ends too early: is it whole?")
+        """Counts an error that no unit follows. Raises DataError if it concerns the whole file."""
+        if isinstance(error, expat.ExpatError) and error.code in _TRUNCATED:
+            raise DataError(f"{where}: {problem}; the file ends too early: is it complete?")
         if is_open:
             self._skipped.reject(error.reason if isinstance(error, _Broken) else "syntax", where, problem)
         elif not self._repaired:
@@ -154,7 +150,7 @@ def _problem(error: "expat.ExpatError | _Broken") -> str:
 
 
 def _utf8(path: Path, file: BinaryIO, part: int) -> Iterator[bytes]:
-    """The file as UTF-8 without a byte order mark, whatever encoding it declares."""
+    """Yields the file as UTF-8 without byte order mark, converted from its declared encoding."""
     head = file.read(max(part, _DECLARATION))
     encoding = _encoding(head)
     if encoding is None:
@@ -163,45 +159,45 @@ def _utf8(path: Path, file: BinaryIO, part: int) -> Iterator[bytes]:
             yield data
         return
     try:
-        b"".decode(encoding)  # refuses what is no encoding of text
+        b"".decode(encoding)  # raises LookupError unless it is a text encoding
         decoder = codecs.getincrementaldecoder(encoding)()
         while head:
             yield decoder.decode(head).encode()
             head = file.read(part)
         yield decoder.decode(b"", final=True).encode()
     except (LookupError, ValueError) as error:
-        raise DataError(f"{path}: is not in the encoding that it declares ({error}); convert it to UTF-8") from None
+        raise DataError(f"{path}: is not in its declared encoding ({error}); convert it to UTF-8") from None
 
 
 def _encoding(head: bytes) -> str | None:
-    """The encoding that a file is in by its first bytes; None is UTF-8."""
+    """Returns the encoding of a file from its first bytes; None for UTF-8."""
     if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return "utf-16"
     if head.startswith((b"<\0", b"\0<")):
         return "utf-16-le" if head[0] else "utf-16-be"
     declared = _ENCODING.match(head.removeprefix(codecs.BOM_UTF8))
     name = declared[1].decode().lower() if declared else "utf-8"
-    # Many files are converted to UTF-8 without a change of the declaration; UTF-16 is told above.
+    # Declared UTF-16 is wrong here, as it is detected above: such files were converted to UTF-8.
     return None if name in ("utf-8", "utf8", "ascii", "us-ascii") or name.startswith("utf-16") else name
 
 
 class _UnitParser:
-    """Parses units with expat; entities are not defined and nothing external is opened."""
+    """Parses units with expat, without entity definitions and external entities."""
 
     def __init__(self, path: Path, line: int) -> None:
-        """line: where the text that is parsed begins, for messages."""
+        """line: line number of the beginning of the input, for error messages."""
         self._finished: list[Unit] = []
         self.begins: int | None = None
-        """Byte at which the open unit begins, if one is open."""
+        """Byte offset of the open unit, or None."""
         self.line = line
-        """Line at which the open unit begins."""
+        """Line of the open unit."""
         self._path = path
         self._first_line = line
         self._texts: list[tuple[str, str]] = []
         self._without_segment = False
         self._language = ""
         self._has_segment = False
-        self._kept: list[bool] = []  # for each element that is open in a segment, whether its text is kept
+        self._kept: list[bool] = []  # for each open element of a segment: true if its text is kept
         self._text: list[str] = []
         self._expat = expat.ParserCreate("utf-8")
         self._expat.buffer_text = True
@@ -214,16 +210,16 @@ class _UnitParser:
         self._expat.ExternalEntityRefHandler = self._refuse
 
     def parse(self, data: bytes, final: bool) -> None:
-        """Parses on. Raises ExpatError or _Broken, after which nothing more can be parsed."""
+        """Parses more input. Raises ExpatError or _Broken, after which the parser cannot be used."""
         self._expat.Parse(data, final)
 
     def taken(self) -> list[Unit]:
-        """The units that have ended since this was called before."""
+        """Returns the units completed since the last call."""
         units, self._finished = self._finished, []
         return units
 
     def place(self) -> tuple[int, int]:
-        """The byte and the line that have been come to."""
+        """Returns the current byte offset and line."""
         return self._expat.CurrentByteIndex, self._first_line + self._expat.CurrentLineNumber - 1
 
     def _start(self, name: str, attributes: dict[str, str]) -> None:
@@ -264,16 +260,13 @@ class _UnitParser:
             raise _Broken(f"not valid XML (undefined entity &{name};); {_ADVICE[_UNDEFINED]}")
 
     def _refuse(self, *declaration: Any) -> int:
-        raise DataError(f"{self._path}: declares XML entities, which is not safe to read; write them out in the text")
-
-
-_THREE_LETTERS = {"kor": "ko", "eng": "en"}
+        raise DataError(f"{self._path}: declares XML entities, which are unsafe; replace them by their text")
 
 
 def read_tmx(path: Path, fields: Fields, skipped: Skipped) -> Iterator[Pair]:
-    """Units that have both languages; `ko` also finds ko-KR and kor, and ko-KR also ko. Formatting codes are left out.
+    """Reads the units that have both languages, without formatting codes; `ko` matches ko-KR and kor, ko-KR also ko.
 
-    A unit that is not valid XML costs that unit; a file that declares entities is refused.
+    A unit that is not valid XML is skipped; a file that declares entities is refused.
     """
     languages: set[str] = set()
     pairs = 0
@@ -282,22 +275,22 @@ def read_tmx(path: Path, fields: Fields, skipped: Skipped) -> Iterator[Pair]:
         for language, text in unit.texts:
             texts.setdefault(_code(language), text)
         languages.update(texts)
-        source, target = _of(texts, fields.source), _of(texts, fields.target)
+        source, target = _text_in(texts, fields.source), _text_in(texts, fields.target)
         if source is not None and target is not None:
             pairs += 1
             yield one_line_each(source, target)
         elif unit.without_segment:
-            skipped.reject("fields", f"{path}:{unit.line}", "a <tuv> without a <seg>, which is where the text must be")
+            skipped.reject("fields", f"{path}:{unit.line}", "a <tuv> without a <seg>, which must hold the text")
         else:
             skipped.pass_over("languages")
     if languages and not pairs:
         names = [fields.source, fields.target]
-        absent = [name for name in names if _of(dict.fromkeys(languages, ""), name) is None]
+        absent = [name for name in names if _text_in(dict.fromkeys(languages, ""), name) is None]
         raise DataError(f"{path}: {no_such_fields(absent or names, sorted(languages))}")
 
 
-def _of(texts: dict[str, str], language: str) -> str | None:
-    """The text in a language: of that very code, else of it with a region, else of it without its region."""
+def _text_in(texts: dict[str, str], language: str) -> str | None:
+    """Returns the text with exactly this language code, else with a region, else without its region."""
     wanted = _code(language)
     if wanted in texts:
         return texts[wanted]
@@ -308,6 +301,6 @@ def _of(texts: dict[str, str], language: str) -> str | None:
 
 
 def _code(language: str) -> str:
-    """A language code in lower case with hyphens, and Korean and English with two letters."""
+    """Returns a language code in lower case with hyphens, with two letters for Korean and English."""
     first, hyphen, rest = language.strip().lower().replace("_", "-").partition("-")
     return _THREE_LETTERS.get(first, first) + hyphen + rest

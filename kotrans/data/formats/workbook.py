@@ -24,19 +24,19 @@ from kotrans.storage.files import read_bytes
 
 logger = logging.getLogger(__name__)
 
-_ESCAPE = re.compile(r"_x([0-9A-Fa-f]{4})_")  # a UTF-16 unit that XML cannot hold, or a "_" before what looks like one
+_ESCAPE = re.compile(r"_x([0-9A-Fa-f]{4})_")  # a UTF-16 unit that XML cannot represent, or an escaped "_"
 _ESCAPES = re.compile(f"(?:{_ESCAPE.pattern.replace('(', '(?:')})+")
 
 
 def read_xlsx(path: Path, fields: Fields, skipped: Skipped) -> Iterator[Pair]:
-    """Every sheet whose first row names both columns, as in AI-Hub's 원문 and 번역문, or the sheet that `fields` names.
+    """Reads every sheet whose first row has both names, such as AI-Hub's 원문 and 번역문, or the sheet set in `fields`.
 
-    Numbered columns are those of the first sheet with text in them. A workbook is read as a whole: a sheet has at
-    most 1,048,576 rows, and its texts are in one table anyway.
+    Numbered columns are those of the first sheet with text in them. A workbook is read into memory: a sheet has at
+    most 1,048,576 rows, and its texts are in a single table.
     """
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about styles and print areas, which are not read
+            warnings.simplefilter("ignore")  # about styles and print areas
             pairs = list(_pairs(path, BytesIO(read_bytes(path)), fields, skipped))
     except (
         InvalidFileException,
@@ -49,7 +49,7 @@ def read_xlsx(path: Path, fields: Fields, skipped: Skipped) -> Iterator[Pair]:
         OSError,
         ValueError,
     ) as error:
-        raise DataError(f"{path}: not an Excel workbook (.xlsx) that can be read ({error}); save it anew") from None
+        raise DataError(f"{path}: not a readable Excel workbook (.xlsx) ({error}); save it again in Excel") from None
     yield from pairs
 
 
@@ -58,7 +58,7 @@ def _pairs(path: Path, stream: BinaryIO, fields: Fields, skipped: Skipped) -> It
     headers: list[str] = []
     has_columns = False
     for sheet in _sheets(path, workbook, fields):
-        sheet.reset_dimensions()  # some writers note a wrong size, which would hide rows
+        sheet.reset_dimensions()  # some programs store a wrong size, which would hide rows
         header = names_of(cell.value for cell in next(sheet.iter_rows(max_row=1), ()))
         headers += [name for name in header if name]
         if is_numbered(fields):
@@ -92,17 +92,17 @@ def _sheets(path: Path, workbook: Any, fields: Fields) -> list[Any]:
 
 
 class _Row(NamedTuple):
-    """The two sides of a row; None is a cell without a value, which may be a formula."""
+    """The two sides of a row; None for a cell without a value, which may be a formula."""
 
     number: int
     korean: "str | _Odd | None"
     english: "str | _Odd | None"
     blank: bool
-    """No cell of the row has a value."""
+    """True if no cell of the row has a value."""
 
 
 class _Odd(NamedTuple):
-    """A cell that holds no text."""
+    """A cell whose value is not text."""
 
     problem: str
 
@@ -138,13 +138,13 @@ def _content(cell: Any) -> "str | _Odd | None":
 
 
 def _unescaped(found: re.Match[str]) -> str:
-    """UTF-16 units that are spelled out."""
+    """Decodes escaped UTF-16 units."""
     units = bytes.fromhex("".join(_ESCAPE.findall(found[0])))
     return units.decode("utf-16-be", "replace")
 
 
 def _formulas(stream: BinaryIO, title: str, columns: Columns) -> set[int]:
-    """Rows that have a formula in one of the columns. Only the formulas or their values can be read at a time."""
+    """Returns the rows with a formula in one of the columns; openpyxl reads either formulas or their values."""
     sheet: Any = openpyxl.load_workbook(stream, read_only=True)[title]
     sheet.reset_dimensions()
     sides = (columns.source, columns.target)
