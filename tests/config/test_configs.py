@@ -32,7 +32,15 @@ def test_every_config_begins_with_its_purpose_and_duration(path: Path) -> None:
 
 
 def test_the_documented_configs_exist() -> None:
-    documented = {"starter", "tatoeba", "korean-english-news", "open-ko-en", "open-ko-en-large", "fixed-context", "tiny"}
+    documented = {
+        "starter",
+        "tatoeba",
+        "korean-english-news",
+        "open-ko-en",
+        "open-ko-en-large",
+        "fixed-context",
+        "tiny",
+    }
     assert documented <= {path.stem for path in CONFIGS}
 
 
