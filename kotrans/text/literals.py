@@ -9,7 +9,7 @@ import string
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, cast
 
 from kotrans.text.quantities import Quantity, Reading, quantities
 
@@ -55,16 +55,12 @@ def opaque_spans(line: str) -> list[Span]:
     """Returns the opaque spans, tags and keyboard mnemonics of a line, in order."""
     if not _MAY_HAVE.search(line):
         return []
-    return [Span(match[0], *match.span(), _kind(match)) for match in _SPAN.finditer(line)]
+    return [Span(match[0], *match.span(), cast(SpanKind, match.lastgroup)) for match in _SPAN.finditer(line)]
 
 
 def may_be_money(text: str) -> bool:
     """Returns whether a placeholder has a form like $1, which may also be an amount of money."""
     return text[0] == "$" and text[1:].isdecimal()
-
-
-def _kind(match: re.Match[str]) -> SpanKind:
-    return next(kind for kind in _PATTERNS if match[kind] is not None)
 
 
 class Token(NamedTuple):

@@ -41,7 +41,7 @@ def has_korean(text: str) -> bool:
     return _KOREAN.search(text) is not None
 
 
-def divide(text: str, known: Callable[[str], bool]) -> SplitLine:
+def split_emoji(text: str, known: Callable[[str], bool]) -> SplitLine:
     """Removes the emoji that are not in the vocabulary from a sentence, because a model would garble them.
 
     Emoji at the ends of the sentence are returned as `before` and `after`.

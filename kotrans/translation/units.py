@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from kotrans.data.tokenizer import Vocabulary
 from kotrans.text.normalization import legible, normalize, shorten
-from kotrans.text.passthrough import divide, has_korean
+from kotrans.text.passthrough import has_korean, split_emoji
 from kotrans.text.sentence_splitter import split_sentences
 from kotrans.translation.postprocess import LinePart, PreparedLine
 
@@ -69,7 +69,7 @@ class SourceReader:
         return Unit(normalize(sentence), space=space) if self._passes(sentence) else self._divided(sentence, space)
 
     def _divided(self, sentence: str, space: str) -> Unit:
-        before, text, after, outside = divide(sentence, self._vocabulary.has)
+        before, text, after, outside = split_emoji(sentence, self._vocabulary.has)
         return Unit(_passed(before), shorten(text), _passed(after), space, outside)
 
     def _passes(self, text: str) -> bool:
