@@ -6,7 +6,7 @@ SENTENCES := "제 여동생은 어제 도서관에서 책을 두 권 빌렸어�
 	"내일 같이 영화를 볼까요?" "안녕하세요? 저는 학생이에요."
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check format results-check train eval translate clean
+.PHONY: help install demo test test-fast check format results-check train eval translate clean
 
 help:  ## Show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -28,6 +28,9 @@ demo: install  ## Train on the starter corpus, score, and translate a few senten
 
 test: install  ## Run the whole test suite
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
+
+test-fast: install  ## Run the tests that start no processes and train no runs (a minute)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m "not slow and not e2e"
 
 check: install  ## Check formatting, lint and types
 	$(BIN)/ruff format --check .

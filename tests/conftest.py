@@ -17,6 +17,13 @@ settings.register_profile("explore", max_examples=1000, deadline=None)
 settings.load_profile("repeat")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Marks every test that uses a trained run or prepared data as `e2e`."""
+    for item in items:
+        if {"tiny_run", "prepared"} & set(getattr(item, "fixturenames", ())):
+            item.add_marker("e2e")
+
+
 @pytest.fixture(autouse=True, scope="module")
 def one_thread() -> Iterator[None]:
     """Uses one thread, which is faster for tiny models and makes sums bitwise reproducible."""

@@ -10,7 +10,7 @@ from torch import Tensor
 from kotrans.config.schema import SearchConfig
 from kotrans.search.hypotheses import Hypothesis
 from kotrans.translation.postprocess import LinePart, Postprocessor, PreparedLine, TranslatedText, Translation
-from kotrans.translation.translator import BatchTranslator
+from kotrans.translation.translator import Translator
 from tests.search.small_models import VOCABULARY, TableStepper
 
 SECONDS = 30  # timeout of a test
@@ -50,7 +50,7 @@ class HeldStepper(TableStepper):
         self.one_step.release()
 
 
-class Held(BatchTranslator):
+class Held(Translator):
     """Translates each line into itself once it is released."""
 
     def __init__(self, *, batch: int = 64, beam: int = 1) -> None:

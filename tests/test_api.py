@@ -14,6 +14,8 @@ from kotrans.runs.run import Run
 from tests.tiny_run import TinyRun
 from tests.tiny_run import kotrans as command
 
+pytestmark = pytest.mark.e2e
+
 LINES = ["저는 새 나무를 봅니다.", "", "우리는 큰 바다를 찾습니다."]
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from kotrans.bench.figures import Data
 from kotrans.config.schema import Config
-from kotrans.data.batching import Batch, Integers, Position, plan_block
+from kotrans.data.batching import Batch, Integers, Position, plan_epoch
 from kotrans.data.dataset import Ids
 from kotrans.data.prefetch import Item
 from kotrans.data.tokenizer import EOS, UNK
@@ -52,7 +52,7 @@ class SyntheticPairs:
         """Yields an endless stream of batches, planned like those of a dataset."""
         for epoch in count():
             tokens, seed = self._config.batches.tokens, self._config.seed
-            plan = plan_block(self.source_lengths, self.target_lengths, tokens, [seed, epoch])
+            plan = plan_epoch(self.source_lengths, self.target_lengths, tokens, [seed, epoch])
             random = np.random.default_rng([seed, epoch])
             for number, rows in enumerate(plan):
                 sources = [self._draw(length, random) for length in self.source_lengths[rows]]

@@ -14,7 +14,7 @@ Item = TypeVar("Item")
 _UNFAMILIAR = "mostly unlike the training text; do not trust the translation"
 
 
-def say(message: str) -> None:
+def print_message(message: str) -> None:
     """Prints a line on standard error, above the progress bar if there is one."""
     from tqdm import tqdm
 
@@ -31,7 +31,7 @@ def with_progress(items: Iterable[Item], *, total: int | None, done: int, shown:
     )  # fmt: skip
 
 
-def with_remarks(
+def with_warnings(
     translations: "Iterable[Translation]", is_unfamiliar: Callable[[str], bool], first: int = 1
 ) -> "Iterator[Translation]":
     """Passes on the translations, and prints which lines are translated in parts.
@@ -44,7 +44,9 @@ def with_remarks(
     number = first - 1
     for number, translation in enumerate(translations, first):
         if translation.cut:
-            say(f"line {number}: has a sentence longer than what the run was trained on; it is translated in parts")
+            print_message(
+                f"line {number}: has a sentence longer than what the run was trained on; it is translated in parts"
+            )
         if is_unfamiliar(translation.source):
             unfamiliar.append(number)
         if translation.left_out:
@@ -53,16 +55,20 @@ def with_remarks(
         yield translation
     if left_out:
         affected = "1 line" if left_out == 1 else f"{left_out:,} lines"
-        say(f"warning: symbols or letters that the model has no pieces for were left out of {affected} ({example})")
+        print_message(
+            f"warning: symbols or letters that the model has no pieces for were left out of {affected} ({example})"
+        )
     lines = number - first + 1
     if unfamiliar and lines == 1:
-        say(f"warning: {_UNFAMILIAR}")
+        print_message(f"warning: {_UNFAMILIAR}")
     elif unfamiliar:
         subject = f"{len(unfamiliar):,} of {lines:,} lines are" if len(unfamiliar) > 1 else f"1 of {lines:,} lines is"
-        say(f"warning: {subject} {_UNFAMILIAR} (line {unfamiliar[0]}{' first' if len(unfamiliar) > 1 else ''})")
+        print_message(
+            f"warning: {subject} {_UNFAMILIAR} (line {unfamiliar[0]}{' first' if len(unfamiliar) > 1 else ''})"
+        )
 
 
-def made_with(translator: "Translator", n_best: int, *, as_json: bool) -> dict[str, Any]:
+def output_settings(translator: "Translator", n_best: int, *, as_json: bool) -> dict[str, Any]:
     """Returns everything except the input that determines the output, by the names of options and settings.
 
     The batch size does not change the output and is left out.
@@ -81,7 +87,7 @@ def made_with(translator: "Translator", n_best: int, *, as_json: bool) -> dict[s
     }
 
 
-def write_lines_of(results: Iterable[tuple[str, str]], output: "ResumableOutput | None", made: dict[str, Any]) -> None:
+def write_results(results: Iterable[tuple[str, str]], output: "ResumableOutput | None", made: dict[str, Any]) -> None:
     """Writes the output line of each pair of input and output lines as soon as it is available."""
     if output is None:
         for _, line in results:
@@ -95,5 +101,7 @@ def write_lines_of(results: Iterable[tuple[str, str]], output: "ResumableOutput 
             output.write(made, results)
     except BaseException:
         if output.partial.exists():
-            say(f"{output.partial}: contains the finished lines; run the same command with --continue to resume")
+            print_message(
+                f"{output.partial}: contains the finished lines; run the same command with --continue to resume"
+            )
         raise

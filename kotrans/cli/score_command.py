@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from kotrans.cli.options import Models, RunNames, Settings, SplitSentences, file_option, with_split_sentences
-from kotrans.cli.translate_command import checked_text, load_models, to_json, write_attention_on_the_way
+from kotrans.cli.translate_command import checked_text, load_models, to_json, with_attention_written
 from kotrans.errors import UsageError
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def score(
     from kotrans.translation.model_loading import translation_memory
 
     with translation_memory(translator.config):
-        for translation in write_attention_on_the_way(attention, translator.score(pairs)):
+        for translation in with_attention_written(attention, translator.score(pairs)):
             sys.stdout.write(to_json(translation) + "\n" if as_json else _line(translation))
     sys.stdout.flush()
 

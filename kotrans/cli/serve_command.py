@@ -71,13 +71,13 @@ def _builder(
     A model that worker processes load is freed here.
     """
     from kotrans.serve.application import build_app
-    from kotrans.serve.worker import start_of, without_model
+    from kotrans.serve.worker import without_model, worker_factory
     from kotrans.translation.translator import Translator
 
     translator, serving = Translator.from_spec(spec), spec.config.serve
     model = translator.name
     typer.echo(f"run {model}", err=True)
-    start = start_of(translator, partial(Translator.from_spec, spec.for_one_core()), serving.max_memory)
+    start = worker_factory(translator, partial(Translator.from_spec, spec.for_one_core()), serving.max_memory)
     preparing, threads = without_model(translator), translator.threads
     return lambda hosts, on_ready: build_app(
         start, preparing, model, serving,

@@ -48,15 +48,15 @@ def train(
 
     def begin(point: "StartingPoint") -> None:
         started.append(point)
-        _begin(point)
+        _print_start(point)
 
-    with _together() as world, TrainingDisplay() as display:
-        run, resolved = _of_leader(world, lambda: _run_and_config(config, settings, name, resume=resume))
+    with _joined_ranks() as world, TrainingDisplay() as display:
+        run, resolved = _from_leader(world, lambda: _run_and_config(config, settings, name, resume=resume))
         outcome = train(
             resolved, run, stages, display, world=world, resume=resume, library=find_library(mirror), begin=begin
         )
         if world.leads:
-            _say_end(run, outcome)
+            _print_end(run, outcome)
     if outcome.signal is not None:
         raise SystemExit(128 + outcome.signal)
     if not world.leads:
@@ -77,17 +77,17 @@ def average(
     ] = None,
 ) -> None:
     """Average the weights of a run's checkpoints into a new run."""
-    from kotrans.runs.averaging import average
+    from kotrans.runs.averaging import average_checkpoints
     from kotrans.runs.runs_folder import find_run, new_run
 
     source = find_run(run)
     target = new_run(name, f"{source.name}-average")
-    names = average(source, target, last)
+    names = average_checkpoints(source, target, last)
     typer.echo(f"{target.folder}: average of {', '.join(names)} of {source.name}")
 
 
 @contextmanager
-def _together() -> "Iterator[World]":
+def _joined_ranks() -> "Iterator[World]":
     """Connects the processes of this training. With several processes, error messages begin with the rank."""
     from kotrans.parallel.distributed import join
 
@@ -101,7 +101,7 @@ def _together() -> "Iterator[World]":
         raise type(error)(f"rank {world.rank}: {error}") from None
 
 
-def _of_leader(world: "World", find: "Callable[[], tuple[Run, Config]]") -> "tuple[Run, Config]":
+def _from_leader(world: "World", find: "Callable[[], tuple[Run, Config]]") -> "tuple[Run, Config]":
     """Returns run and config as found by rank 0; other machines need not have the config file."""
     from kotrans.runs.run import Run
     from kotrans.storage.paths import runs_folder
@@ -142,7 +142,7 @@ def _resumed(config: Path | None, settings: list[str] | None, name: str | None) 
     return run, resolved
 
 
-def _begin(beginning: "StartingPoint") -> None:
+def _print_start(beginning: "StartingPoint") -> None:
     resumed = f", resumed at update {beginning.resumed_at:,}" if beginning.resumed_at else ""
     ranks = f" in each of {beginning.ranks} processes" if beginning.ranks > 1 else ""
     typer.echo(
@@ -154,7 +154,7 @@ def _begin(beginning: "StartingPoint") -> None:
     )
 
 
-def _say_end(run: "Run", outcome: "Outcome") -> None:
+def _print_end(run: "Run", outcome: "Outcome") -> None:
     progress = outcome.progress
     if outcome.signal is not None:
         typer.echo(

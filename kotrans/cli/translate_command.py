@@ -23,7 +23,7 @@ from kotrans.cli.options import (
     with_korean,
     with_split_sentences,
 )
-from kotrans.cli.output import made_with, say, with_progress, with_remarks, write_lines_of
+from kotrans.cli.output import output_settings, print_message, with_progress, with_warnings, write_results
 from kotrans.errors import KotransError, UsageError
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ def translate(
         _prompt(load_models(names, overrides), n_best)
         return
     output = _output(out, resume=resume)
-    text = _Text(sentences, file, read_now=not resume)
+    text = _Input(sentences, file, read_now=not resume)
     translator = load_models(names, overrides)
     with output.claimed() if output else nullcontext():
         _translate(translator, text, output, _Format(n_best, as_json, attention), resume=resume)
@@ -91,7 +91,7 @@ class _Format(NamedTuple):
         return to_json(translation) if self.as_json else _line(translation, self.n_best)
 
 
-class _Text:
+class _Input:
     """The lines to translate: arguments, a file, or standard input."""
 
     def __init__(self, sentences: list[str] | None, file: Path | None, *, read_now: bool) -> None:
@@ -134,9 +134,9 @@ class _Text:
 
 
 def _translate(
-    translator: "Translator", text: _Text, output: "ResumableOutput | None", output_format: _Format, *, resume: bool
+    translator: "Translator", text: _Input, output: "ResumableOutput | None", output_format: _Format, *, resume: bool
 ) -> None:
-    made = made_with(translator, output_format.n_best, as_json=output_format.as_json)
+    made = output_settings(translator, output_format.n_best, as_json=output_format.as_json)
     done = again = 0
     if output and resume:
         done, again = _resume(output, text, made, translator.lines_ahead)
@@ -146,21 +146,21 @@ def _translate(
     shown = shown and (output is not None or not sys.stdout.isatty())
     total = text.count() if shown else None
     translations = islice(text.translations(translator, output_format.n_best, done - again + 1), again, None)
-    remarked = with_remarks(translations, translator.tokenizer.is_unfamiliar, done + 1)
+    remarked = with_warnings(translations, translator.tokenizer.is_unfamiliar, done + 1)
     counted = with_progress(
-        write_attention_on_the_way(output_format.attention, remarked), total=total, done=done, shown=shown
+        with_attention_written(output_format.attention, remarked), total=total, done=done, shown=shown
     )
-    write_lines_of(((each.source, output_format.line(each)) for each in counted), output, made)
+    write_results(((each.source, output_format.line(each)) for each in counted), output, made)
 
 
-def _resume(output: "ResumableOutput", text: _Text, made: dict[str, Any], ahead: int) -> tuple[int, int]:
+def _resume(output: "ResumableOutput", text: _Input, made: dict[str, Any], ahead: int) -> tuple[int, int]:
     """Returns how many lines are finished, and how many of these are translated again."""
     from kotrans.storage.files import disk_errors
 
     with disk_errors(output.partial, "nothing was changed"):
         digests = output.resume(made)
     again = text.skip(output, digests, ahead)
-    say(f"resuming after line {len(digests)}")
+    print_message(f"resuming after line {len(digests)}")
     return len(digests), again
 
 
@@ -206,7 +206,7 @@ def load_models(names: list[str | Path], settings: list[str]) -> "Translator":
     return translator
 
 
-def write_attention_on_the_way(path: Path | None, translations: "Iterator[Translation]") -> "Iterator[Translation]":
+def with_attention_written(path: Path | None, translations: "Iterator[Translation]") -> "Iterator[Translation]":
     """Passes on the translations, and writes their attention weights if a path is given."""
     if path is None:
         return translations
@@ -269,7 +269,7 @@ def _prompt(translator: "Translator", n_best: int) -> None:
         import readline  # noqa: F401  (line editing and history for `input`)
     while line := _read_line().strip():
         try:
-            found = with_remarks(translate_text(translator, [line], n_best), translator.tokenizer.is_unfamiliar)
+            found = with_warnings(translate_text(translator, [line], n_best), translator.tokenizer.is_unfamiliar)
             for translation in found:
                 typer.echo(_line(translation, n_best))
         except KotransError as error:

@@ -80,7 +80,7 @@ def pad(sequences: "Sequence[Sequence[int] | Ids]", begin: int | None = None) ->
     return torch.from_numpy(rows)
 
 
-def plan_block(
+def plan_epoch(
     source_lengths: Integers,
     target_lengths: Integers,
     tokens: int,
@@ -104,7 +104,7 @@ def plan_block(
 
 
 def plan_in_order(source_lengths: Integers, target_lengths: Integers, tokens: int) -> Plan:
-    """Plans every pair once, without randomness, for evaluation. `tokens` is the budget as in `plan_block`."""
+    """Plans every pair once, without randomness, for evaluation. `tokens` is the budget as in `plan_epoch`."""
     return _pack(np.arange(len(source_lengths)), source_lengths, target_lengths, tokens)
 
 
@@ -229,7 +229,7 @@ class Batches:
         if latest != epoch:
             weights = 1.0 if self._weights is None else self._weights[self._dataset.origins]
             lengths = self._dataset.source_lengths, self._dataset.target_lengths
-            plan = plan_block(*lengths, self._config.tokens, (self._seed, epoch), weights)
+            plan = plan_epoch(*lengths, self._config.tokens, (self._seed, epoch), weights)
             self._latest = epoch, plan
             self._sizes[epoch] = len(plan)
         return plan

@@ -18,7 +18,7 @@ from kotrans.data.formats.reading import NoText, read_pairs, stream_pairs
 from kotrans.data.holdout import hold_out
 from kotrans.data.registry import Entry, load_registry
 from kotrans.errors import ConfigError, DataError, FetchError
-from kotrans.storage.paths import is_pattern, matching, near_names, user_path
+from kotrans.storage.paths import is_pattern, matching_files, similar_paths, user_path
 
 _SPLIT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 
@@ -55,9 +55,9 @@ def _matches(name: Path, where: str) -> list[Path]:
         )
     if not is_pattern(name):
         return [path]
-    if found := matching(name):
+    if found := matching_files(name):
         return found
-    near = near_names(path)
+    near = similar_paths(path)
     hint = f"; similar names: {', '.join(near)}" if near else ""
     raise DataError(f"{where}: no file matches {name} (relative to {Path.cwd()}){hint}")
 
@@ -65,7 +65,7 @@ def _matches(name: Path, where: str) -> list[Path]:
 def _typical_pattern(folder: Path) -> str:
     """Returns a pattern for the most frequent file ending in a folder, or in its subfolders if it has no files."""
     for pattern in ("*", "**/*"):
-        endings = [file.suffix for file in matching(folder / pattern) if file.suffix]
+        endings = [file.suffix for file in matching_files(folder / pattern) if file.suffix]
         if endings:
             return pattern + max(sorted(set(endings)), key=endings.count)
     return "*"

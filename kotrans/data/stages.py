@@ -139,7 +139,7 @@ def find_prepared(config: Config) -> PreparedData | None:
     return PreparedData(corpus, dataset, tokenizer, manifest)
 
 
-def training_words(corpus: Path) -> Mapping[str, int]:
+def training_word_counts(corpus: Path) -> Mapping[str, int]:
     """Returns the frequency of each word in the English training text of a prepared corpus; cached by its hash."""
     digest = CorpusManifest.read(corpus).text["target"]
     path = prepared_folder() / f"words-{content_key([DEFINITION, digest])}.json"

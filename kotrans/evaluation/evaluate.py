@@ -9,7 +9,7 @@ from typing import Any
 
 from kotrans.data.dataset import DatasetManifest
 from kotrans.data.prepare_corpus import CorpusManifest
-from kotrans.data.stages import training_words
+from kotrans.data.stages import training_word_counts
 from kotrans.errors import DataError
 from kotrans.evaluation.diagnostics import ScoredPair, by_rarest_word, scored_pairs, seen_pairs
 from kotrans.evaluation.faults import Faults, count_faults
@@ -95,7 +95,7 @@ def evaluate_run(translator: Translator, test_set: TestSet, sentences: int = 0) 
     spec = translator.spec
     trained_on = training_corpus(spec.run)
     corpus = trained_on or test_set.corpus
-    words = training_words(corpus) if corpus else None
+    words = training_word_counts(corpus) if corpus else None
     splits = translator.config.splits_pairs
     translations = list(translate_text(translator, test_set.source, split_sentences=splits))
     evaluation = replace(

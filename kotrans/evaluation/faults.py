@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from kotrans.text.literals import Kind, Literals, Token, kept
+from kotrans.text.literals import Kind, Literals, Token, kept_flags
 from kotrans.text.normalization import normalize
 
 _LONGEST_GROUP = 4  # words
@@ -159,4 +159,4 @@ def _is_countable(token: Token) -> bool:
 
 
 def _with_presence(tokens: Sequence[Token], text: Literals) -> Iterator[tuple[Token, bool]]:
-    return zip(tokens, kept(tokens, text, articles=False), strict=True)
+    return zip(tokens, kept_flags(tokens, text, articles=False), strict=True)

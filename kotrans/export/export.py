@@ -15,8 +15,8 @@ from kotrans.config.schema import Config, HardwareConfig
 from kotrans.config.sections import SplitConfig
 from kotrans.errors import CheckpointError, UsageError
 from kotrans.export.card import Provenance, card
-from kotrans.model.kernels.quantization import Precision, reduced, restored
-from kotrans.runs.checkpoint import Checkpoint, copy_weights, write_for_use
+from kotrans.model.kernels.quantization import Precision, dequantize_weights, quantize_weights
+from kotrans.runs.checkpoint import Checkpoint, copy_weights, write_inference_files
 from kotrans.runs.run import now
 from kotrans.storage.files import disk_errors, new_directory, new_file, write_text
 from kotrans.storage.manifest import write_manifest
@@ -65,10 +65,10 @@ def _write_model(folder: Path, checkpoint: Checkpoint, precision: Precision) -> 
     weights = {name: parameter.detach() for name, parameter in checkpoint.model.named_parameters()}
     if odd := next((name for name, weight in weights.items() if not torch.isfinite(weight).all()), None):
         raise CheckpointError(f"{odd}: holds numbers that are not finite; export an earlier checkpoint")
-    stored = reduced(weights, precision)
+    stored = quantize_weights(weights, precision)
     exported = checkpoint._replace(config=_portable(checkpoint.config))
-    write_for_use(folder, stored, exported)
-    copy_weights(restored(stored), checkpoint.model, folder)
+    write_inference_files(folder, stored, exported)
+    copy_weights(dequantize_weights(stored), checkpoint.model, folder)
     return exported
 
 

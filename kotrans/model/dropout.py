@@ -19,7 +19,7 @@ _current = _ThreadGenerator()
 
 
 @contextmanager
-def drawing_from(generator: torch.Generator) -> Iterator[None]:
+def use_generator(generator: torch.Generator) -> Iterator[None]:
     """Inside the block, dropout in this thread draws from `generator`."""
     before, _current.generator = _current.generator, generator
     try:
@@ -28,7 +28,7 @@ def drawing_from(generator: torch.Generator) -> Iterator[None]:
         _current.generator = before
 
 
-def draw(shape: tuple[int, ...], chance: float, device: torch.device) -> Tensor:
+def random_mask(shape: tuple[int, ...], chance: float, device: torch.device) -> Tensor:
     """Returns a tensor of booleans that are true with probability `chance`, drawn from the thread's generator."""
     return torch.rand(shape, generator=_current.generator, device=device) < chance
 
@@ -71,7 +71,7 @@ class WordDropout(nn.Module):
         """Returns embedded (B, T, E) with positions dropped. The others are not scaled: a dropped word is missing."""
         if not self.training or self.p == 0:
             return embedded
-        return embedded.masked_fill(draw(embedded.shape[:2], self.p, embedded.device).unsqueeze(-1), 0)
+        return embedded.masked_fill(random_mask(embedded.shape[:2], self.p, embedded.device).unsqueeze(-1), 0)
 
 
 def _random_bits(like: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ from kotrans.runs.checkpoint import load_checkpoint, open_weights, save_weights
 from kotrans.runs.run import Run, now
 
 
-def average(source: Run, target: Run, last: int | None = None) -> list[str]:
+def average_checkpoints(source: Run, target: Run, last: int | None = None) -> list[str]:
     """Writes the mean weights of the source's kept checkpoints, or of its `last` newest ones, as a new run.
 
     Returns the names of the averaged checkpoints. Raises UsageError if there are fewer than two, CheckpointError if one

@@ -31,7 +31,7 @@ from kotrans.config.schema import Config
 from kotrans.data.tokenizer import Tokenizer, TokenizerManifest
 from kotrans.errors import CheckpointError, ConfigError, DataError
 from kotrans.model.build import assign_weights, build_without_weights
-from kotrans.model.kernels.quantization import restored
+from kotrans.model.kernels.quantization import dequantize_weights
 from kotrans.model.seq2seq import Seq2Seq
 from kotrans.parallel.device import memory_errors
 from kotrans.parallel.distributed import ALONE, World
@@ -78,11 +78,11 @@ def save_checkpoint(folder: Path, state: TrainingState, config: Config, tokenize
 def save_weights(folder: Path, weights: Mapping[str, Tensor], source: Checkpoint) -> None:
     """Writes a checkpoint for inference only, with these weights and everything else from `source`."""
     with disk_errors(folder, _CONSEQUENCE), new_directory(folder) as scratch:
-        write_for_use(scratch, weights, source)
+        write_inference_files(scratch, weights, source)
         write_manifest(scratch)
 
 
-def write_for_use(folder: Path, weights: Mapping[str, Tensor], source: Checkpoint) -> None:
+def write_inference_files(folder: Path, weights: Mapping[str, Tensor], source: Checkpoint) -> None:
     """Writes the files that `load_checkpoint` reads, without the manifest."""
     _save_weights(weights, folder / "model.safetensors", source.tokenizer)
     write_json(folder / "progress.json", source.progress.as_dict())
@@ -232,7 +232,7 @@ def _inference_weights(files: VerifiedFiles) -> str:
 
 def _parse_weights(data: bytes, path: Path, name: str) -> dict[str, Tensor]:
     try:
-        return restored(load(data))
+        return dequantize_weights(load(data))
     except (SafetensorError, ValueError):
         raise damaged(path, name) from None
 

@@ -26,7 +26,7 @@ from filelock import FileLock, Timeout
 
 from kotrans.errors import CheckpointError, UsageError
 from kotrans.storage.files import disk_errors, new_directory, write_json, write_text
-from kotrans.storage.scratch import hold, release, remove_folder
+from kotrans.storage.scratch import release, remove_folder, try_lock
 
 Status = Literal["training", "interrupted", "finished"]
 _BEFORE_VALIDATION = "-before-validation"
@@ -80,7 +80,7 @@ class RunLock:
         """Locks the folder if it exists; False if another process holds its lock."""
         if self._held is None:
             try:
-                self._held = hold(self._folder)
+                self._held = try_lock(self._folder)
             except BlockingIOError:
                 return False
         return True

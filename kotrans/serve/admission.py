@@ -11,7 +11,7 @@ from kotrans.serve.requests import RequestError
 from kotrans.serve.schemas import TranslateRequest
 from kotrans.text.sentence_splitter import SplitText
 from kotrans.translation.postprocess import PreparedLine
-from kotrans.translation.translator import BatchTranslator
+from kotrans.translation.translator import Translator
 
 
 class Admitted(NamedTuple):
@@ -31,7 +31,7 @@ class Admitted(NamedTuple):
 class Admission:
     """Prepares the lines of requests, and refuses requests over the limits."""
 
-    def __init__(self, translator: BatchTranslator, config: ServeConfig) -> None:
+    def __init__(self, translator: Translator, config: ServeConfig) -> None:
         """translator: only prepares lines, see `without_model`."""
         self._translator = translator
         self._config = config

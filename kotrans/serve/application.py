@@ -37,7 +37,7 @@ from kotrans.serve.server import limit_accept_errors
 from kotrans.serve.translation_route import TranslationRoute
 from kotrans.serve.worker import TranslationWorker
 from kotrans.storage.resources import VERSION
-from kotrans.translation.translator import BatchTranslator
+from kotrans.translation.translator import Translator
 
 _PROMETHEUS = "text/plain; version=0.0.4; charset=utf-8"
 _INLINE = {
@@ -70,7 +70,7 @@ def _hashes(kind: str, html: str) -> str:
 
 
 def build_app(
-    start: Callable[[], TranslationWorker], preparing: BatchTranslator, model: str, config: ServeConfig,
+    start: Callable[[], TranslationWorker], preparing: Translator, model: str, config: ServeConfig,
     *, threads: int, token: str | None, hosts: frozenset[str] | None, on_ready: Callable[[], None] = lambda: None,
 ) -> ASGIApp:  # fmt: skip
     """Builds the service of a model.

@@ -19,7 +19,7 @@ from kotrans.serve.requests import RequestError, parse_request, read_body
 from kotrans.serve.responses import LineResult, join_lines, response_json
 from kotrans.serve.schemas import LibreRequest
 from kotrans.text.sentence_splitter import split_lines
-from kotrans.translation.translator import BatchTranslator
+from kotrans.translation.translator import Translator
 
 _MAX_RESPONSES = 8  # responses with `max_weights` attention weights that are held at the same time
 _CHUNK = 64_000  # bytes of a response that are sent at a time
@@ -31,7 +31,7 @@ _RETRY = {"retry-after": "1"}
 class TranslationRoute:
     """Handles POST /translate with the translations of a queue."""
 
-    def __init__(self, queue: TranslationQueue, preparing: BatchTranslator, model: str, config: ServeConfig) -> None:
+    def __init__(self, queue: TranslationQueue, preparing: Translator, model: str, config: ServeConfig) -> None:
         """preparing: prepares lines, see `without_model`. model: its name."""
         self._queue = queue
         self._admission = Admission(preparing, config)

@@ -12,7 +12,7 @@ import torch
 from kotrans.parallel.process_pool import Worker
 from kotrans.serve.responses import LineResult, line_result
 from kotrans.translation.continuous_batching import ContinuousTranslator, SearchRequest
-from kotrans.translation.translator import BatchTranslator
+from kotrans.translation.translator import Translator
 
 _STEPS = 8  # of the search per call; new lines join between calls
 
@@ -48,7 +48,7 @@ class TranslationWorker(Protocol):
 class LocalWorker:
     """Translates in the calling thread."""
 
-    def __init__(self, translator: BatchTranslator, memory: int) -> None:
+    def __init__(self, translator: Translator, memory: int) -> None:
         """memory: limit in bytes, see ContinuousTranslator."""
         self._translator = ContinuousTranslator(translator, memory)
         self._with_attention: dict[int, int] = {}  # by key
@@ -84,7 +84,7 @@ class LocalWorker:
 class ProcessWorker:
     """Translates in a process of its own, on one core, because threads of one process share the interpreter lock."""
 
-    def __init__(self, load: Callable[[], BatchTranslator], memory: int) -> None:
+    def __init__(self, load: Callable[[], Translator], memory: int) -> None:
         """Waits until the process has loaded the model; raises what `load` raises, or DataError if it was killed.
 
         load: pickled and called in the process.
@@ -113,7 +113,7 @@ class ProcessWorker:
 class _ProcessMain:
     """Handles the messages of a ProcessWorker in its process."""
 
-    def __init__(self, load: Callable[[], BatchTranslator], memory: int) -> None:
+    def __init__(self, load: Callable[[], Translator], memory: int) -> None:
         self._load = load
         self._memory = memory
         self._local: LocalWorker | None = None
@@ -128,14 +128,14 @@ class _ProcessMain:
         return self._local(*message, interrupted)
 
 
-def start_of(
-    translator: BatchTranslator, load: Callable[[], BatchTranslator], memory: int
+def worker_factory(
+    translator: Translator, load: Callable[[], Translator], memory: int
 ) -> Callable[[], TranslationWorker]:
     """Returns a function that starts a worker: local if the translator has one thread, else a process that loads."""
     return partial(LocalWorker, translator, memory) if translator.threads == 1 else partial(ProcessWorker, load, memory)
 
 
-def without_model(translator: BatchTranslator) -> BatchTranslator:
+def without_model(translator: Translator) -> Translator:
     """Returns a translator that can only `prepare` lines and does not keep the weights in memory."""
     preparing = copy.copy(translator)
     del preparing.stepper

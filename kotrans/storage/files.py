@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from kotrans.errors import CheckpointError, DataError
 from kotrans.storage.compressed import decompressed
-from kotrans.storage.paths import near_names
+from kotrans.storage.paths import similar_paths
 from kotrans.storage.scratch import new_scratch
 
 if TYPE_CHECKING:
@@ -120,14 +120,14 @@ def read_lines(path: Path) -> list[str]:
 
     A compressed file is decompressed. Raises DataError naming the file, and the line that is not UTF-8.
     """
-    with opened(path) as file:
+    with open_text(path) as file:
         text = decode(file.read(), path)
     return text.removesuffix("\n").split("\n") if text else []
 
 
 def stream_lines(path: Path) -> Iterator[str]:
     """Yields the lines that `read_lines` returns, in bounded memory."""
-    with opened(path) as file:
+    with open_text(path) as file:
         yield from decode_lines(file, path)
 
 
@@ -135,7 +135,7 @@ def stream_text(path: Path) -> Iterator[str]:
     """Yields the text of a UTF-8 file in blocks, without its byte order mark. Raises DataError with the line number."""
     decoder = codecs.getincrementaldecoder("utf-8-sig")()
     lines = 0
-    with opened(path) as file:
+    with open_text(path) as file:
         while True:
             data = file.read(_PART)
             try:
@@ -150,7 +150,7 @@ def stream_text(path: Path) -> Iterator[str]:
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[BufferedReader]:
+def open_text(path: Path) -> Iterator[BufferedReader]:
     """Opens a text file for reading bytes, and decompresses it if necessary.
 
     Raises DataError if the file does not exist, cannot be read, or is a binary file of a known type.
@@ -186,7 +186,7 @@ def read_bytes(path: Path) -> bytes:
 def unreadable(path: Path, error: OSError) -> DataError:
     """Returns the error for a file that cannot be read, with similar file names if it does not exist."""
     if isinstance(error, FileNotFoundError):
-        near = near_names(path)
+        near = similar_paths(path)
         hint = f"did you mean {' or '.join(near)}?" if near else f"check the path (it is relative to {Path.cwd()})"
         return DataError(f"{path}: there is no such file; {hint}")
     return DataError(f"{path}: cannot be read ({error.strerror or error}); check the path and its permissions")

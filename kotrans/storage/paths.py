@@ -50,7 +50,7 @@ def is_pattern(path: str | os.PathLike[str]) -> bool:
     return _MAGIC.search(str(path)) is not None and not os.path.lexists(user_path(path))
 
 
-def matching(pattern: str | os.PathLike[str]) -> list[Path]:
+def matching_files(pattern: str | os.PathLike[str]) -> list[Path]:
     """Returns the files whose paths match a pattern, sorted by name. `**` matches any number of folders.
 
     Names match in any Unicode form. A name that begins with "." only matches a pattern that begins with ".".
@@ -82,7 +82,7 @@ def _matches(folder: Path, parts: list[str]) -> Iterator[Path]:
             yield from _matches(folder / name, parts[1:])
 
 
-def near_names(path: Path, most: int = 3) -> list[str]:
+def similar_paths(path: Path, most: int = 3) -> list[str]:
     """Returns paths in the deepest existing folder of a path whose names are similar to the next part, best first."""
     folder, name = path.parent, path.name
     while not folder.is_dir() and folder != folder.parent:

@@ -53,7 +53,7 @@ def remove_abandoned(folder: Path) -> None:
         if match is None:
             continue
         try:
-            lock = hold(scratch)
+            lock = try_lock(scratch)
         except BlockingIOError:
             continue
         try:
@@ -72,7 +72,7 @@ def remove_folder(folder: Path) -> None:
     _remove(folder)
 
 
-def hold(path: Path) -> int | None:
+def try_lock(path: Path) -> int | None:
     """Locks a file or folder until `release` or the end of the process. Returns a handle.
 
     Returns None if the system has no such locks (Windows, some network drives) or the path does not exist. Raises
@@ -97,7 +97,7 @@ def hold(path: Path) -> int | None:
 
 
 def release(lock: int | None) -> None:
-    """Releases a lock of `hold`."""
+    """Releases a lock of `try_lock`."""
     if lock is not None:
         os.close(lock)
 
@@ -110,7 +110,7 @@ def _create(final: Path, *, folder: bool) -> tuple[Path, int | None]:
         else:
             scratch.touch(exist_ok=False)
         try:
-            lock = hold(scratch)
+            lock = try_lock(scratch)
         except BlockingIOError:  # `remove_abandoned` of another process was faster, and will remove it
             continue
         if scratch.exists():

@@ -136,7 +136,7 @@ class Literals:
         return Token(match[0], "word", *match.span(), firm=not unit)
 
 
-def kept(wanted: Sequence[Token], text: Literals, *, articles: bool = True) -> list[bool]:
+def kept_flags(wanted: Sequence[Token], text: Literals, *, articles: bool = True) -> list[bool]:
     """Returns for each source literal whether the text contains it; occurrences in the text are used once each.
 
     A word also matches inside a hyphenated word, directly after a number, and in the plural: "KDE-based" contains
@@ -155,12 +155,12 @@ def kept(wanted: Sequence[Token], text: Literals, *, articles: bool = True) -> l
     return found
 
 
-def lost(source: Literals, text: Literals) -> list[Token]:
+def missing_literals(source: Literals, text: Literals) -> list[Token]:
     """Returns the literals of the source that a translation must have and lacks."""
-    return [token for token, has in zip(source.firm, kept(source.firm, text), strict=True) if not has]
+    return [token for token, has in zip(source.firm, kept_flags(source.firm, text), strict=True) if not has]
 
 
-def times(word: str, text: str) -> int:
+def count_word(word: str, text: str) -> int:
     """Counts the whole-word occurrences of a word and its plural in a text.
 
     A call followed by another call, as in "f()()", does not count.
@@ -187,7 +187,7 @@ def _times_in(token: Token, text: Literals) -> int:
     if token.kind == "opaque":
         dollars = token.text[0] == "$" and "dollar" in text.language.lower() and may_be_money(token.text)
         return text.line.count("dollar") if dollars else text.counts[token.text]
-    return max(text.counts[token.key], times(token.key, text.language))
+    return max(text.counts[token.key], count_word(token.key, text.language))
 
 
 def _numbers_kept(wanted: Sequence[Token], text: Literals, articles: bool) -> list[bool]:

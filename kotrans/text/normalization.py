@@ -52,7 +52,7 @@ def _character(entity: re.Match[str]) -> str:
     return "".join(c for c in text if unicodedata.category(c) not in ("Cc", "Cs") and c != "\ufffd")
 
 
-def legible(line: str) -> str:
+def normalize_except_spaces(line: str) -> str:
     """Returns the line normalized as by `normalize`, but with its white space, which sentence splitting needs."""
     line = _without_invisible(line)
     while "&" in line and (plain := _ENTITY.sub(_character, line)) != line:

@@ -116,7 +116,7 @@ def quantities(line: str) -> list[Quantity]:
     return found
 
 
-def written(quantity: Quantity, over: Quantity | None = None) -> str:
+def english_form(quantity: Quantity, over: Quantity | None = None) -> str:
     """Returns the English form of a quantity: "30,000", "September", "3 p.m.", "3rd".
 
     over: the quantity of the translation that it replaces; an ordinal is replaced by an ordinal.

@@ -38,7 +38,7 @@ def word_text(pieces: Sequence[str]) -> str:
     return normalize(data.decode(errors="replace"))
 
 
-def spelt(pieces: Sequence[str]) -> tuple[str, list[int]]:
+def spell_pieces(pieces: Sequence[str]) -> tuple[str, list[int]]:
     """Returns the text of the pieces, and for each character the index of the piece that contains or begins it."""
     text, owners = "", []
     for is_byte, group in groupby(enumerate(pieces), lambda item: byte_of(item[1]) is not None):
@@ -61,13 +61,13 @@ def _from_bytes(numbered: Sequence[tuple[int, str]]) -> list[tuple[int, str]]:
     return [(numbered[begin][0], character) for begin, character in zip(begins, characters, strict=False)]
 
 
-def owners_of(text: str, pieces: Sequence[str]) -> list[int] | None:
+def piece_indices(text: str, pieces: Sequence[str]) -> list[int] | None:
     """Returns for each character of the normalized text of the pieces the index of its piece.
 
     A space belongs to the piece of the next character. Returns None if the text has characters that the pieces do not
     spell in this order, for example after an HTML entity was replaced.
     """
-    spelling, owners = spelt(pieces)
+    spelling, owners = spell_pieces(pieces)
     found, position = [], 0
     for character in text:
         is_space = character.isspace()

@@ -15,7 +15,7 @@ from torch.nn.utils import clip_grad_norm_
 from kotrans.config.schema import TrainingConfig
 from kotrans.data.batching import Batch
 from kotrans.data.tokenizer import PAD
-from kotrans.model.dropout import draw, drawing_from
+from kotrans.model.dropout import random_mask, use_generator
 from kotrans.model.loss import training_loss
 from kotrans.model.seq2seq import Seq2Seq
 from kotrans.parallel.device import memory_errors
@@ -105,7 +105,7 @@ def _backward(
     # No autocast cache: threads would share it, and each weight is cast only once per pass anyway.
     with (
         torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16", cache_enabled=False),
-        drawing_from(_generator(shard.seed, device)),
+        use_generator(_generator(shard.seed, device)),
     ):
         inputs = mixed_inputs(model, batch, config.scheduled_sampling)
         smoothed, nll = training_loss(
@@ -159,7 +159,7 @@ def mixed_inputs(model: Seq2Seq, batch: Batch, probability: float) -> Tensor:
     with torch.no_grad():
         logits, _ = model(batch.source, batch.source_mask, batch.inputs)  # (B, T, V)
     predicted = torch.cat([batch.inputs[:, :1], logits.argmax(-1)[:, :-1]], dim=1)  # (B, T) shifted, BOS stays
-    replaced = draw(tuple(predicted.shape), probability, predicted.device)  # (B, T)
+    replaced = random_mask(tuple(predicted.shape), probability, predicted.device)  # (B, T)
     return torch.where(replaced & (batch.inputs != PAD), predicted, batch.inputs)
 
 

@@ -17,7 +17,7 @@ from kotrans.model.seq2seq import Seq2Seq
 from kotrans.parallel.distributed import ALONE, World
 from kotrans.text.normalization import normalize
 from kotrans.training.events import DevFigures, Sample
-from kotrans.translation.translator import BatchTranslator
+from kotrans.translation.translator import Translator
 
 
 class Validation:
@@ -50,7 +50,7 @@ class Validation:
         if not math.isfinite(perplexity):
             raise TrainingError("the dev perplexity is not finite; lower training.learning_rate")
         config = self.config.search.model_copy(update={"beam": self.config.validation.beam})
-        translator = BatchTranslator(
+        translator = Translator(
             IncrementalDecoder(model), self.tokenizer, config, self.device,
             max_pieces=self.config.batches.max_pieces, passes_through=self.config.passes_through,
         )  # fmt: skip

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from kotrans.text.normalization import normalize
-from kotrans.text.subwords import END, spelt, word_spans, word_text
+from kotrans.text.subwords import END, spell_pieces, word_spans, word_text
 
 _CLOSING = frozenset(".,;:!?)]}'\"’”")
 _OPENING = frozenset("(['\"‘“")
@@ -52,7 +52,7 @@ def with_symbols(
     wrong: symbols in order, each with its replacement ("" removes it). pieces: those of the translation, which spell
     wrong symbols in bytes.
     """
-    characters, owners = spelt(pieces)
+    characters, owners = spell_pieces(pieces)
     replaced = {piece for copy in copies for piece in range(copy.begin, copy.end)}
     found, start = list(copies), 0
     for symbol, right in wrong:
@@ -66,7 +66,7 @@ def with_symbols(
 
 def words_copied(pieces: Sequence[str], copies: Sequence[Copy]) -> list[str]:
     """Returns the words of the pieces with copies applied; a copy that replaces several words goes into the first."""
-    text, owners = spelt(pieces)
+    text, owners = spell_pieces(pieces)
     spans = word_spans(pieces)
     word_of_piece = [number for number, span in enumerate(spans) for _ in span]
     words = [word_of_piece[owner] for owner in owners]  # of each character

@@ -11,7 +11,7 @@ from torch import Tensor
 from kotrans.config.schema import Copying, SearchConfig
 from kotrans.data.tokenizer import Tokenizer
 from kotrans.search.hypotheses import Hypothesis
-from kotrans.text.literals import Literals, lost
+from kotrans.text.literals import Literals, missing_literals
 from kotrans.text.normalization import normalize
 from kotrans.text.passthrough import wrong_symbols
 from kotrans.text.subwords import END
@@ -144,7 +144,7 @@ class Postprocessor:
         """
         candidates = (_Candidate(source, each, self._config.copying) for each in hypotheses)
         first = next(candidates)
-        if not first.hypothesis.finished or (self._config.verbatim_penalty and first.lost):
+        if not first.hypothesis.finished or (self._config.verbatim_penalty and first.missing_literals):
             yield from sorted([first, *candidates], key=self._rank)
         else:  # no other one can rank above it, and usually no more are needed
             yield first
@@ -153,7 +153,7 @@ class Postprocessor:
     def _rank(self, candidate: "_Candidate") -> tuple[bool, float]:
         penalty = self._config.verbatim_penalty
         hypothesis = candidate.hypothesis
-        return not hypothesis.finished, (penalty * candidate.lost if penalty else 0.0) - hypothesis.score
+        return not hypothesis.finished, (penalty * candidate.missing_literals if penalty else 0.0) - hypothesis.score
 
 
 class _Source:
@@ -195,10 +195,10 @@ class _Candidate:
         return normalize(self._vocabulary.decode(self.hypothesis.ids))
 
     @cached_property
-    def lost(self) -> int:
+    def missing_literals(self) -> int:
         """Number of literals of the source that the text of the pieces lacks."""
         literals = self.source.literals
-        return len(lost(literals, Literals(self.plain))) if literals.firm else 0
+        return len(missing_literals(literals, Literals(self.plain))) if literals.firm else 0
 
     @cached_property
     def copied(self) -> tuple[str, list[Copy]]:

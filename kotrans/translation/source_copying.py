@@ -15,9 +15,9 @@ from typing import NamedTuple
 from torch import Tensor
 
 from kotrans.config.schema import Copying
-from kotrans.text.literals import Kind, Literals, Token, lost, opaque_spans, times
-from kotrans.text.quantities import written
-from kotrans.text.subwords import owners_of, spelt
+from kotrans.text.literals import Kind, Literals, Token, count_word, missing_literals, opaque_spans
+from kotrans.text.quantities import english_form
+from kotrans.text.subwords import piece_indices, spell_pieces
 from kotrans.translation.copies import Copy, Edit, edited
 from kotrans.translation.word_alignment import word_weights
 
@@ -45,7 +45,7 @@ class SourceLiterals:
     """The literals of a source and the pieces (S) that spell them."""
 
     def __init__(self, pieces: Sequence[str]) -> None:
-        text, self._owners = spelt(pieces)
+        text, self._owners = spell_pieces(pieces)
         self.literals = Literals(text)
 
     def columns(self, token: Token) -> range:
@@ -77,11 +77,11 @@ def copy_over(
     if not any(token.kind in kinds for token in wanted.firm):
         return text, []
     present = Literals(text)
-    keys = {_identity(token) for token in lost(wanted, present)}
+    keys = {_identity(token) for token in missing_literals(wanted, present)}
     missing = [token for token in wanted.firm if token.kind in kinds and _identity(token) in keys]  # each occurrence
     has_opaque = any(token.kind == "opaque" for token in wanted.firm)
     surplus = list(_removals(present, wanted)) if has_opaque else []
-    owners = owners_of(text, target) if missing or surplus else None
+    owners = piece_indices(text, target) if missing or surplus else None
     if owners is None:
         return text, []  # nothing to do, or the pieces do not spell the text
     proposals = [*_replacements(missing, source, present, owners, weights), *surplus]
@@ -127,7 +127,7 @@ def _may_be_wrong(old: Token, wanted: Literals) -> bool:
     if old.quantity is not None:
         is_number = old.quantity.in_digits or (old.quantity.value or 0) > 1  # "seven", but not "once" or "a"
         return is_number and not old.quantity.readings & wanted.readings
-    return old.kind == "word" and not any(times(word, old.text) for word in wanted.counts)
+    return old.kind == "word" and not any(count_word(word, old.text) for word in wanted.counts)
 
 
 def _number_fits(old: Token, new: Token) -> bool:
@@ -161,7 +161,7 @@ def _spelling(new: Token, old: Token, line: str) -> str:
     """The text that replaces a literal, with exactly one full stop at the end of a sentence that had one."""
     if new.quantity is None:
         return new.text
-    text = written(new.quantity, old.quantity)
+    text = english_form(new.quantity, old.quantity)
     if line.startswith(".", old.end):
         return text.removesuffix(".")
     return text + "." if old.text.endswith(".") and not text.endswith(".") and old.end == len(line) else text
@@ -222,7 +222,7 @@ def _accepted(text: str, wanted: Literals, present: Literals, proposals: Sequenc
 
 def _deficits(wanted: Literals, present: Literals) -> Counter[str]:
     """Number of missing literals of each kind, and of surplus placeholders."""
-    missing = Counter(str(token.kind) for token in lost(wanted, present))
+    missing = Counter(str(token.kind) for token in missing_literals(wanted, present))
     if any(token.kind == "opaque" for token in wanted.firm):
         missing["surplus"] = len(list(_removals(present, wanted)))
     return missing

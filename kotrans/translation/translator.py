@@ -281,9 +281,6 @@ class Translator:
         return ids
 
 
-BatchTranslator = Translator  # the name in other packages until they are renamed
-
-
 def _check_vocabularies(checkpoints: Sequence[Checkpoint]) -> None:
     first = checkpoints[0]
     for other in checkpoints[1:]:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from kotrans.data.tokenizer import Vocabulary
-from kotrans.text.normalization import legible, normalize, shorten
+from kotrans.text.normalization import normalize, normalize_except_spaces, shorten
 from kotrans.text.passthrough import has_korean, split_emoji
 from kotrans.text.sentence_splitter import split_sentences
 from kotrans.translation.postprocess import LinePart, PreparedLine
@@ -37,7 +37,7 @@ class SourceReader:
         """Returns the sentences of a line, or the whole line as one unit; empty if it is blank."""
         if self._passes(line):
             return [Unit(normalize(line))] if line.strip() else []
-        line = legible(line)
+        line = normalize_except_spaces(line)
         sentences = split_sentences(line) if splits else [(line, "")]
         return [self._unit(sentence, _blanks(space)) for sentence, space in sentences if sentence.strip()]
 
@@ -47,9 +47,10 @@ class SourceReader:
         None if the sides have different numbers of sentences.
         """
         if not splits:
-            return [self._unit_of_pair(legible(source), target, "")]
+            return [self._unit_of_pair(normalize_except_spaces(source), target, "")]
         sources, targets = (
-            [each for each in split_sentences(legible(side)) if each[0].strip()] for side in (source, target)
+            [each for each in split_sentences(normalize_except_spaces(side)) if each[0].strip()]
+            for side in (source, target)
         )
         if len(sources) != len(targets):
             return None

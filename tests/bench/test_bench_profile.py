@@ -20,6 +20,8 @@ from kotrans.config.loading import check_config
 from kotrans.data.prefetch import Prefetched
 from kotrans.model.build import build_model
 
+pytestmark = pytest.mark.e2e
+
 CPU = torch.device("cpu")
 
 

@@ -21,6 +21,8 @@ from kotrans.model.flops import flop_rates
 from kotrans.training.update import run_update
 from tests.tiny_training import tiny_config
 
+pytestmark = pytest.mark.e2e
+
 CPU = torch.device("cpu")
 
 

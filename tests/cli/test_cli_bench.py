@@ -13,6 +13,8 @@ from kotrans.data.stages import find_prepared
 from kotrans.model.kernels.products import multiplies_int8
 from tests.tiny_run import TinyRun, kotrans, write_config
 
+pytestmark = pytest.mark.e2e
+
 FP32 = ["--set", "hardware.precision=fp32", "--seconds", "1"]
 TINY = ["--set", "hardware.threads=1", "--set", "hardware.device=cpu", *FP32]
 

@@ -11,6 +11,8 @@ from kotrans.evaluation.significance import paired_bootstrap
 from kotrans.storage.files import read_lines, write_lines
 from tests.tiny_run import TinyRun, kotrans
 
+pytestmark = pytest.mark.e2e
+
 EARLY = "tiny/update-00000080"
 
 

@@ -12,6 +12,8 @@ import pytest
 from kotrans.storage.files import read_lines
 from tests.tiny_run import TinyRun, kotrans
 
+pytestmark = pytest.mark.e2e
+
 # Chunks of 32 lines, as a batch of 2 has them.
 COMMAND = ["translate", "--beam", "1", "--set", "search.batch=2", "--n-best", "1"]
 

@@ -9,6 +9,8 @@ from kotrans.cli.display import StageDisplay, TrainingDisplay
 from kotrans.training.events import DevFigures, Sample, Updated, Validated
 from tests.tiny_run import TinyRun
 
+pytestmark = pytest.mark.e2e
+
 
 class Terminal(io.StringIO):
     """A standard error that is a terminal."""

@@ -13,6 +13,8 @@ from kotrans.cli import main
 from kotrans.config.schema import Config
 from tests.tiny_run import TinyRun, kotrans, write_config, write_pairs
 
+pytestmark = pytest.mark.e2e
+
 Arguments = list[str | Path]
 
 

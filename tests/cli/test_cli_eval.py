@@ -17,6 +17,8 @@ from kotrans.data.registry import load_registry
 from kotrans.storage.files import read_lines, write_lines
 from tests.tiny_run import Result, TinyRun, kotrans
 
+pytestmark = pytest.mark.e2e
+
 REGISTRY = """
 toy:
   title: Toy

@@ -16,6 +16,8 @@ import pytest
 from kotrans.storage.files import read_lines, write_lines
 from tests.tiny_run import TinyRun, kotrans, write_config, write_pairs
 
+pytestmark = pytest.mark.e2e
+
 
 def nfd(text: str) -> str:
     return unicodedata.normalize("NFD", text)

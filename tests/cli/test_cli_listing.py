@@ -19,6 +19,8 @@ from kotrans.config.loading import known_keys, load_config
 from kotrans.storage import resources
 from tests.tiny_run import TinyRun, kotrans
 
+pytestmark = pytest.mark.e2e
+
 COMMANDS = [
     "train",
     "translate",

@@ -9,6 +9,8 @@ import pytest
 from kotrans.storage.files import read_lines, write_lines
 from tests.tiny_run import TinyRun, kotrans
 
+pytestmark = pytest.mark.e2e
+
 KOREAN, OTHER = "저는 새 나무를 봅니다.", "친구는 오래된 집을 좋아합니다."
 
 

@@ -21,6 +21,8 @@ from kotrans.errors import DataError
 from kotrans.storage.files import write_lines
 from tests.tiny_run import kotrans, write_config, write_pairs
 
+pytestmark = pytest.mark.e2e
+
 
 @pytest.fixture
 def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:

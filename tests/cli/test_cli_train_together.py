@@ -13,6 +13,8 @@ from kotrans.runs.run import Run
 from kotrans.runs.runs_folder import all_runs
 from tests.tiny_run import write_config, write_pairs
 
+pytestmark = pytest.mark.e2e
+
 ROOT = Path(__file__).parents[2]
 
 

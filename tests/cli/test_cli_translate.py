@@ -23,6 +23,8 @@ from kotrans.text.passthrough import has_korean
 from kotrans.translation.translator import Translator
 from tests.tiny_run import TinyRun, kotrans
 
+pytestmark = pytest.mark.e2e
+
 KOREAN = "저는 새 나무를 봅니다."
 OTHER = "우리는 큰 바다를 찾습니다."
 COMMAND = [sys.executable, "-m", "kotrans", "translate"]

@@ -19,7 +19,7 @@ from kotrans.data.batching import (
     Sampling,
     pad,
     padding_share,
-    plan_block,
+    plan_epoch,
     plan_in_order,
 )
 from kotrans.data.build_dataset import prepare_dataset
@@ -69,7 +69,7 @@ def same(first: Plan, second: Plan) -> bool:
 
 @given(LENGTHS, st.integers(16, 400), st.integers(0, 2**31 - 1), st.integers(0, 1000))
 def test_an_epoch_holds_every_pair_once(pairs: list[tuple[int, int]], tokens: int, seed: int, epoch: int) -> None:
-    plan = plan_block(*sides(pairs), tokens, [seed, epoch])
+    plan = plan_epoch(*sides(pairs), tokens, [seed, epoch])
     assert sorted(np.concatenate(plan).tolist()) == list(range(len(pairs)))
     in_order = plan_in_order(*sides(pairs), tokens)
     assert sorted(np.concatenate(in_order).tolist()) == list(range(len(pairs)))
@@ -80,7 +80,7 @@ def test_a_batch_fits_the_budget_unless_it_is_one_long_pair(
     pairs: list[tuple[int, int]], tokens: int, seed: int
 ) -> None:
     source, target = sides(pairs)
-    for batch in [*plan_block(source, target, tokens, [seed]), *plan_in_order(source, target, tokens)]:
+    for batch in [*plan_epoch(source, target, tokens, [seed]), *plan_in_order(source, target, tokens)]:
         assert len(batch) > 0
         longest = max(source[batch].max(), target[batch].max())
         assert len(batch) * longest <= tokens or len(batch) == 1
@@ -95,23 +95,23 @@ def test_a_batch_takes_as_many_pairs_as_the_budget_holds() -> None:
 def test_the_plan_is_a_pure_function_of_its_arguments(
     pairs: list[tuple[int, int]], tokens: int, seed: int, epoch: int
 ) -> None:
-    first = plan_block(*sides(pairs), tokens, [seed, epoch], np.full(len(pairs), 1.5))
+    first = plan_epoch(*sides(pairs), tokens, [seed, epoch], np.full(len(pairs), 1.5))
     np.random.default_rng().random()
-    plan_block(*sides(pairs), tokens, [seed + 1, epoch])
-    assert same(first, plan_block(*sides(pairs), tokens, [seed, epoch], np.full(len(pairs), 1.5)))
+    plan_epoch(*sides(pairs), tokens, [seed + 1, epoch])
+    assert same(first, plan_epoch(*sides(pairs), tokens, [seed, epoch], np.full(len(pairs), 1.5)))
 
 
 def test_epochs_and_seeds_differ_in_order_and_in_batches() -> None:
     lengths = realistic_lengths(2000)
-    first = plan_block(*lengths, 512, seed=[1, 0])
-    for other in (plan_block(*lengths, 512, seed=[1, 1]), plan_block(*lengths, 512, seed=[2, 0])):
+    first = plan_epoch(*lengths, 512, seed=[1, 0])
+    for other in (plan_epoch(*lengths, 512, seed=[1, 1]), plan_epoch(*lengths, 512, seed=[2, 0])):
         together = {frozenset(batch.tolist()) for batch in first} & {frozenset(batch.tolist()) for batch in other}
         assert len(together) < 0.1 * len(first)
 
 
 def test_batches_are_not_ordered_by_length() -> None:
     source, target = realistic_lengths(5000)
-    means = [target[batch].mean() for batch in plan_block(source, target, 1024, seed=[1])]
+    means = [target[batch].mean() for batch in plan_epoch(source, target, 1024, seed=[1])]
     assert abs(np.corrcoef(means, np.arange(len(means)))[0, 1]) < 0.2
 
 
@@ -120,7 +120,7 @@ def test_batches_are_not_ordered_by_length() -> None:
 )
 def test_little_is_padding_on_realistic_lengths(count: int, tokens: int, most: float) -> None:
     lengths = realistic_lengths(count)
-    shares = padding_share(plan_block(*lengths, tokens, seed=[1]), *lengths)
+    shares = padding_share(plan_epoch(*lengths, tokens, seed=[1]), *lengths)
     assert shares.both < most
     assert shares.target < shares.source  # the target's costs more
 
@@ -141,7 +141,7 @@ def test_the_padding_share_is_that_of_the_tensors(dataset: Dataset) -> None:
 @given(st.lists(st.sampled_from([0.25, 0.5, 1.0, 1.75, 2.0, 3.0]), min_size=1, max_size=50), st.integers(0, 1000))
 def test_a_pair_of_weight_w_occurs_w_times_rounded_down_or_up(weights: list[float], epoch: int) -> None:
     lengths = np.full(len(weights), 5)
-    plan = plan_block(lengths, lengths, 64, seed=[1, epoch], weights=np.array(weights))
+    plan = plan_epoch(lengths, lengths, 64, seed=[1, epoch], weights=np.array(weights))
     counts = np.bincount(np.concatenate([np.zeros(0, np.int64), *plan]), minlength=len(weights))
     assert all(np.floor(weight) <= count <= np.ceil(weight) for weight, count in zip(weights, counts, strict=True))
 
@@ -149,7 +149,7 @@ def test_a_pair_of_weight_w_occurs_w_times_rounded_down_or_up(weights: list[floa
 def test_the_fraction_of_a_weight_is_the_probability_of_one_more_copy_in_each_epoch() -> None:
     lengths = np.full(4000, 5)
     drawn = [
-        np.bincount(np.concatenate(plan_block(lengths, lengths, 4096, [1, epoch], weights=1.3)), minlength=4000)
+        np.bincount(np.concatenate(plan_epoch(lengths, lengths, 4096, [1, epoch], weights=1.3)), minlength=4000)
         for epoch in range(2)
     ]
     assert 1.25 < drawn[0].mean() < 1.35
@@ -201,7 +201,7 @@ def test_sorting_in_chunks_keeps_every_pair_and_the_budget(
     pairs: list[tuple[int, int]], sorted_at_once: int, seed: int
 ) -> None:
     source, target = sides(pairs)
-    plan = plan_block(source, target, 64, [seed], sorted_at_once=sorted_at_once)
+    plan = plan_epoch(source, target, 64, [seed], sorted_at_once=sorted_at_once)
     assert sorted(np.concatenate(plan)) == list(range(len(pairs)))
     for batch in plan:
         assert len(batch) == 1 or max(source[batch].max(), target[batch].max()) * len(batch) <= 64

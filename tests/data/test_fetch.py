@@ -22,6 +22,8 @@ from kotrans.storage.files import read_lines
 if TYPE_CHECKING:
     from tests.data.conftest import Site
 
+pytestmark = pytest.mark.e2e
+
 PARK = Path(__file__).parents[3] / "shared" / "corpora" / "korean-english-park"
 
 

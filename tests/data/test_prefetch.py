@@ -13,6 +13,8 @@ from kotrans.data.prefetch import AHEAD, Item, Prefetched
 from kotrans.data.tokenizer import EOS
 from kotrans.errors import DataError
 
+pytestmark = pytest.mark.e2e
+
 CPU = torch.device("cpu")
 
 

@@ -100,16 +100,22 @@ def _printable() -> tuple[str, ...]:
 
 
 def _is_printed(message: str) -> bool:
-    """True if a text of the code covers at least half of the message's letters, `…` standing for anything."""
+    """True if the message is part of a text of the code, or such a text covers half of it; `…` stands for anything."""
     message = " ".join(message.split())
     parts = [part.strip() for part in re.split(r"…|\.\.\.", message) if len(part.strip()) > 3]
     for template in _printable():
         if parts and all(part in template for part in parts):
             return True
-        literal = template.replace(HOLE, "")
-        pattern = "(?:.+?)".join(re.escape(part) for part in template.split(HOLE))
-        if len(literal) >= len(message) / 2 and re.search(pattern, message):
-            return True
+        literals = [part for part in template.split(HOLE) if part.strip()]
+        if sum(map(len, literals)) >= len(message) / 2:
+            at = 0
+            for literal in literals:
+                at = message.find(literal, at)
+                if at < 0:
+                    break
+                at += len(literal)
+            else:
+                return True
     return False
 
 

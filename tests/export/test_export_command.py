@@ -18,6 +18,8 @@ from kotrans.storage.files import read_lines
 from tests.tiny_run import TinyRun, kotrans
 from tests.tiny_training import files_of_at_most
 
+pytestmark = pytest.mark.e2e
+
 CPU = torch.device("cpu")
 
 

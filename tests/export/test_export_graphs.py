@@ -21,6 +21,8 @@ from tests.tiny_run import TinyRun, kotrans
 
 onnxruntime = pytest.importorskip("onnxruntime")
 
+pytestmark = pytest.mark.e2e
+
 
 def rebuilt(checkpoint: Checkpoint, *settings: str) -> Checkpoint:
     """Returns the checkpoint with another, untrained network."""

@@ -18,7 +18,7 @@ from numpy_reference import run_model
 from torch import Tensor, nn
 
 from kotrans.model.cells import CellState, RNNCell
-from kotrans.model.dropout import Dropout, WordDropout, drawing_from
+from kotrans.model.dropout import Dropout, WordDropout, use_generator
 from kotrans.model.encoder import LoopedRecurrence
 from kotrans.model.seq2seq import Seq2Seq
 
@@ -215,7 +215,7 @@ def test_dropout_draws_from_the_generator_of_the_thread() -> None:
     dropout, inputs = Dropout(0.5).train(), torch.ones(5, 7)
 
     def drawn(seed: int) -> Tensor:
-        with drawing_from(torch.Generator().manual_seed(seed)):
+        with use_generator(torch.Generator().manual_seed(seed)):
             return torch.stack([dropout(inputs), dropout(inputs)])
 
     first = drawn(1)

@@ -16,6 +16,8 @@ import pytest
 from kotrans.errors import DataError
 from kotrans.parallel.process_pool import ordered_map
 
+pytestmark = pytest.mark.e2e
+
 
 def uneven(part: int) -> tuple[int, int]:
     """Takes longer for earlier parts, so that parts finish out of order."""

@@ -33,6 +33,8 @@ from tests.tiny_training import (
     train_tiny,
 )
 
+pytestmark = pytest.mark.e2e
+
 WITHOUT_DROPOUT = {"embedding": 0, "layers": 0, "output": 0}
 FP32 = {"precision": "fp32"}
 # All state that resuming could lose, and dropout that each rank draws for itself.

@@ -19,6 +19,8 @@ from tests.parallel.ranks import in_ranks
 from tests.parallel.test_together import train_rank
 from tests.tiny_training import assert_same_training, tiny_config
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 
 

@@ -20,6 +20,8 @@ from kotrans.training.update import run_update
 from tests.parallel.ranks import in_ranks
 from tests.tiny_training import tiny_config
 
+pytestmark = pytest.mark.e2e
+
 PIECES = 20
 DROPOUT = {"embedding": 0.3, "layers": 0.2, "output": 0.2, "recurrent": 0.1, "source_word": 0.1}
 CONFIG = tiny_config(

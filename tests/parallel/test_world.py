@@ -14,6 +14,8 @@ from kotrans.parallel.device import set_threads
 from kotrans.parallel.distributed import ALONE, World, join
 from tests.parallel.ranks import in_ranks
 
+pytestmark = pytest.mark.e2e
+
 LENGTHS = range(8)
 
 

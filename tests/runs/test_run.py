@@ -12,6 +12,8 @@ from kotrans.errors import CheckpointError, UsageError
 from kotrans.runs.run import Run, RunRecord, Status
 from kotrans.runs.runs_folder import all_runs, find_run, new_run
 
+pytestmark = pytest.mark.e2e
+
 CLAIM = """
 import sys
 from kotrans.runs.run import RunRecord

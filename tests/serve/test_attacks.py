@@ -17,6 +17,8 @@ from kotrans.serve.schemas import Problem
 from tests.serve.conftest import Service, serving
 from tests.tiny_run import TinyRun
 
+pytestmark = pytest.mark.e2e
+
 MANY_SENTENCES = "네. " * 666  # the allowed line with the most sentences
 MANY_PIECES = "뷁쀍 " * 666  # the allowed line with the most pieces: three bytes per syllable
 MEMORY = 200_000_000

@@ -10,6 +10,8 @@ from libretranslatepy import LibreTranslateAPI
 from kotrans.serve.libretranslate import detect, split_html
 from tests.serve.light import client, light_service
 
+pytestmark = pytest.mark.e2e
+
 
 @pytest.fixture(autouse=True)
 def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 from kotrans.serve.schemas import Problem, TranslateResponse
 from tests.serve.conftest import Service
 
+pytestmark = pytest.mark.e2e
+
 MANY = json.dumps({"text": ["저는 새 나무를 봅니다."] * 100, "attention": "all", "beam": 4, "n_best": 4}).encode()
 
 

@@ -13,6 +13,8 @@ from schemathesis.schemas import BaseSchema
 
 from tests.serve.conftest import Service
 
+pytestmark = pytest.mark.e2e
+
 load_all_checks()
 # A schema cannot express that n_best is at most the beam, nor the limits: some valid requests are refused.
 REFUSABLE: list[Any] = CHECKS.get_by_names(["positive_data_acceptance"])

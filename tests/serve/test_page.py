@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 playwright = pytest.importorskip("playwright.sync_api", reason="the page is tested with playwright")
 
+pytestmark = pytest.mark.e2e
+
 SENTENCE, OTHER = "저는 작은 고양이를 봅니다.", "우리는 새 의자를 찾습니다."
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 

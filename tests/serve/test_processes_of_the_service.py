@@ -14,6 +14,8 @@ from kotrans.storage.files import read_lines
 from tests.serve.conftest import Service, serving
 from tests.tiny_run import TinyRun
 
+pytestmark = pytest.mark.e2e
+
 _SECONDS = 60  # timeout
 
 

@@ -16,6 +16,8 @@ from kotrans.translation.translator import Translator
 from tests.serve.conftest import Service
 from tests.tiny_run import TinyRun
 
+pytestmark = pytest.mark.e2e
+
 
 @pytest.fixture(scope="module")
 def lines(tiny_run: TinyRun) -> list[str]:

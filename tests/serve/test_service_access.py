@@ -21,6 +21,8 @@ from kotrans.serve.worker import Finished, LocalWorker, WorkItem, is_out_of_memo
 from tests.held_translator import SECONDS, Held
 from tests.serve.light import MEMORY, client, light_service
 
+pytestmark = pytest.mark.e2e
+
 JSON = {"content-type": "application/json"}
 
 

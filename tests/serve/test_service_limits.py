@@ -19,6 +19,8 @@ from kotrans.serve.schemas import Problem
 from tests.serve.conftest import Service, serving
 from tests.tiny_run import TinyRun, kotrans
 
+pytestmark = pytest.mark.e2e
+
 TOKEN = "open-sesame"
 LIMITS = (
     "serve.max_waiting=20", "serve.max_seconds=2", "serve.max_body=300", "search.batch=1", "hardware.threads=2"

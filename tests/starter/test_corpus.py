@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.e2e
+
 STARTER = Path(__file__).resolve().parents[2] / "data" / "starter"
 SPLITS = ("train", "dev", "test", "long")
 KOREAN_LINE = re.compile(r"[가-힣0-9 ,.?]+")

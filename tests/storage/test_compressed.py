@@ -22,6 +22,8 @@ from kotrans.errors import DataError
 from kotrans.storage.compressed import decompressed
 from kotrans.storage.files import read_lines, stream_lines, stream_text
 
+pytestmark = pytest.mark.e2e
+
 if sys.version_info >= (3, 14):
     from compression import zstd
 else:

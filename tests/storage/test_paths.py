@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from kotrans.storage.paths import is_pattern, matching, near_names, user_path
+from kotrans.storage.paths import is_pattern, matching_files, similar_paths, user_path
 
 
 def nfc(text: str) -> str:
@@ -29,7 +29,7 @@ def test_a_tilde_is_expanded_to_the_home_folder(tmp_path: Path, monkeypatch: pyt
     assert user_path("~/a.tsv") == tmp_path / "a.tsv"
     assert user_path("~nobody-of-this-name/a.tsv") == Path("~nobody-of-this-name/a.tsv")
     touch(tmp_path / "내 글.tsv")
-    assert matching("~/*.tsv") == [tmp_path / "내 글.tsv"]
+    assert matching_files("~/*.tsv") == [tmp_path / "내 글.tsv"]
 
 
 @pytest.mark.parametrize(("on_disk", "given"), list(product((nfc, nfd), repeat=2)))
@@ -57,7 +57,7 @@ def test_relative_paths_stay_relative(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.chdir(tmp_path)
     touch(Path(nfd("자료/글.ko")))
     assert user_path(nfc("자료/글.ko")) == Path(nfd("자료/글.ko"))
-    assert matching(nfc("자료/*.ko")) == [Path(nfd("자료/글.ko"))]
+    assert matching_files(nfc("자료/*.ko")) == [Path(nfd("자료/글.ko"))]
     assert user_path("없음/a") == Path("없음/a")
 
 
@@ -69,18 +69,18 @@ def test_a_pattern_matches_files_of_any_depth_and_form_sorted_by_name(tmp_path: 
     for other in ("나/a.csv", ".hidden/c.xlsx", ".d.xlsx", "나/folder.xlsx/x.txt"):
         touch(tmp_path / other)
     (tmp_path / "circle").symlink_to(tmp_path)
-    assert matching(tmp_path / "**" / "*.xlsx") == sorted(wanted, key=lambda path: nfc(path.as_posix()))
-    assert matching(tmp_path / nfc("가/*구어체*")) == wanted[:1]
-    assert matching(tmp_path / "*" / "[ab].xlsx") == [tmp_path / "circle" / "b.xlsx", tmp_path / "나" / "a.xlsx"]
-    assert matching(tmp_path / "?.xlsx") == [tmp_path / "b.xlsx"]
-    assert matching(tmp_path / "*.pdf") == []
-    assert matching(tmp_path / "none" / "*") == []
-    assert matching(tmp_path / "b.xlsx" / "*") == []
+    assert matching_files(tmp_path / "**" / "*.xlsx") == sorted(wanted, key=lambda path: nfc(path.as_posix()))
+    assert matching_files(tmp_path / nfc("가/*구어체*")) == wanted[:1]
+    assert matching_files(tmp_path / "*" / "[ab].xlsx") == [tmp_path / "circle" / "b.xlsx", tmp_path / "나" / "a.xlsx"]
+    assert matching_files(tmp_path / "?.xlsx") == [tmp_path / "b.xlsx"]
+    assert matching_files(tmp_path / "*.pdf") == []
+    assert matching_files(tmp_path / "none" / "*") == []
+    assert matching_files(tmp_path / "b.xlsx" / "*") == []
 
 
 def test_a_question_mark_matches_one_syllable_in_either_form(tmp_path: Path) -> None:
     files = [touch(tmp_path / nfd("값.ko")), touch(tmp_path / nfc("간.ko"))]
-    assert matching(tmp_path / "?.ko") == sorted(files, key=lambda path: nfc(path.name))
+    assert matching_files(tmp_path / "?.ko") == sorted(files, key=lambda path: nfc(path.name))
 
 
 def test_the_name_of_a_file_with_brackets_is_not_a_pattern(tmp_path: Path) -> None:
@@ -95,6 +95,6 @@ def test_the_name_of_a_file_with_brackets_is_not_a_pattern(tmp_path: Path) -> No
 def test_similar_names_are_from_the_deepest_existing_folder(tmp_path: Path) -> None:
     touch(tmp_path / "train.ko")
     touch(tmp_path / "data" / "x")
-    assert near_names(tmp_path / "tain.ko") == [str(tmp_path / "train.ko")]
-    assert near_names(tmp_path / "dta" / "deep" / "x") == [str(tmp_path / "data")]
-    assert near_names(tmp_path / "nothing like it") == []
+    assert similar_paths(tmp_path / "tain.ko") == [str(tmp_path / "train.ko")]
+    assert similar_paths(tmp_path / "dta" / "deep" / "x") == [str(tmp_path / "data")]
+    assert similar_paths(tmp_path / "nothing like it") == []

@@ -12,6 +12,8 @@ import pytest
 from kotrans.storage.files import new_directory, new_file
 from kotrans.storage.scratch import ABANDONED_AFTER, remove_abandoned, remove_folder
 
+pytestmark = pytest.mark.e2e
+
 ROOT = Path(__file__).parents[2]
 OTHER_MACHINE = ".dataset-00000000-0123456789abcdef"
 WRITER = """

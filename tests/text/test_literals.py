@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kotrans.text.literals import Kind, Literals, kept, lost
+from kotrans.text.literals import Kind, Literals, kept_flags, missing_literals
 
 
 def texts(line: str, kind: Kind, *, firm: bool = True) -> list[str]:
@@ -12,7 +12,7 @@ def texts(line: str, kind: Kind, *, firm: bool = True) -> list[str]:
 
 
 def missing(source: str, text: str) -> list[str]:
-    return [token.text for token in lost(Literals(source), Literals(text))]
+    return [token.text for token in missing_literals(Literals(source), Literals(text))]
 
 
 @pytest.mark.parametrize(
@@ -94,8 +94,8 @@ PARTS = st.lists(
 @given(LINES)
 def test_a_line_contains_all_of_its_own_literals(line: str) -> None:
     literals = Literals(line)
-    assert lost(literals, literals) == []
-    assert all(kept(literals.tokens, literals))
+    assert missing_literals(literals, literals) == []
+    assert all(kept_flags(literals.tokens, literals))
 
 
 @given(PARTS, PARTS, PARTS)
@@ -103,7 +103,7 @@ def test_the_matching_of_numbers_is_maximal_and_longer_text_loses_no_more(
     source: list[str], text: list[str], more: list[str]
 ) -> None:
     def count(*parts: str) -> int:
-        return len(lost(there, Literals("; ".join(parts))))
+        return len(missing_literals(there, Literals("; ".join(parts))))
 
     there = Literals("; ".join(source))
     assert count(*text, *more) <= count(*text)
@@ -113,4 +113,4 @@ def test_the_matching_of_numbers_is_maximal_and_longer_text_loses_no_more(
 
 def test_a_thousand_numbers_on_each_side_are_compared_quickly() -> None:
     source, text = Literals("2 " * 1000 + "3시 " * 500), Literals("2 " * 500 + "15:00 " * 900)
-    assert len(lost(source, text)) == 500
+    assert len(missing_literals(source, text)) == 500

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kotrans.data.tokenizer import Tokenizer
-from kotrans.text.subwords import owners_of, spelt, word_spans, word_text
+from kotrans.text.subwords import piece_indices, spell_pieces, word_spans, word_text
 from kotrans.translation.translator import Translator
 from kotrans.translation.word_alignment import word_weights
 from tests.tiny_run import TinyRun
@@ -59,8 +59,8 @@ def test_word_weights_are_summed_over_source_pieces_and_averaged_over_target_pie
 
 def test_every_character_is_attributed_to_its_piece() -> None:
     pieces = ["▁a", "<0xEB>", "<0x82>", "<0x98>", "<0x42>", "b", "▁", "▁c", "</s>"]
-    assert spelt(pieces) == (" a나Bb  c ", [0, 0, 1, 4, 5, 6, 7, 7, 8])
-    assert owners_of("a나Bb c", pieces) == [0, 1, 4, 5, 6, 7]
-    assert owners_of("a나Bb < c", pieces) is None
-    assert spelt(["<0xEB>", "<0x41>"]) == ("\ufffdA", [0, 0])
-    assert owners_of("", []) == []
+    assert spell_pieces(pieces) == (" a나Bb  c ", [0, 0, 1, 4, 5, 6, 7, 7, 8])
+    assert piece_indices("a나Bb c", pieces) == [0, 1, 4, 5, 6, 7]
+    assert piece_indices("a나Bb < c", pieces) is None
+    assert spell_pieces(["<0xEB>", "<0x41>"]) == ("\ufffdA", [0, 0])
+    assert piece_indices("", []) == []

@@ -16,6 +16,8 @@ from kotrans.storage.files import write_lines
 from kotrans.translation.translator import Translator
 from tests.tiny_training import tiny_config, train_tiny
 
+pytestmark = pytest.mark.slow
+
 WHO = {"저는": "I", "우리는": "We", "너는": "You", "그들은": "They"}
 WHAT = {
     "고양이": "cat", "강아지": "dog", "나무": "tree", "의자": "chair", "사과": "apple", "우유": "milk", "바다": "sea",

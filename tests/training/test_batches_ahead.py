@@ -13,6 +13,8 @@ from kotrans.runs.run import Run
 from kotrans.training.events import Event, Updated
 from tests.tiny_training import build_trainer, scripted, stop_at, tiny_config
 
+pytestmark = pytest.mark.e2e
+
 
 def batch_threads() -> list[str]:
     return [thread.name for thread in threading.enumerate() if thread.name == "batches"]

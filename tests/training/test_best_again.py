@@ -12,6 +12,8 @@ from kotrans.runs.run import Run
 from kotrans.training.events import DevFigures
 from tests.tiny_training import build_trainer, final_state, scripted, tiny_config
 
+pytestmark = pytest.mark.e2e
+
 
 def config_of(text: Path, updates: int, **validation: Any) -> Any:
     training = {"max_updates": updates, "warmup": 0}

@@ -16,6 +16,8 @@ from kotrans.runs.schedule import learning_rate, plan_cooldown
 from kotrans.training.events import Event, Saved, Updated
 from tests.tiny_training import assert_same_training, metrics, tiny_config, train_tiny
 
+pytestmark = pytest.mark.e2e
+
 TRAINING: dict[str, Any] = {
     "max_updates": 1000, "max_minutes": 2, "cooldown": 0.5, "warmup": 0, "schedule": "constant",
 }  # fmt: skip

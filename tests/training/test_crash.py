@@ -8,11 +8,15 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
+
 from kotrans.config.loading import dump_config
 from kotrans.runs.run import Run
 from kotrans.runs.runs_folder import find_run
 from kotrans.storage.files import write_text
 from tests.tiny_training import assert_same_training, tiny_config, train_tiny
+
+pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[2]
 SEEDS = range(6)  # of the time after which a training is killed

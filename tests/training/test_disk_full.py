@@ -16,6 +16,8 @@ from kotrans.training.events import Event, Saved
 from tests.tiny_run import kotrans
 from tests.tiny_training import files_of_at_most, silent, tiny_config, train_tiny
 
+pytestmark = pytest.mark.e2e
+
 KILOBYTE = 1024
 
 

@@ -13,6 +13,8 @@ from kotrans.training.events import Event, Updated
 from tests.tiny_run import kotrans, write_config, write_pairs
 from tests.tiny_training import build_trainer, scripted, tiny_config, train_tiny
 
+pytestmark = pytest.mark.e2e
+
 
 def test_a_learning_rate_of_1000_ends_in_a_divergence_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KOTRANS_RUNS", str(tmp_path / "runs"))

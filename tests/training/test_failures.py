@@ -27,6 +27,8 @@ from tests.tiny_training import (
     train_tiny,
 )
 
+pytestmark = pytest.mark.e2e
+
 CPU_MESSAGE = (
     "[enforce fail at alloc_cpu.cpp:121] err == 0. DefaultCPUAllocator: can't allocate memory: you tried to ..."
 )

@@ -10,6 +10,8 @@ from kotrans.translation.postprocess import Translation
 from kotrans.translation.translator import Translator
 from tests.tiny_training import tiny_config, train_tiny, write_numbers
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def learned(runs: Path, tmp_path: Path) -> Path:

@@ -15,6 +15,8 @@ from kotrans.training.events import Event, Saved, Updated
 from kotrans.training.limits import Outcome
 from tests.tiny_training import build_trainer, metrics, scripted, tiny_config, train_tiny
 
+pytestmark = pytest.mark.e2e
+
 
 def train_scripted(text: Path, run: Run, figures: Mapping[str, Sequence[float]], **sections: Any) -> Outcome:
     """Trains with the given dev figures and a validation every two updates."""

@@ -10,6 +10,8 @@ from kotrans.training.events import DevFigures, Saved, Updated, Validated
 from kotrans.training.metrics_log import MetricsFile
 from tests.tiny_training import metrics, tiny_config, train_tiny
 
+pytestmark = pytest.mark.e2e
+
 UPDATED = Updated(3, 1, 2.5, 9.0, 100, 0.5, 0.001, 1.5, 0.25)
 VALIDATED = Validated(3, DevFigures(8.0, 12.5, ()), True, 0, 1.0)
 

@@ -29,6 +29,8 @@ from tests.tiny_training import (
     train_tiny,
 )
 
+pytestmark = pytest.mark.e2e
+
 EVERYTHING: dict[str, Any] = {
     "tokenizer": {"vocabulary_size": 300, "sampling": 0.2},
     "dropout": {"recurrent": 0.1, "source_word": 0.1, "target_word": 0.1},

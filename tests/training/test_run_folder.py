@@ -11,6 +11,8 @@ from kotrans.runs.runs_folder import new_run
 from kotrans.training.events import Event, Saved, Updated, Validated
 from tests.tiny_training import stop_at, tiny_config, train_tiny
 
+pytestmark = pytest.mark.e2e
+
 
 @pytest.mark.parametrize("kind", [Updated, Validated, Saved])
 def test_deleting_a_run_during_training_fails_with_one_line_and_leaves_nothing(

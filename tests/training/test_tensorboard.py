@@ -13,6 +13,8 @@ from kotrans.errors import ConfigError
 from kotrans.runs.run import Run
 from tests.tiny_training import metrics, stop_at, tiny_config, train_tiny
 
+pytestmark = pytest.mark.e2e
+
 installed = pytest.mark.skipif(
     importlib.util.find_spec("tensorboard") is None, reason="the tensorboard extra is not installed"
 )

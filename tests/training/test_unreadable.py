@@ -14,6 +14,8 @@ from kotrans.runs.run import Run
 from kotrans.training.resume import last_intact_checkpoint
 from tests.tiny_training import assert_same_training, stop_at, tiny_config, train_tiny
 
+pytestmark = pytest.mark.e2e
+
 
 @pytest.fixture
 def run(runs: Path, text: Path) -> Run:

@@ -16,6 +16,8 @@ from kotrans.parallel.shards import ShardPool
 from kotrans.training.update import UpdateResult, mixed_inputs, run_update, start_ema, temporary_weights, update_ema
 from tests.tiny_training import tiny_config
 
+pytestmark = pytest.mark.e2e
+
 SOURCES = [[5, 6, 7, EOS], [8, EOS], [9, 10, 11, 12, 13, EOS], [6, EOS], [5, 5, EOS]]
 TARGETS = [[7, EOS], [8, 9, 10, EOS], [11, EOS], [5, 6, 7, 8, 9, EOS], [12, 13, EOS]]
 WITHOUT_DROPOUT = {"embedding": 0, "layers": 0, "output": 0}

@@ -19,8 +19,10 @@ from kotrans.training.events import DevFigures, Event, Updated, Validated
 from kotrans.training.loop import Trainer
 from kotrans.training.validation import Validation
 from kotrans.translation.postprocess import PreparedLine
-from kotrans.translation.translator import BatchTranslator
+from kotrans.translation.translator import Translator
 from tests.tiny_training import build_trainer, final_state, tiny_config, train_tiny, write_numbers
+
+pytestmark = pytest.mark.e2e
 
 CPU = torch.device("cpu")
 
@@ -67,14 +69,14 @@ def test_dev_lines_are_not_split_into_sentences(runs: Path, tmp_path: Path, monk
     text = write_numbers(tmp_path / "text")
     write_lines(text / "dev.ko", ["삼 오. 칠 이."] * 2)
     write_lines(text / "dev.en", ["5 3. 2 7."] * 2)
-    found, prepare_lines = list[int](), BatchTranslator.prepare
+    found, prepare_lines = list[int](), Translator.prepare
 
     def watched(*arguments: Any, **named: Any) -> list[PreparedLine]:
         lines = prepare_lines(*arguments, **named)
         found.extend(len(line.parts) for line in lines)
         return lines
 
-    monkeypatch.setattr(BatchTranslator, "prepare", watched)
+    monkeypatch.setattr(Translator, "prepare", watched)
     for splits, parts in ((None, 1), (False, 1), (True, 2)):
         _, model, validation = measure(tiny_config(text, search={"split_sentences": splits}))
         found.clear()

@@ -12,6 +12,8 @@ from kotrans.translation.multiprocess import translate_text
 from kotrans.translation.translator import Translator
 from tests.tiny_run import TinyRun
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def translator(tiny_run: TinyRun, monkeypatch: pytest.MonkeyPatch) -> Translator:

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from kotrans.config.schema import Copying
-from kotrans.text.literals import Literals, lost
+from kotrans.text.literals import Literals, missing_literals
 from kotrans.text.normalization import normalize
-from kotrans.text.subwords import END, spelt, word_spans, word_text
+from kotrans.text.subwords import END, spell_pieces, word_spans, word_text
 from kotrans.translation.copies import Copy, words_copied
 from kotrans.translation.source_copying import SourceLiterals, copy_over
 
@@ -44,7 +44,7 @@ def random_weights(target: Sequence[str], source: Sequence[str], seed: int) -> T
 
 
 def text_of(pieces: Sequence[str]) -> str:
-    return normalize(spelt([piece for piece in pieces if piece != END])[0])
+    return normalize(spell_pieces([piece for piece in pieces if piece != END])[0])
 
 
 def copied(
@@ -217,7 +217,7 @@ def test_no_opaque_literal_is_lost_whatever_the_model_produced(
     there, said = SourceLiterals(source), text_of(target)
     text, _ = copy_over(said, there, target, random_weights(target, source, seed))
     here = Literals(text)
-    assert not [token.text for token in lost(there.literals, here) if token.kind == "opaque"]
+    assert not [token.text for token in missing_literals(there.literals, here) if token.kind == "opaque"]
     for placeholder in ("%1$s", "%d", "{name}", "%(x)s", "${y}", "{{x}}", "{0}"):
         assert here.counts[placeholder] == there.literals.counts[placeholder]
 
@@ -234,7 +234,9 @@ def test_search_copying_selects_the_kinds_of_literals() -> None:
 def test_copying_loses_no_literal_and_reports_every_change(source: list[str], target: list[str], seed: int) -> None:
     said, there = text_of(target), SourceLiterals(source)
     text, copies = copy_over(said, there, target, random_weights(target, source, seed))
-    before, after = (Counter(token.kind for token in lost(there.literals, Literals(each))) for each in (said, text))
+    before, after = (
+        Counter(token.kind for token in missing_literals(there.literals, Literals(each))) for each in (said, text)
+    )
     assert after <= before
     assert [copy.begin for copy in copies] == sorted(copy.begin for copy in copies)
     words = [word for word in words_copied(target, copies) if word]
@@ -251,7 +253,7 @@ def test_a_translation_with_all_literals_of_its_source_is_not_changed(
 ) -> None:
     target = [*target, "▁", *source]
     there, said = SourceLiterals(source), text_of(target)
-    has_all = not lost(there.literals, Literals(said))
+    has_all = not missing_literals(there.literals, Literals(said))
     once = Literals(said).counts <= there.literals.counts
     if has_all and once:
         assert copy_over(said, there, target, random_weights(target, source, seed)) == (said, [])

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from kotrans.data.tokenizer import Vocabulary
 from kotrans.text.normalization import normalize, shorten
-from kotrans.text.passthrough import divide, has_korean
+from kotrans.text.passthrough import has_korean, split_emoji
 from kotrans.translation.continuous_batching import ContinuousTranslator, SearchRequest
 from kotrans.translation.postprocess import Translation, translation_record
 from kotrans.translation.translator import Translator
@@ -123,9 +123,9 @@ def test_shortening_keeps_every_character_and_never_lengthens(text: str) -> None
 
 @given(st.text(alphabet=st.sampled_from("가a. 😀👩\u200d❤\ufe0f🇰🇷1\u20e3🏻→"), max_size=30))
 def test_dividing_removes_nothing_but_whole_emoji(text: str) -> None:
-    whole = divide(text, lambda picture: True)
+    whole = split_emoji(text, lambda picture: True)
     assert "".join(whole[:3]) == text
-    divided = divide(text, lambda picture: False)
+    divided = split_emoji(text, lambda picture: False)
     assert text.startswith(divided.before)
     assert text.endswith(divided.after)
     taken = "".join(divided.outside)

@@ -6,7 +6,7 @@ from typing import BinaryIO
 
 from kotrans.data.formats.pairs import Skipped
 from kotrans.errors import DataError
-from kotrans.storage.files import encoding_hint, opened
+from kotrans.storage.files import encoding_hint, open_text
 
 PART = 2**16
 """Bytes read at once."""
@@ -25,7 +25,7 @@ def text_lines(path: Path, skipped: Skipped, part: int = PART, longest: int = LO
     """
     number = 0
     utf8 = False  # true once a non-ASCII character has been read
-    with opened(path) as file:
+    with open_text(path) as file:
         for block in _blocks(file, part, longest):
             if block is None:
                 number += 1
@@ -49,7 +49,7 @@ def text_lines(path: Path, skipped: Skipped, part: int = PART, longest: int = LO
 
 def beginning(path: Path) -> str:
     """Returns the first characters of a file; bytes that are not UTF-8 are replaced."""
-    with opened(path) as file:
+    with open_text(path) as file:
         return file.read(_BEGINNING).decode("utf-8-sig", "replace")
 
 

@@ -10,7 +10,7 @@ from xml.parsers import expat
 from kotrans.config.sections import Fields
 from kotrans.data.formats.pairs import Malformed, Pair, Skipped, no_such_fields, one_line_each
 from kotrans.errors import DataError
-from kotrans.storage.files import opened
+from kotrans.storage.files import open_text
 
 PART = 2**16
 """Bytes parsed at once."""
@@ -59,7 +59,7 @@ class _Broken(Exception):
 
 def read_units(path: Path, skipped: Skipped, part: int = PART) -> Iterator[Unit]:
     """Yields the units of a file. Raises DataError if it is not XML, is truncated, or declares entities."""
-    with opened(path) as file:
+    with open_text(path) as file:
         yield from _Units(path, _utf8(path, file, part), part, skipped).read()
 
 

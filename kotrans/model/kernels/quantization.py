@@ -6,7 +6,7 @@
 | bf16 | bfloat16, rounded to nearest | float32 |
 | int8 | int8 with a float32 scale per output channel (row), symmetric around 0 | float32 |
 
-`restored` converts the stored weights back to float32 when a file is read.
+`dequantize_weights` converts the stored weights back to float32 when a file is read.
 """
 
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ _SCALE = "/scale"  # suffix; parameter names contain no slash
 _LARGEST = 127  # -128 is unused: the range is symmetric
 
 
-def reduced(weights: Mapping[str, Tensor], precision: Precision) -> dict[str, Tensor]:
+def quantize_weights(weights: Mapping[str, Tensor], precision: Precision) -> dict[str, Tensor]:
     """Returns the tensors to store for the weights."""
     stored: dict[str, Tensor] = {}
     for name, weight in weights.items():
@@ -33,7 +33,7 @@ def reduced(weights: Mapping[str, Tensor], precision: Precision) -> dict[str, Te
     return stored
 
 
-def restored(stored: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def dequantize_weights(stored: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Returns the weights in float32. Raises ValueError if an int8 matrix has no scale of the right shape."""
     weights: dict[str, Tensor] = {}
     for name, tensor in stored.items():
