@@ -28,7 +28,7 @@ class ShardPool:
 
     @classmethod
     def of_batches(cls, threads: int, tokens: int) -> Self:
-        """Creates a pool for batches of `tokens` target tokens. Threads beyond the number of shards work inside them."""
+        """Creates a pool for batches of `tokens` target tokens. Threads that exceed the shards work inside them."""
         count = max(1, min(threads, tokens // _SMALLEST))
         return cls(count, threads // count)
 
