@@ -152,8 +152,7 @@ def _starting_point(trainer: Trainer, corpus: PreparedCorpus) -> StartingPoint:
     outline = trainer.batches.outline(trainer.state.progress.position.epoch)
     return StartingPoint(
         run=trainer.run, corpus=corpus, device=str(trainer.device), precision=trainer.precision,
-        ranks=trainer.world.size,
-        threads=torch.get_num_threads(),
+        ranks=trainer.world.size, threads=torch.get_num_threads(),
         parameters=sum(parameter.numel() for parameter in trainer.state.model.parameters()),
         batches=outline.batches, padding=outline.padding,
         resumed_at=trainer.state.progress.update,

@@ -54,10 +54,8 @@ class Validation:
             IncrementalDecoder(model), self.tokenizer, config, self.device,
             max_pieces=self.config.batches.max_pieces, passes_through=self.config.passes_through,
         )  # fmt: skip
-        sources = self.sources[self.world.share]
-        translations = translator.translations(sources, split_sentences=config.splits_pairs)
-        own = [translation.text for translation in translations]
-        hypotheses = self.world.collect(own)
+        translations = translator.translations(self.sources[self.world.share], split_sentences=config.splits_pairs)
+        hypotheses = self.world.collect([translation.text for translation in translations])
         return self.world.from_leader(
             lambda: DevFigures(perplexity, bleu(hypotheses, self.references), self._samples(hypotheses))
         )

@@ -99,8 +99,8 @@ def test_ctrl_c_and_sigterm_save_and_print_how_to_resume(runs: Path, text: Path,
         assert process.returncode == code, errors
         assert output == ""
         stopped_at = run.record().updates
-        said = f"stopped and saved at update {stopped_at:,}; resume with: kotrans train --run tiny --resume"
-        assert errors.splitlines()[-1] == said
+        message = f"stopped and saved at update {stopped_at:,}; resume with: kotrans train --run tiny --resume"
+        assert errors.splitlines()[-1] == message
         assert run.record().last == f"update-{stopped_at:08d}"
         assert json.loads(run.metrics.read_text("utf-8").splitlines()[-1])["update"] == stopped_at
         resume = ["--resume"]
