@@ -19,7 +19,6 @@ from kotrans.model.kernels.products import Linear
 # Vectors shorter than this are divided by it in a cosine, which bounds the gradient. An encoder state can be 0 (word
 # dropout on the first piece of a one-way encoder).
 _SHORTEST = 1e-3
-_BLOCK = 2**18  # elements (1 MiB in float32) that fit into the cache of a core
 
 
 class Attention(nn.Module):
@@ -65,6 +64,7 @@ class AdditiveAttention(Attention):
         self.query = nn.Linear(query_size, size, bias=False)  # W_s
         self.key = Linear(memory_size, size, bias=False)  # W_h
         self.energy = nn.Linear(size, 1, bias=False)  # v_a
+        self.block = 2**18  # elements (1 MiB in float32) that fit into the cache of a core
 
     def keys(self, memory: Tensor) -> Tensor:
         return self.key(memory)  # (B, S, A) W_h h_j
@@ -76,7 +76,7 @@ class AdditiveAttention(Attention):
         if torch.is_grad_enabled() or tracing or not keys.is_cpu:
             return self._energies(projected, keys)
         # A few sentences at a time, so that intermediate results stay in the cache of the core.
-        rows = max(1, _BLOCK // max(1, query.size(1) * keys[:1].numel()))
+        rows = max(1, self.block // max(1, query.size(1) * keys[:1].numel()))
         blocks = zip(projected.split(rows), keys.split(rows), strict=True)
         return torch.cat([self._energies(*block) for block in blocks])  # (B, K, S)
 

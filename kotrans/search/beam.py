@@ -119,7 +119,9 @@ def check_n_best(n_best: int, beam: int) -> None:
     if n_best < 1:
         raise UsageError(f"n-best: {n_best} translations were requested; request at least 1")
     if n_best > beam:
-        raise UsageError(f"n-best: {n_best} translations were requested, but search.beam is {beam}; set it to {n_best}")
+        raise UsageError(
+            f"n-best: {n_best} translations were requested, but search.beam keeps {beam}; set it to {n_best}"
+        )
 
 
 class _Sentences:

@@ -5,6 +5,7 @@ import torch
 from model_examples import CELLS, ENCODERS, SCORES, TARGET_SIZE, Sentences, sentences, tiny_config, tiny_model
 from torch import Tensor, nn
 
+from kotrans.model.attention import AdditiveAttention
 from kotrans.model.incremental.incremental_decoder import IncrementalDecoder, SearchState
 
 
@@ -175,14 +176,12 @@ def test_encoder_outputs_are_stored_once_per_sentence_and_removed_with_its_last_
     assert len(six.parents) == 180
 
 
-def test_scores_computed_in_blocks_are_those_of_the_whole_batch(monkeypatch: pytest.MonkeyPatch) -> None:
-    attention = tiny_model(tiny_config()).decoder.attention
-    assert attention is not None
-    query_size, memory_size = (attention.get_submodule(name).weight.size(1) for name in ("query", "key"))  # type: ignore[operator]
-    query, memory = (torch.randn(5, rows, size).double() for rows, size in ((3, query_size), (4, memory_size)))
+def test_scores_computed_in_blocks_are_those_of_the_whole_batch() -> None:
+    attention = AdditiveAttention(memory_size=6, query_size=5, size=4).double()
+    query, memory = (torch.randn(5, rows, size).double() for rows, size in ((3, 5), (4, 6)))
     whole = attention.scores(query, attention.keys(memory))
     for block in (1, 150, 10**6):
-        monkeypatch.setattr("kotrans.model.attention._BLOCK", block)
+        attention.block = block
         with torch.no_grad():
             assert_close(attention.scores(query, attention.keys(memory)), whole)
 

@@ -324,7 +324,9 @@ def test_ties_are_broken_the_same_way_in_any_batch(beam: int, dtype: torch.dtype
 
 
 def test_n_best_above_the_beam_is_refused_with_both_numbers() -> None:
-    with pytest.raises(UsageError, match=r"n-best: 6 translations were requested, but search.beam is 5; set it to 6"):
+    with pytest.raises(
+        UsageError, match=r"n-best: 6 translations were requested, but search.beam keeps 5; set it to 6"
+    ):
         search(RecurrentStepper(0), *padded([[6]]), settings_of(5), n_best=6)
 
 

@@ -1,12 +1,12 @@
 """Hand-written backpropagation through time for LSTM cells, with and without attention, as autograd functions.
 
-Several times less work than autograd over a graph of small steps. Cells and scores without a hand-written backward
+They are faster than autograd over a graph of small steps. Cells and scores without a hand-written backward
 pass (GRU and RNN; cosine and location) train with autograd: `has_backward_pass`.
 
 Shape key: T steps, B sentences, S source positions, H memory width, Q state width, A width of a key.
 """
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -16,15 +16,6 @@ from kotrans.model.attention import AdditiveAttention, Attention, DotAttention, 
 from kotrans.model.cells import Cell, CellState, LSTMCell
 from kotrans.model.kernels.bptt_attending import AdditiveSteps, AttentionSteps, ProductSteps, ScoreSteps
 from kotrans.model.kernels.bptt_cells import LSTMSteps, NormParameters
-
-
-class Attended(NamedTuple):
-    """Results of the first decoder layer."""
-
-    hidden: Tensor  # (T, B, Q) s_1 … s_T
-    contexts: Tensor  # (T, B, H) c_1 … c_T
-    alphas: Tensor  # (T, B, S)
-    last: CellState
 
 
 def has_backward_pass(cell: Cell, attention: Attention | None) -> bool:
@@ -39,7 +30,7 @@ def recur(cell: Cell, projected: Tensor, state: CellState, dropout_mask: Tensor 
 
     dropout_mask (B, Q) is as in `Cell.forward`. Under autocast products run in its dtype, everything else in float32.
     """
-    hidden, long_term, _, _ = _Steps.apply(  # type: ignore[no-untyped-call]
+    hidden, long_term, _, _ = _LSTM.apply(  # type: ignore[no-untyped-call]
         projected, state.hidden, state.long_term, dropout_mask, cell.weight_hidden, None, None, None, None, None,
         None, None, *_norm_parameters(cell),
     )  # fmt: skip
@@ -49,8 +40,10 @@ def recur(cell: Cell, projected: Tensor, state: CellState, dropout_mask: Tensor 
 def attend(
     cell: Cell, attention: Attention, projected: Tensor, state: CellState, keys: Tensor, memory: Tensor, mask: Tensor,
     columns: Tensor, dropout_mask: Tensor | None,
-) -> Attended:  # fmt: skip
+) -> tuple[Tensor, Tensor, Tensor, CellState]:  # fmt: skip
     """Runs an LSTM cell with attention from `state` over projected (T, B, 4Q) = W y + b.
+
+    Returns s_i (T, B, Q), c_i (T, B, H), α_i (T, B, S) and the last state.
 
     keys (B, S, A), memory (B, S, H), mask (B, S); columns (4Q, H) of W multiply the context. Dropout and autocast as
     in `recur`.
@@ -58,14 +51,14 @@ def attend(
     query = energy = None
     if isinstance(attention, AdditiveAttention):
         query, energy = attention.query.weight, attention.energy.weight
-    hidden, long_term, contexts, alphas = _Steps.apply(  # type: ignore[no-untyped-call]
+    hidden, long_term, contexts, alphas = _LSTM.apply(  # type: ignore[no-untyped-call]
         projected, state.hidden, state.long_term, dropout_mask, cell.weight_hidden, attention, keys, memory, mask,
         columns, query, energy, *_norm_parameters(cell),
     )  # fmt: skip
-    return Attended(hidden, contexts, alphas, CellState(hidden[-1], long_term))
+    return hidden, contexts, alphas, CellState(hidden[-1], long_term)
 
 
-class _Steps(torch.autograd.Function):
+class _LSTM(torch.autograd.Function):
     """All steps of an LSTM cell, with attention or without."""
 
     @staticmethod
