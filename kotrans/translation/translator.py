@@ -171,10 +171,17 @@ class Translator:
         """
         prepared_lines = self.prepare(lines, first, split_sentences=split_sentences)
         parts = [part for line in prepared_lines for part in line.parts]
-        n_search = [self.postprocessor.hypotheses_needed(part, n_best, self.config.beam) for part in parts]
-        found = self._search([part.ids for part in parts], n_search, shards)
+        sources = [part.ids for part in parts]
+        needed = [self.postprocessor.hypotheses_needed(part, n_best, self.config.beam) for part in parts]
+
+        def searched(rows: Sequence[int]) -> list[list[Hypothesis]]:
+            batch = self.batch([sources[i] for i in rows])
+            return search(self.stepper, *batch, self.config, [needed[i] for i in rows])
+
+        found = self._by_length(range(len(parts)), sources, searched, shards)
+        hypotheses = (found[i] for i in range(len(parts)))
         for line in prepared_lines:
-            yield self.postprocessor.assemble(line, list(islice(found, len(line.parts))), n_best)
+            yield self.postprocessor.assemble(line, list(islice(hypotheses, len(line.parts))), n_best)
 
     def score(self, pairs: Iterable[tuple[str, str]], *, split_sentences: bool | None = None) -> Iterator[Translation]:
         """Yields each source with the given translation as its only hypothesis, scored as the search scores its own.
@@ -213,7 +220,7 @@ class Translator:
             batch = self.batch([sources[i] for i in rows])
             return score_targets(self.stepper, *batch, [targets[i] for i in rows], self.config)
 
-        found = self._by_length(rows, lambda i: len(sources[i]), scored, self._shards.count)
+        found = self._by_length(rows, sources, scored, self._shards.count)
         numbers = iter(range(len(flat)))
         for line, of_pair in zip(lines, units, strict=True):
             own = list(islice(numbers, len(of_pair)))
@@ -246,24 +253,15 @@ class Translator:
         source = pad([[*ids, EOS] for ids in sources]).to(self.device)  # (B, S)
         return source, source != PAD
 
-    def _search(
-        self, sources: Sequence[Sequence[int]], n_best: Sequence[int], shards: int
-    ) -> Iterator[list[Hypothesis]]:
-        """Returns the n best hypotheses of each source, in order."""
-
-        def searched(rows: Sequence[int]) -> list[list[Hypothesis]]:
-            batch = self.batch([sources[i] for i in rows])
-            return search(self.stepper, *batch, self.config, [n_best[i] for i in rows])
-
-        found = self._by_length(range(len(sources)), lambda i: len(sources[i]), searched, shards)
-        return (found[i] for i in range(len(sources)))
-
     def _by_length(
-        self, rows: Sequence[int], length: Callable[[int], int], run: Callable[[Sequence[int]], list[Result]],
-        shards: int,
+        self, rows: Sequence[int], sources: Sequence[Sequence[int]],
+        run: Callable[[Sequence[int]], list[Result]], shards: int,
     ) -> dict[int, Result]:  # fmt: skip
-        """Calls `run` on all threads for batches of rows of similar length, longest first, and returns its results."""
-        order = sorted(rows, key=lambda i: -length(i))
+        """Calls `run` on all threads for batches of rows with sources of similar length, longest first.
+
+        Returns the result of each row.
+        """
+        order = sorted(rows, key=lambda i: -len(sources[i]))
         size = min(self.config.batch, -(-len(order) // shards))
         batches = [order[start : start + size] for start in range(0, len(order), size or 1)]
         found: dict[int, Result] = {}

@@ -135,7 +135,7 @@ def test_a_test_split_of_text_that_has_changed_is_said_and_leaves_the_run_s_own_
     config.write_text(config.read_text("utf-8").replace(str(run.folder), str(text)), "utf-8")
     result = kotrans("eval")
     assert result.code == 0
-    assert "give other text than it was trained on" in caplog.text
+    assert "differs from the one this run was trained on" in caplog.text
     assert "test: 39 sentences" in result.out
     assert figures(run, "test") == own
 
