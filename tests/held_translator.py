@@ -1,4 +1,4 @@
-"""A translator over a lookup table that can be held up, and made to fail."""
+"""A translator over a lookup table whose steps can be blocked or made to fail."""
 
 import threading
 from collections.abc import Sequence
@@ -13,12 +13,12 @@ from kotrans.translation.postprocess import LinePart, Postprocessor, PreparedLin
 from kotrans.translation.translator import BatchTranslator
 from tests.search.small_models import VOCABULARY, TableStepper
 
-SECONDS = 30  # until a test gives up
-STEPS = 20  # of each part
+SECONDS = 30  # before a test fails
+STEPS = 20  # per part
 
 
 class HeldStepper(TableStepper):
-    """Says the same piece for ever, once it is let go; breaks at "broken"."""
+    """Always predicts the same piece, after `let_go`; raises MemoryError for "broken"."""
 
     def __init__(self) -> None:
         table = torch.zeros(VOCABULARY, VOCABULARY)
@@ -27,8 +27,8 @@ class HeldStepper(TableStepper):
         self.free = threading.Event()
         self.busy = threading.Event()
         self.one_step = threading.Semaphore(0)
-        self.joined: list[list[str]] = []  # the parts that joined together
-        self.rows: list[int] = []  # of each step
+        self.joined: list[list[str]] = []  # parts that joined the search together
+        self.rows: list[int] = []  # per step
 
     def start(self, source: Tensor, mask: Tensor) -> int:
         parts = ["".join(map(chr, row[real][:-1].tolist())) for row, real in zip(source, mask, strict=True)]
@@ -45,13 +45,13 @@ class HeldStepper(TableStepper):
         return logits.clone(), after, weights
 
     def let_go(self) -> None:
-        """Every step is taken from now on."""
+        """Lets every step run from now on."""
         self.free.set()
         self.one_step.release()
 
 
 class Held(BatchTranslator):
-    """Translates a line into itself when it is let go."""
+    """Translates a line into itself after `held.let_go()`."""
 
     def __init__(self, *, batch: int = 64, beam: int = 1) -> None:
         self.config = SearchConfig(
@@ -69,7 +69,7 @@ class Held(BatchTranslator):
 
 
 class Unspelt(Postprocessor):
-    """Makes a translation of the line itself."""
+    """Returns the line itself as its translation."""
 
     def __init__(self) -> None:
         self._config = SearchConfig(verbatim_penalty=0)
@@ -81,5 +81,5 @@ class Unspelt(Postprocessor):
 
 
 def prepared(line: str) -> PreparedLine:
-    """A line with a part for each of its words."""
+    """Returns a line with a part per word."""
     return PreparedLine(line, [LinePart([ord(letter) for letter in word], " ") for word in line.split()], cut=False)
