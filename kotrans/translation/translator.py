@@ -25,7 +25,7 @@ from kotrans.search.stepper import EnsembleStepper, Stepper
 from kotrans.text.sentence_splitter import split_lines
 from kotrans.translation.model_loading import TranslatorSpec, find_models
 from kotrans.translation.postprocess import LinePart, Postprocessor, PreparedLine, Translation
-from kotrans.translation.units import SourceReader, Unit, parts_of, prepared
+from kotrans.translation.units import SourceReader, Unit, parts_of, prepared_line
 
 # Batches that are read and sorted by length together: several per thread, so that no thread idles at the end.
 _BATCHES_SORTED = 16
@@ -226,7 +226,7 @@ class Translator:
             own = list(islice(numbers, len(of_pair)))
             parts = [[LinePart(sources[i], flat[i][1].joint)] if i in found else [] for i in own]
             yield self.postprocessor.assemble_given(
-                prepared([unit for unit, _ in of_pair], parts, line), [found[i] for i in own if i in found]
+                prepared_line([unit for unit, _ in of_pair], parts, line), [found[i] for i in own if i in found]
             )
 
     def prepare(
@@ -241,7 +241,7 @@ class Translator:
         units = [self._reader.units(line, splits=splits) for line in lines]
         encoded = iter(self.tokenizer.source.encode([unit.text for of_line in units for unit in of_line]))
         return [
-            prepared(of_line, [self._parts(next(encoded), n, unit.joint) for unit in of_line], line)
+            prepared_line(of_line, [self._parts(next(encoded), n, unit.joint) for unit in of_line], line)
             for n, (line, of_line) in enumerate(zip(lines, units, strict=True), first)
         ]
 

@@ -14,7 +14,7 @@ from kotrans.text.literals import Literals, lost
 from kotrans.text.normalization import normalize
 from kotrans.text.subwords import END, spelt, word_spans, word_text
 from kotrans.translation.copies import Copy, words_copied
-from kotrans.translation.source_copying import SourceLiterals, copy_over
+from kotrans.translation.source_copying import SourceLiterals, copy_literals
 
 PIECES = st.lists(
     st.sampled_from(
@@ -51,14 +51,14 @@ def copied(
     source: Sequence[str], target: Sequence[str], at: dict[int, int], weight: float = 0.9, copying: Copying = "all"
 ) -> str:
     weights = attention(target, source, at, weight)
-    return copy_over(text_of(target), SourceLiterals(source), target, weights, copying)[0]
+    return copy_literals(text_of(target), SourceLiterals(source), target, weights, copying)[0]
 
 
 def test_a_misspelt_word_is_replaced_by_the_word_that_it_attends_to() -> None:
     source = ["▁Py", "Mem", "_Setup", "를", "▁부", "른", "다"]
     target = ["▁Call", "▁Py", "M", "um", "_Se", ",", "▁then"]
     weights = attention(target, source, {1: 0, 2: 1, 3: 1, 4: 2})
-    text, copies = copy_over(text_of(target), SourceLiterals(source), target, weights)
+    text, copies = copy_literals(text_of(target), SourceLiterals(source), target, weights)
     assert text == "Call PyMem_Setup, then"
     assert copies == [Copy(1, 5, "PyMum_Se", "PyMem_Setup")]
 
@@ -215,7 +215,7 @@ def test_no_opaque_literal_is_lost_whatever_the_model_produced(
 ) -> None:
     source = [piece for literal in literals for piece in ["▁", *literal, "을"]]
     there, output = SourceLiterals(source), text_of(target)
-    text, _ = copy_over(output, there, target, random_weights(target, source, seed))
+    text, _ = copy_literals(output, there, target, random_weights(target, source, seed))
     here = Literals(text)
     assert not [token.text for token in lost(there.literals, here) if token.kind == "opaque"]
     for placeholder in ("%1$s", "%d", "{name}", "%(x)s", "${y}", "{{x}}", "{0}"):
@@ -238,7 +238,7 @@ def test_search_copying_selects_the_kinds_of_literals() -> None:
 @given(PIECES, PIECES, st.integers(0, 99))
 def test_copying_loses_no_literal_and_reports_every_change(source: list[str], target: list[str], seed: int) -> None:
     output, there = text_of(target), SourceLiterals(source)
-    text, copies = copy_over(output, there, target, random_weights(target, source, seed))
+    text, copies = copy_literals(output, there, target, random_weights(target, source, seed))
     before, after = (Counter(token.kind for token in lost(there.literals, Literals(each))) for each in (output, text))
     assert after <= before
     assert [copy.begin for copy in copies] == sorted(copy.begin for copy in copies)
@@ -259,12 +259,12 @@ def test_a_translation_with_all_literals_of_its_source_is_not_changed(
     has_all = not lost(there.literals, Literals(output))
     once = Literals(output).counts <= there.literals.counts
     if has_all and once:
-        assert copy_over(output, there, target, random_weights(target, source, seed)) == (output, [])
+        assert copy_literals(output, there, target, random_weights(target, source, seed)) == (output, [])
 
 
 def test_a_copy_into_a_word_of_several_literals_replaces_the_right_one() -> None:
     source, target = ["▁13", "/", "5", "에"], ["▁13", "/", "3"]
-    text, copies = copy_over("13/3", SourceLiterals(source), target, attention(target, source, {0: 0, 2: 2}))
+    text, copies = copy_literals("13/3", SourceLiterals(source), target, attention(target, source, {0: 0, 2: 2}))
     assert text == "13/5"
     assert words_copied(target, copies) == ["13/5"]
 
@@ -300,7 +300,7 @@ def test_a_source_without_literals_changes_nothing(target: list[str], seed: int)
     source = ["▁나무", "를", END]
     weights = torch.rand(len(target), 3, generator=torch.Generator().manual_seed(seed)).softmax(1)
     output = text_of(target)
-    assert copy_over(output, SourceLiterals(source), target, weights) == (output, [])
+    assert copy_literals(output, SourceLiterals(source), target, weights) == (output, [])
 
 
 def test_a_copy_of_a_later_sentence_is_shifted_by_the_pieces_before_it() -> None:

@@ -311,7 +311,7 @@ def test_nothing_is_copied_if_copying_is_off_or_a_translation_is_given(
     misspelling(plain, monkeypatch)
     best = next(plain.translations(["나무 zebra."])).hypotheses[0]
     assert (best.text, best.copies) == ("a zebr", ())
-    monkeypatch.setattr("kotrans.translation.postprocess.copy_over", None)
+    monkeypatch.setattr("kotrans.translation.postprocess.copy_literals", None)
     (scored,) = translator_with(tiny_run).score([("나무 zebra", "a zebr")])
     assert (scored.text, scored.hypotheses[0].copies) == ("a zebr", ())
 
