@@ -21,7 +21,7 @@ LINES = ["저는 새 나무를 봅니다.", "", "우리는 큰 바다를 찾습�
 
 @pytest.fixture
 def run(tiny_run: TinyRun, monkeypatch: pytest.MonkeyPatch) -> TinyRun:
-    """The shared run, in the current folder's parent, found by its name."""
+    """The shared run, in KOTRANS_RUNS."""
     monkeypatch.setenv("KOTRANS_RUNS", str(tiny_run.runs))
     return tiny_run
 

@@ -37,9 +37,9 @@ def score(
     """
     pairs = _pairs(pair, source, target)
     translator = load_models([*(runs or []), *(models or [])], with_split_sentences(settings, split_sentences))
-    from kotrans.translation.model_loading import translation_memory
+    from kotrans.translation.model_loading import search_memory_errors
 
-    with translation_memory(translator.config):
+    with search_memory_errors(translator.config):
         for translation in with_attention_written(attention, translator.score(pairs)):
             sys.stdout.write(to_json(translation) + "\n" if as_json else _line(translation))
     sys.stdout.flush()

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +53,7 @@ class SystemComparison:
             "written_before": list(self.written_before),
             "metrics": {metric.metric.lower(): metric.as_dict() for metric in self.metrics},
             "faults": [faults.as_dict() for faults in self.faults] if self.faults else None,
-            "better": [[each.as_dict() for each in self.better(system, sentences)] for system in (0, 1)],
+            "better": [[asdict(each) for each in self.better(system, sentences)] for system in (0, 1)],
         }
 
 

@@ -2,8 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 from kotrans.data.cleaning import is_long_enough, sentence_key
 from kotrans.evaluation.metrics import Bucket, by_number
@@ -23,10 +22,6 @@ class ScoredPair:
     source: str | None
     hypotheses: list[str]
     reference: str
-
-    def as_dict(self) -> dict[str, Any]:
-        """Returns a JSON object."""
-        return asdict(self)
 
 
 def scored_pairs(

@@ -3,7 +3,7 @@
 import json
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -65,22 +65,18 @@ class Evaluation:
 
     def figures(self, sentences: int = 0) -> dict[str, Any]:
         """Returns a JSON object of everything but the hypotheses. sentences: number of worst and best ones."""
-        buckets = {
-            "by_source_words": self.by_length, "by_origin": self.by_origin, "by_rarest_word": self.by_rarity,
-        }  # fmt: skip
-        extremes = {
-            "worst": [each.as_dict() for each in self.worst(sentences)],
-            "best": [each.as_dict() for each in self.best(sentences)],
-        }
+        extremes = {"worst": self.worst(sentences), "best": self.best(sentences)} if sentences else {}
         return {
             "kotrans": VERSION,
             "test_set": self.test_set.name,
-            **self.scores.as_dict(),
-            **{name: [bucket.as_dict() for bucket in values] for name, values in buckets.items()},
+            **asdict(self.scores),
+            "by_source_words": list(map(asdict, self.by_length)),
+            "by_origin": list(map(asdict, self.by_origin)),
+            "by_rarest_word": list(map(asdict, self.by_rarity)),
             "faults": self.faults and self.faults.as_dict(),
             **({} if self.seen is None else {"seen_in_training": self.seen}),
             "copies": self.copies,
-            **(extremes if sentences else {}),
+            **{name: list(map(asdict, pairs)) for name, pairs in extremes.items()},
             **self.made,
         }
 

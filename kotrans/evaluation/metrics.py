@@ -2,9 +2,8 @@
 
 import logging
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
 
 from kotrans.errors import DataError
 
@@ -24,10 +23,6 @@ class Scores:
     signatures: dict[str, str]
     """sacrebleu's signature of each score; scores with different signatures are not comparable."""
 
-    def as_dict(self) -> dict[str, Any]:
-        """Returns a JSON object."""
-        return asdict(self)
-
 
 @dataclass(frozen=True)
 class Bucket:
@@ -37,10 +32,6 @@ class Bucket:
     pairs: int
     bleu: float
     chrf: float
-
-    def as_dict(self) -> dict[str, Any]:
-        """Returns a JSON object."""
-        return asdict(self)
 
 
 def score(

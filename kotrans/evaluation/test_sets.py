@@ -40,8 +40,8 @@ def split_of_config(translator: Translator, split: str, reporter: Reporter) -> T
     corpus = clean(translator.spec.config, reporter)
     if (run := translator.spec.run) is not None and not was_trained_on(translator, corpus.folder):
         logger.warning(
-            "%s: its corpora, or this version, give other text than it was trained on; test pairs may have been seen "
-            "in training", run.folder,
+            "%s: the prepared corpus differs from the one this run was trained on, because the corpora or this version "
+            "changed; test pairs may have been seen in training", run.folder,
         )  # fmt: skip
     return split_of_prepared(corpus, split)
 

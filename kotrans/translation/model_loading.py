@@ -125,7 +125,7 @@ def find_model(name: str | Path) -> SavedModel:
 
 
 @contextmanager
-def translation_memory(search: SearchConfig) -> Iterator[None]:
+def search_memory_errors(search: SearchConfig) -> Iterator[None]:
     """Turns running out of memory inside the block into an error that names the settings to lower."""
     what = f"translating up to {search.batch} sentences together with beam {search.beam}"
     with memory_errors(what, f"use --set search.batch={max(1, search.batch // 8)} or a smaller beam"):

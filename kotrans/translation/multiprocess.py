@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, count, islice
 
 from kotrans.parallel.process_pool import MOST_PROCESSES, ordered_map
-from kotrans.translation.model_loading import TranslatorSpec, translation_memory
+from kotrans.translation.model_loading import TranslatorSpec, search_memory_errors
 from kotrans.translation.postprocess import Translation, packed, unpacked
 from kotrans.translation.translator import Translator
 
@@ -20,7 +20,7 @@ def translate_text(
     Reads several chunks ahead. Raises what `translations` raises, DataError if a process is killed, and TrainingError
     if memory runs out.
     """
-    with translation_memory(translator.config):
+    with search_memory_errors(translator.config):
         yield from _translate_text(translator, lines, n_best, first, split_sentences)
 
 
@@ -28,7 +28,7 @@ def translate_chunks(
     translator: Translator, chunks: Iterable[Sequence[str]], n_best: int = 1, *, first: int = 1
 ) -> Iterator[Translation]:
     """As `Translator.translate_chunks`. Raises TrainingError if memory runs out."""
-    with translation_memory(translator.config):
+    with search_memory_errors(translator.config):
         yield from translator.translate_chunks(chunks, n_best, first=first)
 
 

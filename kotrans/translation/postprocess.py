@@ -16,7 +16,7 @@ from kotrans.text.normalization import normalize
 from kotrans.text.passthrough import wrong_symbols
 from kotrans.text.subwords import END
 from kotrans.translation.copies import Copy, with_symbols
-from kotrans.translation.source_copying import KINDS, SourceLiterals, copy_over
+from kotrans.translation.source_copying import KINDS, SourceLiterals, copy_literals
 
 
 @dataclass(frozen=True)
@@ -207,7 +207,7 @@ class _Candidate:
             return self.plain, []
         text, copies, weights = self.plain, list[Copy](), self.hypothesis.weights
         if weights is not None and self.source.literals.firm:
-            text, copies = copy_over(text, self.source.piece_literals, self.pieces, weights, self._copying)
+            text, copies = copy_literals(text, self.source.piece_literals, self.pieces, weights, self._copying)
         wrong = wrong_symbols(text, self.source.literals.line, self._vocabulary.has)
         return with_symbols(text, copies, wrong, self.pieces) if wrong else (text, copies)
 

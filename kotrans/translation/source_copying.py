@@ -62,7 +62,7 @@ class _Proposal(NamedTuple):
     """The literal of the source; None if a surplus one is removed."""
 
 
-def copy_over(
+def copy_literals(
     text: str, source: SourceLiterals, target: Sequence[str], weights: Tensor, copying: Copying = "all"
 ) -> tuple[str, list[Copy]]:
     """Returns the text with missing literals of the source copied into it, and the copies in order.

@@ -25,7 +25,7 @@ from kotrans.search.stepper import EnsembleStepper, Stepper
 from kotrans.text.sentence_splitter import split_lines
 from kotrans.translation.model_loading import TranslatorSpec, find_models
 from kotrans.translation.postprocess import LinePart, Postprocessor, PreparedLine, Translation
-from kotrans.translation.units import SourceReader, Unit, parts_of, prepared
+from kotrans.translation.units import SourceReader, Unit, parts_of, prepared_line
 
 # Batches that are read and sorted by length together: several per thread, so that no thread idles at the end.
 _BATCHES_SORTED = 16
@@ -171,10 +171,17 @@ class Translator:
         """
         prepared_lines = self.prepare(lines, first, split_sentences=split_sentences)
         parts = [part for line in prepared_lines for part in line.parts]
-        n_search = [self.postprocessor.hypotheses_needed(part, n_best, self.config.beam) for part in parts]
-        found = self._search([part.ids for part in parts], n_search, shards)
+        sources = [part.ids for part in parts]
+        needed = [self.postprocessor.hypotheses_needed(part, n_best, self.config.beam) for part in parts]
+
+        def searched(rows: Sequence[int]) -> list[list[Hypothesis]]:
+            batch = self.batch([sources[i] for i in rows])
+            return search(self.stepper, *batch, self.config, [needed[i] for i in rows])
+
+        found = self._by_length(range(len(parts)), sources, searched, shards)
+        hypotheses = (found[i] for i in range(len(parts)))
         for line in prepared_lines:
-            yield self.postprocessor.assemble(line, list(islice(found, len(line.parts))), n_best)
+            yield self.postprocessor.assemble(line, list(islice(hypotheses, len(line.parts))), n_best)
 
     def score(self, pairs: Iterable[tuple[str, str]], *, split_sentences: bool | None = None) -> Iterator[Translation]:
         """Yields each source with the given translation as its only hypothesis, scored as the search scores its own.
@@ -213,13 +220,13 @@ class Translator:
             batch = self.batch([sources[i] for i in rows])
             return forced_decoding(self.stepper, *batch, [targets[i] for i in rows], self.config)
 
-        found = self._by_length(rows, lambda i: len(sources[i]), scored, self._shards.count)
+        found = self._by_length(rows, sources, scored, self._shards.count)
         numbers = iter(range(len(flat)))
         for line, of_pair in zip(lines, units, strict=True):
             own = list(islice(numbers, len(of_pair)))
             parts = [[LinePart(sources[i], flat[i][1].joint)] if i in found else [] for i in own]
             yield self.postprocessor.assemble_given(
-                prepared([unit for unit, _ in of_pair], parts, line), [found[i] for i in own if i in found]
+                prepared_line([unit for unit, _ in of_pair], parts, line), [found[i] for i in own if i in found]
             )
 
     def prepare(
@@ -234,7 +241,7 @@ class Translator:
         units = [self._reader.units(line, splits=splits) for line in lines]
         encoded = iter(self.tokenizer.source.encode([unit.text for of_line in units for unit in of_line]))
         return [
-            prepared(of_line, [self._parts(next(encoded), n, unit.joint) for unit in of_line], line)
+            prepared_line(of_line, [self._parts(next(encoded), n, unit.joint) for unit in of_line], line)
             for n, (line, of_line) in enumerate(zip(lines, units, strict=True), first)
         ]
 
@@ -246,24 +253,15 @@ class Translator:
         source = pad([[*ids, EOS] for ids in sources]).to(self.device)  # (B, S)
         return source, source != PAD
 
-    def _search(
-        self, sources: Sequence[Sequence[int]], n_best: Sequence[int], shards: int
-    ) -> Iterator[list[Hypothesis]]:
-        """Returns the n best hypotheses of each source, in order."""
-
-        def searched(rows: Sequence[int]) -> list[list[Hypothesis]]:
-            batch = self.batch([sources[i] for i in rows])
-            return search(self.stepper, *batch, self.config, [n_best[i] for i in rows])
-
-        found = self._by_length(range(len(sources)), lambda i: len(sources[i]), searched, shards)
-        return (found[i] for i in range(len(sources)))
-
     def _by_length(
-        self, rows: Sequence[int], length: Callable[[int], int], run: Callable[[Sequence[int]], list[Result]],
-        shards: int,
+        self, rows: Sequence[int], sources: Sequence[Sequence[int]],
+        run: Callable[[Sequence[int]], list[Result]], shards: int,
     ) -> dict[int, Result]:  # fmt: skip
-        """Calls `run` on all threads for batches of rows of similar length, longest first, and returns its results."""
-        order = sorted(rows, key=lambda i: -length(i))
+        """Calls `run` on all threads for batches of rows with sources of similar length, longest first.
+
+        Returns the result of each row.
+        """
+        order = sorted(rows, key=lambda i: -len(sources[i]))
         size = min(self.config.batch, -(-len(order) // shards))
         batches = [order[start : start + size] for start in range(0, len(order), size or 1)]
         found: dict[int, Result] = {}

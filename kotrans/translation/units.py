@@ -91,7 +91,7 @@ def parts_of(ids: Sequence[int], most: int, vocabulary: Vocabulary, space: str =
     return [*parts, LinePart(ids[start:], space)]
 
 
-def prepared(units: Sequence[Unit], parts_of_units: Sequence[Sequence[LinePart]], line: str) -> PreparedLine:
+def prepared_line(units: Sequence[Unit], parts_of_units: Sequence[Sequence[LinePart]], line: str) -> PreparedLine:
     """Returns a line from its units and the parts of each."""
     parts, passed, cut = list[LinePart](), [""], False
     for unit, of_unit in zip(units, parts_of_units, strict=True):

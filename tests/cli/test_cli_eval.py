@@ -137,7 +137,7 @@ def test_a_changed_test_split_is_reported_and_keeps_the_results_of_the_run(
     config.write_text(config.read_text("utf-8").replace(str(run.folder), str(text)), "utf-8")
     result = kotrans("eval")
     assert result.code == 0
-    assert "give other text than it was trained on" in caplog.text
+    assert "differs from the one this run was trained on" in caplog.text
     assert "test: 39 sentences" in result.out
     assert figures(run, "test") == own
 

@@ -1,5 +1,6 @@
 """Which sentences `eval` shows as worst and best, and `compare` as better."""
 
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -53,7 +54,7 @@ def test_sentences_shown_as_better_have_the_largest_gains_and_no_sentence_is_bet
 
 def test_a_sentence_has_its_line_number_and_the_translation_of_every_system() -> None:
     (one,) = scored_pairs([1], [[10.0, 20.0], [30.0, 40.0]], ["가", "나"], [["a", "b"], ["c", "d"]], ["x", "y"])
-    assert one.as_dict() == {
+    assert asdict(one) == {
         "line": 2, "chrf": [20.0, 40.0], "source": "나", "hypotheses": ["b", "d"], "reference": "y",
     }  # fmt: skip
     assert scored_pairs([0], [[1.0]], None, [["a"]], ["x"])[0].source is None

@@ -1,6 +1,5 @@
 """Scores compared with those of sacrebleu, and errors."""
 
-import json
 import logging
 import subprocess
 import sys
@@ -9,7 +8,7 @@ import pytest
 import sacrebleu
 
 from kotrans.errors import DataError
-from kotrans.evaluation.metrics import Bucket, bleu, by_label, by_length, by_number, score, sentence_chrf
+from kotrans.evaluation.metrics import bleu, by_label, by_length, by_number, score, sentence_chrf
 
 REFERENCES = [
     "I met my friend at the library yesterday.",
@@ -42,13 +41,6 @@ def test_a_perfect_translation_scores_best_and_an_empty_one_worst() -> None:
     perfect, empty = score(REFERENCES, REFERENCES), score([""] * 4, REFERENCES)
     assert (round(perfect.bleu, 6), round(perfect.chrf, 6), perfect.ter) == (100.0, 100.0, 0.0)
     assert (empty.bleu, empty.chrf, empty.ter) == (0.0, 0.0, 100.0)
-
-
-def test_scores_and_buckets_are_json_objects() -> None:
-    scores = score(HYPOTHESES, REFERENCES)
-    assert json.loads(json.dumps(scores.as_dict())) == scores.as_dict()
-    assert scores.as_dict()["bleu"] == scores.bleu
-    assert Bucket("up to 5", 3, 20.5, 40.5).as_dict() == {"label": "up to 5", "pairs": 3, "bleu": 20.5, "chrf": 40.5}
 
 
 def test_buckets_hold_every_pair_once_by_the_words_of_the_source() -> None:

@@ -33,7 +33,7 @@ _WORDS = [
 
 
 def texts(pairs: int = 60) -> tuple[list[str], list[str], list[str]]:
-    """References, and two systems of which the second makes more mistakes."""
+    """Returns references and the outputs of two systems, the second one with more mistakes."""
     dice = random.Random(5)
     references = [" ".join(dice.choices(_WORDS, k=dice.randint(4, 12))) for _ in range(pairs)]
 
@@ -55,14 +55,14 @@ def test_the_numbers_are_those_of_the_sacrebleu_command(tmp_path: Path) -> None:
     compared = paired_bootstrap(first, second, references)
     for number, name in enumerate(("a.en", "b.en")):
         row = next(line for line in printed.split("\n") if name in line)
-        told = [tuple(map(float, each)) for each in re.findall(r"([\d.]+) \(([\d.]+) ± ([\d.]+)\)", row)]
+        printed_scores = [tuple(map(float, each)) for each in re.findall(r"([\d.]+) \(([\d.]+) ± ([\d.]+)\)", row)]
         ours = [metric.systems[number] for metric in compared]
-        assert told == [
+        assert printed_scores == [
             pytest.approx((each.score, each.mean, each.half_width), abs=6e-5) for each in ours
-        ]  # -w 4 is four digits
-    told_p = [float(each) for each in re.findall(r"\(p = ([\d.]+)\)", printed)]
-    assert told_p == pytest.approx([metric.p_value for metric in compared], abs=6e-5)
-    assert len(set(told_p)) > 1
+        ]  # -w 4 prints four digits
+    printed_p = [float(each) for each in re.findall(r"\(p = ([\d.]+)\)", printed)]
+    assert printed_p == pytest.approx([metric.p_value for metric in compared], abs=6e-5)
+    assert len(set(printed_p)) > 1
     for metric in compared:
         assert metric.signature in printed
         assert "bs:1000|seed:12345" in metric.signature

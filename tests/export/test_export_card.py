@@ -13,28 +13,28 @@ FROM = Provenance("tiny/update-00000160", None, "2026-01-02T03:04:05+00:00")
 
 def test_the_card_has_the_licence_of_a_listed_corpus_and_a_note_on_own_files(checkpoint: Checkpoint) -> None:
     listed = override_config(checkpoint.config, ["corpora=[{name: starter}, {name: korean-english-news}]"])
-    told = card(checkpoint._replace(config=listed), FROM, "fp32", {})
-    assert "- Starter corpus of everyday sentences (`starter`), CC0-1.0." in told
-    assert "(`korean-english-news`), CC-BY-SA-3.0. <https://" in told
+    text = card(checkpoint._replace(config=listed), FROM, "fp32", {})
+    assert "- Starter corpus of everyday sentences (`starter`), CC0-1.0." in text
+    assert "(`korean-english-news`), CC-BY-SA-3.0. <https://" in text
     assert "- own: files of whoever trained the model; ask them for the licence." in card(checkpoint, FROM, "fp32", {})
 
 
 def test_own_files_with_the_name_of_a_listed_corpus_do_not_have_its_licence(checkpoint: Checkpoint) -> None:
     own = checkpoint.config.corpora[0].model_copy(update={"name": "starter"})
-    told = card(checkpoint._replace(config=checkpoint.config.model_copy(update={"corpora": (own,)})), FROM, "fp32", {})
-    assert "CC0" not in told
-    assert "ask them for the licence" in told
+    text = card(checkpoint._replace(config=checkpoint.config.model_copy(update={"corpora": (own,)})), FROM, "fp32", {})
+    assert "CC0" not in text
+    assert "ask them for the licence" in text
 
 
 @pytest.mark.parametrize(
-    ("precision", "told"),
+    ("precision", "stored"),
     [("fp32", "exactly as trained"), ("bf16", "bfloat16"), ("int8", "converted to float32 when loaded")],
 )
-def test_the_card_has_size_precision_date_and_origin(checkpoint: Checkpoint, precision: str, told: str) -> None:
+def test_the_card_has_size_precision_date_and_origin(checkpoint: Checkpoint, precision: str, stored: str) -> None:
     weights = sum(weight.numel() for weight in checkpoint.model.parameters())
     text = card(checkpoint, FROM, precision, {"model.safetensors": 12_345})  # type: ignore[arg-type]
     assert f"| weights | {weights:,}, " in text
-    assert told in text
+    assert stored in text
     assert "| exported | 2026-01-02 |" in text
     assert "| from | `tiny/update-00000160`, 160 updates |" in text
     assert "| `model.safetensors` | 12,345 |" in text

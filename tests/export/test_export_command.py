@@ -131,7 +131,7 @@ def test_a_full_disk_leaves_no_files(run: TinyRun, best: Path, tmp_path: Path, n
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told", "code"),
+    ("arguments", "message", "code"),
     [
         (["nobody", "out"], "there is no such run; existing runs: tiny", 1),
         (["tiny/update-1", "out"], "has no checkpoint update-1; available:", 1),
@@ -139,12 +139,12 @@ def test_a_full_disk_leaves_no_files(run: TinyRun, best: Path, tmp_path: Path, n
     ],
 )
 def test_wrong_arguments_give_an_error_of_one_line(
-    run: TinyRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], told: str, code: int
+    run: TinyRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], message: str, code: int
 ) -> None:
     monkeypatch.chdir(tmp_path)
     result = kotrans("export", *arguments)
     assert (result.code, result.out, result.err.count("\n")) == (code, "", 1)
-    assert told in result.err
+    assert message in result.err
     assert list(tmp_path.iterdir()) == []
 
 

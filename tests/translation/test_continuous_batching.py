@@ -33,7 +33,7 @@ def test_groups_take_turns_and_a_group_without_running_parts_starts_at_once() ->
     running.add([SearchRequest(1, prepared("b"), 1, 1, group=1)])
     running.add([SearchRequest(2, prepared("c " * 40), 1, 1, group=2)])
     done = [key for _ in range(STEPS) for key, _ in running.step(1)]
-    assert done == [1]  # in as many steps as it needs, though 76 parts were before it
+    assert done == [1]  # in as many steps as it needs, although 76 parts waited before it
     assert max(held.held.rows) == 6
     joined = "".join("".join(parts) for parts in held.held.joined)
     assert joined.startswith("aaaabc")

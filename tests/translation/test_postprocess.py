@@ -17,7 +17,7 @@ from kotrans.translation.postprocess import LinePart, Postprocessor, PreparedLin
 from tests.small_corpus import small_tokenizer
 
 SOURCE = "학교 Python 3.11 학교 7"
-SAID = {"nothing": -1.0, "Python only": -1.5, "Python 3.11 and 7": -2.2, "Python 3.11": -2.4}
+OUTPUT = {"nothing": -1.0, "Python only": -1.5, "Python 3.11 and 7": -2.2, "Python 3.11": -2.4}
 
 
 @pytest.fixture(scope="module")
@@ -26,13 +26,13 @@ def tokenizer(tmp_path_factory: pytest.TempPathFactory) -> Tokenizer:
 
 
 def assembled(
-    tokenizer: Tokenizer, said: dict[str, float], penalty: float, n_best: int = 1, cut: str = "", parts: int = 1
+    tokenizer: Tokenizer, output: dict[str, float], penalty: float, n_best: int = 1, cut: str = "", parts: int = 1
 ) -> list[str]:
-    """The translations of SOURCE, `parts` times, where hypotheses with these scores were found, best first."""
-    texts = tokenizer.target.encode(list(said))
+    """Returns translations of SOURCE, `parts` times, from hypotheses with scores. cut: the unfinished one."""
+    texts = tokenizer.target.encode(list(output))
     found = [
         Hypothesis(tuple(ids), score, score, (), None, text != cut)
-        for ids, (text, score) in zip(texts, said.items(), strict=True)
+        for ids, (text, score) in zip(texts, output.items(), strict=True)
     ]
     (ids,) = tokenizer.source.encode([SOURCE])
     prepared = PreparedLine(SOURCE, [LinePart(ids, " ")] * parts, cut=False)
@@ -41,20 +41,20 @@ def assembled(
 
 
 def test_each_lost_number_or_latin_word_costs_the_penalty(tokenizer: Tokenizer) -> None:
-    assert assembled(tokenizer, SAID, 0.0, 4) == list(SAID)
-    assert assembled(tokenizer, SAID, 0.3, 4) == ["nothing", "Python only", "Python 3.11 and 7", "Python 3.11"]
-    assert assembled(tokenizer, SAID, 0.6, 4) == ["Python 3.11 and 7", "Python only", "nothing", "Python 3.11"]
-    assert assembled(tokenizer, SAID, 9.0, 4) == ["Python 3.11 and 7", "Python 3.11", "Python only", "nothing"]
-    assert assembled(tokenizer, SAID, 9.0) == ["Python 3.11 and 7"]
+    assert assembled(tokenizer, OUTPUT, 0.0, 4) == list(OUTPUT)
+    assert assembled(tokenizer, OUTPUT, 0.3, 4) == ["nothing", "Python only", "Python 3.11 and 7", "Python 3.11"]
+    assert assembled(tokenizer, OUTPUT, 0.6, 4) == ["Python 3.11 and 7", "Python only", "nothing", "Python 3.11"]
+    assert assembled(tokenizer, OUTPUT, 9.0, 4) == ["Python 3.11 and 7", "Python 3.11", "Python only", "nothing"]
+    assert assembled(tokenizer, OUTPUT, 9.0) == ["Python 3.11 and 7"]
 
 
 def test_a_translation_that_was_cut_ranks_below_every_finished_one(tokenizer: Tokenizer) -> None:
-    said = {"nothing": -1.0, "7 3.11 Python": -0.5}
-    assert assembled(tokenizer, said, 9.0, 2, cut="7 3.11 Python") == list(said)
+    output = {"nothing": -1.0, "7 3.11 Python": -0.5}
+    assert assembled(tokenizer, output, 9.0, 2, cut="7 3.11 Python") == list(output)
 
 
 def test_every_part_of_a_line_is_ranked_separately(tokenizer: Tokenizer) -> None:
-    assert assembled(tokenizer, SAID, 9.0, parts=2) == ["Python 3.11 and 7 Python 3.11 and 7"]
+    assert assembled(tokenizer, OUTPUT, 9.0, parts=2) == ["Python 3.11 and 7 Python 3.11 and 7"]
 
 
 def test_the_whole_beam_is_needed_only_for_a_penalty_and_a_source_with_a_literal(tokenizer: Tokenizer) -> None:
@@ -65,15 +65,15 @@ def test_the_whole_beam_is_needed_only_for_a_penalty_and_a_source_with_a_literal
 
 
 def test_hypotheses_are_sorted_by_one_rule_even_if_the_first_lacks_nothing(tokenizer: Tokenizer) -> None:
-    said = {"7 3.11 Python": -1.0, "nothing": -1.1, "Python 3.11 and 7": -2.0}
-    assert assembled(tokenizer, said, 9.0, 3) == ["7 3.11 Python", "Python 3.11 and 7", "nothing"]
+    output = {"7 3.11 Python": -1.0, "nothing": -1.1, "Python 3.11 and 7": -2.0}
+    assert assembled(tokenizer, output, 9.0, 3) == ["7 3.11 Python", "Python 3.11 and 7", "nothing"]
 
 
 def test_a_correct_hypothesis_ranks_above_one_that_copying_corrects(tokenizer: Tokenizer) -> None:
-    said = {"Pyhton 3.11 7": -1.0, "Python 3.11 7 right": -1.2}
+    output = {"Pyhton 3.11 7": -1.0, "Python 3.11 7 right": -1.2}
     (source,) = tokenizer.source.encode([SOURCE])
     found = []
-    for ids, score in zip(tokenizer.target.encode(list(said)), said.values(), strict=True):
+    for ids, score in zip(tokenizer.target.encode(list(output)), output.values(), strict=True):
         weights = torch.full((len(ids) + 1, len(source) + 1), 1 / (len(source) + 1))
         found.append(Hypothesis(tuple(ids), score, score, (0.0,) * (len(ids) + 1), weights, True))
     for penalty, expected in ((1.0, "Python 3.11 7 right"), (0.0, "Python 3.11 7")):
@@ -84,14 +84,14 @@ def test_a_correct_hypothesis_ranks_above_one_that_copying_corrects(tokenizer: T
 
 def test_numbers_are_ranked_by_value(tokenizer: Tokenizer) -> None:
     (source,) = tokenizer.source.encode(["9월에 3만 명이 오후 3시에"])
-    said = {"In September 30,000 at 15:00": -1.0, "9 3 3": -1.1}
+    output = {"In September 30,000 at 15:00": -1.0, "9 3 3": -1.1}
     found = [
         Hypothesis(tuple(ids), score, score, (), None, True)
-        for ids, score in zip(tokenizer.target.encode(list(said)), said.values(), strict=True)
+        for ids, score in zip(tokenizer.target.encode(list(output)), output.values(), strict=True)
     ]
     prepared = PreparedLine("", [LinePart(source, "")], cut=False)
     hypotheses = Postprocessor(tokenizer, SearchConfig()).assemble(prepared, [found], 2).hypotheses
-    assert [each.text for each in hypotheses] == list(said)
+    assert [each.text for each in hypotheses] == list(output)
 
 
 def test_a_given_translation_is_not_changed(tokenizer: Tokenizer) -> None:
@@ -103,7 +103,7 @@ def test_a_given_translation_is_not_changed(tokenizer: Tokenizer) -> None:
 
 
 @pytest.mark.parametrize(
-    ("source", "said", "expected"),
+    ("source", "output", "expected"),
     [
         ("학교 €30", "the price is ↍30", "the price is €30"),
         ("학교 €30 ₿2", "₽30 and ↍2", "€30 and ₿2"),
@@ -113,18 +113,18 @@ def test_a_given_translation_is_not_changed(tokenizer: Tokenizer) -> None:
     ],
 )
 def test_a_symbol_misspelt_in_bytes_is_replaced_by_that_of_the_source_or_removed(
-    tokenizer: Tokenizer, source: str, said: str, expected: str
+    tokenizer: Tokenizer, source: str, output: str, expected: str
 ) -> None:
     assert not any(map(tokenizer.target.has, "€↍₿₽é"))
-    (ids,), (target,) = tokenizer.source.encode([source]), tokenizer.target.encode([said])
+    (ids,), (target,) = tokenizer.source.encode([source]), tokenizer.target.encode([output])
     found = [[Hypothesis(tuple(target), -1.0, -1.0, (), None, True)]]
     prepared = PreparedLine(source, [LinePart(ids, "")], cut=False)
     (best,) = Postprocessor(tokenizer, SearchConfig()).assemble(prepared, found, 1).hypotheses
     assert best.text == expected
     assert " ".join(words_copied(best.pieces, best.copies)).removesuffix(" </s>").strip() == expected
-    assert (best.copies == ()) == (expected == said)
+    assert (best.copies == ()) == (expected == output)
     plain = Postprocessor(tokenizer, SearchConfig(copying="none")).assemble(prepared, found, 1)
-    assert plain.text == said
+    assert plain.text == output
 
 
 @given(st.lists(st.sampled_from([*"↍€⫝̸🙂가é", "\u2adc", "\ufdd0", "a", "7", " "]), max_size=8), st.booleans())

@@ -14,7 +14,7 @@ from kotrans.text.literals import Literals, missing_literals
 from kotrans.text.normalization import normalize
 from kotrans.text.subwords import END, spell_pieces, word_spans, word_text
 from kotrans.translation.copies import Copy, words_copied
-from kotrans.translation.source_copying import SourceLiterals, copy_over
+from kotrans.translation.source_copying import SourceLiterals, copy_literals
 
 PIECES = st.lists(
     st.sampled_from(
@@ -29,8 +29,8 @@ PIECES = st.lists(
 )  # fmt: skip
 
 
-def looking(target: Sequence[str], source: Sequence[str], at: dict[int, int], weight: float = 0.9) -> Tensor:
-    """Weights (T, S): the target pieces `at` look at the source piece beside them, the others at the last one."""
+def attention(target: Sequence[str], source: Sequence[str], at: dict[int, int], weight: float = 0.9) -> Tensor:
+    """Returns weights (T, S): the target pieces in `at` attend to the source piece there, others to the last one."""
     weights = torch.zeros(len(target), len(source))
     for row in range(len(target)):
         weights[row, -1] = 1 - weight
@@ -50,15 +50,15 @@ def text_of(pieces: Sequence[str]) -> str:
 def copied(
     source: Sequence[str], target: Sequence[str], at: dict[int, int], weight: float = 0.9, copying: Copying = "all"
 ) -> str:
-    weights = looking(target, source, at, weight)
-    return copy_over(text_of(target), SourceLiterals(source), target, weights, copying)[0]
+    weights = attention(target, source, at, weight)
+    return copy_literals(text_of(target), SourceLiterals(source), target, weights, copying)[0]
 
 
 def test_a_misspelt_word_is_replaced_by_the_word_that_it_attends_to() -> None:
     source = ["▁Py", "Mem", "_Setup", "를", "▁부", "른", "다"]
     target = ["▁Call", "▁Py", "M", "um", "_Se", ",", "▁then"]
-    weights = looking(target, source, {1: 0, 2: 1, 3: 1, 4: 2})
-    text, copies = copy_over(text_of(target), SourceLiterals(source), target, weights)
+    weights = attention(target, source, {1: 0, 2: 1, 3: 1, 4: 2})
+    text, copies = copy_literals(text_of(target), SourceLiterals(source), target, weights)
     assert text == "Call PyMem_Setup, then"
     assert copies == [Copy(1, 5, "PyMum_Se", "PyMem_Setup")]
 
@@ -138,7 +138,7 @@ def test_a_word_with_attention_elsewhere_stays(weight: float, expected: str) -> 
 
 
 @pytest.mark.parametrize(
-    ("weight", "said", "expected"),
+    ("weight", "output", "expected"),
     [
         (0.9, ["▁of"], "Gtk of"), (0.9, ["▁o", "f"], "Gtk of"), (0.9, ["▁int", "erest", "ing"], "Gtk interesting"),
         (0.15, ["▁o", "f"], "of"), (0.15, ["▁gt"], "Gtk"), (0.9, ["▁gt"], "Gtk"),
@@ -146,9 +146,9 @@ def test_a_word_with_attention_elsewhere_stays(weight: float, expected: str) -> 
     ],
 )  # fmt: skip
 def test_a_word_is_inserted_before_a_common_word_that_is_not_similar(
-    weight: float, said: list[str], expected: str
+    weight: float, output: list[str], expected: str
 ) -> None:
-    assert copied(["▁Gt", "k", "의"], said, {0: 0, 1: 1, 2: 1}, weight) == expected
+    assert copied(["▁Gt", "k", "의"], output, {0: 0, 1: 1, 2: 1}, weight) == expected
 
 
 def test_a_name_replaces_a_dissimilar_name_only_with_high_attention() -> None:
@@ -214,8 +214,8 @@ def test_no_opaque_literal_is_lost_whatever_the_model_produced(
     literals: list[str], target: list[str], seed: int
 ) -> None:
     source = [piece for literal in literals for piece in ["▁", *literal, "을"]]
-    there, said = SourceLiterals(source), text_of(target)
-    text, _ = copy_over(said, there, target, random_weights(target, source, seed))
+    there, output = SourceLiterals(source), text_of(target)
+    text, _ = copy_literals(output, there, target, random_weights(target, source, seed))
     here = Literals(text)
     assert not [token.text for token in missing_literals(there.literals, here) if token.kind == "opaque"]
     for placeholder in ("%1$s", "%d", "{name}", "%(x)s", "${y}", "{{x}}", "{0}"):
@@ -225,17 +225,22 @@ def test_no_opaque_literal_is_lost_whatever_the_model_produced(
 def test_search_copying_selects_the_kinds_of_literals() -> None:
     source = ["▁12", "▁Gt", "k", "▁%", "s", END]
     target = ["▁13", "▁Gt", "q", "▁%", "d", END]
-    looked: dict[Copying, str] = {"none": "13 Gtq %d", "opaque": "13 Gtq %s", "words": "13 Gtk %s", "all": "12 Gtk %s"}
-    for copying, expected in looked.items():
+    expected_of: dict[Copying, str] = {
+        "none": "13 Gtq %d",
+        "opaque": "13 Gtq %s",
+        "words": "13 Gtk %s",
+        "all": "12 Gtk %s",
+    }
+    for copying, expected in expected_of.items():
         assert copied(source, target, dict(enumerate(range(6))), copying=copying) == expected
 
 
 @given(PIECES, PIECES, st.integers(0, 99))
 def test_copying_loses_no_literal_and_reports_every_change(source: list[str], target: list[str], seed: int) -> None:
-    said, there = text_of(target), SourceLiterals(source)
-    text, copies = copy_over(said, there, target, random_weights(target, source, seed))
+    output, there = text_of(target), SourceLiterals(source)
+    text, copies = copy_literals(output, there, target, random_weights(target, source, seed))
     before, after = (
-        Counter(token.kind for token in missing_literals(there.literals, Literals(each))) for each in (said, text)
+        Counter(token.kind for token in missing_literals(there.literals, Literals(each))) for each in (output, text)
     )
     assert after <= before
     assert [copy.begin for copy in copies] == sorted(copy.begin for copy in copies)
@@ -243,7 +248,7 @@ def test_copying_loses_no_literal_and_reports_every_change(source: list[str], ta
     assert " ".join(words) == normalize(text)
     for copy in copies:
         assert copy.copied != copy.said
-        assert not copies or text != said
+        assert not copies or text != output
 
 
 @given(PIECES, PIECES, st.integers(0, 99))
@@ -252,16 +257,16 @@ def test_a_translation_with_all_literals_of_its_source_is_not_changed(
     source: list[str], target: list[str], seed: int
 ) -> None:
     target = [*target, "▁", *source]
-    there, said = SourceLiterals(source), text_of(target)
-    has_all = not missing_literals(there.literals, Literals(said))
-    once = Literals(said).counts <= there.literals.counts
+    there, output = SourceLiterals(source), text_of(target)
+    has_all = not missing_literals(there.literals, Literals(output))
+    once = Literals(output).counts <= there.literals.counts
     if has_all and once:
-        assert copy_over(said, there, target, random_weights(target, source, seed)) == (said, [])
+        assert copy_literals(output, there, target, random_weights(target, source, seed)) == (output, [])
 
 
 def test_a_copy_into_a_word_of_several_literals_replaces_the_right_one() -> None:
     source, target = ["▁13", "/", "5", "에"], ["▁13", "/", "3"]
-    text, copies = copy_over("13/3", SourceLiterals(source), target, looking(target, source, {0: 0, 2: 2}))
+    text, copies = copy_literals("13/3", SourceLiterals(source), target, attention(target, source, {0: 0, 2: 2}))
     assert text == "13/5"
     assert words_copied(target, copies) == ["13/5"]
 
@@ -296,8 +301,8 @@ def test_without_copies_the_words_are_those_of_the_pieces(pieces: list[str]) -> 
 def test_a_source_without_literals_changes_nothing(target: list[str], seed: int) -> None:
     source = ["▁나무", "를", END]
     weights = torch.rand(len(target), 3, generator=torch.Generator().manual_seed(seed)).softmax(1)
-    said = text_of(target)
-    assert copy_over(said, SourceLiterals(source), target, weights) == (said, [])
+    output = text_of(target)
+    assert copy_literals(output, SourceLiterals(source), target, weights) == (output, [])
 
 
 def test_a_copy_of_a_later_sentence_is_shifted_by_the_pieces_before_it() -> None:

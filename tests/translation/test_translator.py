@@ -47,7 +47,7 @@ def translator_with(tiny_run: TinyRun, *settings: str) -> Translator:
 
 
 def assert_same(found: Sequence[Translation], expected: Sequence[Translation]) -> None:
-    """Texts and pieces are equal; scores are, but for the rounding of sums of other shapes."""
+    """Compares texts and pieces exactly, and scores up to the rounding of batches of other shapes."""
     assert [each.source for each in found] == [each.source for each in expected]
     for one, other in zip(found, expected, strict=True):
         assert [best.text for best in one.hypotheses] == [best.text for best in other.hypotheses]
@@ -125,14 +125,14 @@ def test_a_lower_precision_must_be_set_and_changes_scores_little(
     tiny_run: TinyRun, sources: list[str], precision: str
 ) -> None:
     exact = [each.hypotheses[0] for each in translator_with(tiny_run).translations(sources)]
-    told = [
+    lower = [
         each.hypotheses[0]
         for each in translator_with(tiny_run, f"hardware.precision={precision}").translations(sources)
     ]
-    assert [best.score for best in told] != [best.score for best in exact]
+    assert [best.score for best in lower] != [best.score for best in exact]
     near = [
         best.token_log_probs[0] == pytest.approx(other.token_log_probs[0], abs=0.1)
-        for best, other in zip(told, exact, strict=True)
+        for best, other in zip(lower, exact, strict=True)
         if best.pieces and best.pieces == other.pieces
     ]
     assert len(near) > len(sources) / 2
@@ -311,7 +311,7 @@ def test_nothing_is_copied_if_copying_is_off_or_a_translation_is_given(
     misspelling(plain, monkeypatch)
     best = next(plain.translations(["나무 zebra."])).hypotheses[0]
     assert (best.text, best.copies) == ("a zebr", ())
-    monkeypatch.setattr("kotrans.translation.postprocess.copy_over", None)
+    monkeypatch.setattr("kotrans.translation.postprocess.copy_literals", None)
     (scored,) = translator_with(tiny_run).score([("나무 zebra", "a zebr")])
     assert (scored.text, scored.hypotheses[0].copies) == ("a zebr", ())
 

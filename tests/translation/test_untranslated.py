@@ -94,11 +94,11 @@ def test_emoji_at_the_ends_are_kept_and_those_inside_are_left_out_with_a_warning
     assert result.lines[0].startswith(f"{flag} ")
     assert result.lines[0].endswith(f" {family}{heart}")
     assert result.lines[1:] == [alone, alone]
-    told = [line for line in result.err.splitlines() if "left out" in line]
-    assert len(told) == 1
-    assert "1 line" in told[0]
-    assert "line 2" in told[0]
-    assert family in told[0]
+    warnings = [line for line in result.err.splitlines() if "left out" in line]
+    assert len(warnings) == 1
+    assert "1 line" in warnings[0]
+    assert "line 2" in warnings[0]
+    assert family in warnings[0]
 
 
 @pytest.mark.parametrize("line", ["ㅋ" * 3000, "하하" * 500, "배고파 " * 400, "배고파" * 400])

@@ -11,7 +11,7 @@ def test_a_word_has_the_weights_of_all_its_pieces() -> None:
     source, target = ["▁나", "는", "▁집", "에", "</s>"], ["▁to", "▁ho", "me", "</s>"]
     weights = [
         [0.3, 0.3, 0.0, 0.35, 0.05],  # `to`: two pieces of 나는 outweigh the highest one
-        [0.0, 0.1, 0.4, 0.0, 0.5],  # `home` by both its pieces; end marks are no words
+        [0.0, 0.1, 0.4, 0.0, 0.5],  # `home` with both its pieces; end marks are not words
         [0.2, 0.0, 0.1, 0.3, 0.4],
         [0.0, 0.0, 0.0, 0.0, 1.0],
     ]
