@@ -155,7 +155,7 @@ class State(NamedTuple):
 def step(model: Seq2Seq, state: State, previous: Tensor) -> tuple[Tensor, State, Tensor | None]:
     """Returns log-probabilities (B, V) after the pieces `previous` (B,), the next state, and weights (B, S) or None."""
     embedded = model.target_embedding(previous)  # (B, E)
-    contexts, weights = model.decoder.look(state.source, state.decoder.layers[0].hidden.unsqueeze(1))  # (B, 1, H)
+    contexts, weights = model.decoder.attend(state.source, state.decoder.layers[0].hidden.unsqueeze(1))  # (B, 1, H)
     output, after = model.decoder.step(state.decoder, embedded, contexts.squeeze(1))  # (B, O)
     log_probs = model.softmax(output).log_softmax(-1)  # (B, V)
     return log_probs, state._replace(decoder=after), None if weights is None else weights.squeeze(1)

@@ -113,7 +113,7 @@ class Decoder(nn.Module):
         embedded = None if self.lexical is None else encoded.embedded
         return EncodedSource(encoded.memory, keys, encoded.mask, None, embedded), DecoderState(states)
 
-    def look(self, source: EncodedSource, queries: Tensor) -> tuple[Tensor, Tensor | None]:
+    def attend(self, source: EncodedSource, queries: Tensor) -> tuple[Tensor, Tensor | None]:
         """Returns what a step reads from the source (B, K, L) and α_i (B, K, S) for s_{i-1} in queries (B, K, Q).
 
         A search has one query per hypothesis of a sentence. Without attention there are no weights.

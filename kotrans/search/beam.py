@@ -28,11 +28,11 @@ def search(
 
     A beam of 1 is greedy search. n_best: one number for all sentences, or one per sentence. See `BeamSearch`.
     """
-    running = BeamSearch(stepper, config)
-    running.add(source, mask, n_best=n_best)
-    while running.goes_on:
-        running.step()
-    return [hypotheses for _, hypotheses in sorted(running.collect().items())]
+    beam = BeamSearch(stepper, config)
+    beam.add(source, mask, n_best=n_best)
+    while beam.running:
+        beam.step()
+    return [hypotheses for _, hypotheses in sorted(beam.collect().items())]
 
 
 class BeamSearch(Generic[State]):
@@ -57,7 +57,7 @@ class BeamSearch(Generic[State]):
         self._device = torch.device("cpu")
 
     @property
-    def goes_on(self) -> bool:
+    def running(self) -> bool:
         """Whether there are steps left."""
         return len(self._alive) > 0
 
@@ -74,7 +74,7 @@ class BeamSearch(Generic[State]):
         self._device = source.device
         nodes = self._tree.join(self._sentences.uncollected, mask)
         started = self._stepper.start(source, mask)
-        state = self._state if self.goes_on else None
+        state = self._state if self.running else None
         self._state = started if state is None else self._stepper.join(state, started)
         self._alive = np.concatenate([self._alive, nodes])
         self._repetitions.join(len(source))
@@ -104,7 +104,7 @@ class BeamSearch(Generic[State]):
     def drop(self, numbers: Collection[int]) -> None:
         """Removes sentences; `collect` never returns them. The results of the others do not change."""
         dropped = self._sentences.drop(numbers)  # (B,)
-        if not self.goes_on or not dropped.any():
+        if not self.running or not dropped.any():
             return
         rows = (~dropped[self._tree.owners[self._alive]]).nonzero()[0]  # (M,) of N
         if len(rows) and self._state is not None:

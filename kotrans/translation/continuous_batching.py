@@ -111,7 +111,7 @@ class ContinuousTranslator:
         for _ in range(steps):
             if self._queue and _FREE_FRACTION * (self._shared_rows - self._rows) >= self._shared_rows:
                 self._start_parts()
-            if not self._search.goes_on:
+            if not self._search.running:
                 break
             self._search.step()
             for number, hypotheses in self._search.collect().items():

@@ -15,7 +15,7 @@ def test_products_of_pieces_are_the_same_with_a_table_and_without(cell: str, lay
     model, batch = tiny_model(tiny_config(decoder={"cell": cell, "layer_norm": layer_norm})), sentences()
     source, state = model.start(batch.source, batch.mask)
     hidden = state.layers[0].hidden
-    read, _ = model.decoder.look(source, hidden.unsqueeze(1))
+    read, _ = model.decoder.attend(source, hidden.unsqueeze(1))
     with_table, without = (
         PackedDecoder(model.decoder, model.target_embedding.weight, torch.double, largest_table=largest)
         for largest in (LARGEST_TABLE, 0)

@@ -58,9 +58,9 @@ def test_other_sentences_and_padding_never_change_a_translation_or_its_score(
             assert_same(hypotheses[0], hypotheses[2])
 
 
-def collected_once(running: BeamSearch[Any], before: dict[int, list[Hypothesis]]) -> dict[int, list[Hypothesis]]:
+def collected_once(beam_search: BeamSearch[Any], before: dict[int, list[Hypothesis]]) -> dict[int, list[Hypothesis]]:
     """Collects results, none of which was collected before."""
-    collected = running.collect()
+    collected = beam_search.collect()
     assert not collected.keys() & before.keys()
     return collected
 
@@ -82,23 +82,23 @@ def test_sentences_that_join_a_running_search_have_the_results_of_a_search_alone
         2 if ratio < 1 else 6,
     )  # short limits leave gaps in the numbering
     config = settings_of(1, beta=beta, ratio=ratio, extra=extra)
-    running, found, asked = (
+    beam_search, found, asked = (
         BeamSearch(stepper, config),
         dict[int, list[Hypothesis]](),
         dict[int, tuple[Any, int, int]](),
     )
     for sources, beam, steps in groups:
         n_best = (beam + 1) // 2
-        numbers = running.add(*padded(sources, width=10), n_best=n_best, beam=beam)
+        numbers = beam_search.add(*padded(sources, width=10), n_best=n_best, beam=beam)
         asked |= {number: (source, beam, n_best) for number, source in zip(numbers, sources, strict=True)}
         for _ in range(steps):
-            if running.goes_on:
-                running.step()
+            if beam_search.running:
+                beam_search.step()
         if steps % 2:
-            found |= collected_once(running, found)
-    while running.goes_on:
-        running.step()
-    found |= collected_once(running, found)
+            found |= collected_once(beam_search, found)
+    while beam_search.running:
+        beam_search.step()
+    found |= collected_once(beam_search, found)
     assert found.keys() == asked.keys()
     for number, (source, beam, n_best) in asked.items():
         alone = search(stepper, *padded([source]), config.model_copy(update={"beam": beam}), n_best)
@@ -107,13 +107,13 @@ def test_sentences_that_join_a_running_search_have_the_results_of_a_search_alone
 
 
 def test_a_search_that_never_ends_keeps_only_the_steps_of_running_sentences() -> None:
-    running = BeamSearch(RecurrentStepper(0), settings_of(3))
+    beam_search = BeamSearch(RecurrentStepper(0), settings_of(3))
     for _ in range(40):
-        running.add(*padded([SOURCES[0]]))
-        running.step()
-        running.collect()
-    assert len(running._tree._steps) <= settings_of(3).max_length_extra + len(SOURCES[0])
-    assert len(running._sentences.free_slots) <= settings_of(3).max_length_extra + len(SOURCES[0])
+        beam_search.add(*padded([SOURCES[0]]))
+        beam_search.step()
+        beam_search.collect()
+    assert len(beam_search._tree._steps) <= settings_of(3).max_length_extra + len(SOURCES[0])
+    assert len(beam_search._sentences.free_slots) <= settings_of(3).max_length_extra + len(SOURCES[0])
 
 
 @pytest.mark.parametrize("alpha", ALPHAS)

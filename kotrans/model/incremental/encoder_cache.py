@@ -29,12 +29,12 @@ class EncoderCache(NamedTuple):
         """The number of sentences of each group."""
         return [len(group.mask) for group in self.groups]
 
-    def look(self, decoder: Decoder, queries: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Returns `Decoder.look` of queries (B, K, Q) for all groups: (B, K, L), and weights (B, K, S) or None."""
+    def attend(self, decoder: Decoder, queries: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Returns `Decoder.attend` of queries (B, K, Q) for all groups: (B, K, L), and weights (B, K, S) or None."""
         if len(self.groups) == 1:
-            return decoder.look(self.groups[0], queries)
+            return decoder.attend(self.groups[0], queries)
         pairs = zip(self.groups, queries.split(self.sizes), strict=True)
-        read, weights = zip(*(decoder.look(group, of_group) for group, of_group in pairs), strict=True)
+        read, weights = zip(*(decoder.attend(group, of_group) for group, of_group in pairs), strict=True)
         width = max(group.mask.size(1) for group in self.groups)
         padded = [functional.pad(each, (0, width - each.size(2))) for each in weights if each is not None]
         return torch.cat(read), torch.cat(padded) if padded else None

@@ -80,7 +80,7 @@ class IncrementalDecoder:
     def step(self, state: SearchState, previous: Tensor) -> tuple[Tensor, SearchState, Tensor | None]:
         """Returns logits (N, V) after the pieces previous (N,), the next state, attention weights (N, S) or None."""
         hidden, index = state.decoder.layers[0].hidden, state.rows  # (D, Q)
-        read, weights = state.sources.look(self._model.decoder, index.to_grid(hidden))  # (B, K, L), (B, K, S)
+        read, weights = state.sources.attend(self._model.decoder, index.to_grid(hidden))  # (B, K, L), (B, K, S)
         weights = None if weights is None else index.from_grid(weights)  # (D, S)
         products = self._steps.state_products(hidden, index.from_grid(read))
         if state.parents is not None:
