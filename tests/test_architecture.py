@@ -65,6 +65,10 @@ def functions(path: Path) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
             yield node
 
 
+def files_of(package: str) -> list[Path]:
+    return [path for path in FILES if own_name(path) == package]
+
+
 def ids(path: Path) -> str:
     return path.relative_to(PACKAGE).as_posix()
 
@@ -78,16 +82,17 @@ def test_nothing_lies_loose_beside_the_packages() -> None:
     assert {own_name(path) for path in FILES} - {"__init__"} == set(PACKAGES)
 
 
-@pytest.mark.parametrize("path", FILES, ids=ids)
-def test_imports_go_up_the_list_of_packages_only(path: Path) -> None:
-    own = own_name(path)
-    for name in imported(path):
-        root, *rest = name.split(".")
-        if root == "kotrans" and path != PACKAGE / "__init__.py":
-            assert rest, f"{name}: import from the module that defines it"
-            assert rest[0] in RANK, f"{name}: import from the module that defines it"
-            assert rest[0] == own or RANK[rest[0]] < RANK[own], f"{own} must not import {name}"
-            assert rest[0] not in LEAVES or own in (rest[0], "cli"), f"only cli may import {name}"
+@pytest.mark.parametrize("package", [*PACKAGES, "__init__"])
+def test_imports_go_up_the_list_of_packages_only(package: str) -> None:
+    for path in files_of(package):
+        own = own_name(path)
+        for name in imported(path):
+            root, *rest = name.split(".")
+            if root == "kotrans" and path != PACKAGE / "__init__.py":
+                assert rest, f"{name}: import from the module that defines it"
+                assert rest[0] in RANK, f"{name}: import from the module that defines it"
+                assert rest[0] == own or RANK[rest[0]] < RANK[own], f"{own} must not import {name}: {path}"
+                assert rest[0] not in LEAVES or own in (rest[0], "cli"), f"only cli may import {name}"
 
 
 def test_no_module_imports_itself_by_way_of_others() -> None:
@@ -136,6 +141,7 @@ def test_networks_take_plain_numbers_and_no_config() -> None:
         assert path.name == "build.py" or not [name for name in imported(path) if name.startswith("kotrans.config")]
 
 
+@pytest.mark.slow
 def test_the_command_line_answers_without_torch() -> None:
     heavy = "sorted({'torch', 'numpy', 'pydantic', 'matplotlib', 'sentencepiece', 'sacrebleu'} & set(sys.modules))"
     assert run_python(f"import sys, kotrans; print({heavy})") == "[]\n"
@@ -163,33 +169,40 @@ def test_the_console_script_is_the_function_that_the_tests_call() -> None:
     assert script.load() is main
 
 
-@pytest.mark.parametrize("path", FILES, ids=ids)
-def test_files_and_functions_fit_on_a_page(path: Path) -> None:
-    assert len(path.read_text("utf-8").split("\n")) - 1 <= 400
-    for function in functions(path):
-        assert (function.end_lineno or 0) - function.lineno + 1 <= 60, f"{function.name} is too long"
+@pytest.mark.parametrize("package", [*PACKAGES, "__init__"])
+def test_files_and_functions_fit_on_a_page(package: str) -> None:
+    for path in files_of(package):
+        assert len(path.read_text("utf-8").split("\n")) - 1 <= 400, path
+        for function in functions(path):
+            assert (function.end_lineno or 0) - function.lineno + 1 <= 60, f"{path}: {function.name} is too long"
 
 
-@pytest.mark.parametrize("path", FILES, ids=ids)
-def test_modules_and_public_names_have_docstrings(path: Path) -> None:
-    tree = ast.parse(path.read_text("utf-8"))
-    assert ast.get_docstring(tree) or not tree.body, "the module has no docstring"
-    for node in tree.body:
-        if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_"):
-            assert ast.get_docstring(node), f"{node.name} has no docstring"
+@pytest.mark.parametrize("package", [*PACKAGES, "__init__"])
+def test_modules_and_public_names_have_docstrings(package: str) -> None:
+    for path in files_of(package):
+        tree = ast.parse(path.read_text("utf-8"))
+        assert ast.get_docstring(tree) or not tree.body, f"{path} has no docstring"
+        for node in tree.body:
+            if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_"):
+                assert ast.get_docstring(node), f"{path}: {node.name} has no docstring"
 
 
-@pytest.mark.parametrize("path", FILES, ids=ids)
-def test_only_the_command_line_prints_and_nothing_reads_code_from_files(path: Path) -> None:
-    names = set(imported(path))
-    assert not [name for name in names if name.split(".")[0] in ("pickle", "marshal", "shelve", "dill", "joblib")]
-    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-        if not isinstance(node, ast.Call):
-            continue
-        call = ast.unparse(node.func)
-        assert call not in ("torch.load", "torch.save", "yaml.load", "yaml.unsafe_load", "eval", "exec"), call
-        assert call != "print", "let the command line print"
-        if call in ("np.load", "numpy.load"):
-            assert "allow_pickle=False" in ast.unparse(node)
-    if own_name(path) not in ("cli", "__main__"):
-        assert not [name for name in names if name.split(".")[0] == "typer"]
+@pytest.mark.parametrize("package", [*PACKAGES, "__init__"])
+def test_only_the_command_line_prints_and_nothing_reads_code_from_files(package: str) -> None:
+    for path in files_of(package):
+        names = set(imported(path))
+        assert not [
+            name for name in names if name.split(".")[0] in ("pickle", "marshal", "shelve", "dill", "joblib")
+        ], path
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if not isinstance(node, ast.Call):
+                continue
+            call = ast.unparse(node.func)
+            assert call not in ("torch.load", "torch.save", "yaml.load", "yaml.unsafe_load", "eval", "exec"), (
+                f"{path}: {call}"
+            )
+            assert call != "print", f"{path}: let the command line print"
+            if call in ("np.load", "numpy.load"):
+                assert "allow_pickle=False" in ast.unparse(node), path
+        if own_name(path) not in ("cli", "__main__"):
+            assert not [name for name in names if name.split(".")[0] == "typer"], path

@@ -71,6 +71,7 @@ SETTINGS = st.fixed_dictionaries(
 )  # fmt: skip
 
 
+@pytest.mark.slow
 @given(SETTINGS)
 @example({"corpora": [{"name": "\x85"}]})
 @example({"corpora": [{"name": "a\u2028b\ufeff\tc\n d"}]})
@@ -343,6 +344,7 @@ def test_a_malformed_override_is_refused(override: str, problem: str, tmp_path: 
         load_config(written(tmp_path, "seed: 1\ncorpora: [{name: starter}]"), [override])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", ["a: " + "[" * 3000, "{a: " * 3000, "- " * 3000])
 def test_a_config_nested_too_deeply_is_refused_in_one_line(text: str, tmp_path: Path) -> None:
     path = tmp_path / "deep.yaml"

@@ -162,6 +162,7 @@ def memory_of_reading(folder: Path, format: Format, pairs: int) -> int:
     return most
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("format", BODIES)
 def test_reading_needs_constant_memory(format: Format, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(files, "_PART", 10_000)

@@ -233,6 +233,7 @@ FIELDS = st.sampled_from(
 FORMATS = st.sampled_from(["lines", "tsv", "csv", "jsonl", "json", "tmx", "po", "xlsx"])
 
 
+@pytest.mark.slow
 @settings(max_examples=400, deadline=None)
 @given(ANY_BYTES, FORMATS, FIELDS, st.sampled_from([0, 0.01, 1]))
 def test_any_bytes_in_any_format_yield_pairs_and_counts_or_a_one_line_error(
@@ -257,6 +258,7 @@ def test_any_bytes_in_any_format_yield_pairs_and_counts_or_a_one_line_error(
             "".join(side for pair in read for side in pair).encode()
 
 
+@pytest.mark.slow
 @settings(max_examples=200, deadline=None)
 @given(st.data())
 def test_a_damaged_file_yields_the_other_records_or_a_one_line_error(data: st.DataObject) -> None:

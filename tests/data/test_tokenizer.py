@@ -53,6 +53,7 @@ def text(tmp_path: Path) -> tuple[Path, Path]:
     return tmp_path / "ko", tmp_path / "en"
 
 
+@pytest.mark.slow
 @example("<s></s>")
 @example("</s> <pad><unk> <0x41>")
 @example("▁ a▁b \ufdd0 \ufdd00 \ufdd01")
@@ -121,6 +122,7 @@ def test_a_joint_vocabulary_is_shared_by_both_sides(tokenizers: dict[str, Tokeni
     assert not tokenizers["bpe"].joint
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS)
 def test_the_same_text_and_settings_give_the_same_model_bytes(
     config: TokenizerConfig, text: tuple[Path, Path], tmp_path: Path
@@ -184,6 +186,7 @@ def test_a_vocabulary_larger_than_the_text_allows_is_refused_with_the_largest_th
         train_tokenizer(config.model_copy(update={"vocabulary_size": largest + 1}), *text, tmp_path / "more", seed=1)
 
 
+@pytest.mark.slow
 def test_the_recommended_vocabulary_has_frequent_pieces_and_room_for_the_characters(tmp_path: Path) -> None:
     random = np.random.default_rng(1)
     few, many = ([chr(0xAC00 + 7 * i) for i in range(count)] for count in (300, 1500))
@@ -354,6 +357,7 @@ def test_another_process_samples_the_same_pieces(tokenizers: dict[str, Tokenizer
     assert drawn.strip() == str(tokenizers["bpe"].source.sample(ids, 0.2, seed=5))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["bpe", "nfkc"])
 @given(st.lists(st.text(alphabet=st.sampled_from("가나다밥을먹었어요학교 abAB1.뷁😀"), max_size=20), max_size=5))
 def test_without_dropout_the_pieces_equal_those_of_sentencepiece(

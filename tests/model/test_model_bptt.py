@@ -74,6 +74,7 @@ def test_other_cells_and_scores_are_trained_by_autograd(score: str, cell: str) -
     assert not hand_written(output)
 
 
+@pytest.mark.slow
 @given(st.data())
 def test_for_any_lengths_and_padding_values_and_gradients_are_those_of_autograd(data: st.DataObject) -> None:
     score = data.draw(st.sampled_from(HAND_WRITTEN))

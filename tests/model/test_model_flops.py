@@ -12,6 +12,8 @@ from kotrans.model.build import build_model
 from kotrans.model.flops import flop_rates
 from kotrans.model.seq2seq import Seq2Seq
 
+pytestmark = pytest.mark.slow
+
 MODELS: list[tuple[str, dict[str, Mapping[str, object]]]] = [
     *((score, {}) for score in SCORES),
     ("additive", {"encoder": {"cell": "gru"}, "decoder": {"cell": "gru"}}),

@@ -14,6 +14,8 @@ from kotrans.model.cells import CELLS as OWN_CELLS
 from kotrans.model.cells import CellState
 from kotrans.model.loss import sequence_loss, training_loss
 
+pytestmark = pytest.mark.slow
+
 
 def check_parameters_and_inputs(
     module: nn.Module, run: Callable[..., tuple[Tensor, ...]], *inputs: Tensor, fast: bool = False

@@ -20,6 +20,8 @@ from torch import Tensor
 from kotrans.model.loss import sequence_loss
 from kotrans.model.seq2seq import Seq2Seq
 
+pytestmark = pytest.mark.slow
+
 ENCODERS_AND_SCORES = [(*encoder, score) for encoder in ENCODERS for score in SCORES]
 
 

@@ -53,6 +53,7 @@ def test_a_run_without_a_validation_raises_usage_error(tmp_path: Path) -> None:
         read_curve(Run(tmp_path))
 
 
+@pytest.mark.slow
 def test_the_same_curves_give_the_same_bytes_and_other_points_names_or_axes_do_not(tmp_path: Path) -> None:
     one = [Curve("하나", points_of(1, 2, 3)), Curve("b", points_of(1, 1, 2))]
     draw_curves(tmp_path / "one.png", one)

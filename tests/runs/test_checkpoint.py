@@ -122,6 +122,7 @@ def test_a_flipped_bit_is_found_in_every_file(name: str, copy: Path) -> None:
     load_checkpoint(copy, CPU)
 
 
+@pytest.mark.slow
 def test_any_flipped_bit_of_the_manifest_is_found(copy: Path) -> None:
     data = (copy / "manifest.json").read_bytes()
     for place in range(len(data)):
@@ -338,6 +339,7 @@ def test_older_weights_without_a_tokenizer_fingerprint_are_loaded(copy: Path) ->
 NESTED = {"json": "[" * 100_000, "yaml": "a: " + "[" * 3000}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["manifest.json", "progress.json", "config.yaml", "tokenizer/manifest.json"])
 def test_a_file_that_is_nested_too_deeply_is_reported_in_one_line(name: str, copy: Path) -> None:
     (copy / name).write_text(NESTED[name.partition(".")[2]], encoding="utf-8")

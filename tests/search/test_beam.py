@@ -65,6 +65,7 @@ def collected_once(beam_search: BeamSearch[Any], before: dict[int, list[Hypothes
     return collected
 
 
+@pytest.mark.slow
 @given(
     seed=st.integers(0, 10_000), attention=st.booleans(), beta=st.sampled_from([0.0, 0.3]),
     ratio=st.sampled_from([0.2, 1.0]),
@@ -198,6 +199,7 @@ def test_a_beam_of_full_width_finds_the_results_of_brute_force(
         assert best[0].ids == max(scores, key=lambda ids: scores[ids])
 
 
+@pytest.mark.slow
 @given(
     seed=st.integers(0, 10_000), beam=st.integers(1, 12), alpha=st.sampled_from(ALPHAS), beta=st.sampled_from([0, 0.5])
 )

@@ -131,6 +131,7 @@ def test_no_sentence_ends_inside_a_quotation(before: str, quoted: str, marks: st
 PIECES = ("가. ", ".", "! ", "A. ", ".)", "가 .   ", "3.", "'", "(", "(가.) ", "- 가", "“가. ", "입니다 ", "… ")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("piece", "length"), [*((piece, 30_000) for piece in PIECES), ("“가. A. ", 1_000_000)])
 def test_a_very_long_line_is_split_in_linear_time(piece: str, length: int) -> None:
     line = "- " + piece * (length // len(piece))

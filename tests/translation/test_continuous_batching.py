@@ -1,5 +1,7 @@
 """Continuous batching: order of lines, number of rows, memory, and cancelled lines."""
 
+import pytest
+
 from kotrans.search.memory_bound import SearchMemory
 from kotrans.translation.continuous_batching import ContinuousTranslator, SearchRequest
 from tests.held_translator import STEPS, Held, prepared
@@ -13,6 +15,7 @@ def released(**arguments: int) -> Held:
     return held
 
 
+@pytest.mark.slow
 def test_no_more_rows_run_than_a_batch_has_however_many_parts_a_line_has() -> None:
     held = released(batch=4, beam=2)
     running = ContinuousTranslator(held, MEMORY)
