@@ -30,7 +30,7 @@ test: install  ## Run the whole test suite
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
 
 test-fast: install  ## Run the tests that start no processes and train no runs (a minute)
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m "not slow and not e2e"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -p no:schemathesis -m "not slow and not e2e"
 
 check: install  ## Check formatting, lint and types
 	$(BIN)/ruff format --check .

@@ -12,6 +12,8 @@ from kotrans.model.incremental.incremental_decoder import IncrementalDecoder
 from kotrans.model.loss import sequence_loss
 from tests.processors import INT8
 
+pytestmark = pytest.mark.slow
+
 
 def train_once(config: Config, *, half: bool) -> tuple[Tensor, Tensor]:
     """Returns the loss and all gradients as one vector, in float32 or with bfloat16 products."""

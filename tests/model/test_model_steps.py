@@ -8,6 +8,8 @@ from torch import Tensor, nn
 from kotrans.model.attention import AdditiveAttention
 from kotrans.model.incremental.incremental_decoder import IncrementalDecoder, SearchState
 
+pytestmark = pytest.mark.slow
+
 
 def assert_close(ours: Tensor, expected: Tensor) -> None:
     torch.testing.assert_close(ours, expected, rtol=1e-12, atol=1e-12)
