@@ -11,6 +11,7 @@ from torch import Tensor
 from kotrans.config.schema import SearchConfig
 from kotrans.data.tokenizer import BOS, EOS
 from kotrans.errors import UsageError
+from kotrans.search.greedy import greedy_search
 from kotrans.search.hypotheses import BackpointerTree, End, Hypothesis, length_limits, length_penalties
 from kotrans.search.repetition_blocking import RepetitionBlocker
 from kotrans.search.stepper import State, Stepper, keep_rows
@@ -28,6 +29,10 @@ def search(
 
     A beam of 1 is greedy search. n_best: one number for all sentences, or one per sentence. See `BeamSearch`.
     """
+    if config.beam == 1:
+        for each in {n_best} if isinstance(n_best, int) else set(n_best):
+            check_n_best(each, beam=1)
+        return [[hypothesis] for hypothesis in greedy_search(stepper, source, mask, config)]
     beam = BeamSearch(stepper, config)
     beam.add(source, mask, n_best=n_best)
     while beam.running:

@@ -19,7 +19,7 @@ from kotrans.parallel.device import memory_errors, pick_device, pick_precision, 
 from kotrans.parallel.shards import ShardPool
 from kotrans.runs.checkpoint import Checkpoint
 from kotrans.search.beam import check_n_best, search
-from kotrans.search.forced_decoding import forced_decoding
+from kotrans.search.greedy import forced_decoding
 from kotrans.search.hypotheses import Hypothesis
 from kotrans.search.stepper import EnsembleStepper, Stepper
 from kotrans.text.sentence_splitter import split_lines

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from kotrans.config.schema import SearchConfig
 from kotrans.errors import ModelError, UsageError
 from kotrans.search.beam import BeamSearch, search
-from kotrans.search.forced_decoding import forced_decoding
+from kotrans.search.greedy import forced_decoding
 from kotrans.search.hypotheses import Hypothesis
 from kotrans.search.stepper import Stepper
 from tests.search.small_models import VOCABULARY, RecurrentStepper, TableStepper, padded

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kotrans.search.beam import search
-from kotrans.search.forced_decoding import forced_decoding
+from kotrans.search.greedy import forced_decoding
 from kotrans.search.repetition_blocking import RepetitionBlocker
 from tests.search.small_models import VOCABULARY, RecurrentStepper, TableStepper, padded
 from tests.search.test_beam import EOS, repeats_too_often, settings_of
