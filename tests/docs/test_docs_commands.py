@@ -13,6 +13,7 @@ from kotrans.cli.app import app
 from kotrans.config.loading import load_config
 from kotrans.config.reference import config_reference
 from tests.docs.pages import ROOT, Block, Page, kotrans_arguments, pages, simple_commands
+from tests.tiny_run import TinyRun
 
 PAGES = pages()
 BLOCKS = [(page, block) for page in PAGES for block in page.blocks]
@@ -82,6 +83,20 @@ def test_every_yaml_block_is_a_config_or_a_part_of_one(page: Page, block: Block,
 @of_language("python")
 def test_every_python_block_compiles(page: Page, block: Block) -> None:
     compile(block.text, f"{page.name}:{block.line}", "exec")
+
+
+@pytest.mark.parametrize("name", ["README.md", "docs/python-api.md"])
+def test_the_examples_of_the_python_api_run(
+    name: str, tiny_run: TinyRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for run in ("starter", "fixed-context"):
+        (tmp_path / run).symlink_to(tiny_run.runs / "tiny", target_is_directory=True)
+    monkeypatch.setenv("KOTRANS_RUNS", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, Any] = {}
+    for block in Page(ROOT / name).blocks:
+        if block.language == "python":
+            exec(compile(block.text, f"{name}:{block.line}", "exec"), names)
 
 
 def test_the_config_reference_is_generated_from_the_typed_config() -> None:
