@@ -3,6 +3,7 @@
 import json
 import socket
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import urlsplit
@@ -154,8 +155,11 @@ def test_disconnected_clients_do_not_affect_others(service: Service) -> None:
             connection.sendall(sent)
     with service.client() as client:
         assert client.post("/translate", json={"text": "나무"}).status_code == 200
-        assert figure(client, 'kotrans_requests_total{path="/translate",status="0"}') > 0
+        end = time.monotonic() + 30
+        while figure(client, "kotrans_waiting_sentences") and time.monotonic() < end:  # until the disconnect is noticed
+            time.sleep(0.05)
         assert figure(client, "kotrans_waiting_sentences") == 0
+        assert figure(client, 'kotrans_requests_total{path="/translate",status="0"}') > 0
         # Most of the 200 sentences are dropped before their turn.
         assert figure(client, "kotrans_batch_sentences_sum") - before < 200
 
