@@ -46,6 +46,15 @@ def test_every_path_that_is_named_exists(page: Page) -> None:
     assert [name for name in named if not (ROOT / name).exists()] == []
 
 
+@each_page
+def test_every_method_that_is_named_exists(page: Page) -> None:
+    named = [
+        span.removesuffix("()") for span in page.code_spans if re.fullmatch(r"[A-Z]\w*[a-z]\w*\.[a-z_]\w*(\(\))?", span)
+    ]
+    defined = _methods()
+    assert [name for name in named if name not in defined] == []
+
+
 def test_every_page_is_linked_from_the_index() -> None:
     index = BY_NAME["docs/README.md"]
     linked = {(index.path.parent / target.partition("#")[0]).resolve() for _, target in index.links}
@@ -66,6 +75,21 @@ def test_a_korean_page_has_the_sections_commands_and_figures_of_the_english_one(
     assert [block for block in blocks[0] if block not in blocks[1]] == []
     figures = [set(re.findall(r"\d+\.\d\d\b", page.text)) for page in (english, korean)]
     assert figures[0] <= figures[1]
+
+
+@cache
+def _methods() -> frozenset[str]:
+    """Class.name of every method and attribute that a class of kotrans defines in its body."""
+    found = set()
+    for path in (ROOT / "kotrans").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.ClassDef):
+                for each in node.body:
+                    if isinstance(each, ast.FunctionDef):
+                        found.add(f"{node.name}.{each.name}")
+                    elif isinstance(each, ast.AnnAssign):
+                        found.add(f"{node.name}.{ast.unparse(each.target)}")
+    return frozenset(found)
 
 
 def _defined(path: Path) -> Iterator[str]:
