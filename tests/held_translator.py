@@ -4,10 +4,10 @@ import threading
 from collections.abc import Sequence
 from types import SimpleNamespace
 
-import torch
-from torch import Tensor
+import numpy as np
 
 from kotrans.config.schema import SearchConfig
+from kotrans.engine.stepper import Booleans, Floats, Ints, Weights
 from kotrans.search.hypotheses import Hypothesis
 from kotrans.translation.postprocess import LinePart, Postprocessor, PreparedLine, TranslatedText, Translation
 from kotrans.translation.translator import Translator
@@ -21,7 +21,7 @@ class HeldStepper(TableStepper):
     """Predicts the same piece in every step once it is released; fails for the source "broken"."""
 
     def __init__(self) -> None:
-        table = torch.zeros(VOCABULARY, VOCABULARY)
+        table = np.zeros((VOCABULARY, VOCABULARY))
         table[:, 4], table[:, 5] = 0.75, 0.25
         super().__init__(table)
         self.free = threading.Event()
@@ -30,19 +30,18 @@ class HeldStepper(TableStepper):
         self.joined: list[list[str]] = []  # parts that joined the search together
         self.rows: list[int] = []  # per step
 
-    def start(self, source: Tensor, mask: Tensor) -> int:
+    def start(self, source: Ints, mask: Booleans) -> int:
         parts = ["".join(map(chr, row[real][:-1].tolist())) for row, real in zip(source, mask, strict=True)]
         self.joined.append(parts)
         if "broken" in parts:
             raise MemoryError
         return super().start(source, mask)
 
-    def step(self, state: int, previous: Tensor) -> tuple[Tensor, int, Tensor | None]:
+    def logits(self, state: int, previous: Ints) -> tuple[Floats, int, Weights | None]:
         self.busy.set()
         assert self.free.is_set() or self.one_step.acquire(timeout=SECONDS)
         self.rows.append(state)
-        logits, after, weights = super().step(state, previous)
-        return logits.clone(), after, weights
+        return super().logits(state, previous)
 
     def let_go(self) -> None:
         """Releases all steps from now on."""
@@ -57,8 +56,8 @@ class Held(Translator):
         self.config = SearchConfig(
             beam=beam, batch=batch, max_length_ratio=0, max_length_extra=STEPS, max_repetitions=None, length_penalty=0
         )
-        self.device = torch.device("cpu")
-        self.stepper = self.held = HeldStepper()
+        self.held = HeldStepper()
+        self.stepper = self.held
         self.postprocessor = Unspelt()
         self.tokenizer = SimpleNamespace(target=SimpleNamespace(size=VOCABULARY))  # type: ignore[assignment]
 

@@ -28,6 +28,7 @@ PACKAGES = (
     "model",
     "data",
     "runs",
+    "engine",
     "search",
     "translation",
     "evaluation",

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from itertools import product
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 
@@ -11,14 +11,17 @@ from kotrans.bench.figures import Benchmark, Data, Profile, SearchFigures, Speed
 from kotrans.bench.machine import describe_machine, matrix_peak, peak_memory
 from kotrans.bench.random_pairs import Sentence, SyntheticPairs
 from kotrans.bench.training_speed import TrainingBench, measure_profile
-from kotrans.bench.translation_speed import measure_search
+from kotrans.bench.translation_speed import Setup, measure_search
 from kotrans.config.schema import Config, HardwareConfig
-from kotrans.data.batching import Position
-from kotrans.data.dataset import Dataset
+from kotrans.data.dataset import Dataset, Position
 from kotrans.data.prefetch import Item, Prefetched
 from kotrans.data.stages import PreparedData, Reporter, find_prepared
+from kotrans.engine.graph_products import largest_exact_weight
+from kotrans.engine.model_weights import ModelWeights
+from kotrans.engine.onnx_engine import OnnxEngine
+from kotrans.engine.stepper import Stepper
+from kotrans.engine.torch_engine import TorchEngine
 from kotrans.model.build import build_model
-from kotrans.model.kernels.products import multiplies_int8
 from kotrans.model.seq2seq import Seq2Seq
 from kotrans.parallel.device import pick_device, pick_precision, pick_training_precision, set_threads
 from kotrans.runs.run import now
@@ -92,18 +95,37 @@ def _profile(bench: TrainingBench, threads: int, seconds: float, reporter: Repor
 def _searches(
     model: Seq2Seq, sentences: list[Sentence], config: Config, device: torch.device, seconds: float, reporter: Reporter
 ) -> tuple[SearchFigures, ...]:
-    precisions = dict.fromkeys(["fp32", pick_precision(HardwareConfig(), device)])
-    if device.type == "cpu" and multiplies_int8():
-        precisions["int8"] = None
-    kinds = list(product(_BEAMS, (config.search.batch, 1), precisions))
-    each = seconds / len(kinds)
+    engines = _engines(model, config, device)
+    threads = torch.get_num_threads() if device.type == "cpu" else 1
+    setups = [
+        Setup(name, precision, beam, batch)
+        for beam, batch, (name, precision) in product(_BEAMS, (config.search.batch, 1), engines)
+    ]
+    each = seconds / len(setups)
     return tuple(
         measure_search(
-            model, sentences, config.search, device, beam=beam, batch=batch, precision=precision, seconds=each,
-            report=_progress(reporter, f"beam {beam}, {batch} at a time, {precision}", each),
+            engines[setup.engine, setup.precision], sentences, config.search, setup, threads=threads, seconds=each,
+            report=_progress(reporter, f"beam {setup.beam}, {setup.batch} at a time, {setup.precision}", each),
         )
-        for beam, batch, precision in kinds
+        for setup in setups
     )  # fmt: skip
+
+
+def _engines(model: Seq2Seq, config: Config, device: torch.device) -> dict[tuple[str, str], Stepper[Any]]:
+    """Returns the engines of the model by name and precision: those that translation chooses among on the device."""
+    engines: dict[tuple[str, str], Stepper[Any]] = {}
+    if device.type == "cpu":
+        vocabularies = model.source_embedding.num_embeddings, model.target_embedding.num_embeddings
+        weights = {name: weight.detach().numpy() for name, weight in model.named_parameters()}
+        for precision, largest in {"fp32": None, "int8": largest_exact_weight()}.items():
+            if precision == "fp32" or largest is not None:
+                members = [ModelWeights(weights, config, config.name)]
+                engines["onnxruntime", precision] = OnnxEngine(members, *vocabularies, largest=largest)
+    else:
+        engines["torch", "fp32"] = TorchEngine([model])
+    if pick_precision(HardwareConfig(), device) == "bf16":
+        engines["torch", "bf16"] = TorchEngine([model], torch.bfloat16)
+    return engines
 
 
 def _progress(reporter: Reporter, what: str, seconds: float) -> Callable[[float], None]:

@@ -79,14 +79,16 @@ class Profile:
 class SearchFigures:
     """Translation speed, without tokenization."""
 
+    engine: str
+    precision: str  # of matrix products
     beam: int
     batch: int  # sentences translated together
-    precision: str  # of matrix products
     sentences: int
     output_tokens: int  # pieces of the translations, EOS included
     seconds: float
-    sentences_per_second: float
-    tokens_per_second: float
+    sentences_per_second: float | None
+    tokens_per_second: float | None
+    """None if the measurement was ended because it took too long."""
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ import numpy as np
 
 from kotrans.bench.figures import Data
 from kotrans.config.schema import Config
-from kotrans.data.batching import Batch, Integers, Position, plan_epoch
-from kotrans.data.dataset import Ids
+from kotrans.data.batching import Batch, Integers, plan_epoch
+from kotrans.data.dataset import Ids, Position
 from kotrans.data.prefetch import Item
 from kotrans.data.tokenizer import EOS, UNK
 

@@ -11,14 +11,20 @@ def benchmark_table(benchmark: Benchmark) -> str:
     training = benchmark.training
     phases = [[phase, f"{spent:.2f}", f"{training.shares[phase]:.1%}"] for phase, spent in training.phases.items()]
     searches = [
-        [_search(each), each.precision, f"{each.sentences_per_second:,.1f}", f"{each.tokens_per_second:,.0f}"]
+        [
+            _search(each),
+            each.engine,
+            each.precision,
+            _speed(each.sentences_per_second, 1),
+            _speed(each.tokens_per_second, 0),
+        ]
         for each in benchmark.search
     ]
     return "\n".join(
         [
             *_heading(benchmark), "", *_training(benchmark), "",
             table(["training", "seconds", "share"], phases), "", *_profile(benchmark),
-            table(["translation", "precision", "sentences/s", "output tokens/s"], searches),
+            table(["translation", "engine", "precision", "sentences/s", "output tokens/s"], searches),
         ]
     )  # fmt: skip
 
@@ -80,6 +86,10 @@ def _memory(memory: MemoryFigures) -> str:
 
 def _rate(flops: float) -> str:
     return f"{flops / 1e9:,.1f} GFLOP/s"
+
+
+def _speed(value: float | None, digits: int) -> str:
+    return "too slow" if value is None else f"{value:,.{digits}f}"
 
 
 def _search(search: SearchFigures) -> str:

@@ -4,6 +4,8 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, TypeVar
 
+import typer
+
 if TYPE_CHECKING:
     from kotrans.storage.resumable_output import ResumableOutput
     from kotrans.translation.postprocess import Translation
@@ -16,18 +18,22 @@ _UNFAMILIAR = "mostly unlike the training text; do not trust the translation"
 
 def print_message(message: str) -> None:
     """Prints a line on standard error, above the progress bar if there is one."""
-    from tqdm import tqdm
-
-    tqdm.write(message, file=sys.stderr)
+    tqdm = sys.modules.get("tqdm")  # if it was never imported, there is no bar
+    if tqdm is None:
+        typer.echo(message, err=True)
+    else:
+        tqdm.tqdm.write(message, file=sys.stderr)
 
 
 def with_progress(items: Iterable[Item], *, total: int | None, done: int, shown: bool) -> Iterable[Item]:
     """Passes on the items, and shows their number on standard error."""
+    if not shown:
+        return items
     from tqdm import tqdm
 
     return tqdm(
-        items, desc="translating", total=total, initial=done, unit=" lines",
-        dynamic_ncols=True, leave=False, disable=not shown, file=sys.stderr,
+        items, desc="translating", total=total, initial=done, unit=" lines", dynamic_ncols=True, leave=False,
+        file=sys.stderr,
     )  # fmt: skip
 
 

@@ -144,10 +144,13 @@ class HardwareConfig(Section):
 
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     """Device; `auto` is CUDA if available, else the CPU. `mps` is untested."""
+    engine: Literal["auto", "torch", "onnxruntime"] = "auto"
+    """Engine that translates; `auto` is torch on a GPU and onnxruntime on a CPU, which is faster there and starts
+    without PyTorch. Training always uses torch."""
     precision: Literal["auto", "fp32", "bf16", "int8"] = "auto"
-    """Precision of matrix products; weights stay in fp32. `auto` is bf16 on GPUs and CPUs that support it (AMX or
-    AVX512-BF16). Trained models translate in fp32 unless `--set` changes it. `int8` is only for translation on a CPU.
-    """
+    """Precision of matrix products. In training, `auto` is bf16 on GPUs and CPUs that support it (AMX or AVX512-BF16).
+    Trained models translate in fp32 unless `--set` changes it; `auto` is then int8 on a CPU if a short test finds it
+    faster. `int8` is only for translation with onnxruntime, `bf16` only for torch."""
     threads: int | None = Field(None, ge=1)
     """Number of CPU threads, and maximum number of processes that prepare or translate text; null is all available
     cores, by affinity and quota."""

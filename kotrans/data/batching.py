@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from kotrans.config.sections import BatchConfig
+from kotrans.data.dataset import Position
 from kotrans.data.tokenizer import BOS, EOS, PAD, Tokenizer, Vocabulary
 
 if TYPE_CHECKING:  # translation needs Batch but no dataset, whose imports take a while
@@ -181,14 +182,6 @@ class Outline:
 
     batches: int
     padding: Padding
-
-
-@dataclass(frozen=True)
-class Position:
-    """The next batch of the stream, counted from 0."""
-
-    epoch: int = 0
-    batch: int = 0
 
 
 @dataclass(frozen=True)

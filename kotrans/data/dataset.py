@@ -74,6 +74,14 @@ def dataset_key(corpus_key: str, fingerprint: str, config: BatchConfig) -> str:
 
 
 @dataclass(frozen=True)
+class Position:
+    """The next batch of the stream, counted from 0."""
+
+    epoch: int = 0
+    batch: int = 0
+
+
+@dataclass(frozen=True)
 class _Sequences:
     """Concatenated sequences of ids; sequence i is ids[offsets[i] : offsets[i + 1]]."""
 

@@ -9,7 +9,8 @@ from typing import Self
 
 import torch
 
-from kotrans.data.batching import Batch, Position
+from kotrans.data.batching import Batch
+from kotrans.data.dataset import Position
 
 AHEAD = 3
 """Batches prepared ahead: enough to bridge a slow one (a page from disk); more would only take memory."""

@@ -201,7 +201,7 @@ def _provenance(translator: Translator, test_set: TestSet) -> dict[str, Any]:
         # Earlier versions wrote no `split_sentences` and split sources.
         "search": {**search.model_dump(), "split_sentences": search.splits_pairs},
         "precision": translator.precision,
-        "device": translator.device.type,
+        "device": translator.device,
         "source": content_key(test_set.source),
     }
 

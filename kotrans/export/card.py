@@ -9,8 +9,8 @@ from typing import Any
 from kotrans.config.schema import Config, SearchConfig
 from kotrans.config.sections import CorpusConfig
 from kotrans.data.registry import load_registry
-from kotrans.model.kernels.quantization import Precision
-from kotrans.runs.checkpoint import Checkpoint
+from kotrans.export.quantization import Precision
+from kotrans.runs.model_files import ModelFiles
 from kotrans.storage.resources import VERSION
 
 _STORED = {
@@ -32,19 +32,19 @@ class Provenance:
     """Of the export, in ISO format."""
 
 
-def card(checkpoint: Checkpoint, provenance: Provenance, precision: Precision, sizes: dict[str, int]) -> str:
+def card(model: ModelFiles, provenance: Provenance, precision: Precision, sizes: dict[str, int]) -> str:
     """Returns the card in Markdown. sizes: bytes of each file."""
-    config = checkpoint.config
+    config = model.config
     return "\n".join(
         [
             f"# {config.name}", "",
             f"A Korean→English translation model: {_architecture(config)}. It runs with kotrans {VERSION}.", "",
             *_rows("", "", (
                 ("exported", provenance.date[:10]),
-                ("from", f"`{provenance.name}`, {checkpoint.progress.update:,} updates"),
-                ("weights", f"{sum(p.numel() for p in checkpoint.model.parameters()):,}, {_STORED[precision]}"),
-                ("vocabularies", f"{checkpoint.tokenizer.source.size:,} Korean, "
-                                 f"{checkpoint.tokenizer.target.size:,} English pieces"),
+                ("from", f"`{provenance.name}`, {model.progress.update:,} updates"),
+                ("weights", f"{sum(weight.size for weight in model.weights.values()):,}, {_STORED[precision]}"),
+                ("vocabularies", f"{model.tokenizer.source.size:,} Korean, "
+                                 f"{model.tokenizer.target.size:,} English pieces"),
             )), "",
             "## Quality", "", *_quality(provenance, config.search, precision), "",
             "## Data", "", *_data(config.corpora), "",

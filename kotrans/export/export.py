@@ -15,8 +15,9 @@ from kotrans.config.schema import Config, HardwareConfig
 from kotrans.config.sections import SplitConfig
 from kotrans.errors import CheckpointError, UsageError
 from kotrans.export.card import Provenance, card
-from kotrans.model.kernels.quantization import Precision, dequantize_weights, quantize_weights
-from kotrans.runs.checkpoint import Checkpoint, copy_weights, write_inference_files
+from kotrans.export.quantization import Precision, as_read, quantize_weights
+from kotrans.runs.checkpoint import Checkpoint, write_inference_files
+from kotrans.runs.model_files import ModelFiles
 from kotrans.runs.run import now
 from kotrans.storage.files import disk_errors, new_directory, new_file, write_text
 from kotrans.storage.manifest import write_manifest
@@ -60,16 +61,17 @@ def export(model: SavedModel, out: Path, precision: Precision, *, zipped: bool =
     return Exported(out, sizes)
 
 
-def _write_model(folder: Path, checkpoint: Checkpoint, precision: Precision) -> Checkpoint:
-    """Writes weights, config and tokenizer. Returns the checkpoint as it will be loaded from the folder."""
+def _write_model(folder: Path, checkpoint: Checkpoint, precision: Precision) -> ModelFiles:
+    """Writes weights, config and tokenizer. Returns the model as it will be read from the folder."""
     weights = {name: parameter.detach() for name, parameter in checkpoint.model.named_parameters()}
     if odd := next((name for name, weight in weights.items() if not torch.isfinite(weight).all()), None):
         raise CheckpointError(f"{odd}: holds numbers that are not finite; export an earlier checkpoint")
     stored = quantize_weights(weights, precision)
     exported = checkpoint._replace(config=_portable(checkpoint.config))
     write_inference_files(folder, stored, exported)
-    copy_weights(dequantize_weights(stored), checkpoint.model, folder)
-    return exported
+    return ModelFiles(
+        as_read(stored), exported.tokenizer, exported.config, exported.progress, exported.files_hash, folder
+    )
 
 
 def _portable(config: Config) -> Config:

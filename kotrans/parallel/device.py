@@ -1,18 +1,11 @@
-"""Device, precision and number of threads, and errors of exhausted memory."""
-
-import re
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
+"""Device, precision and number of threads of PyTorch."""
 
 import torch
 
 from kotrans.config.schema import HardwareConfig
-from kotrans.errors import ConfigError, KotransError, TrainingError
+from kotrans.errors import ConfigError
 from kotrans.parallel.cores import available_cores
-
-# Messages of the CPU allocator, cuDNN and cuBLAS, and MPS. CUDA has an exception type of its own.
-_OUT_OF_MEMORY = re.compile("can't allocate memory|ALLOC_FAILED|out of memory", re.IGNORECASE)
+from kotrans.parallel.processor import multiplies_bf16
 
 
 def pick_device(config: HardwareConfig) -> torch.device:
@@ -54,31 +47,8 @@ def pick_precision(config: HardwareConfig, device: torch.device) -> str:
     return "bf16" if device.type == "cpu" and multiplies_bf16() else "fp32"
 
 
-def multiplies_bf16(cpuinfo: Path = Path("/proc/cpuinfo")) -> bool:
-    """Returns whether the CPU has bf16 matrix instructions (AMX or AVX512-BF16); without them bf16 is slower."""
-    try:
-        flags = re.search(r"^flags\s*:(.*)$", cpuinfo.read_text("utf-8"), re.MULTILINE)
-    except OSError:
-        return False  # not Linux
-    return flags is not None and not {"amx_bf16", "avx512_bf16"}.isdisjoint(flags[1].split())
-
-
 def set_threads(config: HardwareConfig, processes: int = 1) -> int:
     """Sets and returns the number of CPU threads: the configured one, or the available cores divided by `processes`."""
     threads = config.threads or max(1, available_cores() // processes)
     torch.set_num_threads(threads)
     return threads
-
-
-@contextmanager
-def memory_errors(what: str, remedy: str, kind: type[KotransError] = TrainingError) -> Iterator[None]:
-    """Inside the block, exhausted memory of any device becomes an error of this type.
-
-    what: the operation, for the message. remedy: what to do, for the message.
-    """
-    try:
-        yield
-    except (MemoryError, RuntimeError) as error:
-        if not isinstance(error, torch.OutOfMemoryError | MemoryError) and not _OUT_OF_MEMORY.search(str(error)):
-            raise
-        raise kind(f"out of memory ({what}); {remedy}") from None

@@ -1,10 +1,9 @@
 """Threads that each process one shard of a batch on a core of its own."""
 
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Self, TypeVar
-
-import torch
 
 Shard = TypeVar("Shard")
 Result = TypeVar("Result")
@@ -38,5 +37,7 @@ class ShardPool:
 
 
 def _set_threads(count: int) -> None:
-    torch.get_num_threads()  # initializes the thread's setting, which would otherwise override the next line later
-    torch.set_num_threads(count)
+    """Sets PyTorch's number of threads for the calling thread, if PyTorch is in use."""
+    if (torch := sys.modules.get("torch")) is not None:
+        torch.get_num_threads()  # initializes the thread's setting, which would otherwise override the next line later
+        torch.set_num_threads(count)

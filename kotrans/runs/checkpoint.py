@@ -10,8 +10,6 @@
 | manifest.json | the SHA-256 of each of these files, written last |
 """
 
-import hashlib
-import json
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -21,26 +19,30 @@ from pathlib import Path
 from typing import NamedTuple
 
 import torch
-from pydantic import ValidationError
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load, load_file, save_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from kotrans.config.loading import check_config, dump_config, parse_yaml
+from kotrans.config.loading import dump_config
 from kotrans.config.schema import Config
-from kotrans.data.tokenizer import Tokenizer, TokenizerManifest
-from kotrans.errors import CheckpointError, ConfigError, DataError
+from kotrans.data.tokenizer import Tokenizer
+from kotrans.errors import CheckpointError
 from kotrans.model.build import assign_weights, build_without_weights
-from kotrans.model.kernels.quantization import dequantize_weights
 from kotrans.model.seq2seq import Seq2Seq
-from kotrans.parallel.device import memory_errors
 from kotrans.parallel.distributed import ALONE, World
+from kotrans.parallel.memory import memory_errors
+from kotrans.runs.model_files import (
+    TOKENIZER_KEY,
+    inference_weights,
+    load_model_files,
+    parse_weights,
+    read_progress,
+)
 from kotrans.runs.progress import Progress
-from kotrans.storage.files import content_key, disk_errors, new_directory, write_json
+from kotrans.storage.files import disk_errors, new_directory, write_json
 from kotrans.storage.manifest import VerifiedFiles, damaged, unreadable, write_manifest
 
 _CONSEQUENCE = "nothing was written"
-_TOKENIZER = "tokenizer"  # metadata key of a weights file: the fingerprint of its tokenizer
 
 
 class TrainingState(NamedTuple):
@@ -95,22 +97,18 @@ def load_checkpoint(path: Path, device: torch.device, config: Config | None = No
     Reads and verifies only the files needed. `config` is the config of the checkpoint if it was read before.
     Raises CheckpointError if a file is missing or damaged.
     """
-    files = VerifiedFiles(path)
-    config, tokenizer = config or read_config(files), _read_tokenizer(files)
+    files = load_model_files(path, config)
+    config, tokenizer = files.config, files.tokenizer
     try:
         model = build_without_weights(config, tokenizer.source.size, tokenizer.target.size)
     except RuntimeError:  # a size overflows
         raise CheckpointError(f"{path}: its config describes a model that does not fit into memory") from None
-    name = _inference_weights(files)
-    data = files.read(name)
-    _check_vocabulary(data, tokenizer, path, name)
-    weights = _parse_weights(data, path, name)
-    del data
+    weights = {name: torch.from_numpy(array) for name, array in files.weights.items()}
     _check_weights(weights, model, path)
     assign_weights(model, weights)
     with memory_errors(f"the weights of {path} on {device}", "use --set hardware.device=cpu", CheckpointError):
         model = model.to(device).eval()
-    return Checkpoint(model, tokenizer, config, _read_progress(files), content_key(files.files))
+    return Checkpoint(model, tokenizer, config, files.progress, files.files_hash)
 
 
 @contextmanager
@@ -121,7 +119,7 @@ def open_weights(folder: Path) -> Iterator[Callable[[str], Tensor]]:
     """
     files = VerifiedFiles(folder)
     files.verify()
-    with safe_open(folder / _inference_weights(files), "pt") as file:
+    with safe_open(folder / inference_weights(files), "pt") as file:
         yield file.get_tensor
 
 
@@ -146,8 +144,8 @@ def restore_training(folder: Path, state: TrainingState, world: World = ALONE) -
 def read_weights(folder: Path) -> dict[str, Tensor]:
     """Returns the weights that validation and translation use. Raises DamagedError if they are damaged."""
     files = VerifiedFiles(folder)
-    name = _inference_weights(files)
-    return _parse_weights(files.read(name), folder, name)
+    name = inference_weights(files)
+    return {key: torch.from_numpy(array) for key, array in parse_weights(files.read(name), folder, name).items()}
 
 
 def _read_resumable(folder: Path) -> Progress:
@@ -155,7 +153,7 @@ def _read_resumable(folder: Path) -> Progress:
     files.verify()
     if not (folder / "optimizer.safetensors").exists():
         raise CheckpointError(f"{folder}: holds weights only; resume from a training checkpoint")
-    return _read_progress(files)
+    return read_progress(files)
 
 
 def _read_file(folder: Path, file: str) -> dict[str, Tensor]:
@@ -203,65 +201,9 @@ def _write_config_and_tokenizer(scratch: Path, config: Config, tokenizer: Tokeni
     tokenizer.save(scratch / "tokenizer")
 
 
-def read_config(files: VerifiedFiles) -> Config:
-    """Reads a checkpoint's config. Raises CheckpointError if it is damaged or from an incompatible version."""
-    where = files.path / "config.yaml"
-    try:
-        return check_config(parse_yaml(files.read("config.yaml"), where), str(where))
-    except (ConfigError, DataError) as error:
-        raise CheckpointError(f"{files.path}: made by another version of kotrans ({error})") from None
-
-
-def _read_tokenizer(files: VerifiedFiles) -> Tokenizer:
-    try:
-        manifest = TokenizerManifest.model_validate_json(files.read("tokenizer/manifest.json"))
-        models = {name: files.read(f"tokenizer/{name}") for name in manifest.models}
-        if odd := next(
-            (name for name, data in models.items() if hashlib.sha256(data).hexdigest() != manifest.models[name]), None
-        ):
-            raise damaged(files.path, f"tokenizer/{odd}")
-        return Tokenizer(models, manifest)
-    except (ValidationError, KeyError, RuntimeError):  # sentencepiece raises RuntimeError if a file is not a model
-        raise damaged(files.path, "tokenizer") from None
-
-
-def _inference_weights(files: VerifiedFiles) -> str:
-    """Returns the file of the EMA if there is one, or else that of the trained weights."""
-    return "average.safetensors" if "average.safetensors" in files.files else "model.safetensors"
-
-
-def _parse_weights(data: bytes, path: Path, name: str) -> dict[str, Tensor]:
-    try:
-        return dequantize_weights(load(data))
-    except (SafetensorError, ValueError):
-        raise damaged(path, name) from None
-
-
-def _check_vocabulary(weights: bytes, tokenizer: Tokenizer, path: Path, name: str) -> None:
-    """Raises CheckpointError if the weights belong to another tokenizer, which might have as many pieces."""
-    try:
-        length = int.from_bytes(weights[:8], "little")
-        metadata = json.loads(weights[8 : 8 + length]).get("__metadata__", {})
-        trained_with = metadata.get(_TOKENIZER, tokenizer.fingerprint)  # missing in older checkpoints
-    except (ValueError, AttributeError, RecursionError):
-        raise damaged(path, name) from None
-    if trained_with != tokenizer.fingerprint:
-        raise CheckpointError(
-            f"{path}: its weights were trained with another tokenizer ({trained_with}) than the one it contains "
-            f"({tokenizer.fingerprint}); restore the original one, or copy the whole checkpoint again"
-        )
-
-
-def _read_progress(files: VerifiedFiles) -> Progress:
-    try:
-        return Progress.parse(files.read("progress.json"))
-    except (ValueError, TypeError):
-        raise damaged(files.path, "progress.json") from None
-
-
 def _save_weights(weights: Mapping[str, Tensor], path: Path, tokenizer: Tokenizer) -> None:
     """Writes weights with the fingerprint of their tokenizer as metadata."""
-    _save_tensors(weights, path, {_TOKENIZER: tokenizer.fingerprint})
+    _save_tensors(weights, path, {TOKENIZER_KEY: tokenizer.fingerprint})
 
 
 def _save_tensors(tensors: Mapping[str, Tensor], path: Path, metadata: dict[str, str] | None = None) -> None:

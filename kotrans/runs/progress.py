@@ -4,7 +4,7 @@ import json
 from dataclasses import asdict, dataclass, field
 from typing import Any, Self
 
-from kotrans.data.batching import Position
+from kotrans.data.dataset import Position
 from kotrans.runs.schedule import CooldownPlan
 
 

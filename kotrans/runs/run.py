@@ -20,13 +20,14 @@ from datetime import UTC, datetime
 from functools import cached_property
 from itertools import count
 from pathlib import Path
-from typing import Any, Literal
-
-from filelock import FileLock, Timeout
+from typing import TYPE_CHECKING, Any, Literal
 
 from kotrans.errors import CheckpointError, UsageError
 from kotrans.storage.files import disk_errors, new_directory, write_json, write_text
 from kotrans.storage.scratch import release, remove_folder, try_lock
+
+if TYPE_CHECKING:
+    from filelock import FileLock
 
 Status = Literal["training", "interrupted", "finished"]
 _BEFORE_VALIDATION = "-before-validation"
@@ -53,11 +54,16 @@ class RunLock:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._file = FileLock(folder.parent / f".{folder.name}.lock")
         self._held: int | None = None
 
     def __del__(self) -> None:
         release(self._held)
+
+    @cached_property
+    def _file(self) -> "FileLock":
+        from filelock import FileLock
+
+        return FileLock(self._folder.parent / f".{self._folder.name}.lock")
 
     @property
     def is_locked(self) -> bool:
@@ -66,6 +72,8 @@ class RunLock:
 
     def acquire(self) -> bool:
         """Takes the lock until `release` or the end of this process; False if another process holds it."""
+        from filelock import Timeout
+
         self._folder.parent.mkdir(parents=True, exist_ok=True)
         try:
             self._file.acquire(blocking=False)

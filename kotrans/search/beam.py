@@ -4,26 +4,21 @@ from collections.abc import Collection, Sequence
 from typing import Generic
 
 import numpy as np
-import numpy.typing as npt
-import torch
-from torch import Tensor
 
 from kotrans.config.schema import SearchConfig
 from kotrans.data.tokenizer import BOS, EOS
+from kotrans.engine.stepper import Booleans, Floats, Ints, State, Stepper, check_possible, keep_rows
 from kotrans.errors import UsageError
 from kotrans.search.greedy import greedy_search
 from kotrans.search.hypotheses import BackpointerTree, End, Hypothesis, length_limits, length_penalties
 from kotrans.search.repetition_blocking import RepetitionBlocker
-from kotrans.search.stepper import State, Stepper, keep_rows
-from kotrans.search.topk import Floats, Ints, check_possible
 
 # Shape key: B sentences, N rows alive, M nodes of a step (hypotheses that continue or have just ended), J sentences
-# that join, D sentences that are done, S source positions, V target pieces, k pieces per row.
-Booleans = npt.NDArray[np.bool_]
+# that join, D sentences that are done, S source positions, k pieces per row.
 
 
 def search(
-    stepper: Stepper[State], source: Tensor, mask: Tensor, config: SearchConfig, n_best: int | Sequence[int] = 1
+    stepper: Stepper[State], source: Ints, mask: Booleans, config: SearchConfig, n_best: int | Sequence[int] = 1
 ) -> list[list[Hypothesis]]:
     """Returns the `n_best` translations of each sentence of source (B, S), mask (B, S), best first.
 
@@ -53,21 +48,19 @@ class BeamSearch(Generic[State]):
     def __init__(self, stepper: Stepper[State], config: SearchConfig) -> None:
         self._stepper = stepper
         self._config = config
-        self._tree = BackpointerTree(torch.zeros(0, 0, dtype=torch.bool), config)
+        self._tree = BackpointerTree(np.zeros((0, 0), bool), config)
         self._sentences = _Sentences(config)
         self._repetitions = RepetitionBlocker(0, config.max_repetitions)
         self._alive = np.zeros(0, np.int64)  # (N,) node of each row; rows are sorted by sentence, then best first
-        self._previous = torch.zeros(0, dtype=torch.long)  # (N,)
+        self._previous = np.zeros(0, np.int64)  # (N,)
         self._state: State | None = None
-        self._device = torch.device("cpu")
 
     @property
     def running(self) -> bool:
         """Whether there are steps left."""
         return len(self._alive) > 0
 
-    @torch.no_grad()
-    def add(self, source: Tensor, mask: Tensor, *, n_best: int | Sequence[int] = 1, beam: int | None = None) -> range:
+    def add(self, source: Ints, mask: Booleans, *, n_best: int | Sequence[int] = 1, beam: int | None = None) -> range:
         """Adds sentences and returns their numbers: source (J, S), mask (J, S) true on real pieces, which come first.
 
         n_best: one number for all, or one per sentence. beam: default: that of the config. Raises UsageError if
@@ -76,36 +69,34 @@ class BeamSearch(Generic[State]):
         beam = beam or self._config.beam
         for each in {n_best} if isinstance(n_best, int) else set(n_best):
             check_n_best(each, beam)
-        self._device = source.device
         nodes = self._tree.join(self._sentences.uncollected, mask)
         started = self._stepper.start(source, mask)
         state = self._state if self.running else None
         self._state = started if state is None else self._stepper.join(state, started)
         self._alive = np.concatenate([self._alive, nodes])
         self._repetitions.join(len(source))
-        self._previous = torch.cat([self._previous, torch.full((len(source),), BOS)])
+        self._previous = np.concatenate([self._previous, np.full(len(source), BOS)])
         return self._sentences.join(mask, n_best, beam)
 
-    @torch.no_grad()
     def step(self) -> None:
         """Extends the hypotheses of all sentences by one piece. Raises ModelError if no piece has a probability."""
         assert self._state is not None
         tree, alive, slots = self._tree, self._alive, self._sentences.free_slots
-        logits, state, weights = self._stepper.step(self._state, self._previous.to(self._device))  # (N, V), (N, S)
-        log_probs, pieces = self._repetitions.most_probable(logits, int(slots.max()))  # (N, k) each
+        log_probs, pieces, state, weights = self._repetitions.step(
+            self._stepper, self._state, self._previous, int(slots.max())
+        )  # (N, k) each, and (N, S)
         rows, tokens, chosen = _continuations(log_probs, pieces, tree.owners[alive], tree.totals[alive], slots)
         tree.grow(alive, rows, tokens, chosen, weights)
         self._alive = self._sentences.record_ends(tree, tokens)
         rows, tokens = rows[self._alive], tokens[self._alive]
         self._repetitions.append(rows, tokens)
-        self._state = keep_rows(self._stepper, state, torch.from_numpy(rows), len(logits))
-        self._previous = torch.from_numpy(tokens)
+        self._state = keep_rows(self._stepper, state, rows, len(log_probs))
+        self._previous = tokens
 
     def collect(self) -> dict[int, list[Hypothesis]]:
         """Returns, by number, the n best of each sentence that is done and not collected yet, best first."""
         return self._sentences.collect(self._tree)
 
-    @torch.no_grad()
     def drop(self, numbers: Collection[int]) -> None:
         """Removes sentences; `collect` never returns them. The results of the others do not change."""
         dropped = self._sentences.drop(numbers)  # (B,)
@@ -113,9 +104,9 @@ class BeamSearch(Generic[State]):
             return
         rows = (~dropped[self._tree.owners[self._alive]]).nonzero()[0]  # (M,) of N
         if len(rows) and self._state is not None:
-            self._state = keep_rows(self._stepper, self._state, torch.from_numpy(rows), len(self._alive))
+            self._state = keep_rows(self._stepper, self._state, rows, len(self._alive))
         self._alive = self._alive[rows]
-        self._previous = self._previous[torch.from_numpy(rows)]
+        self._previous = self._previous[rows]
         self._repetitions.keep(rows)
 
 
@@ -149,7 +140,7 @@ class _Sentences:
         """The sentences that were not collected."""
         return (~self._collected).nonzero()[0]
 
-    def join(self, mask: Tensor, n_best: int | Sequence[int], beam: int) -> range:
+    def join(self, mask: Booleans, n_best: int | Sequence[int], beam: int) -> range:
         """Removes collected sentences, appends those of mask (J, S), and returns the numbers of the new ones."""
         kept, new = self.uncollected, len(mask)
         numbers = range(self._next_number, self._next_number + new)

@@ -3,41 +3,38 @@
 from collections.abc import Callable, Sequence
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from kotrans.config.schema import SearchConfig
 from kotrans.data.tokenizer import BOS, EOS
+from kotrans.engine.stepper import Booleans, Floats, Ints, State, Stepper, Weights, check_possible, keep_rows
 from kotrans.search.hypotheses import BackpointerTree, End, Hypothesis, length_limits
 from kotrans.search.repetition_blocking import RepetitionBlocker
-from kotrans.search.stepper import State, Stepper, keep_rows
-from kotrans.search.topk import Floats, Ints, check_possible
 
-# Shape key: B sentences, N rows alive, S source positions, T longest target with EOS, V target pieces.
-Choose = Callable[[Tensor, Ints, int], tuple[Ints, Floats]]
-"""Takes logits (N, V), sentences (N,) and the number of pieces so far; returns the next pieces and their
-log-probabilities, (N,) each."""
+# Shape key: B sentences, N rows alive, S source positions, T longest target with EOS.
+Advance = Callable[[State, Ints, Ints, int], tuple[Ints, Floats, State, Weights | None]]
+"""Takes a state, the last pieces (N,), the sentences (N,) and the number of pieces so far; returns the next pieces and
+their log-probabilities, (N,) each, the next state and attention weights (N, S) or None."""
 
 
-@torch.no_grad()
-def greedy_search(stepper: Stepper[State], source: Tensor, mask: Tensor, config: SearchConfig) -> list[Hypothesis]:
+def greedy_search(stepper: Stepper[State], source: Ints, mask: Booleans, config: SearchConfig) -> list[Hypothesis]:
     """Returns what `BeamSearch` returns with a beam of 1, without its bookkeeping per sentence.
 
     source (B, S), mask (B, S) true on real pieces. Raises ModelError if no piece has a probability.
     """
     repetitions = RepetitionBlocker(len(source), config.max_repetitions)
 
-    def most_probable(logits: Tensor, sentences: Ints, length: int) -> tuple[Ints, Floats]:
-        log_probs, pieces = repetitions.most_probable(logits, 1)  # (N, 1)
+    def most_probable(
+        state: State, previous: Ints, sentences: Ints, length: int
+    ) -> tuple[Ints, Floats, State, Weights | None]:
+        log_probs, pieces, state, weights = repetitions.step(stepper, state, previous, 1)  # (N, 1)
         check_possible(log_probs)
-        return pieces[:, 0], log_probs[:, 0]
+        return pieces[:, 0], log_probs[:, 0], state, weights
 
     return _decode(stepper, source, mask, config, length_limits(mask, config), most_probable, repetitions)
 
 
-@torch.no_grad()
 def forced_decoding(
-    stepper: Stepper[State], source: Tensor, mask: Tensor, targets: Sequence[Sequence[int]], config: SearchConfig
+    stepper: Stepper[State], source: Ints, mask: Booleans, targets: Sequence[Sequence[int]], config: SearchConfig
 ) -> list[Hypothesis]:
     """Returns the given translations with the scores that a search would give them.
 
@@ -48,28 +45,29 @@ def forced_decoding(
     for row, target in zip(given, targets, strict=True):
         row[: len(target)] = target
 
-    def forced(logits: Tensor, sentences: Ints, length: int) -> tuple[Ints, Floats]:
+    def forced(
+        state: State, previous: Ints, sentences: Ints, length: int
+    ) -> tuple[Ints, Floats, State, Weights | None]:
         pieces = given[sentences, length]  # (N,)
-        chosen = logits.gather(1, torch.from_numpy(pieces).to(logits.device).unsqueeze(1)).squeeze(1)  # (N,)
-        return pieces, (chosen.cpu().double() - logits.logsumexp(1).cpu().double()).numpy()
+        log_probs, state, weights = stepper.score(state, previous, pieces)
+        return pieces, log_probs, state, weights
 
     return _decode(stepper, source, mask, config, limits, forced, RepetitionBlocker(len(source), None))
 
 
 def _decode(
-    stepper: Stepper[State], source: Tensor, mask: Tensor, config: SearchConfig, limits: Sequence[int],
-    choose: Choose, repetitions: RepetitionBlocker,
+    stepper: Stepper[State], source: Ints, mask: Booleans, config: SearchConfig, limits: Sequence[int],
+    advance: Advance[State], repetitions: RepetitionBlocker,
 ) -> list[Hypothesis]:  # fmt: skip
-    """Extends one hypothesis per sentence by the chosen pieces, until EOS or its limit."""
+    """Extends one hypothesis per sentence by the pieces that `advance` chooses, until EOS or its limit."""
     tree, state = BackpointerTree(mask, config), stepper.start(source, mask)
     ends: dict[int, End] = {}
     longest = np.array(limits, np.int64)  # (B,)
     alive = np.arange(len(source))  # (N,) node of each row
-    previous = torch.full((len(source),), BOS)  # (N,)
+    previous = np.full(len(source), BOS)  # (N,)
     length = 0
     while len(alive):
-        logits, state, weights = stepper.step(state, previous.to(source.device))  # (N, V), (N, S)
-        tokens, log_probs = choose(logits, tree.owners[alive], length)  # (N,) each
+        tokens, log_probs, state, weights = advance(state, previous, tree.owners[alive], length)
         tree.grow(alive, np.arange(len(alive)), tokens, log_probs, weights)
         length += 1
         done = (tokens == EOS) | (longest[tree.owners] == length)  # (N,)
@@ -80,6 +78,6 @@ def _decode(
                 ends[int(tree.owners[node])] = End(cut, -float(scores[node]), length, node)
         alive = (~done).nonzero()[0]
         repetitions.append(alive, tokens[alive])
-        state = keep_rows(stepper, state, torch.from_numpy(alive), len(tokens))
-        previous = torch.from_numpy(tokens[alive])
+        state = keep_rows(stepper, state, alive, len(tokens))
+        previous = tokens[alive]
     return tree.hypotheses(sorted(ends), [ends[sentence] for sentence in sorted(ends)])

@@ -9,12 +9,9 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
-import torch
-from torch import Tensor
-from torch.nn import functional
 
 from kotrans.config.schema import SearchConfig
-from kotrans.search.topk import Floats, Ints
+from kotrans.engine.stepper import Booleans, Floats, Ints, Weights
 
 # Shape key: B sentences, J sentences that join, N rows of a step, M nodes that a step adds, K hypotheses or kept
 # sentences, T longest hypothesis, S source positions.
@@ -31,7 +28,7 @@ class Hypothesis:
     """Sum of `token_log_probs`."""
     token_log_probs: tuple[float, ...]
     """One per id, and one for EOS if it is finished."""
-    weights: Tensor | None = field(compare=False)
+    weights: Weights | None = field(compare=False)
     """Attention weights, one row per element of `token_log_probs`, one column per real source position; or None."""
     finished: bool
     """False if it was cut at the maximum length, True if it ends in EOS."""
@@ -55,7 +52,7 @@ class _Step(NamedTuple):
     parents: Ints  # (M,) node of the previous step
     tokens: Ints  # (M,)
     log_probs: Floats  # (M,)
-    weights: Tensor | None  # (N, S) attention weights of the rows
+    weights: Weights | None  # (N, S) attention weights of the rows
 
 
 class BackpointerTree:
@@ -64,17 +61,19 @@ class BackpointerTree:
     A node is a hypothesis: its piece after those of its ancestors.
     """
 
-    def __init__(self, mask: Tensor, config: SearchConfig) -> None:
+    def __init__(self, mask: Booleans, config: SearchConfig) -> None:
         """mask (B, S) is true on real pieces, which come first."""
-        self.mask = mask.cpu()
+        self.mask = mask
         self.config = config
         self.totals = np.zeros(len(mask))  # (M,) log-probability of each node of the last step
-        self._attended = np.zeros(mask.shape)  # (M, S) attention received by each position, for the coverage penalty
+        self._attended: Floats = np.zeros(
+            mask.shape
+        )  # (M, S) attention received by each position, for the coverage penalty
         self._owners = np.arange(len(mask))  # (M,)
         self._begins = np.zeros(len(mask), np.int64)  # (B,) first step of each sentence
         self._steps: list[_Step] = []
 
-    def grow(self, alive: Ints, rows: Ints, tokens: Ints, log_probs: Floats, weights: Tensor | None) -> None:
+    def grow(self, alive: Ints, rows: Ints, tokens: Ints, log_probs: Floats, weights: Weights | None) -> None:
         """Adds a step.
 
         alive (N,) are the nodes of the last step (sentences at first) that the rows of the step belong to, weights
@@ -84,15 +83,14 @@ class BackpointerTree:
         parents = alive[rows]
         self._owners = self._owners[parents]
         self.totals = self.totals[parents] + log_probs
-        weights = None if weights is None else weights.cpu()
         if self.config.coverage_penalty:
             self._attended = self._attended[parents]
             if weights is not None:
-                attended = weights.double().numpy()[rows, : self.mask.size(1)]  # (M, S)
+                attended = weights[rows, : self.mask.shape[1]]  # (M, S)
                 self._attended[:, : attended.shape[1]] += attended
         self._steps.append(_Step(rows, parents, tokens, log_probs, weights))
 
-    def join(self, kept: Ints, mask: Tensor) -> Ints:
+    def join(self, kept: Ints, mask: Booleans) -> Ints:
         """Keeps the sentences `kept` (K,), in ascending order, and appends those of mask (J, S).
 
         Returns the root nodes (J,) of the new sentences. Sentences are renumbered; nodes of removed sentences must not
@@ -101,11 +99,11 @@ class BackpointerTree:
         numbers = np.full(len(self.mask), -1)  # (B,)
         numbers[kept] = np.arange(len(kept))
         begins, new = self._begins[kept], len(mask)
-        self.mask = _joined(self.mask[torch.from_numpy(kept)], mask.cpu())  # (K + J, S)
+        self.mask = _joined(self.mask[kept], mask)  # (K + J, S)
         self._owners = np.concatenate([numbers[self._owners], len(kept) + np.arange(new)])
         self.totals = np.concatenate([self.totals, np.zeros(new)])
         if self.config.coverage_penalty:
-            attended = np.zeros((len(self.totals), self.mask.size(1)))  # (M + J, S)
+            attended: Floats = np.zeros((len(self.totals), self.mask.shape[1]))  # (M + J, S)
             width = min(self._attended.shape[1], attended.shape[1])
             attended[: len(self._attended), :width] = self._attended[:, :width]
             self._attended = attended
@@ -135,7 +133,7 @@ class BackpointerTree:
         if self._steps[-1].weights is not None and self.config.coverage_penalty:
             # Attention of 0 is replaced by the smallest positive number, so that scores are finite.
             covered = np.log(self._attended.clip(np.finfo(np.float64).tiny, 1.0))  # (M, S)
-            scores = scores + self.config.coverage_penalty * (covered * self.mask.numpy()[self._owners]).sum(1)
+            scores = scores + self.config.coverage_penalty * (covered * self.mask[self._owners]).sum(1)
         return scores
 
     def hypotheses(self, owners: Sequence[int], ends: Sequence[End]) -> list[Hypothesis]:
@@ -149,16 +147,16 @@ class BackpointerTree:
         log_probs = np.zeros(ids.shape)  # (K, T)
         weights = None
         if (last := self._steps[-1].weights) is not None:
-            weights = last.new_zeros(*ids.shape, self.mask.size(1))  # (K, T, S)
+            weights = np.zeros((*ids.shape, self.mask.shape[1]), last.dtype)  # (K, T, S)
         for t in reversed(range(first.min(), (first + lengths).max())):
             step, current = self._steps[t], ((first <= t) & (t < first + lengths)).nonzero()[0]
             node, place = nodes[current], t - first[current]
             ids[current, place], log_probs[current, place] = step.tokens[node], step.log_probs[node]
             nodes[current] = step.parents[node]
             if weights is not None and step.weights is not None:
-                rows = step.weights[step.rows[node], : weights.size(2)]
-                weights[current, place, : rows.size(1)] = rows
-        masks = self.mask[torch.tensor(owners)]  # (K, S)
+                rows = step.weights[step.rows[node], : weights.shape[2]]
+                weights[current, place, : rows.shape[1]] = rows
+        masks = self.mask[owners]  # (K, S)
         return [
             _hypothesis(end, ids[k].tolist(), log_probs[k].tolist(), None if weights is None else weights[k], masks[k])
             for k, end in enumerate(ends)
@@ -171,23 +169,27 @@ def length_penalties(lengths: Ints, alpha: float) -> Floats:
     return penalties
 
 
-def length_limits(mask: Tensor, config: SearchConfig) -> list[int]:
+def length_limits(mask: Booleans, config: SearchConfig) -> list[int]:
     """Returns the maximum length in pieces, with EOS, of a translation of each sentence of mask (B, S)."""
     return [int(config.max_length_ratio * pieces) + config.max_length_extra for pieces in mask.sum(1).tolist()]
 
 
-def _joined(mask: Tensor, other: Tensor) -> Tensor:
+def _joined(mask: Booleans, other: Booleans) -> Booleans:
     """Returns the rows of both masks, as wide as the longest sentence."""
     width = max((int(each.sum(1).max()) for each in (mask, other) if len(each)), default=0)
-    return torch.cat([functional.pad(each, (0, width - each.size(1))) for each in (mask, other)])
+    return np.concatenate(
+        [np.pad(each[:, :width], ((0, 0), (0, max(0, width - each.shape[1])))) for each in (mask, other)]
+    )
 
 
-def _hypothesis(end: End, ids: list[int], log_probs: list[float], weights: Tensor | None, mask: Tensor) -> Hypothesis:
+def _hypothesis(
+    end: End, ids: list[int], log_probs: list[float], weights: Weights | None, mask: Booleans
+) -> Hypothesis:
     return Hypothesis(
         ids=tuple(ids[: end.length if end.cut else end.length - 1]),
         score=-end.negative_score,
         log_prob=sum(log_probs[: end.length]),
         token_log_probs=tuple(log_probs[: end.length]),
-        weights=None if weights is None else weights[: end.length, mask].clone(),
+        weights=None if weights is None else weights[: end.length, mask],
         finished=not end.cut,
     )

@@ -5,12 +5,11 @@ Small models fall into loops: a group of pieces that occurs twice in a row becom
 """
 
 import numpy as np
-from torch import Tensor
 
-from kotrans.search.topk import Floats, Ints, most_probable
+from kotrans.engine.stepper import Floats, Ints, State, Stepper, Weights
 
-# Shape key: N rows alive, M rows of the next step, J rows that join, L pieces of the longest group, k pieces per row,
-# V target pieces, F blocked pieces.
+# Shape key: N rows alive, M rows of the next step, J rows that join, L pieces of the longest group, k pieces per
+# row, F blocked pieces.
 _LONGEST_GROUP = 16  # pieces
 
 
@@ -44,20 +43,22 @@ class RepetitionBlocker:
         self._repeated = np.where(tokens[:, None] == last, self._repeated[rows] + 1, 0)
         self._last = np.concatenate([tokens[:, None], last], 1)[:, : last.shape[1]]
 
-    def most_probable(self, logits: Tensor, k: int) -> tuple[Floats, Ints]:
-        """Returns `topk.most_probable` of logits (N, V), where blocked pieces have log-probability -inf.
+    def step(
+        self, stepper: Stepper[State], state: State, previous: Ints, k: int
+    ) -> tuple[Floats, Ints, State, Weights | None]:
+        """Returns `Stepper.step`, where blocked pieces have log-probability -inf and come last.
 
         The log-probabilities of the other pieces do not change, so that scores are the model's. If a row has no other
         piece, nothing is blocked in it.
         """
         rows, groups = (self._repeated >= self._full).nonzero()  # (F,) each
         if not len(rows):
-            return most_probable(logits, k)
+            return stepper.step(state, previous, k)
         # k plus the most blocked in any row, so that k are left in each.
-        log_probs, pieces = most_probable(logits, k + int(np.bincount(rows).max()))
+        log_probs, pieces, state, weights = stepper.step(state, previous, k + int(np.bincount(rows).max()))
         blocked = np.zeros(pieces.shape, bool)  # (N, k + most blocked)
         np.logical_or.at(blocked, rows, pieces[rows] == self._last[rows, groups][:, None])
         blocked[(blocked | (log_probs == -np.inf)).all(1)] = False
-        log_probs[blocked] = -np.inf
-        order = np.argsort(-log_probs, axis=1, kind="stable")[:, :k]  # (N, k)
-        return np.take_along_axis(log_probs, order, 1), np.take_along_axis(pieces, order, 1)
+        allowed = np.where(blocked, -np.inf, log_probs)
+        order = np.argsort(-allowed, axis=1, kind="stable")[:, :k]  # (N, k)
+        return np.take_along_axis(allowed, order, 1), np.take_along_axis(pieces, order, 1), state, weights

@@ -12,8 +12,9 @@ from typing import NamedTuple, Self
 
 from kotrans.errors import DataError
 from kotrans.parallel.fair_queue import FairQueue
+from kotrans.parallel.memory import is_out_of_memory
 from kotrans.serve.responses import LineResult
-from kotrans.serve.worker import TranslationWorker, WorkItem, is_out_of_memory
+from kotrans.serve.worker import TranslationWorker, WorkItem
 from kotrans.translation.continuous_batching import SearchRequest
 from kotrans.translation.postprocess import PreparedLine
 

@@ -2,12 +2,11 @@
 
 import copy
 import signal
+import sys
 import threading
 from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from typing import NamedTuple, Protocol
-
-import torch
 
 from kotrans.parallel.process_pool import Worker
 from kotrans.serve.responses import LineResult, line_result
@@ -77,7 +76,8 @@ class LocalWorker:
     def end(self) -> None:
         """Frees GPU memory for the next search."""
         del self._translator
-        if torch.cuda.is_initialized():
+        torch = sys.modules.get("torch")  # if it was never imported, no GPU was used
+        if torch is not None and torch.cuda.is_initialized():
             torch.cuda.empty_cache()
 
 
@@ -123,7 +123,6 @@ class _ProcessMain:
     ) -> list[Finished]:
         if self._local is None:
             signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the service ends this process after its last response
-            torch.set_num_threads(1)
             self._local = LocalWorker(self._load(), self._memory)
         return self._local(*message, interrupted)
 
@@ -140,10 +139,3 @@ def without_model(translator: Translator) -> Translator:
     preparing = copy.copy(translator)
     del preparing.stepper
     return preparing
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """True if the machine or the GPU has run out of memory."""
-    if isinstance(error, MemoryError | torch.OutOfMemoryError):
-        return True
-    return isinstance(error, RuntimeError) and ("allocate memory" in str(error) or "out of memory" in str(error))

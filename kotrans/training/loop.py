@@ -13,14 +13,15 @@ import torch
 from torch import Tensor
 
 from kotrans.config.schema import Config
-from kotrans.data.batching import Batch, Batches, Position
+from kotrans.data.batching import Batch, Batches
+from kotrans.data.dataset import Position
 from kotrans.data.prefetch import Prefetched
 from kotrans.data.tokenizer import Tokenizer
 from kotrans.errors import CheckpointError, TrainingError
 from kotrans.model.seq2seq import Seq2Seq
-from kotrans.parallel.device import memory_errors
 from kotrans.parallel.distributed import ALONE, World
 from kotrans.parallel.interrupts import STOP_SIGNALS, StopRequest, StopTraining, stop_request
+from kotrans.parallel.memory import memory_errors
 from kotrans.parallel.shards import ShardPool
 from kotrans.runs.checkpoint import TrainingState, restore_training, save_checkpoint
 from kotrans.runs.progress import Progress

@@ -15,8 +15,9 @@ from kotrans.data.prepare_corpus import PreparedCorpus
 from kotrans.data.stages import PreparedData, Reporter, SilentReporter, prepare
 from kotrans.errors import CheckpointError, ConfigError, DataError
 from kotrans.model.build import build_model
-from kotrans.parallel.device import memory_errors, pick_device, pick_training_precision, set_threads
+from kotrans.parallel.device import pick_device, pick_training_precision, set_threads
 from kotrans.parallel.distributed import ALONE, World
+from kotrans.parallel.memory import memory_errors
 from kotrans.runs.run import Run, RunRecord, now
 from kotrans.storage.files import disk_errors, write_text
 from kotrans.storage.scratch import remove_abandoned

@@ -18,8 +18,8 @@ from kotrans.data.tokenizer import PAD
 from kotrans.model.dropout import random_mask, use_generator
 from kotrans.model.loss import training_loss
 from kotrans.model.seq2seq import Seq2Seq
-from kotrans.parallel.device import memory_errors
 from kotrans.parallel.distributed import ALONE, World
+from kotrans.parallel.memory import memory_errors
 from kotrans.parallel.shards import ShardPool
 from kotrans.training.divergence import DivergedError
 

@@ -1,6 +1,7 @@
 """Validation during training: perplexity of the dev references and BLEU of the model's translations."""
 
 import math
+from typing import Any
 
 import torch
 
@@ -9,9 +10,12 @@ from kotrans.data.batching import Batch, plan_in_order
 from kotrans.data.dataset import Dataset
 from kotrans.data.stages import PreparedData
 from kotrans.data.tokenizer import PAD
+from kotrans.engine.model_weights import ModelWeights
+from kotrans.engine.onnx_engine import OnnxEngine
+from kotrans.engine.stepper import Stepper
+from kotrans.engine.torch_engine import TorchEngine
 from kotrans.errors import DataError, TrainingError
 from kotrans.evaluation.metrics import bleu
-from kotrans.model.incremental.incremental_decoder import IncrementalDecoder
 from kotrans.model.loss import training_loss
 from kotrans.model.seq2seq import Seq2Seq
 from kotrans.parallel.distributed import ALONE, World
@@ -50,15 +54,25 @@ class Validation:
         if not math.isfinite(perplexity):
             raise TrainingError("the dev perplexity is not finite; lower training.learning_rate")
         config = self.config.search.model_copy(update={"beam": self.config.validation.beam})
+        threads = torch.get_num_threads() if self.device.type == "cpu" else 1
         translator = Translator(
-            IncrementalDecoder(model), self.tokenizer, config, self.device,
-            max_pieces=self.config.batches.max_pieces, passes_through=self.config.passes_through,
+            self._engine(model), self.tokenizer, config, max_pieces=self.config.batches.max_pieces,
+            passes_through=self.config.passes_through, threads=threads,
         )  # fmt: skip
         translations = translator.translations(self.sources[self.world.share], split_sentences=config.splits_pairs)
         hypotheses = self.world.collect([translation.text for translation in translations])
         return self.world.from_leader(
             lambda: DevFigures(perplexity, bleu(hypotheses, self.references), self._samples(hypotheses))
         )
+
+    def _engine(self, model: Seq2Seq) -> Stepper[Any]:
+        if self.device.type != "cpu" or self.config.hardware.engine == "torch":
+            return TorchEngine([model])
+        weights = {name: weight.detach().numpy() for name, weight in model.named_parameters()}
+        return OnnxEngine(
+            [ModelWeights(weights, self.config, self.config.name)], self.tokenizer.source.size,
+            self.tokenizer.target.size,
+        )  # fmt: skip
 
     def perplexity(self, model: Seq2Seq) -> float:
         """Returns exp of the mean negative log-likelihood per target piece, EOS included."""

@@ -6,19 +6,22 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Self
-
-import torch
+from typing import TYPE_CHECKING, Self
 
 from kotrans.config.loading import load_config, override_config
 from kotrans.config.schema import Config, SearchConfig
 from kotrans.errors import CheckpointError, ConfigError
-from kotrans.parallel.device import memory_errors
-from kotrans.runs.checkpoint import Checkpoint, load_checkpoint, read_config
+from kotrans.parallel.memory import memory_errors
+from kotrans.runs.model_files import ModelFiles, load_model_files, read_config
 from kotrans.runs.run import Run
 from kotrans.runs.runs_folder import find_run, named_run, warning_of_better_run
 from kotrans.storage.manifest import VerifiedFiles
 from kotrans.storage.paths import user_path
+
+if TYPE_CHECKING:
+    import torch
+
+    from kotrans.runs.checkpoint import Checkpoint
 
 logger = logging.getLogger(__name__)
 
@@ -46,10 +49,20 @@ class SavedModel:
             return load_config(self.run.folder / "config.yaml")
         return read_config(VerifiedFiles(self.path))
 
-    def load(self, device: torch.device) -> Checkpoint:
-        """Raises CheckpointError if the checkpoint is damaged."""
+    def load(self, device: "torch.device") -> "Checkpoint":
+        """Reads it into a PyTorch model. Raises CheckpointError if the checkpoint is damaged."""
+        from kotrans.runs.checkpoint import load_checkpoint
+
+        return load_checkpoint(self.path, device, self._own_config)
+
+    def load_files(self) -> ModelFiles:
+        """Reads it without PyTorch. Raises CheckpointError if the checkpoint is damaged."""
+        return load_model_files(self.path, self._own_config)
+
+    @property
+    def _own_config(self) -> Config | None:
         # The weights of a run belong to the config inside the checkpoint: the run's config.yaml can be edited.
-        return load_checkpoint(self.path, device, self.config if self.run is None else None)
+        return self.config if self.run is None else None
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from itertools import chain, count, islice
 
 from kotrans.parallel.process_pool import MOST_PROCESSES, ordered_map
 from kotrans.translation.model_loading import TranslatorSpec, search_memory_errors
-from kotrans.translation.postprocess import Translation, packed, unpacked
+from kotrans.translation.postprocess import Translation
 from kotrans.translation.translator import Translator
 
 _FEWEST_CHUNKS = 5  # threads finish fewer chunks before processes have started
@@ -45,7 +45,7 @@ def _translate_text(
     numbered = zip(count(first, size), chain(ahead, chunks), strict=False)
     work = _ChunkWorker(translator.spec.for_one_core(), n_best, threads, split_sentences)
     for translations in ordered_map(work, numbered, threads, "translating"):
-        yield from map(unpacked, translations)
+        yield from translations
 
 
 class _ChunkWorker:
@@ -60,10 +60,10 @@ class _ChunkWorker:
         self._translator: Translator | None = None
 
     def __call__(self, numbered: tuple[int, list[str]]) -> list[Translation]:
-        """Returns the translations of lines, packed. numbered: the number of the first line, and the lines."""
+        """Returns the translations of lines. numbered: the number of the first line, and the lines."""
         self._translator = self._translator or Translator.from_spec(self._spec)
         first, lines = numbered
         found = self._translator.translate_chunk(
             lines, self._n_best, first, self._shards, split_sentences=self._split_sentences
         )
-        return [packed(each) for each in found]
+        return list(found)

@@ -1,15 +1,15 @@
 """Makes translations of lines from the hypotheses of their parts: detokenizes, ranks, copies literals, and joins."""
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
 
-import torch
-from torch import Tensor
+import numpy as np
 
 from kotrans.config.schema import Copying, SearchConfig
 from kotrans.data.tokenizer import Tokenizer
+from kotrans.engine.stepper import Weights
 from kotrans.search.hypotheses import Hypothesis
 from kotrans.text.literals import Literals, missing_literals
 from kotrans.text.normalization import normalize
@@ -31,7 +31,7 @@ class TranslatedText:
     """Target pieces, with "</s>" at the end of each finished part."""
     token_log_probs: tuple[float, ...]
     """Of each piece."""
-    weights_of_parts: tuple[Tensor, ...]
+    weights_of_parts: tuple[Weights, ...]
     """Attention weights (T, S) of each part; empty for a model without attention."""
     finished: bool
     """False if a part was cut at the maximum length."""
@@ -39,12 +39,19 @@ class TranslatedText:
     """Literals of the source that replace, in `text`, what some of the pieces spell."""
 
     @property
-    def weights(self) -> Tensor | None:
+    def weights(self) -> Weights | None:
         """Attention weights (pieces, source pieces), 0 between different parts; None for a model without attention.
 
         Computed on each access: the matrix of a line of many sentences is much larger than those of its parts.
         """
-        return torch.block_diag(*self.weights_of_parts) if self.weights_of_parts else None
+        if not self.weights_of_parts:
+            return None
+        whole = np.zeros(np.sum([each.shape for each in self.weights_of_parts], axis=0), np.float32)
+        row = column = 0
+        for each in self.weights_of_parts:
+            whole[row : row + each.shape[0], column : column + each.shape[1]] = each
+            row, column = row + each.shape[0], column + each.shape[1]
+        return whole
 
 
 @dataclass(frozen=True)
@@ -70,26 +77,6 @@ class Translation:
     def text(self) -> str:
         """The best translation."""
         return self.hypotheses[0].text
-
-
-def packed(translation: Translation) -> Translation:
-    """Returns the translation with arrays instead of tensors, for another process.
-
-    Each tensor would be sent through a file in shared memory.
-    """
-    return _with_weights(translation, lambda weights: weights.numpy())
-
-
-def unpacked(translation: Translation) -> Translation:
-    """Inverse of `packed`."""
-    return _with_weights(translation, torch.from_numpy)
-
-
-def _with_weights(translation: Translation, convert: Callable[[Any], Any]) -> Translation:
-    converted = [
-        replace(each, weights_of_parts=tuple(map(convert, each.weights_of_parts))) for each in translation.hypotheses
-    ]
-    return replace(translation, hypotheses=tuple(converted))
 
 
 class LinePart(NamedTuple):

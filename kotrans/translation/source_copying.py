@@ -12,9 +12,8 @@ from collections.abc import Iterator, Sequence
 from difflib import SequenceMatcher
 from typing import NamedTuple
 
-from torch import Tensor
-
 from kotrans.config.schema import Copying
+from kotrans.engine.stepper import Weights
 from kotrans.text.literals import Kind, Literals, Token, count_word, missing_literals, opaque_spans
 from kotrans.text.quantities import english_form
 from kotrans.text.subwords import piece_indices, spell_pieces
@@ -63,7 +62,7 @@ class _Proposal(NamedTuple):
 
 
 def copy_literals(
-    text: str, source: SourceLiterals, target: Sequence[str], weights: Tensor, copying: Copying = "all"
+    text: str, source: SourceLiterals, target: Sequence[str], weights: Weights, copying: Copying = "all"
 ) -> tuple[str, list[Copy]]:
     """Returns the text with missing literals of the source copied into it, and the copies in order.
 
@@ -103,7 +102,7 @@ def _identity(token: Token) -> object:
 
 
 def _replacements(
-    missing: Sequence[Token], source: SourceLiterals, present: Literals, owners: Sequence[int], weights: Tensor
+    missing: Sequence[Token], source: SourceLiterals, present: Literals, owners: Sequence[int], weights: Weights
 ) -> Iterator[_Proposal]:
     """Proposes words and numbers of the source for those of the text that attend to them."""
     wanted = [token for token in missing if token.kind != "opaque"]  # (R)

@@ -7,21 +7,17 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
-import torch
-from torch import Tensor
+import numpy as np
 
 from kotrans.config.schema import SearchConfig
-from kotrans.data.batching import pad
 from kotrans.data.tokenizer import EOS, PAD, Tokenizer
+from kotrans.engine.engine_loading import load_engine
+from kotrans.engine.stepper import Booleans, Ints, Stepper
 from kotrans.errors import ModelError
-from kotrans.model.incremental.incremental_decoder import PRODUCTS, IncrementalDecoder
-from kotrans.parallel.device import memory_errors, pick_device, pick_precision, set_threads
 from kotrans.parallel.shards import ShardPool
-from kotrans.runs.checkpoint import Checkpoint
 from kotrans.search.beam import check_n_best, search
 from kotrans.search.greedy import forced_decoding
 from kotrans.search.hypotheses import Hypothesis
-from kotrans.search.stepper import EnsembleStepper, Stepper
 from kotrans.text.sentence_splitter import split_lines
 from kotrans.translation.model_loading import TranslatorSpec, find_models
 from kotrans.translation.postprocess import LinePart, Postprocessor, PreparedLine, Translation
@@ -44,26 +40,26 @@ class Translator:
     """
 
     def __init__(
-        self, stepper: Stepper[Any], tokenizer: Tokenizer, config: SearchConfig, device: torch.device,
-        *, max_pieces: int, max_source_length: int | None = None, passes_through: bool = False,
+        self, stepper: Stepper[Any], tokenizer: Tokenizer, config: SearchConfig, *, max_pieces: int,
+        max_source_length: int | None = None, passes_through: bool = False, threads: int = 1,
     ) -> None:  # fmt: skip
         """Creates a translator from a model in memory; use `load` for trained ones.
 
         max_pieces: a longer source is translated in parts, because training had none.
         max_source_length: a longer source, EOS included, is an error (`attention.score: location`).
         passes_through: lines and sentences without Korean letters are not translated (`Config.passes_through`).
+        threads: number of batches that are searched at once.
         """
         self.stepper = stepper
         self.tokenizer = tokenizer
         self.config = config
-        self.device = device
         self.max_pieces = max_pieces
         self.max_source_length = max_source_length
-        self.precision = "fp32"
+        self.engine, self.device, self.precision = "torch", "cpu", "fp32"
         self.hashes: tuple[str, ...] = ()  # of the files of each model
         self.postprocessor = Postprocessor(tokenizer, config)
         self._reader = SourceReader(tokenizer.source, passes_through=passes_through)
-        self._shards = ShardPool(torch.get_num_threads() if device.type == "cpu" else 1)
+        self._shards = ShardPool(threads)
         self._spec: TranslatorSpec | None = None
 
     @classmethod
@@ -72,7 +68,7 @@ class Translator:
 
         Several models make an ensemble; None is the most recently finished run. Runs are in KOTRANS_RUNS (default:
         runs/); a Path is never the name of a run. `settings` are those of `--set`, such as "search.beam=1" or
-        "hardware.device=cpu". Sets the number of PyTorch's CPU threads (`hardware.threads`). Raises KotransError if a
+        "hardware.device=cpu". Raises KotransError if a
         model is missing or damaged, a setting is invalid, or the vocabularies differ.
         """
         models = [] if model is None else [model] if isinstance(model, str | PathLike) else model
@@ -85,25 +81,17 @@ class Translator:
         Raises CheckpointError if one is damaged, ConfigError if the device or precision is not available, or ModelError
         if the vocabularies differ.
         """
-        hardware = spec.config.hardware
-        set_threads(hardware)
-        device = pick_device(hardware)
-        with memory_errors("loading the model", f"free some of the memory of {device}"):
-            checkpoints = [model.load(device) for model in spec.models]
-        _check_vocabularies(checkpoints)
-        precision = pick_precision(hardware, device)
-        models = [IncrementalDecoder(checkpoint.model, PRODUCTS[precision]) for checkpoint in checkpoints]
-        configs = [checkpoint.config for checkpoint in checkpoints]
+        engine = load_engine(spec.models, spec.config.hardware)
+        configs = [each.config for each in engine.members]
         limits = [each.attention.max_source_length for each in configs if each.attention.score == "location"]
         translator = cls(
-            models[0] if len(models) == 1 else EnsembleStepper(models),
-            checkpoints[0].tokenizer, spec.config.search, device,
+            engine.stepper, engine.members[0].tokenizer, spec.config.search,
             max_pieces=min(each.batches.max_pieces for each in configs),
             max_source_length=min((limit for limit in limits if limit is not None), default=None),
-            passes_through=all(each.passes_through for each in configs),
+            passes_through=all(each.passes_through for each in configs), threads=engine.threads,
         )  # fmt: skip
-        translator.precision = precision
-        translator.hashes = tuple(checkpoint.files_hash for checkpoint in checkpoints)
+        translator.engine, translator.device, translator.precision = engine.name, engine.device, engine.precision
+        translator.hashes = tuple(each.files_hash for each in engine.members)
         translator._spec = spec
         return translator
 
@@ -248,9 +236,12 @@ class Translator:
     def _parts(self, ids: Sequence[int], line: int, space: str) -> list[LinePart]:
         return parts_of(self._checked(ids, line), self.max_pieces, self.tokenizer.source, space)
 
-    def batch(self, sources: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
+    def batch(self, sources: Sequence[Sequence[int]]) -> tuple[Ints, Booleans]:
         """Returns ids (B, S) of sources without EOS, with EOS appended, and a mask (B, S) that is true on pieces."""
-        source = pad([[*ids, EOS] for ids in sources]).to(self.device)  # (B, S)
+        longest = max((len(ids) for ids in sources), default=0) + 1
+        source = np.full((len(sources), longest), PAD)
+        for row, ids in zip(source, sources, strict=True):
+            row[: len(ids) + 1] = [*ids, EOS]
         return source, source != PAD
 
     def _by_length(
@@ -277,16 +268,6 @@ class Translator:
                 f"for attention.max_source_length {limit}; shorten the line"
             )
         return ids
-
-
-def _check_vocabularies(checkpoints: Sequence[Checkpoint]) -> None:
-    first = checkpoints[0]
-    for other in checkpoints[1:]:
-        if other.tokenizer.fingerprint != first.tokenizer.fingerprint:
-            raise ModelError(
-                f"an ensemble needs one vocabulary, but {first.config.name} and {other.config.name} have tokenizers "
-                f"{first.tokenizer.fingerprint} and {other.tokenizer.fingerprint}"
-            )
 
 
 def _refuse_one_string(lines: Iterable[str]) -> None:

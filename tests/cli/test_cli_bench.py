@@ -10,7 +10,6 @@ import pytest
 
 from kotrans.config.loading import load_config
 from kotrans.data.stages import find_prepared
-from kotrans.model.kernels.products import multiplies_int8
 from tests.tiny_run import TinyRun, kotrans, write_config
 
 pytestmark = pytest.mark.e2e
@@ -43,7 +42,7 @@ def test_the_measurements_are_consistent(figures: dict[str, Any]) -> None:
     assert figures["memory"]["cuda"] is None
     assert figures["against_plain"]["lower"] <= figures["against_plain"]["upper"]
     kinds = {(each["beam"], each["batch"], each["precision"]) for each in figures["search"]}
-    assert kinds >= {*product((1, 5), (64, 1), ["fp32", *(["int8"] if multiplies_int8() else [])])}
+    assert kinds >= {*product((1, 5), (64, 1), ["fp32", "int8"])}
 
 
 def test_the_dataset_of_the_config_is_used_if_it_is_prepared(figures: dict[str, Any], tiny_run: TinyRun) -> None:

@@ -116,7 +116,10 @@ def test_another_checkpoint_and_an_ensemble_keep_the_results_of_the_run(run: Tin
 
 
 @pytest.mark.parametrize(("setting", "label"), [("search.beam=2", "beam=2"), ("hardware.precision=bf16", "bf16")])
-def test_other_settings_keep_the_results_of_the_run(setting: str, label: str, run: TinyRun) -> None:
+def test_other_settings_keep_the_results_of_the_run(
+    setting: str, label: str, run: TinyRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kotrans.engine.engine_loading.multiplies_bf16", lambda: True)
     kotrans("eval")
     own = figures(run, "test")
     assert kotrans("eval", "--set", setting).code == 0

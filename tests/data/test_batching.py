@@ -15,7 +15,6 @@ from kotrans.data.batching import (
     Batch,
     Batches,
     Plan,
-    Position,
     Sampling,
     pad,
     padding_share,
@@ -23,7 +22,7 @@ from kotrans.data.batching import (
     plan_in_order,
 )
 from kotrans.data.build_dataset import prepare_dataset
-from kotrans.data.dataset import Dataset
+from kotrans.data.dataset import Dataset, Position
 from kotrans.data.prepare_corpus import PreparedCorpus
 from kotrans.data.tokenizer import BOS, EOS, PAD, Tokenizer, Vocabulary
 from tests.small_corpus import sentences, small_tokenizer, write_corpus

@@ -8,7 +8,8 @@ from itertools import count, islice
 import pytest
 import torch
 
-from kotrans.data.batching import Batch, Position
+from kotrans.data.batching import Batch
+from kotrans.data.dataset import Position
 from kotrans.data.prefetch import AHEAD, Item, Prefetched
 from kotrans.data.tokenizer import EOS
 from kotrans.errors import DataError

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from kotrans.runs.checkpoint import Checkpoint, load_checkpoint
+from kotrans.runs.model_files import ModelFiles, load_model_files
 from kotrans.runs.run import Run
 from tests.tiny_run import TinyRun
 
@@ -27,3 +28,9 @@ def best(tiny_run: TinyRun) -> Path:
 def checkpoint(best: Path) -> Checkpoint:
     """Its best checkpoint."""
     return load_checkpoint(best, torch.device("cpu"))
+
+
+@pytest.fixture
+def model(best: Path) -> ModelFiles:
+    """Its best checkpoint, read without PyTorch."""
+    return load_model_files(best)

@@ -1,42 +1,35 @@
 """ONNX graphs translate as the model does, for any number of sentences of any length."""
 
-import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import onnxruntime
 import pytest
 import torch
 from torch import nn
 
 from kotrans.config.loading import override_config
 from kotrans.data.tokenizer import PAD
+from kotrans.engine.model_weights import ModelWeights
 from kotrans.errors import CheckpointError
-from kotrans.export.graphs import ENCODER, STEP, State, write_graphs
-from kotrans.export.graphs import step as one_step
-from kotrans.model.build import build_model
-from kotrans.model.incremental.incremental_decoder import IncrementalDecoder
-from kotrans.runs.checkpoint import Checkpoint
-from kotrans.search.beam import search
+from kotrans.export.graphs import ENCODER, STEP, write_graphs
+from kotrans.model.build import assign_weights, build_model
+from kotrans.runs.model_files import ModelFiles
 from tests.tiny_run import TinyRun, kotrans
-
-onnxruntime = pytest.importorskip("onnxruntime")
 
 pytestmark = pytest.mark.e2e
 
 
-def rebuilt(checkpoint: Checkpoint, *settings: str) -> Checkpoint:
-    """Returns the checkpoint with another, untrained network."""
-    config = override_config(checkpoint.config, ["decoder.hidden_size=24", *settings])
-    model = build_model(config, checkpoint.tokenizer.source.size, checkpoint.tokenizer.target.size)
-    return checkpoint._replace(config=config, model=model.eval())
-
-
-def with_random_biases(checkpoint: Checkpoint) -> Checkpoint:
-    """Randomises the biases, which are zeros in a new network: swapped biases would not be noticed."""
-    for parameter in checkpoint.model.parameters():
+def rebuilt(model: ModelFiles, *settings: str) -> ModelFiles:
+    """Returns the model with another, untrained network, with random biases: swapped zeros would not be noticed."""
+    config = override_config(model.config, ["decoder.hidden_size=24", *settings])
+    network = build_model(config, model.tokenizer.source.size, model.tokenizer.target.size)
+    for parameter in network.parameters():
         if parameter.dim() == 1:
             nn.init.normal_(parameter, generator=torch.Generator().manual_seed(len(parameter)))
-    return checkpoint
+    weights = {name: parameter.detach().numpy() for name, parameter in network.named_parameters()}
+    return model._replace(config=config, weights=weights)
 
 
 @pytest.mark.parametrize(
@@ -56,9 +49,9 @@ def with_random_biases(checkpoint: Checkpoint) -> Checkpoint:
     ids=lambda settings: settings[0].partition("=")[2],
 )
 def test_graphs_of_every_score_and_cell_pass_their_check(
-    checkpoint: Checkpoint, tmp_path: Path, settings: list[str]
+    model: ModelFiles, tmp_path: Path, settings: list[str]
 ) -> None:
-    write_graphs(tmp_path, rebuilt(checkpoint, *settings))
+    write_graphs(tmp_path, rebuilt(model, *settings))
     assert sorted(path.name for path in tmp_path.iterdir()) == [STEP, ENCODER]
 
 
@@ -73,33 +66,44 @@ def test_graphs_of_every_score_and_cell_pass_their_check(
     ],
     ids=["as trained", "normed lstm", "normed gru", "gru that dropped", "lstm that dropped"],
 )
-def test_graphs_have_the_probabilities_of_the_model_at_sizes_other_than_traced(
-    checkpoint: Checkpoint, tmp_path: Path, settings: list[str]
-) -> None:
-    checkpoint = with_random_biases(rebuilt(checkpoint, *settings)) if settings else checkpoint
-    write_graphs(tmp_path, checkpoint)
+def test_graphs_have_the_probabilities_of_the_model(model: ModelFiles, tmp_path: Path, settings: list[str]) -> None:
+    model = rebuilt(model, *settings) if settings else model
+    write_graphs(tmp_path, model)
     encoder, step = (onnxruntime.InferenceSession(str(tmp_path / name)) for name in (ENCODER, STEP))
-    source = torch.randint(4, 300, (7, 15), generator=torch.Generator().manual_seed(1))  # (B, S)
+    source = np.random.default_rng(1).integers(4, 300, (7, 15))  # (B, S)
     source[2, 1:] = source[5, 9:] = PAD
-    mask, previous = source != PAD, torch.arange(10, 17)
-    given = {"source": source.numpy(), "mask": mask.numpy()}
-    parts = dict(zip([part.name for part in encoder.get_outputs()], encoder.run(None, given), strict=True))
-    log_probs = step.run(["log_probs"], {"previous": previous.numpy(), "mask": mask.numpy()} | parts)[0]
+    mask, previous = source != PAD, np.arange(10, 17)
+    parts = dict(
+        zip(
+            [part.name for part in encoder.get_outputs()],
+            encoder.run(None, {"source": source, "mask": mask}),
+            strict=True,
+        )
+    )
+    log_probs = step.run(["log_probs"], {"previous": previous, "mask": mask} | parts)[0]
+    network = build_model(model.config, model.tokenizer.source.size, model.tokenizer.target.size).eval()
+    assign_weights(network, {name: torch.from_numpy(np.array(weight)) for name, weight in model.weights.items()})
     with torch.no_grad():
-        first = State(*checkpoint.model.start(source, mask))
-        expected = one_step(checkpoint.model, first, previous)[0]
-    torch.testing.assert_close(torch.from_numpy(log_probs), expected, atol=1e-5, rtol=1e-4)
+        inputs = torch.from_numpy(previous).unsqueeze(1)
+        logits, _ = network(torch.from_numpy(source), torch.from_numpy(mask), inputs)  # (B, 1, V)
+    np.testing.assert_allclose(log_probs, logits[:, 0].log_softmax(-1).numpy(), rtol=1e-4, atol=1e-4)
 
 
 def test_graphs_of_another_model_fail_their_check(
-    checkpoint: Checkpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    model: ModelFiles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def search_of_another(model: Any, *arguments: Any) -> Any:
-        return search(IncrementalDecoder(rebuilt(checkpoint).model), *arguments)
+    other = rebuilt(model)
 
-    monkeypatch.setattr("kotrans.export.graphs.search", search_of_another)
+    def weights_of_another(weights: Any, config: Any, path: Any) -> ModelWeights:
+        return ModelWeights(other.weights, other.config, path)
+
+    def written_first(*arguments: Any) -> ModelWeights:
+        monkeypatch.setattr("kotrans.export.graphs.ModelWeights", weights_of_another)
+        return ModelWeights(*arguments)
+
+    monkeypatch.setattr("kotrans.export.graphs.ModelWeights", written_first)
     with pytest.raises(CheckpointError, match=r"onnxruntime translates '.*' as '.*', kotrans as '.*'; export without"):
-        write_graphs(tmp_path, checkpoint)
+        write_graphs(tmp_path, model)
 
 
 @pytest.mark.parametrize("precision", ["fp32", "int8"])
@@ -109,15 +113,3 @@ def test_onnx_adds_both_graphs_to_the_exported_files(run: TinyRun, tmp_path: Pat
     assert {ENCODER, STEP} <= {line.split()[1] for line in result.lines[:-1]}
     assert f"| `{STEP}` |" in (tmp_path / "out" / "README.md").read_text("utf-8")
     assert kotrans("translate", "--model", tmp_path / "out", "나무").code == 0
-
-
-@pytest.mark.parametrize("package", ["onnx", "onnxruntime"])
-def test_without_onnx_packages_the_error_says_what_to_install_and_nothing_is_written(
-    run: TinyRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, package: str
-) -> None:
-    monkeypatch.setitem(sys.modules, package, None)
-    result = kotrans("export", "tiny", tmp_path / "out", "--onnx")
-    assert (result.code, result.err.split("\n")[1]) == (
-        2, "error: --onnx: needs onnx and onnxruntime; install them: pip install 'kotrans[onnx]'"
-    )  # fmt: skip
-    assert list(tmp_path.iterdir()) == []

@@ -1,22 +1,17 @@
 """Matrix products in shapes and layouts for fast kernels have the results of plain products."""
 
-import numpy as np
 import pytest
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from kotrans.model.kernels.products import (
-    FEW_ROWS,
     ROWS_MULTIPLE,
     Linear,
     PackedMatrix,
-    QuantizedMatrix,
     linear,
     pad_rows,
 )
-from kotrans.model.kernels.quantization import quantize_rows
-from tests.processors import INT8
 
 KINDS = pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16])
 
@@ -91,36 +86,3 @@ def test_a_layer_with_padded_rows_has_the_values_and_gradients_of_the_library(sh
 def test_without_autocast_a_product_has_the_dtype_of_its_inputs() -> None:
     inputs, weight = matrix(1001, 4, torch.bfloat16), matrix(3, 4, torch.bfloat16, 1)
     assert torch.equal(linear(inputs, weight), functional.linear(inputs, weight))
-
-
-@INT8
-def test_an_int8_product_is_the_scaled_sum_of_integer_products() -> None:
-    weight, x, bias = matrix(70, 33, torch.float32), matrix(9, 33, torch.float32, 1), matrix(1, 70, torch.float32, 2)[0]
-    (whole, scales), (rows, of_rows) = quantize_rows(weight), quantize_rows(x)
-    sums = rows.numpy().astype(np.int64) @ whole.numpy().astype(np.int64).T
-    expected = torch.from_numpy(sums) * scales.double().t() * of_rows.double()
-    assert torch.allclose(QuantizedMatrix(weight).product(x).double(), expected, rtol=1e-5, atol=1e-6)
-    assert torch.allclose(QuantizedMatrix(weight).product(x, bias).double(), expected + bias, rtol=1e-5, atol=1e-5)
-    assert QuantizedMatrix(weight.double()).product(x.double()).dtype == torch.float32
-
-
-@INT8
-def test_the_error_of_an_int8_product_is_bounded_by_its_rounding_steps() -> None:
-    weight, x = matrix(70, 33, torch.float64), matrix(9, 33, torch.float64, 1)
-    of_weight, of_x = (each.abs().amax(1) / 127 / 2 for each in (weight, x))  # the largest rounding error: half a step
-    bound = x.abs().sum(1)[:, None] * of_weight + of_x[:, None] * weight.abs().sum(1) + 33 * of_x[:, None] * of_weight
-    error = (QuantizedMatrix(weight).product(x) - x @ weight.t()).abs()
-    assert (error <= bound * 1.001).all()
-    assert error.max() > 0
-
-
-@INT8
-@pytest.mark.parametrize("rows", [1, 7, FEW_ROWS, FEW_ROWS + 1, 3 * FEW_ROWS])
-def test_a_row_of_an_int8_product_does_not_depend_on_other_rows(rows: int) -> None:
-    product, x = QuantizedMatrix(matrix(70, 33, torch.float32)).product, matrix(3 * FEW_ROWS, 33, torch.float32, 1)
-    assert torch.equal(product(x[:rows]), product(x)[:rows])
-    x[1] = torch.nan
-    x[2] = 0
-    assert torch.equal(product(x)[:1], product(x[:1]))
-    assert product(x)[1].isnan().all()
-    assert not product(x)[2].any()

@@ -7,7 +7,8 @@ import torch
 
 from kotrans.config.schema import HardwareConfig
 from kotrans.errors import ConfigError
-from kotrans.parallel.device import multiplies_bf16, pick_device, pick_precision, pick_training_precision
+from kotrans.parallel.device import pick_device, pick_precision, pick_training_precision
+from kotrans.parallel.processor import multiplies_bf16
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from safetensors.torch import save_file
 
 from kotrans.config.loading import dump_config
 from kotrans.config.schema import Config
-from kotrans.data.batching import Position
+from kotrans.data.dataset import Position
 from kotrans.data.stages import SilentReporter, tokenize
 from kotrans.data.tokenizer import Tokenizer
 from kotrans.errors import CheckpointError, DamagedError

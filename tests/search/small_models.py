@@ -1,93 +1,124 @@
 """Small steppers for tests of search, which must hold for any stepper and therefore use no network of kotrans."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, Generic, NamedTuple, TypeVar
 
-import torch
-from torch import Tensor
+import numpy as np
+import numpy.typing as npt
+
+from kotrans.data.tokenizer import BOS, PAD, UNK
+from kotrans.engine.stepper import Booleans, Floats, Ints, Weights
 
 VOCABULARY = 7  # four special ids and three words
 LOUD = 5  # source id of padding; not 0, so that a leak changes results
+State = TypeVar("State")
+
+
+class LogitsStepper(Generic[State]):
+    """Base class: steps and scores by definition, from the logits of a subclass."""
+
+    def logits(self, state: State, previous: Ints) -> tuple[Floats, State, Weights | None]:
+        """Returns logits (N, V), the next state and attention weights (N, S) or None."""
+        raise NotImplementedError
+
+    def step(self, state: State, previous: Ints, k: int) -> tuple[Floats, Ints, State, Weights | None]:
+        logits, after, weights = self.logits(state, previous)
+        log_probs = log_softmax(logits)
+        log_probs[:, [PAD, BOS, UNK]] = -np.inf
+        pieces = np.argsort(-log_probs, axis=1, kind="stable")[:, :k]
+        return np.take_along_axis(log_probs, pieces, 1), pieces, after, weights
+
+    def score(self, state: State, previous: Ints, given: Ints) -> tuple[Floats, State, Weights | None]:
+        logits, after, weights = self.logits(state, previous)
+        return np.take_along_axis(log_softmax(logits), given[:, None], 1)[:, 0], after, weights
 
 
 class Recurrent(NamedTuple):
-    hidden: Tensor  # (N, H)
-    memory: Tensor  # (N, S, H)
-    mask: Tensor  # (N, S)
+    hidden: Floats  # (N, H)
+    memory: Floats  # (N, S, H)
+    mask: Booleans  # (N, S)
 
 
-class RecurrentStepper:
+class RecurrentStepper(LogitsStepper[Recurrent]):
     """A random recurrent model with attention in float64, whose distributions depend on the whole history.
 
     `calls` counts the rows of each step.
     """
 
     def __init__(self, seed: int, vocabulary: int = VOCABULARY, attention: bool = True, sharpness: float = 3.0) -> None:
-        random = torch.Generator().manual_seed(seed)
-        size = 5
-
-        def matrix(*shape: int) -> Tensor:
-            return torch.randn(*shape, generator=random, dtype=torch.float64)
-
-        self.source, self.target = matrix(40, size), matrix(vocabulary, size)
-        self.recurrent, self.output = matrix(size, size), sharpness * matrix(size, vocabulary)
+        random, size = np.random.default_rng(seed), 5
+        self.source, self.target = random.standard_normal((40, size)), random.standard_normal((vocabulary, size))
+        self.recurrent = random.standard_normal((size, size))
+        self.output = sharpness * random.standard_normal((size, vocabulary))
         self.attention = attention
         self.calls: list[int] = []
 
-    def start(self, source: Tensor, mask: Tensor) -> Recurrent:
-        position = torch.arange(source.size(1), dtype=torch.float64).view(1, -1, 1)
-        memory = self.source[source] * torch.cos(position)
-        hidden = torch.tanh((memory * mask.unsqueeze(2)).sum(1))
-        return Recurrent(hidden, memory, mask)
+    def start(self, source: Ints, mask: Booleans) -> Recurrent:
+        position = np.arange(source.shape[1], dtype=np.float64)[:, None]
+        memory = self.source[source] * np.cos(position)
+        return Recurrent(np.tanh((memory * mask[..., None]).sum(1)), memory, mask)
 
-    def step(self, state: Recurrent, previous: Tensor) -> tuple[Tensor, Recurrent, Tensor | None]:
+    def logits(self, state: Recurrent, previous: Ints) -> tuple[Floats, Recurrent, Weights | None]:
         self.calls.append(len(previous))
-        scores = torch.einsum("nh,nsh->ns", state.hidden, state.memory)
-        weights = scores.masked_fill(~state.mask, -torch.inf).softmax(1)
-        context = torch.einsum("ns,nsh->nh", weights, state.memory)
-        hidden = torch.tanh(state.hidden @ self.recurrent + self.target[previous] + context)
-        return hidden @ self.output, state._replace(hidden=hidden), weights if self.attention else None
+        scores = np.einsum("nh,nsh->ns", state.hidden, state.memory)
+        weights = np.exp(log_softmax(np.where(state.mask, scores, -np.inf)))
+        context = np.einsum("ns,nsh->nh", weights, state.memory)
+        hidden = np.tanh(state.hidden @ self.recurrent + self.target[previous] + context)
+        alpha: Any = weights if self.attention else None  # in float64, so that the tests are strict
+        return hidden @ self.output, state._replace(hidden=hidden), alpha
 
-    def select(self, state: Recurrent, rows: Tensor) -> Recurrent:
-        return Recurrent(*(part[rows] for part in state))
+    def select(self, state: Recurrent, rows: Ints) -> Recurrent:
+        return Recurrent(state.hidden[rows], state.memory[rows], state.mask[rows])
 
     def join(self, state: Recurrent, started: Recurrent) -> Recurrent:
-        width = max(state.mask.size(1), started.mask.size(1))
+        width = max(state.mask.shape[1], started.mask.shape[1])
 
-        def wide(part: Tensor) -> Tensor:
-            return torch.cat([part, part.new_full((len(part), width - part.size(1), *part.shape[2:]), LOUD)], 1)
+        def wide(part: npt.NDArray[Any], fill: float) -> npt.NDArray[Any]:
+            padding = [(0, 0), (0, width - part.shape[1])] + [(0, 0)] * (part.ndim - 2)
+            return np.pad(part, padding, constant_values=fill)
 
-        masks = [torch.nn.functional.pad(each.mask, (0, width - each.mask.size(1))) for each in (state, started)]
-        memories = [wide(each.memory) for each in (state, started)]
-        return Recurrent(torch.cat([state.hidden, started.hidden]), torch.cat(memories), torch.cat(masks))
+        return Recurrent(
+            np.concatenate([state.hidden, started.hidden]),
+            np.concatenate([wide(each.memory, LOUD) for each in (state, started)]),
+            np.concatenate([wide(each.mask, False) for each in (state, started)]),
+        )
 
 
-class TableStepper:
+class TableStepper(LogitsStepper[int]):
     """Probabilities from a table (V, V) indexed by the previous piece, the same for every sentence; no attention."""
 
-    def __init__(self, table: Tensor) -> None:
-        self.log_probs = table.log()
+    def __init__(self, table: Floats) -> None:
+        with np.errstate(divide="ignore"):
+            self.log_probs = np.log(table)
 
-    def start(self, source: Tensor, mask: Tensor) -> int:
+    def start(self, source: Ints, mask: Booleans) -> int:
         return len(source)
 
-    def step(self, state: int, previous: Tensor) -> tuple[Tensor, int, Tensor | None]:
+    def logits(self, state: int, previous: Ints) -> tuple[Floats, int, Weights | None]:
         assert len(previous) == state
         return self.log_probs[previous], state, None
 
-    def select(self, state: int, rows: Tensor) -> int:
+    def select(self, state: int, rows: Ints) -> int:
         return len(rows)
 
     def join(self, state: int, started: int) -> int:
         return state + started
 
 
-def padded(sources: Sequence[Sequence[int]], width: int | None = None) -> tuple[Tensor, Tensor]:
+def log_softmax(logits: Floats) -> Floats:
+    """Returns the log-probabilities of logits (N, V)."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        shifted = logits - logits.max(1, keepdims=True)
+        result: Floats = shifted - np.log(np.exp(shifted).sum(1, keepdims=True))
+    return result
+
+
+def padded(sources: Sequence[Sequence[int]], width: int | None = None) -> tuple[Ints, Booleans]:
     """Returns source ids (B, S) and mask (B, S) of sentences of unequal length."""
     width = width or max(len(source) for source in sources)
-    ids = torch.full((len(sources), width), LOUD)
-    mask = torch.zeros(len(sources), width, dtype=torch.bool)
+    ids = np.full((len(sources), width), LOUD)
+    mask = np.zeros((len(sources), width), bool)
     for row, source in enumerate(sources):
-        ids[row, : len(source)] = torch.tensor(source)
+        ids[row, : len(source)] = source
         mask[row, : len(source)] = True
     return ids, mask

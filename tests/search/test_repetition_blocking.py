@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -20,7 +19,8 @@ def blocked_pieces(history: list[int], most: int | None, vocabulary: int = VOCAB
     repetitions = RepetitionBlocker(1, most)
     for piece in history:
         repetitions.append(np.array([0]), np.array([piece]))
-    log_probs, pieces = repetitions.most_probable(torch.zeros(1, vocabulary), vocabulary)
+    stepper = TableStepper(np.full((vocabulary, vocabulary), 1 / vocabulary))
+    log_probs, pieces, _, _ = repetitions.step(stepper, 1, np.array([1]), vocabulary)
     special = {0, 1, 3}
     return {int(piece) for value, piece in zip(log_probs[0], pieces[0], strict=True) if value == -np.inf} - special
 
@@ -74,14 +74,14 @@ def test_a_limit_that_no_hypothesis_reaches_changes_nothing(seed: int, beam: int
 
 @pytest.mark.parametrize("beam", [1, 3])
 def test_nothing_is_blocked_if_there_is_no_other_piece(beam: int) -> None:
-    table = torch.zeros(VOCABULARY, VOCABULARY)
+    table = np.zeros((VOCABULARY, VOCABULARY))
     table[:, 4] = 1  # neither another piece nor EOS is possible
     (hypothesis,) = search(TableStepper(table), *padded([[6]]), settings_of(beam, extra=6))[0]
     assert hypothesis.ids == (4,) * 7
 
 
 def test_forced_decoding_scores_repetitions_without_blocking() -> None:
-    table = torch.full((VOCABULARY, VOCABULARY), 0.1)
+    table = np.full((VOCABULARY, VOCABULARY), 0.1)
     table[:, 4] = 0.4
     (scored,) = forced_decoding(TableStepper(table), *padded([[6]]), [[4] * 9], settings_of(2))
     assert scored.token_log_probs == pytest.approx([np.log(0.4)] * 9 + [np.log(0.1)])

@@ -14,10 +14,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kotrans.errors import DataError
+from kotrans.parallel.memory import is_out_of_memory
 from kotrans.serve.requests import RequestError, read_body
 from kotrans.serve.schemas import Problem
 from kotrans.serve.server import is_loopback
-from kotrans.serve.worker import Finished, LocalWorker, WorkItem, is_out_of_memory
+from kotrans.serve.worker import Finished, LocalWorker, WorkItem
 from tests.held_translator import SECONDS, Held
 from tests.serve.light import MEMORY, client, light_service
 

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from kotrans.data.batching import Batch, Batches, Position
+from kotrans.data.batching import Batch, Batches
+from kotrans.data.dataset import Position
 from kotrans.errors import DataError
 from kotrans.runs.run import Run
 from kotrans.training.events import Event, Updated

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from kotrans.data.batching import Position
+from kotrans.data.dataset import Position
 from kotrans.runs.run import Run
 from kotrans.training.events import Event, Saved, Updated
 from kotrans.training.limits import Outcome

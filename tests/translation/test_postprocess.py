@@ -3,8 +3,8 @@
 import unicodedata
 from pathlib import Path
 
+import numpy as np
 import pytest
-import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -74,7 +74,7 @@ def test_a_correct_hypothesis_ranks_above_one_that_copying_corrects(tokenizer: T
     (source,) = tokenizer.source.encode([SOURCE])
     found = []
     for ids, score in zip(tokenizer.target.encode(list(output)), output.values(), strict=True):
-        weights = torch.full((len(ids) + 1, len(source) + 1), 1 / (len(source) + 1))
+        weights = np.full((len(ids) + 1, len(source) + 1), 1 / (len(source) + 1), np.float32)
         found.append(Hypothesis(tuple(ids), score, score, (0.0,) * (len(ids) + 1), weights, True))
     for penalty, expected in ((1.0, "Python 3.11 7 right"), (0.0, "Python 3.11 7")):
         assembler = Postprocessor(tokenizer, SearchConfig(verbatim_penalty=penalty))

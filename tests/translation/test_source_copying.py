@@ -3,13 +3,13 @@
 from collections import Counter
 from collections.abc import Sequence
 
+import numpy as np
 import pytest
-import torch
 from hypothesis import example, given
 from hypothesis import strategies as st
-from torch import Tensor
 
 from kotrans.config.schema import Copying
+from kotrans.engine.stepper import Weights
 from kotrans.text.literals import Literals, missing_literals
 from kotrans.text.normalization import normalize
 from kotrans.text.subwords import END, spell_pieces, word_spans, word_text
@@ -29,18 +29,18 @@ PIECES = st.lists(
 )  # fmt: skip
 
 
-def attention(target: Sequence[str], source: Sequence[str], at: dict[int, int], weight: float = 0.9) -> Tensor:
+def attention(target: Sequence[str], source: Sequence[str], at: dict[int, int], weight: float = 0.9) -> Weights:
     """Returns weights (T, S): the target pieces in `at` attend to the source piece there, others to the last one."""
-    weights = torch.zeros(len(target), len(source))
+    weights = np.zeros((len(target), len(source)), np.float32)
     for row in range(len(target)):
         weights[row, -1] = 1 - weight
         weights[row, at.get(row, len(source) - 1)] += weight
     return weights
 
 
-def random_weights(target: Sequence[str], source: Sequence[str], seed: int) -> Tensor:
-    weights = torch.rand(len(target), len(source), generator=torch.Generator().manual_seed(seed)).pow(8)
-    return weights / weights.sum(1, keepdim=True)
+def random_weights(target: Sequence[str], source: Sequence[str], seed: int) -> Weights:
+    weights = np.random.default_rng(seed).random((len(target), len(source)), np.float32) ** 8
+    return weights / weights.sum(1, keepdims=True)
 
 
 def text_of(pieces: Sequence[str]) -> str:
@@ -300,7 +300,7 @@ def test_without_copies_the_words_are_those_of_the_pieces(pieces: list[str]) -> 
 @given(PIECES, st.integers(0, 99))
 def test_a_source_without_literals_changes_nothing(target: list[str], seed: int) -> None:
     source = ["▁나무", "를", END]
-    weights = torch.rand(len(target), 3, generator=torch.Generator().manual_seed(seed)).softmax(1)
+    weights = np.random.default_rng(seed).dirichlet(np.ones(3), len(target)).astype(np.float32)
     output = text_of(target)
     assert copy_literals(output, SourceLiterals(source), target, weights) == (output, [])
 

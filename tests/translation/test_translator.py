@@ -5,11 +5,12 @@ import unicodedata
 from collections.abc import Sequence
 from random import Random
 
+import numpy as np
 import pytest
-import torch
-from torch import Tensor
 
 from kotrans.config.schema import SearchConfig
+from kotrans.engine.precision import Probe
+from kotrans.engine.stepper import Booleans, Ints
 from kotrans.errors import ModelError, UsageError
 from kotrans.search.beam import search
 from kotrans.search.hypotheses import Hypothesis
@@ -22,7 +23,6 @@ from kotrans.translation.copies import words_copied
 from kotrans.translation.postprocess import LinePart, PreparedLine, Translation, translation_record
 from kotrans.translation.translator import Translator
 from kotrans.translation.units import parts_of
-from tests.processors import INT8
 from tests.tiny_run import TinyRun, kotrans, write_config
 
 MEMORY = 100_000_000
@@ -74,19 +74,18 @@ def test_batch_size_chunks_and_neighbours_do_not_change_translations(
 
 def test_threads_share_the_batches_and_do_not_change_translations(tiny_run: TinyRun, sources: list[str]) -> None:
     expected = list(translator_with(tiny_run, "search.batch=3").translations(sources * 2, n_best=2))
-    threads: set[tuple[int, int]] = set()
+    threads: set[int] = set()
     divided = translator_with(tiny_run, "search.batch=3", "hardware.threads=3")
     whole = divided.stepper.start
 
-    def start(source: Tensor, mask: Tensor) -> object:
-        threads.add((threading.get_ident(), torch.get_num_threads()))
+    def start(source: Ints, mask: Booleans) -> object:
+        threads.add(threading.get_ident())
         return whole(source, mask)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(divided.stepper, "start", start)
         assert_same(list(divided.translations(sources * 2, n_best=2)), expected)
     assert len(threads) > 1
-    assert {inside for _, inside in threads} == {1}
 
 
 def test_lines_that_join_a_running_search_have_the_same_translations_as_alone(
@@ -120,10 +119,13 @@ def test_parts_of_a_line_are_joined_in_order_whichever_finishes_first(tiny_run: 
     assert_same([joined], list(translator_with(tiny_run, "search.beam=1").translations([line])))
 
 
-@pytest.mark.parametrize("precision", ["bf16", pytest.param("int8", marks=INT8)])
+@pytest.mark.parametrize("precision", ["bf16", "int8"])
 def test_a_lower_precision_must_be_set_and_changes_scores_little(
-    tiny_run: TinyRun, sources: list[str], precision: str
+    tiny_run: TinyRun, sources: list[str], precision: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # On this processor, or with such a small model, it may be slower than fp32.
+    monkeypatch.setattr("kotrans.engine.engine_loading.multiplies_bf16", lambda: True)
+    monkeypatch.setattr("kotrans.engine.precision.time_products", lambda *_: Probe(63, 2.0))
     exact = [each.hypotheses[0] for each in translator_with(tiny_run).translations(sources)]
     lower = [
         each.hypotheses[0]
@@ -212,7 +214,7 @@ def test_a_line_of_many_sentences_stores_no_weights_between_them(translator: Tra
     (found,) = translator.translations(["나무를 봅니다. " * 300])
     weights = found.hypotheses[0].weights_of_parts
     assert len(weights) == found.parts == 300
-    assert sum(each.numel() for each in weights) < 300 * 20 * 40
+    assert sum(each.size for each in weights) < 300 * 20 * 40
 
 
 def test_an_n_best_of_0_raises_usage_error(translator: Translator) -> None:
@@ -228,7 +230,7 @@ def test_attention_of_a_long_line_stays_within_its_parts(translator: Translator)
     ends = [i + 1 for i, piece in enumerate(whole.source_pieces) if piece == "</s>"]
     assert len(ends) == whole.parts
     assert best.weights[0, : ends[0]].sum().item() == pytest.approx(1, abs=1e-5)
-    assert best.weights[0, ends[0] :].abs().max().item() == 0
+    assert not best.weights[0, ends[0] :].any()
     assert best.weights[-1, ends[-2] :].sum().item() == pytest.approx(1, abs=1e-5)
 
 
@@ -259,7 +261,7 @@ def test_the_search_returns_the_whole_beam_only_for_a_source_with_a_literal(
     translator = translator_with(tiny_run, "search.beam=3")
     asked: dict[int, int] = {}
 
-    def searched(stepper: object, source: Tensor, mask: Tensor, config: SearchConfig, n_best: list[int]) -> object:
+    def searched(stepper: object, source: Ints, mask: Booleans, config: SearchConfig, n_best: list[int]) -> object:
         asked.update(zip(mask.sum(1).tolist(), n_best, strict=True))
         return search(translator.stepper, source, mask, config, n_best)
 
@@ -275,11 +277,11 @@ def misspelling(translator: Translator, monkeypatch: pytest.MonkeyPatch) -> list
 
     def hypothesis(source: list[int]) -> Hypothesis:
         word = next(i for i, piece in enumerate(translator.tokenizer.source.pieces(source)) if i and "▁" in piece)
-        weights = torch.zeros(len(ids) + 1, len(source) + 1)
+        weights = np.zeros((len(ids) + 1, len(source) + 1), np.float32)
         weights[:, word : len(source)] = 1 / (len(source) - word)
         return Hypothesis(tuple(ids), -1.0, -2.0, (-1.0,) * len(weights), weights, True)
 
-    def search_stub(stepper: object, source: Tensor, mask: Tensor, *_: object) -> list[list[Hypothesis]]:
+    def search_stub(stepper: object, source: Ints, mask: Booleans, *_: object) -> list[list[Hypothesis]]:
         return [[hypothesis(row[real][:-1].tolist())] for row, real in zip(source, mask, strict=True)]
 
     monkeypatch.setattr("kotrans.translation.translator.search", search_stub)

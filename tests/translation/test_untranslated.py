@@ -3,7 +3,6 @@
 import logging
 
 import pytest
-import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -192,7 +191,7 @@ def test_a_pair_with_different_numbers_of_sentences_is_scored_whole_and_counted(
         whole, by_sentence = translator.score(pairs, split_sentences=True)
     assert (whole.parts, by_sentence.parts) == (1, 2)
     assert "1 of 2 pairs were scored whole" in caplog.text
-    assert torch.is_tensor(by_sentence.hypotheses[0].weights)
+    assert by_sentence.hypotheses[0].weights is not None
 
 
 def test_translations_have_no_replacement_character_whatever_the_source(translator: Translator) -> None:

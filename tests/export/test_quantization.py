@@ -1,12 +1,13 @@
 """Weights in fewer bytes: bounds of the rounding error."""
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from kotrans.model.kernels.quantization import dequantize_weights, quantize_weights
+from kotrans.export.quantization import as_read, quantize_weights
 
 
 def drawn(rows: int, columns: int, seed: int) -> Tensor:
@@ -16,27 +17,31 @@ def drawn(rows: int, columns: int, seed: int) -> Tensor:
     return torch.randn(rows, columns, generator=generator) * sizes
 
 
+def read_back(stored: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name: torch.from_numpy(np.array(array)) for name, array in as_read(stored).items()}
+
+
 MATRICES = st.builds(drawn, st.integers(1, 9), st.integers(1, 17), st.integers(0, 2**31))
 
 
 @given(MATRICES)
 def test_int8_changes_no_weight_by_more_than_half_a_step_of_its_row(matrix: Tensor) -> None:
     step = matrix.abs().amax(1, keepdim=True).double() / 127
-    moved = (dequantize_weights(quantize_weights({"m": matrix}, "int8"))["m"].double() - matrix.double()).abs()
+    moved = (read_back(quantize_weights({"m": matrix}, "int8"))["m"].double() - matrix.double()).abs()
     assert (moved <= step * 0.5001).all()
 
 
 @given(MATRICES)
 def test_int8_keeps_the_largest_weight_of_a_row_and_is_symmetric(matrix: Tensor) -> None:
     largest = matrix.abs().amax(1)
-    back = dequantize_weights(quantize_weights({"m": matrix}, "int8"))["m"]
+    back = read_back(quantize_weights({"m": matrix}, "int8"))["m"]
     torch.testing.assert_close(back.abs().amax(1), largest)
-    assert torch.equal(dequantize_weights(quantize_weights({"m": -matrix}, "int8"))["m"], -back)
+    assert torch.equal(read_back(quantize_weights({"m": -matrix}, "int8"))["m"], -back)
 
 
 @given(MATRICES)
 def test_bf16_changes_no_weight_by_more_than_one_256th(matrix: Tensor) -> None:
-    back = dequantize_weights(quantize_weights({"m": matrix}, "bf16"))["m"]
+    back = read_back(quantize_weights({"m": matrix}, "bf16"))["m"]
     assert back.dtype == torch.float32
     assert ((back - matrix).abs() <= matrix.abs() / 256).all()
 
@@ -44,7 +49,7 @@ def test_bf16_changes_no_weight_by_more_than_one_256th(matrix: Tensor) -> None:
 @pytest.mark.parametrize("precision", ["fp32", "bf16", "int8"])
 def test_vectors_scalars_and_rows_of_zeros_do_not_change(precision: str) -> None:
     weights = {"bias": torch.randn(7), "beta": torch.tensor(0.1), "m": torch.tensor([[0.0, 0.0], [0.3, -0.7]])}
-    back = dequantize_weights(quantize_weights(weights, precision))  # type: ignore[arg-type]
+    back = read_back(quantize_weights(weights, precision))  # type: ignore[arg-type]
     assert back.keys() == weights.keys()
     assert torch.equal(back["bias"], weights["bias"])
     assert torch.equal(back["beta"], weights["beta"])
@@ -53,7 +58,7 @@ def test_vectors_scalars_and_rows_of_zeros_do_not_change(precision: str) -> None
 
 def test_fp32_changes_no_bit() -> None:
     matrix = drawn(5, 6, 1)
-    assert torch.equal(dequantize_weights(quantize_weights({"m": matrix}, "fp32"))["m"], matrix)
+    assert torch.equal(read_back(quantize_weights({"m": matrix}, "fp32"))["m"], matrix)
 
 
 @given(MATRICES)
@@ -70,4 +75,4 @@ def test_matrices_take_the_bytes_of_their_precision(matrix: Tensor) -> None:
 def test_int8_without_a_scale_for_each_row_is_refused(scale: Tensor | None) -> None:
     stored = {"m": torch.ones(3, 2, dtype=torch.int8)} | ({} if scale is None else {"m/scale": scale})
     with pytest.raises(ValueError, match="m: no scale for each row"):
-        dequantize_weights(stored)
+        as_read(stored)

@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 
 from kotrans.data.tokenizer import BOS, EOS, PAD, UNK
-from kotrans.errors import ModelError
 
 # Shape key: N rows, V target pieces, k choices, R pieces of a group, C groups.
 Floats = npt.NDArray[np.float64]
@@ -85,12 +84,3 @@ def _members(depth: int, groups: int, width: int, device: torch.device) -> tuple
         torch.arange(0, depth * groups, groups, device=device).view(-1, 1),
         torch.arange(depth * groups, width, device=device),
     )
-
-
-def check_possible(best: Floats) -> None:
-    """Raises ModelError if the best log-probability of a sentence is NaN or -inf."""
-    if not np.isfinite(best).all():
-        raise ModelError(
-            "the model gives no probability to any piece: its weights are damaged or its training diverged; "
-            "use an earlier checkpoint"
-        )

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from kotrans.search.topk import largest, most_probable
+from kotrans.engine.torch_topk import largest, most_probable
 
 
 @pytest.mark.parametrize("k", [1, 2, 7, 49, 50])

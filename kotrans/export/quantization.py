@@ -6,17 +6,20 @@
 | bf16 | bfloat16, rounded to nearest | float32 |
 | int8 | int8 with a float32 scale per output channel (row), symmetric around 0 | float32 |
 
-`dequantize_weights` converts the stored weights back to float32 when a file is read.
+`kotrans.runs.model_files` converts the stored weights back to float32 when a file is read.
 """
 
 from collections.abc import Mapping
 from typing import Literal
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from kotrans.runs.model_files import SCALE, dequantize_weights
+
 Precision = Literal["fp32", "bf16", "int8"]
-_SCALE = "/scale"  # suffix; parameter names contain no slash
 _LARGEST = 127  # -128 is unused: the range is symmetric
 
 
@@ -29,22 +32,16 @@ def quantize_weights(weights: Mapping[str, Tensor], precision: Precision) -> dic
         elif precision == "bf16":
             stored[name] = weight.detach().to(torch.bfloat16)
         else:
-            stored[name], stored[name + _SCALE] = quantize_rows(weight.detach())
+            stored[name], stored[name + SCALE] = quantize_rows(weight.detach())
     return stored
 
 
-def dequantize_weights(stored: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Returns the weights in float32. Raises ValueError if an int8 matrix has no scale of the right shape."""
-    weights: dict[str, Tensor] = {}
-    for name, tensor in stored.items():
-        if tensor.dtype == torch.int8:
-            scale = stored.get(name + _SCALE)
-            if scale is None or scale.shape != (len(tensor), 1):
-                raise ValueError(f"{name}: no scale for each row")
-            weights[name] = tensor.float() * scale
-        elif not name.endswith(_SCALE):
-            weights[name] = tensor.float()
-    return weights
+def as_read(stored: Mapping[str, Tensor]) -> dict[str, npt.NDArray[np.float32]]:
+    """Returns the weights in float32 as a reader of the file gets them."""
+    bits = {
+        name: tensor.view(torch.uint16) if tensor.dtype == torch.bfloat16 else tensor for name, tensor in stored.items()
+    }
+    return dequantize_weights({name: tensor.cpu().numpy() for name, tensor in bits.items()})
 
 
 def quantize_rows(weight: Tensor) -> tuple[Tensor, Tensor]:
