@@ -6,7 +6,7 @@ SENTENCES := "제 여동생은 어제 도서관에서 책을 두 권 빌렸어�
 	"내일 같이 영화를 볼까요?" "안녕하세요? 저는 학생이에요."
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-fast check format results-check train eval translate clean
+.PHONY: help install demo test test-fast test-gpu bench-gpu check format results-check train eval translate clean
 
 help:  ## Show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -31,6 +31,15 @@ test: install  ## Run the whole test suite
 
 test-fast: install  ## Run the tests that start no processes and train no runs (a minute)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -p no:schemathesis -m "not slow and not e2e"
+
+# Warnings do not fail the tests here: libraries give others on a GPU.
+test-gpu: install  ## On a machine with a GPU: compare it with the CPU, kill and resume, then bench-gpu (10 minutes)
+	@$(BIN)/python -c 'import sys, torch; sys.exit(0 if torch.cuda.is_available() else "make test-gpu: no GPU for PyTorch here")'
+	$(BIN)/python -m pytest -n 0 -m gpu -W default -rP tests/gpu
+	$(MAKE) bench-gpu
+
+bench-gpu: install  ## Measure training and translation of the larger configs on a GPU, into build/gpu (4 minutes)
+	$(BIN)/python tests/gpu/measure.py
 
 check: install  ## Check formatting, lint and types
 	$(BIN)/ruff format --check .

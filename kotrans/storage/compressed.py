@@ -10,14 +10,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BufferedReader, RawIOBase
 from pathlib import Path
+from types import ModuleType
 from typing import IO, cast
 
 from kotrans.errors import DataError
-
-if sys.version_info >= (3, 14):
-    from compression import zstd
-else:
-    from backports import zstd
 
 _HEAD = 512  # bytes that are examined; the magic number of a tar archive is at offset 257
 
@@ -93,6 +89,9 @@ def decompressed(file: BufferedReader, where: Path | str, longest_line: int = 64
         _refuse_binary(head, str(where))
         yield file
         return
+    damage: tuple[type[Exception], ...] = (EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile)
+    if kind == "zstd":
+        damage += (_zstd(where).ZstdError,)
     try:
         with _open(kind, file, str(where)) as raw, _BoundedLines(raw, str(where), longest_line) as content:
             head = content.peek(_HEAD)[:_HEAD]
@@ -100,7 +99,7 @@ def decompressed(file: BufferedReader, where: Path | str, longest_line: int = 64
                 raise DataError(f"{where}: is compressed twice ({inner} inside {kind}); decompress it once")
             _refuse_binary(head, f"{where} ({kind}, decompressed)")
             yield content
-    except (EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, zstd.ZstdError) as error:
+    except damage as error:
         raise _damaged(kind, error, where) from None
     except OSError as error:
         if error.errno is not None:  # a problem of the disk, not of the content
@@ -132,8 +131,20 @@ def _open(kind: str, file: BufferedReader, where: str) -> IO[bytes]:
         case "xz":
             return lzma.LZMAFile(file)
         case "zstd":
-            return cast(IO[bytes], zstd.ZstdFile(file))
+            return cast(IO[bytes], _zstd(where).ZstdFile(file))
     return _open_member(file, where)
+
+
+def _zstd(where: Path | str) -> ModuleType:
+    """Imports zstd only if it is needed: an environment for translating may lack the package."""
+    try:
+        if sys.version_info >= (3, 14):
+            from compression import zstd
+        else:
+            from backports import zstd
+    except ImportError:
+        raise DataError(f"{where}: is compressed with zstd; run pip install backports.zstd, or decompress it") from None
+    return zstd
 
 
 def _open_member(file: BufferedReader, where: str) -> IO[bytes]:

@@ -227,3 +227,10 @@ def test_a_named_pipe_may_carry_compressed_text_but_no_zip(tmp_path: Path) -> No
         else:
             assert list(stream_lines(tmp_path / "pipe")) == expected
         writer.join()
+
+
+def test_a_zstd_file_names_the_package_that_it_needs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "lines.zst").write_bytes(zstd.compress(TEXT))
+    monkeypatch.setitem(sys.modules, "compression" if sys.version_info >= (3, 14) else "backports", None)
+    with pytest.raises(DataError, match=r"lines\.zst: is compressed with zstd; run pip install backports\.zstd"):
+        read_lines(tmp_path / "lines.zst")
