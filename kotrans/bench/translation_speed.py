@@ -80,7 +80,8 @@ def measure_search(
 ) -> SearchFigures:  # fmt: skip
     """Translates for the given time, at least three rounds; `report` receives the seconds spent so far.
 
-    A round is one batch per thread, as in translation. A measurement that takes four times as long is ended and
+    A round is one batch per thread, as in translation; the first batch is translated once before, because an engine
+    computes the products of a piece when it first occurs. A measurement that takes four times as long is ended and
     reported without a result.
     """
     longest = max(sentence.target_length for sentence in sentences)
@@ -96,6 +97,7 @@ def measure_search(
         search(GivenLengths(engine, lengths, deadline), source, source != PAD, config)
 
     try:
+        translate(batches[0])
         for number in rounds(seconds, _LEAST, report):
             together = [batches[(number * pool.count + i) % len(batches)] for i in range(pool.count)]
             start = time.perf_counter()

@@ -125,6 +125,10 @@ class SearchConfig(Section):
     split_sentences: bool | None = None
     """Translate each sentence of a line separately. `null` depends on the use: `translate`, the service and the Python
     API do; `eval`, `compare`, `score` and validation do not, like training."""
+    shortlist: int | None = Field(None, ge=1, le=100)
+    """Search only among the target pieces of a shortlist: this many probable translations of each source piece, as many
+    frequent pieces, and all characters. Faster for large vocabularies; only with onnxruntime. `null` searches among all
+    pieces."""
     batch: int = Field(64, ge=1)
     """Number of sentences translated together. Lower it if memory runs out."""
 

@@ -17,7 +17,7 @@ _ORIGIN = re.compile(r"https?://[^/?#\s]+")
 class Section(BaseModel):
     """Base class of sections: unknown keys are refused, values are validated, and instances are immutable."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, defer_build=True)
 
 
 class SplitFiles(Section):

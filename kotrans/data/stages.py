@@ -1,4 +1,7 @@
-"""The preparation stages corpus, tokenizer and dataset; each result is reused while its inputs and settings match."""
+"""The preparation stages corpus, tokenizer, dataset and shortlist.
+
+Each result is reused while its inputs and settings match.
+"""
 
 import errno
 import json
@@ -9,9 +12,11 @@ from typing import Literal, Protocol
 
 from kotrans.config.schema import Config
 from kotrans.data.build_dataset import prepare_dataset
+from kotrans.data.build_shortlist import load_shortlist, prepare_shortlist, shortlist_key
 from kotrans.data.corpora import Library
 from kotrans.data.dataset import DatasetManifest, dataset_key
 from kotrans.data.prepare_corpus import CorpusManifest, PreparedCorpus, prepare_corpus, resolve_corpora
+from kotrans.data.shortlist import Shortlist
 from kotrans.data.tokenizer import Tokenizer, TokenizerManifest, tokenizer_key, train_tokenizer
 from kotrans.errors import ConfigError, DataError
 from kotrans.storage.files import content_key, read_bytes, stream_lines, write_json, write_problem
@@ -24,7 +29,7 @@ from kotrans.text.word_counts import DEFINITION, word_counts
 class Stage:
     """A completed stage."""
 
-    name: Literal["corpus", "tokenizer", "dataset"]
+    name: Literal["corpus", "tokenizer", "dataset", "shortlist"]
     folder: Path
     made: bool
     """False if it was up to date."""
@@ -60,6 +65,8 @@ class PreparedData:
     tokenizer: Tokenizer
     manifest: DatasetManifest
     """Of the dataset."""
+    shortlist: Shortlist | None = None
+    """For `search.shortlist`; stored with the model. None if it was not made."""
 
 
 def clean(config: Config, reporter: Reporter, library: Library | None = None) -> PreparedCorpus:
@@ -108,10 +115,22 @@ def prepare(config: Config, reporter: Reporter, library: Library | None = None) 
             config.hardware.threads,
         ),
     )
-    prepared = PreparedData(corpus, folder, tokenizer, DatasetManifest.read(folder))
-    _check_location(config, prepared.manifest)
-    reporter.stage(Stage("dataset", folder, made, _summary(prepared.manifest)))
-    return prepared
+    manifest = DatasetManifest.read(folder)
+    _check_location(config, manifest)
+    reporter.stage(Stage("dataset", folder, made, _summary(manifest)))
+    return PreparedData(corpus, folder, tokenizer, manifest, _shortlist(folder, manifest, tokenizer, reporter))
+
+
+def _shortlist(dataset: Path, manifest: DatasetManifest, tokenizer: Tokenizer, reporter: Reporter) -> Shortlist:
+    folder = prepared_folder() / f"shortlist-{shortlist_key(manifest.key)}"
+
+    def progress(done: int, total: int) -> None:
+        reporter.progress("shortlist", done, total)
+
+    made = _make(folder, lambda: prepare_shortlist(dataset, tokenizer, folder, progress))
+    shortlist, description = load_shortlist(folder)
+    reporter.stage(Stage("shortlist", folder, made, description.summary))
+    return shortlist
 
 
 def find_prepared(config: Config) -> PreparedData | None:

@@ -4,11 +4,13 @@ import logging
 import os
 import sys
 from collections.abc import Sequence
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Protocol
 
 from kotrans.config.schema import Config, HardwareConfig
+from kotrans.data.shortlist import require_shortlist
 from kotrans.data.tokenizer import Tokenizer
 from kotrans.engine.stepper import Stepper
 from kotrans.errors import ConfigError, ModelError
@@ -52,13 +54,17 @@ class SavedMember(Protocol):
         ...
 
 
-def load_engine(models: Sequence[SavedMember], hardware: HardwareConfig) -> LoadedEngine:
-    """Loads one model, or several as an ensemble.
+def load_engine(models: Sequence[SavedMember], hardware: HardwareConfig, shortlist: int | None = None) -> LoadedEngine:
+    """Loads one model, or several as an ensemble. shortlist: `search.shortlist`.
 
     Raises CheckpointError if one is damaged, ConfigError if the device, precision or engine is not available, or
     ModelError if the vocabularies differ.
     """
-    return _load_torch(models, hardware) if choose_engine(hardware) == "torch" else _load_onnx(models, hardware)
+    if choose_engine(hardware) == "onnxruntime":
+        return _load_onnx(models, hardware, shortlist)
+    if shortlist is not None:
+        logger.warning("search.shortlist is only for onnxruntime on a CPU; searching among all pieces")
+    return _load_torch(models, hardware)
 
 
 def choose_engine(hardware: HardwareConfig) -> EngineName:
@@ -99,7 +105,7 @@ def _has_cuda() -> bool:
     return torch.cuda.is_available()
 
 
-def _load_onnx(models: Sequence[SavedMember], hardware: HardwareConfig) -> LoadedEngine:
+def _load_onnx(models: Sequence[SavedMember], hardware: HardwareConfig, size: int | None) -> LoadedEngine:
     from kotrans.engine.model_weights import ModelWeights
     from kotrans.engine.onnx_engine import OnnxEngine
     from kotrans.engine.precision import pick_precision
@@ -108,9 +114,17 @@ def _load_onnx(models: Sequence[SavedMember], hardware: HardwareConfig) -> Loade
     members = tuple(Member(each.tokenizer, each.config, each.files_hash) for each in files)
     _check_vocabularies(members)
     precision = pick_precision(hardware, members[0].config)
+    found = require_shortlist(files[0].shortlist, size, files[0].path)
+    shortlist = None if found is None or size is None else partial(found.pieces, size=size)
     weights = [ModelWeights(each.weights, each.config, each.path) for each in files]
     vocabulary = members[0].tokenizer
-    engine = OnnxEngine(weights, vocabulary.source.size, vocabulary.target.size, largest=precision.largest)
+    engine = OnnxEngine(
+        weights,
+        vocabulary.source.size,
+        vocabulary.target.size,
+        largest=precision.largest,
+        shortlist=shortlist,
+    )
     return LoadedEngine(engine, members, "onnxruntime", "cpu", precision.name, hardware.threads or available_cores())
 
 

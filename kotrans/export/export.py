@@ -70,7 +70,13 @@ def _write_model(folder: Path, checkpoint: Checkpoint, precision: Precision) -> 
     exported = checkpoint._replace(config=_portable(checkpoint.config))
     write_inference_files(folder, stored, exported)
     return ModelFiles(
-        as_read(stored), exported.tokenizer, exported.config, exported.progress, exported.files_hash, folder
+        as_read(stored),
+        exported.tokenizer,
+        exported.config,
+        exported.progress,
+        exported.files_hash,
+        folder,
+        exported.shortlist,
     )
 
 

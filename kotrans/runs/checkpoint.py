@@ -6,7 +6,7 @@
 | average.safetensors | their exponential moving average (EMA) with `training.ema`; validation and translation use it |
 | optimizer.safetensors | the optimizer's moments, for an exact resume |
 | progress.json | the progress of training |
-| config.yaml, tokenizer/ | everything else that is needed to use the weights |
+| config.yaml, tokenizer/, shortlist.safetensors | everything else that is needed to use the weights |
 | manifest.json | the SHA-256 of each of these files, written last |
 """
 
@@ -25,6 +25,8 @@ from torch import Tensor, nn
 
 from kotrans.config.loading import dump_config
 from kotrans.config.schema import Config
+from kotrans.data.shortlist import FILE as SHORTLIST
+from kotrans.data.shortlist import Shortlist
 from kotrans.data.tokenizer import Tokenizer
 from kotrans.errors import CheckpointError
 from kotrans.model.build import assign_weights, build_without_weights
@@ -63,9 +65,12 @@ class Checkpoint(NamedTuple):
     progress: Progress
     files_hash: str
     """Hash of the list of its files and their hashes."""
+    shortlist: Shortlist | None
 
 
-def save_checkpoint(folder: Path, state: TrainingState, config: Config, tokenizer: Tokenizer) -> None:
+def save_checkpoint(
+    folder: Path, state: TrainingState, config: Config, tokenizer: Tokenizer, shortlist: Shortlist | None = None
+) -> None:
     """Writes a training checkpoint, all or nothing. Raises CheckpointError if the disk is full."""
     with disk_errors(folder, _CONSEQUENCE), new_directory(folder) as scratch:
         _save_weights(dict(state.model.named_parameters()), scratch / "model.safetensors", tokenizer)
@@ -73,7 +78,7 @@ def save_checkpoint(folder: Path, state: TrainingState, config: Config, tokenize
             _save_weights(state.ema, scratch / "average.safetensors", tokenizer)
         _save_tensors(_optimizer_tensors(state), scratch / "optimizer.safetensors")
         write_json(scratch / "progress.json", state.progress.as_dict())
-        _write_config_and_tokenizer(scratch, config, tokenizer)
+        _write_description(scratch, config, tokenizer, shortlist)
         write_manifest(scratch)
 
 
@@ -88,7 +93,7 @@ def write_inference_files(folder: Path, weights: Mapping[str, Tensor], source: C
     """Writes the files that `load_checkpoint` reads, without the manifest."""
     _save_weights(weights, folder / "model.safetensors", source.tokenizer)
     write_json(folder / "progress.json", source.progress.as_dict())
-    _write_config_and_tokenizer(folder, source.config, source.tokenizer)
+    _write_description(folder, source.config, source.tokenizer, source.shortlist)
 
 
 def load_checkpoint(path: Path, device: torch.device, config: Config | None = None) -> Checkpoint:
@@ -108,7 +113,7 @@ def load_checkpoint(path: Path, device: torch.device, config: Config | None = No
     assign_weights(model, weights)
     with memory_errors(f"the weights of {path} on {device}", "use --set hardware.device=cpu", CheckpointError):
         model = model.to(device).eval()
-    return Checkpoint(model, tokenizer, config, files.progress, files.files_hash)
+    return Checkpoint(model, tokenizer, config, files.progress, files.files_hash, files.shortlist)
 
 
 @contextmanager
@@ -196,9 +201,11 @@ def _check_weights(weights: Mapping[str, Tensor], model: nn.Module, folder: Path
             )
 
 
-def _write_config_and_tokenizer(scratch: Path, config: Config, tokenizer: Tokenizer) -> None:
+def _write_description(scratch: Path, config: Config, tokenizer: Tokenizer, shortlist: Shortlist | None) -> None:
     (scratch / "config.yaml").write_text(dump_config(config), encoding="utf-8", newline="\n")
     tokenizer.save(scratch / "tokenizer")
+    if shortlist is not None:
+        shortlist.save(scratch / SHORTLIST)
 
 
 def _save_weights(weights: Mapping[str, Tensor], path: Path, tokenizer: Tokenizer) -> None:

@@ -13,6 +13,7 @@ from safetensors import SafetensorError, deserialize
 
 from kotrans.config.loading import check_config, parse_yaml
 from kotrans.config.schema import Config
+from kotrans.data.shortlist import Shortlist, read_shortlist
 from kotrans.data.tokenizer import Tokenizer, TokenizerManifest
 from kotrans.errors import CheckpointError, ConfigError, DataError
 from kotrans.runs.progress import Progress
@@ -38,6 +39,8 @@ class ModelFiles(NamedTuple):
     files_hash: str
     """Hash of the list of its files and their hashes."""
     path: Path
+    shortlist: Shortlist | None
+    """Candidate pieces for `search.shortlist`; None if the model was trained without."""
 
 
 def load_model_files(path: Path, config: Config | None = None) -> ModelFiles:
@@ -52,7 +55,9 @@ def load_model_files(path: Path, config: Config | None = None) -> ModelFiles:
     data = files.read(name)
     _check_vocabulary(data, tokenizer, path, name)
     weights = parse_weights(data, path, name)
-    return ModelFiles(weights, tokenizer, config, read_progress(files), content_key(files.files), path)
+    return ModelFiles(
+        weights, tokenizer, config, read_progress(files), content_key(files.files), path, read_shortlist(files)
+    )
 
 
 def read_config(files: VerifiedFiles) -> Config:

@@ -16,6 +16,7 @@ from kotrans.config.schema import Config
 from kotrans.data.batching import Batch, Batches
 from kotrans.data.dataset import Position
 from kotrans.data.prefetch import Prefetched
+from kotrans.data.shortlist import Shortlist
 from kotrans.data.tokenizer import Tokenizer
 from kotrans.errors import CheckpointError, TrainingError
 from kotrans.model.seq2seq import Seq2Seq
@@ -50,7 +51,7 @@ class Trainer:
     def __init__(
         self, model: Seq2Seq, batches: Batches, tokenizer: Tokenizer, config: Config, run: Run,
         *, device: torch.device, precision: str, validate: Callable[[Seq2Seq], DevFigures], listener: Listener,
-        threads: int = 1, world: World = ALONE,
+        threads: int = 1, world: World = ALONE, shortlist: Shortlist | None = None,
     ) -> None:  # fmt: skip
         """Only rank 0 writes to the run folder; the listeners of other ranks should ignore events."""
         threads = threads if device.type == "cpu" else 1
@@ -68,6 +69,7 @@ class Trainer:
         self.validate = validate
         self.listener = listener
         self.world = world
+        self.shortlist = shortlist
         self._divergence = DivergenceCheck(tokenizer.target.size)
         self._fallback = Fallback(run, self._divergence, has_disk=world.leads)
         self._stop = StopRequest()
@@ -293,7 +295,7 @@ class Trainer:
 
     def _write_checkpoint(self, name: str) -> str:
         self.run.check_exists()
-        save_checkpoint(self.run.checkpoints / name, self.state, self.config, self.tokenizer)
+        save_checkpoint(self.run.checkpoints / name, self.state, self.config, self.tokenizer, self.shortlist)
         progress = self.state.progress
         record = replace(
             self.run.record(), updates=progress.update, best_bleu=progress.best_bleu,

@@ -107,7 +107,7 @@ def _trainer(config: Config, run: Run, prepared: PreparedData, listener: Listene
     return Trainer(
         model, training_batches(config, prepared), prepared.tokenizer, config, run, device=device,
         precision=precision, validate=Validation(prepared, config, device, precision, world), listener=listener,
-        threads=threads, world=world,
+        threads=threads, world=world, shortlist=prepared.shortlist,
     )  # fmt: skip
 
 

@@ -81,7 +81,7 @@ class Translator:
         Raises CheckpointError if one is damaged, ConfigError if the device or precision is not available, or ModelError
         if the vocabularies differ.
         """
-        engine = load_engine(spec.models, spec.config.hardware)
+        engine = load_engine(spec.models, spec.config.hardware, spec.config.search.shortlist)
         configs = [each.config for each in engine.members]
         limits = [each.attention.max_source_length for each in configs if each.attention.score == "location"]
         translator = cls(

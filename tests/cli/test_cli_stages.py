@@ -85,10 +85,10 @@ def made(config: Path) -> list[Path]:
 
 
 def test_a_second_preparation_reports_every_stage_as_up_to_date(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert states(config) == {"corpus": True, "tokenizer": True, "dataset": True}
+    assert states(config) == {"corpus": True, "tokenizer": True, "dataset": True, "shortlist": True}
     for name in ("prepare_corpus", "train_tokenizer", "prepare_dataset"):
         monkeypatch.setattr(stages, name, None)  # would fail if a stage were made again
-    assert states(config) == {"corpus": False, "tokenizer": False, "dataset": False}
+    assert states(config) == {"corpus": False, "tokenizer": False, "dataset": False, "shortlist": False}
 
 
 def test_a_start_does_not_read_the_prepared_text_again(config: Path) -> None:
@@ -101,9 +101,9 @@ def test_a_start_does_not_read_the_prepared_text_again(config: Path) -> None:
 @pytest.mark.parametrize(
     ("setting", "made"),
     [
-        ("cleaning.max_characters=20", "corpus tokenizer dataset"),
-        ("tokenizer.vocabulary_size=330", "tokenizer dataset"),
-        ("batches.max_pieces=9", "dataset"),
+        ("cleaning.max_characters=20", "corpus tokenizer dataset shortlist"),
+        ("tokenizer.vocabulary_size=330", "tokenizer dataset shortlist"),
+        ("batches.max_pieces=9", "dataset shortlist"),
         ("batches.tokens=500", ""),
         ("training.learning_rate=0.5", ""),
         ("tokenizer.sampling=0.1", ""),

@@ -83,7 +83,7 @@ def test_the_uninterrupted_run_exercises_all_state_that_resuming_could_lose(stra
     assert updates[12]["learning_rate"] < updates[2]["learning_rate"]  # the plateau was reached
     assert updates[-1]["learning_rate"] < updates[12]["learning_rate"]  # and the rate cooled down
     names = {path.name for path in straight.checkpoint("last").glob("*.safetensors")}
-    assert names == {"model.safetensors", "average.safetensors", "optimizer.safetensors"}
+    assert names == {f"{each}.safetensors" for each in ("model", "average", "optimizer", "shortlist")}
 
 
 def test_the_same_config_and_seed_give_the_same_run(straight: Run, runs: Path, text: Path) -> None:

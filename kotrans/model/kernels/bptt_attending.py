@@ -11,9 +11,8 @@ import torch
 from torch import Tensor
 
 from kotrans.model.kernels.bptt_cells import sum_of_outer_products
+from kotrans.model.kernels.private_operators import softmax_backward
 from kotrans.model.kernels.products import PackedMatrix
-
-_softmax_backward = torch.ops.aten._softmax_backward_data.out
 
 
 def _sum_by_sentence(left: Tensor, right: Tensor) -> Tensor:
@@ -143,7 +142,7 @@ class AttentionSteps:
         if grad_alpha is not None:
             grad = grad + grad_alpha
         alpha, grad_scores = self.alphas[t], self._grad_scores[t]
-        _softmax_backward(grad.to(alpha.dtype), alpha, 1, alpha.dtype, grad_input=grad_scores)
+        softmax_backward(grad.to(alpha.dtype), alpha, grad_scores)
         self._grad_queries[t] = self._score.backward(self._queries[t], grad_scores)
         return self._grad_queries[t] if self._query is None else self._query.product(self._grad_queries[t])
 

@@ -11,10 +11,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from kotrans.model.kernels.private_operators import layer_norm_backward, sigmoid_backward, tanh_backward
 from kotrans.model.kernels.products import PackedMatrix, pad_rows
-
-_sigmoid_backward = torch.ops.aten.sigmoid_backward.grad_input
-_tanh_backward = torch.ops.aten.tanh_backward.grad_input
 
 
 def sum_of_outer_products(left: Tensor, right: Tensor) -> Tensor:
@@ -58,11 +56,9 @@ class NormSteps:
         Adds to the gradients of gain and bias.
         """
         inputs, mean, scale = self._stored[t]
-        grad_inputs, grad_gain, grad_bias = torch.ops.aten.native_layer_norm_backward(
-            grad, inputs, inputs.shape[1:], mean, scale, self.gain, self.bias, [True, True, self.bias is not None]
-        )
+        grad_inputs, grad_gain, grad_bias = layer_norm_backward(grad, inputs, mean, scale, self.gain, self.bias)
         self.grad_gain += grad_gain
-        if self.bias is not None:
+        if grad_bias is not None:
             self.grad_bias += grad_bias
         return grad_inputs
 
@@ -133,15 +129,17 @@ class LSTMSteps:
         size = squashed.size(1)
         i, f, g, o = gates.chunk(4, dim=1)  # (B, Q) each
         grad_i, grad_f, grad_g, grad_o = grad_gates.chunk(4, dim=1)  # (B, Q) each
-        grad_shown = _tanh_backward(torch.mul(grad, o, out=grad_i), squashed, grad_input=grad_i)
+        grad_shown = torch.mul(grad, o, out=grad_i)
+        tanh_backward(grad_shown, squashed, grad_shown)
         self.grad_long_term.add_(grad_shown if self._norms is None else self._norms[2].backward(t, grad_shown))
         torch.mul(self.grad_long_term, g, out=grad_i)
         torch.mul(self.grad_long_term, self.long_term[t], out=grad_f)
         torch.mul(self.grad_long_term, i, out=grad_g)
         torch.mul(grad, squashed, out=grad_o)
-        _sigmoid_backward(grad_gates[:, : 2 * size], gates[:, : 2 * size], grad_input=grad_gates[:, : 2 * size])
-        _tanh_backward(grad_g, g, grad_input=grad_g)
-        _sigmoid_backward(grad_o, o, grad_input=grad_o)
+        grad_if = grad_gates[:, : 2 * size]  # (B, 2Q)
+        sigmoid_backward(grad_if, gates[:, : 2 * size], grad_if)
+        tanh_backward(grad_g, g, grad_g)
+        sigmoid_backward(grad_o, o, grad_o)
         self.grad_long_term.mul_(f)
         if self._norms is None:
             self.grad_projected[t] = grad_gates

@@ -3,11 +3,11 @@
 Shape key: M rows of an input, padded where stated, N rows of an input before padding, I input width, O output width.
 """
 
-from typing import cast
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+
+from kotrans.model.kernels.private_operators import has_bfloat16_blocks, multiply_blocks, pack_blocks
 
 # oneDNN compiles a kernel for every shape of a bfloat16 product, which takes as long as the product and megabytes of
 # memory. Rows are padded to multiples, so that few shapes occur.
@@ -44,12 +44,6 @@ class Linear(nn.Linear):
         return linear(inputs, self.weight, self.bias)
 
 
-def _has_blocks() -> bool:
-    """Returns whether PyTorch and the processor have the oneDNN kernel for bfloat16 weights in blocks."""
-    names = ("_reorder_linear_weight", "_linear_pointwise", "_is_mkldnn_bf16_supported")
-    return all(hasattr(torch.ops.mkldnn, name) for name in names) and torch.ops.mkldnn._is_mkldnn_bf16_supported()
-
-
 class PackedMatrix:
     """x W^T for one W (O, I) and many x (M, I) of few rows, where reading W is most of the work.
 
@@ -60,10 +54,10 @@ class PackedMatrix:
 
     def __init__(self, weight: Tensor, rows: int) -> None:
         """weight (O, I) is copied on a CPU. rows is the approximate number of rows of x."""
-        self.in_blocks = weight.is_cpu and weight.dtype == torch.bfloat16 and _has_blocks()
+        self.in_blocks = weight.is_cpu and weight.dtype == torch.bfloat16 and has_bfloat16_blocks()
         self._weight = weight.t()  # (I, O)
         if self.in_blocks:
-            self._weight = torch.ops.mkldnn._reorder_linear_weight(weight, rows)
+            self._weight = pack_blocks(weight, rows)
         elif weight.is_cpu:
             self._weight = weight.t().clone(memory_format=torch.contiguous_format)
 
@@ -71,9 +65,7 @@ class PackedMatrix:
         """Returns x W^T (M, O) of rows x (M, I), plus (M, O) added."""
         if not self.in_blocks:
             return rows @ self._weight if plus is None else torch.addmm(plus, rows, self._weight)
-        if plus is None:
-            return cast(Tensor, torch.ops.mkldnn._linear_pointwise(rows, self._weight, None, "none", [], ""))
-        return cast(Tensor, torch.ops.mkldnn._linear_pointwise.binary(rows, plus, self._weight, None, "add"))
+        return multiply_blocks(rows, self._weight, plus)
 
     def add_to(self, sums: Tensor, rows: Tensor) -> None:
         """Adds x W^T of rows x (M, I) in place to sums (M, O), which may be a slice of wider rows."""
