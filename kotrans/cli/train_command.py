@@ -1,5 +1,7 @@
 """`kotrans train` and `kotrans average`."""
 
+import os
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -30,12 +32,24 @@ def train(
             "--resume", help="Resume the run, or the most recently interrupted one, from its last checkpoint."
         ),
     ] = False,
+    processes: Annotated[
+        int,
+        typer.Option(
+            "--processes",
+            min=1,
+            metavar="N",
+            help="Train with N processes that divide the cores of this machine (default: 1); for more than 4 cores.",
+        ),
+    ] = 1,
     mirror: Mirror = None,
 ) -> None:
     """Train a model (stage 5), after any missing stages 1 to 4.
 
     Finally, the best checkpoint is scored on the test splits. Processes started by torchrun train together.
     """
+    if processes > 1 and "WORLD_SIZE" not in os.environ:
+        _start_ranks(processes)
+        return
     # Also imports what scores the run at the end, so that an upgrade of kotrans during training cannot break it.
     from kotrans.cli.display import StageDisplay, TrainingDisplay
     from kotrans.cli.eval_command import show
@@ -84,6 +98,21 @@ def average(
     target = new_run(name, f"{source.name}-average")
     names = average_checkpoints(source, target, last)
     typer.echo(f"{target.folder}: average of {', '.join(names)} of {source.name}")
+
+
+def _start_ranks(count: int) -> None:
+    """Runs this command in `count` processes, as torchrun does; exits with the code of the first that fails."""
+    from torch.distributed.elastic.multiprocessing.api import SignalException
+    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+    from torch.distributed.run import main
+
+    try:
+        main(["--standalone", "--nproc-per-node", str(count), "-m", "--", "kotrans", *sys.argv[1:]])
+    except ChildFailedError as error:
+        _, failure = error.get_first_failure()
+        raise SystemExit(failure.exitcode) from None
+    except SignalException as stopped:
+        raise SystemExit(128 + stopped.sigval) from None
 
 
 @contextmanager

@@ -78,6 +78,27 @@ def test_an_address_in_use_is_reported_in_one_line(config: str) -> None:
     assert line.startswith(f"error: --master-port {port}: address in use, by another training or program; give")
 
 
+def test_several_processes_make_the_weights_that_torchrun_makes(config: str, tmp_path: Path) -> None:
+    short = ["-c", config, "--set", "training.max_updates=4", "--set", "validation.every=4"]
+    launcher = ["torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "--", "kotrans", "train"]
+    found = ends([start("kotrans", "train", *short, "--processes", "2", "--run", "own")])
+    found += ends([start(*launcher, *short, "--run", "torchrun")])
+    assert [code for code, _ in found] == [0, 0], found
+    assert "in each of 2 processes" in found[0][1]
+    own, theirs = (
+        Run(tmp_path / "runs" / name).checkpoint("last") / "model.safetensors" for name in ("own", "torchrun")
+    )
+    assert own.read_bytes() == theirs.read_bytes()
+
+
+def test_an_error_of_several_processes_has_the_exit_code_of_one(config: str) -> None:
+    process = start("kotrans", "train", "-c", config, "--processes", "2", "--set", "hardware.device=cuda")
+    _, errors = process.communicate(timeout=240)
+    assert process.returncode == 1, errors
+    assert "error: " in errors
+    assert "hardware.device: cuda is not available on this machine" in errors
+
+
 def test_two_torchruns_use_different_addresses(config: str) -> None:
     launcher = ["torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "--", "kotrans", "train"]
     short = ["-c", config, "--set", "training.max_updates=4", "--set", "validation.every=4"]
