@@ -77,7 +77,7 @@ def _builder(
     translator, serving = Translator.from_spec(spec), spec.config.serve
     model = translator.name
     typer.echo(f"run {model}", err=True)
-    start = worker_factory(translator, partial(Translator.from_spec, spec.for_one_core()), serving.max_memory)
+    start = worker_factory(translator, partial(Translator.from_spec, spec.with_threads(1)), serving.max_memory)
     preparing, threads = without_model(translator), translator.threads
     return lambda hosts, on_ready: build_app(
         start, preparing, model, serving,

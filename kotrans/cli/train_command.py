@@ -38,7 +38,7 @@ def train(
             "--processes",
             min=1,
             metavar="N",
-            help="Train with N processes that divide the cores of this machine (default: 1); for more than 4 cores.",
+            help="Train with N processes that divide the cores of this machine (default: 1); pays from 8 cores.",
         ),
     ] = 1,
     mirror: Mirror = None,

@@ -10,6 +10,8 @@ Result = TypeVar("Result")
 
 # Target tokens; a smaller shard has too few rows to keep a core's matrix products busy.
 _SMALLEST = 512
+# Shards of a batch: each holds the interpreter for its steps, so that more would wait for each other.
+_MOST = 8
 
 
 class ShardPool:
@@ -28,7 +30,7 @@ class ShardPool:
     @classmethod
     def of_batches(cls, threads: int, tokens: int) -> Self:
         """Creates a pool for batches of `tokens` target tokens. Threads beyond the number of shards run inside them."""
-        count = max(1, min(threads, tokens // _SMALLEST))
+        count = max(1, min(threads, tokens // _SMALLEST, _MOST))
         return cls(count, threads // count)
 
     def map(self, run: Callable[[Shard], Result], shards: Sequence[Shard]) -> Iterator[Result]:

@@ -92,9 +92,9 @@ class TranslatorSpec:
             return self.models[0].label
         return "+".join(name.replace("/", "-") for name in self.names)
 
-    def for_one_core(self) -> Self:
-        """Returns the same models with one thread, for a process per core."""
-        return replace(self, config=override_config(self.config, ["hardware.threads=1"]))
+    def with_threads(self, threads: int) -> Self:
+        """Returns the same models with this number of threads, for one of several processes."""
+        return replace(self, config=override_config(self.config, [f"hardware.threads={threads}"]))
 
 
 def find_models(

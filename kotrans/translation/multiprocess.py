@@ -1,4 +1,4 @@
-"""Translates long texts with a process per core: threads of one process compete for Python's interpreter lock."""
+"""Translates long texts with several processes: threads of one process compete for Python's interpreter lock."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, count, islice
@@ -15,8 +15,9 @@ def translate_text(
     translator: Translator, lines: Iterable[str], n_best: int = 1,
     *, first: int = 1, split_sentences: bool | None = None,
 ) -> Iterator[Translation]:  # fmt: skip
-    """As `Translator.translations`, bit for bit; with 2 to 8 threads, a text of several chunks uses processes instead.
+    """As `Translator.translations`, bit for bit; a text of several chunks uses processes instead of threads.
 
+    A process per core, or on more than 8 cores 8 processes that divide them.
     Reads several chunks ahead. Raises what `translations` raises, DataError if a process is killed, and TrainingError
     if memory runs out.
     """
@@ -37,14 +38,15 @@ def _translate_text(
 ) -> Iterator[Translation]:
     size, threads, remaining = translator.lines_ahead, translator.threads, iter(lines)
     chunks = iter(lambda: list(islice(remaining, size)), [])
-    ahead = list(islice(chunks, _FEWEST_CHUNKS)) if 1 < threads <= MOST_PROCESSES else []
+    ahead = list(islice(chunks, _FEWEST_CHUNKS)) if threads > 1 else []
     if len(ahead) < _FEWEST_CHUNKS:
         lines = chain(*ahead, remaining)
         yield from translator.translations(lines, n_best, first=first, split_sentences=split_sentences)
         return
     numbered = zip(count(first, size), chain(ahead, chunks), strict=False)
-    work = _ChunkWorker(translator.spec.for_one_core(), n_best, threads, split_sentences)
-    for translations in ordered_map(work, numbered, threads, "translating"):
+    processes = min(threads, MOST_PROCESSES)
+    work = _ChunkWorker(translator.spec.with_threads(threads // processes), n_best, threads, split_sentences)
+    for translations in ordered_map(work, numbered, processes, "translating"):
         yield from translations
 
 

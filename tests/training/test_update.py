@@ -185,3 +185,5 @@ def test_threads_without_a_shard_work_inside_operations() -> None:
     assert ShardPool.of_batches(8, 1024).count == 2
     assert list(ShardPool.of_batches(8, 1024).map(lambda _: torch.get_num_threads(), range(2))) == [4, 4]
     assert ShardPool.of_batches(8, 100).count == 1
+    assert ShardPool.of_batches(16, 100_000).count == 8
+    assert list(ShardPool.of_batches(16, 100_000).map(lambda _: torch.get_num_threads(), range(2))) == [2, 2]
