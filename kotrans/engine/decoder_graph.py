@@ -250,6 +250,8 @@ class DecoderGraph:
             energies = graph.op("Tanh", graph.op("Add", projected, graph.op("Unsqueeze", keys, graph.integers(1))))
             energy = self._weights.matrix("decoder.attention.energy.weight", 1, attention.size)
             return graph.op("Squeeze", graph.op("MatMul", energies, graph.array(energy.T)), graph.integers(3))
+        if attention.score not in ("cosine", "general", "dot"):
+            raise NotImplementedError(f"the engine has no graph of attention.score {attention.score}")
         keys = graph.input(f"{self._prefix}{KEYS}", np.float32, ["B", query, "S"])
         if attention.score == "cosine":
             hidden = unit_vectors(graph, hidden)
