@@ -17,7 +17,7 @@ install: .venv/installed  ## Create .venv and install kotrans with its tools int
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11, 4) and "kotrans needs Python 3.11.4 or later; set PYTHON=…")'
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --upgrade pip
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --group dev --editable '.[serve,tensorboard]'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --group dev --editable '.[parquet,serve,tensorboard]'
 	@touch $@
 
 demo: install  ## Train on the starter corpus, score, and translate a few sentences (5 minutes at most on 2 cores)

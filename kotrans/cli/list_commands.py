@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from kotrans.cli.options import ConfigPath, Settings, file_option, find_config, run_option
-from kotrans.errors import CheckpointError
+from kotrans.errors import CheckpointError, ConfigError
 
 config = typer.Typer(no_args_is_help=True, help="Show a config, or all settings.")
 
@@ -25,12 +25,26 @@ def runs() -> None:
             typer.echo(f"warning: {warning}", err=True)
 
 
-def corpora() -> None:
+def corpora(
+    find: Annotated[
+        str | None,
+        typer.Option(
+            "--find", metavar="TEXT", help="Show only corpora with this text in their description, in detail."
+        ),
+    ] = None,
+) -> None:
     """List public corpora: name, pairs, licence, whether fetched."""
     from kotrans.data.corpora import Library
-    from kotrans.report.text_table import corpora_table
+    from kotrans.report.text_table import corpora_table, corpus_details
 
-    typer.echo(corpora_table(Library().listings()))
+    listings = Library().listings(opus=True)
+    if find is None:
+        typer.echo(corpora_table(listings))
+        return
+    found = [listing for listing in listings if listing.entry.mentions(find)]
+    if not found:
+        raise ConfigError(f"--find {find}: no corpus mentions it; `kotrans corpora` lists all of them")
+    typer.echo("\n\n".join(map(corpus_details, found)))
 
 
 @config.command()

@@ -18,6 +18,9 @@ def fetch(
     ] = None,
     config: ConfigPath = None,
     mirror: Mirror = None,
+    accept_changed: Annotated[
+        bool, typer.Option("--accept-changed", help="Take files that differ from the expected hash.")
+    ] = False,
 ) -> None:
     """Fetch public corpora into the cache (stage 1)."""
     from dataclasses import replace
@@ -26,7 +29,7 @@ def fetch(
 
     wanted = names or [corpus.name for corpus in find_config(config, None).corpora if not corpus.splits]
     display = StageDisplay()
-    library = replace(find_library(mirror), progress=display.progress)
+    library = replace(find_library(mirror), progress=display.progress, accept_changed=accept_changed)
     for name in wanted:
         folder = library.fetch(name)
         display.close()

@@ -8,7 +8,10 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 Cell = Literal["lstm", "gru", "rnn"]
 Score = Literal["additive", "cosine", "location", "general", "dot", "none"]
-Format = Literal["lines", "tsv", "csv", "jsonl", "tmx", "po", "xlsx", "json"]
+Format = Literal["lines", "tsv", "csv", "jsonl", "tmx", "po", "xlsx", "json", "parquet", "sgm"]
+Markup = Literal["none", "rst", "markdown", "html"]
+HoldoutUnit = Literal["sentence", "file"]
+FileNames = Path | tuple[Path, ...] | None
 Proportion = Annotated[float, Field(ge=0, lt=1)]
 
 _ORIGIN = re.compile(r"https?://[^/?#\s]+")
@@ -36,11 +39,11 @@ class SplitFiles(Section):
 class SplitConfig(Section):
     """Files of one split. Each entry is a file, a pattern (`data/**/*.xlsx`), or a list of these."""
 
-    source: Path | tuple[Path, ...] | None = None
+    source: FileNames = None
     """Files of Korean lines (`format: lines`). The files of a pattern are sorted by name."""
-    target: Path | tuple[Path, ...] | None = None
+    target: FileNames = None
     """Files of English lines; line N translates line N of `source`. As many files as `source`, in the same order."""
-    path: Path | tuple[Path, ...] | None = None
+    path: FileNames = None
     """Files with both sides (every other format)."""
 
     @field_validator("source", "target", "path", mode="before")
@@ -89,7 +92,8 @@ class CorpusConfig(Section):
     """A corpus listed by `kotrans corpora`, or files of your own."""
 
     name: str
-    """Name of a corpus listed by `kotrans corpora`, or any name for files of your own."""
+    """Name of a corpus listed by `kotrans corpora`, `opus:NAME/VERSION`, `hf:OWNER/NAME@REVISION/PATH`, or any name for
+    files of your own."""
     weight: float = Field(1.0, gt=0, le=100)
     """Number of times that its pairs occur per epoch; 0.5 draws a random half in each epoch."""
     format: Format | None = None
@@ -99,6 +103,15 @@ class CorpusConfig(Section):
     """Files of `train`, `dev`, `test` and any other split to evaluate."""
     holdout: dict[str, int] = {}
     """Number of pairs to move from `train` into each of these splits, selected by a hash of the sentence."""
+    holdout_by: HoldoutUnit | None = None
+    """What is held out: single `sentence` pairs, or all pairs of a `file`, as where each file is a document (default:
+    `sentence`; a listed corpus has its own)."""
+    markup: Markup | None = None
+    """Markup to remove from both sides: `rst` (reStructuredText), `markdown`, `html` or `none` (default: `none`; a
+    listed corpus has its own)."""
+    split_sentences: bool | None = None
+    """Make a pair of each sentence where both sides of a pair have equally many (default: false; a listed corpus has
+    its own)."""
 
     @model_validator(mode="after")
     def own_files_have_a_format(self) -> Self:
@@ -121,6 +134,9 @@ class CleaningConfig(Section):
     contamination: bool = True
     """Drop pairs that also occur in dev, test or another held-out split, or that share a side of four or more words
     with one."""
+    max_held_out_overlap: float = Field(1.0, gt=0, le=1)
+    """Drop pairs of which a side shares a larger proportion of its sequences of three words with a held-out sentence
+    (of the shorter one's sequences, at least four); 1 keeps all. Needs `contamination`."""
     max_characters: int = Field(1000, gt=0)
     """Drop pairs with a side of more characters."""
     max_length_ratio: float = Field(9.0, gt=1)

@@ -14,6 +14,7 @@ import numpy as np
 from kotrans.config.sections import CleaningConfig
 from kotrans.data.duplicates import Flags, Keys, keys_of
 from kotrans.data.formats.pairs import EXAMPLES, Pair
+from kotrans.data.near_duplicates import NearDuplicates
 from kotrans.errors import DataError
 from kotrans.text.normalization import has_hangul, has_invisible, is_hangul, normalize
 
@@ -26,6 +27,7 @@ REASONS = (
     "max_length_ratio",
     "min_hangul",
     "max_hangul_target",
+    "max_held_out_overlap",
     "duplicates",
     "contamination",
 )
@@ -115,7 +117,7 @@ class Cleaner:
     def __init__(self, config: CleaningConfig, held_out: Iterable[Pair]) -> None:
         """`held_out`: all pairs of the held-out splits."""
         self._reason = PairRules(config)
-        self._held_out = HeldOutText(held_out if config.contamination else ())
+        self._held_out = HeldOutText(held_out if config.contamination else (), config.max_held_out_overlap)
 
     def __call__(self, pairs: Iterable[Pair]) -> Cleaned:
         """Returns the remaining pairs in order."""
@@ -134,6 +136,8 @@ class Cleaner:
             counts.read += 1
             source, target = _normalize(raw_source, counts), _normalize(raw_target, counts)
             reason = self._reason(source, target)
+            if reason is None and self._held_out.is_near((source, target)):
+                reason = "max_held_out_overlap"
             if reason is None:
                 counts.kept += 1
                 yield source, target
@@ -144,13 +148,14 @@ class Cleaner:
 class HeldOutText:
     """The sentences of held-out splits, for detecting training pairs that contain them."""
 
-    def __init__(self, pairs: Iterable[Pair]) -> None:
+    def __init__(self, pairs: Iterable[Pair], max_overlap: float = 1.0) -> None:
         self._sentences: set[str] = set()
         self._pairs: set[Pair] = set()
         for pair in pairs:
             source, target = (sentence_key(normalize(side)) for side in pair)
             self._pairs.add((source, target))
             self._sentences.update(side for side in (source, target) if is_long_enough(side))
+        self._near = NearDuplicates(sorted(self._sentences), max_overlap)
 
     def __contains__(self, pair: Pair) -> bool:
         """Returns true if it holds the normalized pair, or one of its sides with four words or more."""
@@ -158,6 +163,10 @@ class HeldOutText:
             return False
         source, target = sentence_key(pair[0]), sentence_key(pair[1])
         return source in self._sentences or target in self._sentences or (source, target) in self._pairs
+
+    def is_near(self, pair: Pair) -> bool:
+        """Returns true if a side of a normalized pair is nearly, but not exactly, one of these sentences."""
+        return any(key in self._near for key in map(sentence_key, pair)) and pair not in self
 
 
 def fold(line: str) -> str:

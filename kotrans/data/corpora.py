@@ -2,7 +2,8 @@
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from itertools import chain
@@ -10,70 +11,19 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
-from kotrans.config.sections import CleaningConfig, CorpusConfig, Fields, Format, SplitConfig, SplitFiles
+from kotrans.config.sections import CleaningConfig, CorpusConfig, Fields, Format, HoldoutUnit, Markup, SplitFiles
 from kotrans.data.cleaning import PairRules, refuse_swapped_sides
 from kotrans.data.fetch import RECORD, Progress, cache_folder, default_mirror, entry_folder, fetch
 from kotrans.data.formats.pairs import Pair, Pairs, Skipped
-from kotrans.data.formats.reading import NoText, read_pairs, stream_pairs
+from kotrans.data.formats.reading import NoText, stream_pairs
 from kotrans.data.holdout import hold_out
+from kotrans.data.named_sources import entry_of_source, known_opus
+from kotrans.data.paragraphs import Paragraphs
 from kotrans.data.registry import Entry, load_registry
-from kotrans.errors import ConfigError, DataError, FetchError
-from kotrans.storage.paths import is_pattern, matching_files, similar_paths, user_path
+from kotrans.data.split_files import split_files
+from kotrans.errors import ConfigError, FetchError
 
 _SPLIT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
-
-
-def split_files(split: SplitConfig, where: str) -> tuple[SplitFiles, ...]:
-    """Resolves `~`, patterns and lists: lists keep their order, the files of each pattern are sorted by name.
-
-    Raises DataError beginning with `where` if a pattern matches nothing, a folder is named, or the sides have different
-    numbers of files. A missing file without a pattern is reported when it is read.
-    """
-    if split.path is not None:
-        return tuple(SplitFiles(path=path) for path in dict.fromkeys(_files(split.path, where)))
-    assert split.source is not None  # the config requires `path` or both sides
-    assert split.target is not None
-    sources, targets = _files(split.source, f"{where}: source"), _files(split.target, f"{where}: target")
-    if len(sources) != len(targets):
-        raise DataError(
-            f"{where}: `source` has {len(sources)} files but `target` has {len(targets)} "
-            f"({_shown(sources)}; {_shown(targets)}); file N of one must translate file N of the other"
-        )
-    pairs = zip(sources, targets, strict=True)
-    return tuple(SplitFiles(source=source, target=target) for source, target in pairs)
-
-
-def _files(names: Path | tuple[Path, ...], where: str) -> list[Path]:
-    return [path for name in (names if isinstance(names, tuple) else (names,)) for path in _matches(name, where)]
-
-
-def _matches(name: Path, where: str) -> list[Path]:
-    path = user_path(name)
-    if path.is_dir():
-        raise DataError(
-            f"{where}: {name} is a folder; name its files with a pattern, for example {name}/{_typical_pattern(path)}"
-        )
-    if not is_pattern(name):
-        return [path]
-    if found := matching_files(name):
-        return found
-    near = similar_paths(path)
-    hint = f"; similar names: {', '.join(near)}" if near else ""
-    raise DataError(f"{where}: no file matches {name} (relative to {Path.cwd()}){hint}")
-
-
-def _typical_pattern(folder: Path) -> str:
-    """Returns a pattern for the most frequent file ending in a folder, or in its subfolders if it has no files."""
-    for pattern in ("*", "**/*"):
-        endings = [file.suffix for file in matching_files(folder / pattern) if file.suffix]
-        if endings:
-            return pattern + max(sorted(set(endings)), key=endings.count)
-    return "*"
-
-
-def _shown(files: Sequence[Path]) -> str:
-    names = [file.name for file in files[:3]]
-    return ", ".join([*names, *(["…"] if len(files) > 3 else [])])
 
 
 class CorpusText(NamedTuple):
@@ -87,6 +37,8 @@ class CorpusText(NamedTuple):
     """Pairs by file of each split that has files; those of train are counted while it is read."""
     skipped: Skipped
     """Records of all files that are not pairs; those of train are counted while it is read."""
+    paragraphs: Counter[str]
+    """Paragraphs by what became of them; those of train are counted while it is read."""
 
 
 @dataclass(frozen=True)
@@ -101,6 +53,9 @@ class Corpus:
     holdout: Mapping[str, int]
     folder: Path | None
     """Folder of a listed corpus; None for your own files."""
+    holdout_by: HoldoutUnit = "sentence"
+    markup: Markup = "none"
+    split_sentences: bool = False
 
     def text(self, scratch: Path, cleaning: CleaningConfig, processes: int | None = None) -> CorpusText:
         """Returns all splits, including those held out of train. Raises DataError, for train while it is read.
@@ -109,31 +64,46 @@ class Corpus:
         out, and swapped sides are refused unless `cleaning` keeps text without Hangul.
         """
         skipped = Skipped()
+        paragraphs = Paragraphs(self.markup, self.split_sentences)
         counts: dict[str, dict[str, int]] = {split: {} for split in self.splits}
-        splits = {split: self._stream(split, counts[split], skipped, cleaning) for split in self.splits}
+        splits = {split: self._stream(split, counts[split], skipped, cleaning, paragraphs) for split in self.splits}
         train = splits.pop("train", iter(()))
         held_out = {split: Pairs.of(pairs) for split, pairs in splits.items()}
         if self.holdout:
-            rules = PairRules(cleaning)
-            taken, train = hold_out(train, self.holdout, self.name, scratch, processes, rules=rules)
+            taken, train = hold_out(
+                train, self.holdout, self.name, scratch, processes, rules=PairRules(cleaning),
+                documents=counts["train"] if self.holdout_by == "file" else None,
+            )  # fmt: skip
             held_out |= taken
-        return CorpusText(train, held_out, counts, skipped)
+        return CorpusText(train, held_out, counts, skipped, paragraphs.counts)
 
-    def _stream(self, split: str, counts: dict[str, int], skipped: Skipped, cleaning: CleaningConfig) -> Iterator[Pair]:
+    def read(self, split: str) -> Pairs:
+        """Reads a split that has files, whichever side is Korean. Raises DataError."""
+        paragraphs = Paragraphs(self.markup, self.split_sentences)
+        return Pairs.of(self._stream(split, {}, Skipped(), CleaningConfig(min_hangul=0), paragraphs))
+
+    def _stream(
+        self, split: str, counts: dict[str, int], skipped: Skipped, cleaning: CleaningConfig, paragraphs: Paragraphs
+    ) -> Iterator[Pair]:
         """Yields the pairs of all files of a split. A file without text is an error only if all files are."""
         empty: NoText | None = None
         for files in self.splits[split]:
             number = 0
-            pairs = stream_pairs(files, self.format, self.fields, skipped, cleaning.max_malformed)
+            pairs = paragraphs(stream_pairs(files, self.format, self.fields, skipped, cleaning.max_malformed))
             try:
                 for pair in refuse_swapped_sides(pairs, _name(files)) if cleaning.min_hangul > 0 else pairs:
                     number += 1
                     yield pair
             except NoText as error:
                 empty = error
-            counts[str(files.path or files.source)] = number
+            counts[self._document(files)] = number
         if empty is not None and not any(counts.values()):
             raise empty
+
+    def _document(self, files: SplitFiles) -> str:
+        """Returns the name of a file, without the cache's folder if the corpus is a listed one."""
+        path = files.path or files.source
+        return str(path.relative_to(self.folder).as_posix() if self.folder and path else path)
 
     @property
     def files(self) -> list[Path]:
@@ -160,11 +130,14 @@ class Library:
     cache: Path = field(default_factory=cache_folder)
     mirror: str | None = field(default_factory=default_mirror)
     progress: Progress | None = None
+    accept_changed: bool = False
+    """Take fetched files whose hash differs from the expected one."""
     registry: Mapping[str, Entry] = field(default_factory=load_registry)
 
-    def listings(self) -> list[Listing]:
-        """Returns the listed corpora without fetching anything."""
-        return [_listing(entry, entry_folder(entry, self.cache)) for entry in self.registry.values()]
+    def listings(self, *, opus: bool = False) -> list[Listing]:
+        """Returns the listed corpora without fetching anything. opus: whether those of OPUS follow."""
+        entries = (*self.registry.values(), *(known_opus().values() if opus else ()))
+        return [_listing(entry, entry_folder(entry, self.cache)) for entry in entries]
 
     def corpora(self, wanted: Iterable[CorpusConfig]) -> list[Corpus]:
         """Returns the corpora of a config; fetches missing ones. Raises ConfigError, DataError or FetchError."""
@@ -172,15 +145,18 @@ class Library:
 
     def entry(self, name: str) -> Entry:
         """Returns the registry entry of a name. Raises ConfigError with the most similar name."""
-        if name in self.registry:
-            return self.registry[name]
+        if found := self.registry.get(name) or entry_of_source(name):
+            return found
         near = get_close_matches(name, self.registry, n=1)
         hint = f"did you mean {near[0]}?" if near else f"known corpora: {', '.join(self.registry)}"
         raise ConfigError(f"corpus {name!r}: is not listed; {hint} (your own files need `format` and `splits`)")
 
     def fetch(self, name: str) -> Path:
         """Returns the folder of a listed corpus; fetches it if missing. Raises ConfigError or FetchError."""
-        return fetch(self.entry(name), cache=self.cache, mirror=self.mirror, progress=self.progress)
+        return fetch(
+            self.entry(name), cache=self.cache, mirror=self.mirror, progress=self.progress,
+            accept_changed=self.accept_changed,
+        )  # fmt: skip
 
     def read_split(self, name: str, split: str) -> Pairs:
         """Reads a split of a listed corpus without cleaning. Raises ConfigError if there is no such split."""
@@ -188,7 +164,7 @@ class Library:
         if split not in (known := {*corpus.splits, *corpus.holdout}):
             raise ConfigError(f"corpus {name!r}: has no split {split!r}, only {', '.join(sorted(known))}")
         if split not in corpus.holdout and not (split == "train" and corpus.holdout):
-            return read_pairs(corpus.splits[split][0], corpus.format, corpus.fields)
+            return corpus.read(split)
         with TemporaryDirectory() as folder:
             text = corpus.text(Path(folder) / "scratch", CleaningConfig())
             return Pairs.of(text.train) if split == "train" else text.held_out[split]
@@ -198,9 +174,13 @@ class Library:
         folder = self.fetch(wanted.name)
         splits = entry.files_of_splits(folder)
         holdout = _checked_holdout(wanted.name, wanted.holdout or entry.holdout, splits)
-        one_each = {split: (files,) for split, files in splits.items()}
-        corpus = Corpus(entry.name, wanted.weight, entry.format, entry.fields, one_each, holdout, folder)
-        if entry.files and (missing := [path for path in corpus.files if not path.is_file()]):
+        corpus = Corpus(
+            entry.name, wanted.weight, entry.format, entry.fields or wanted.fields, splits, holdout, folder,
+            holdout_by=wanted.holdout_by or entry.holdout_by,
+            markup=wanted.markup or entry.markup,
+            split_sentences=entry.split_sentences if wanted.split_sentences is None else wanted.split_sentences,
+        )  # fmt: skip
+        if entry.downloads and (missing := [path for path in corpus.files if not path.is_file()]):
             raise FetchError(f"{missing[0]}: is missing from the fetched corpus; delete {folder} and fetch it again")
         return corpus
 
@@ -211,7 +191,12 @@ class Library:
             split: split_files(files, f"corpus {wanted.name!r}: split {split}")
             for split, files in wanted.splits.items()
         }
-        return Corpus(wanted.name, wanted.weight, wanted.format, wanted.fields, splits, holdout, None)
+        return Corpus(
+            wanted.name, wanted.weight, wanted.format, wanted.fields, splits, holdout, None,
+            holdout_by=wanted.holdout_by or "sentence",
+            markup=wanted.markup or "none",
+            split_sentences=bool(wanted.split_sentences),
+        )  # fmt: skip
 
 
 def _paths(files: Iterable[SplitFiles]) -> list[Path]:
@@ -223,12 +208,12 @@ def _name(files: SplitFiles) -> str:
 
 
 def _listing(entry: Entry, folder: Path) -> Listing:
-    splits = entry.files_of_splits(folder)
-    present = all(path.is_file() for path in _paths(splits.values()))
+    present = entry.bundled is not None or (folder / RECORD).is_file()
     pairs = entry.pairs
-    if present and entry.bundled:
+    if entry.bundled:
         pairs = {
-            split: sum(1 for _ in stream_pairs(files, entry.format, entry.fields)) for split, files in splits.items()
+            split: sum(1 for each in files for _ in stream_pairs(each, entry.format, entry.fields or Fields()))
+            for split, files in entry.files_of_splits(folder).items()
         }
     elif present:
         pairs = json.loads((folder / RECORD).read_bytes())["pairs"]

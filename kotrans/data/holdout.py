@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from itertools import compress
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -48,6 +48,7 @@ def hold_out(
     scratch: Path,
     processes: int | None = None,
     rules: Rules | None = None,
+    documents: Mapping[str, int] | None = None,
 ) -> HeldOut:
     """Splits a corpus into the wanted splits and the rest; a split may have slightly fewer pairs than requested.
 
@@ -56,6 +57,9 @@ def hold_out(
     a split changes in proportion to the growth. Pairs that `rules` drop are never held out: they stay in train, where
     cleaning drops and counts them. `scratch` must not exist; it receives a copy of the pairs. Hashes take about 64
     bytes of memory per pair.
+    documents: numbers of pairs by name, in the order of the pairs; filled while the pairs are read. If it is given, all
+    pairs of a document form a group instead, chosen by a hash of its name. Sentences that it shares with train are left
+    to cleaning.
     Raises TooFewPairs if a split cannot be filled.
     """
     scratch.mkdir(parents=True)
@@ -63,16 +67,21 @@ def hold_out(
     names = sorted(wanted)
     hashed = _joined(ordered_map(_Hasher(tuple(names), rules), copy.written(pairs), processes), len(names))
     candidates = np.flatnonzero(hashed.allowed)
-    groups = _Groups(hashed.sentences, candidates)
+    groups: _Groups
+    if documents is None:
+        ranks, groups = hashed.ranks, _SharedSentences(hashed.sentences, candidates)
+    else:
+        ranks, groups = _document_ranks(documents, names), _Documents(list(documents.values()), hashed.allowed)
     taken = np.zeros(len(hashed.allowed), bool)
     rows: dict[str, list[list[int]]] = {}
     for number, split in enumerate(names):
-        ranked = candidates[np.argsort(hashed.ranks[candidates, number], kind="stable")]
+        ranked = candidates[np.argsort(ranks[candidates, number], kind="stable")]
         rows[split] = _take(ranked, groups, wanted[split], taken)
         if sum(map(len, rows[split])) < _MIN_FILLED * wanted[split]:
             raise _too_few(where, split, wanted, len(candidates))
     texts = dict(zip(np.flatnonzero(taken).tolist(), compress(copy, taken), strict=True))
-    splits = {split: _in_order(split, [[texts[row] for row in group] for group in rows[split]]) for split in rows}
+    in_order = _in_order if documents is None else _as_read
+    splits = {split: in_order(split, [[texts[row] for row in group] for group in rows[split]]) for split in rows}
     return HeldOut(splits, compress(copy, ~taken))
 
 
@@ -88,7 +97,21 @@ def _too_few(where: str, split: str, wanted: Mapping[str, int], pairs: int) -> T
     )
 
 
-def _take(ranked: Rows, groups: "_Groups", count: int, taken: Flags) -> list[list[int]]:
+def _document_ranks(documents: Mapping[str, int], splits: Sequence[str]) -> Keys:
+    """Returns the ranks (N, splits) of the pairs, equal within a document."""
+    ranks = keys_of((_digest(f"{split}\n{name}") for name in documents for split in splits), len(splits))
+    return np.repeat(ranks, list(documents.values()), axis=0)
+
+
+class _Groups(Protocol):
+    """Pairs that must stay together."""
+
+    def of(self, row: int, most: int, closed: Flags) -> tuple[list[int], bool]:
+        """Returns the rows of a group and true, or some of them and false if it exceeds `most` or has a closed row."""
+        ...
+
+
+def _take(ranked: Rows, groups: _Groups, count: int, taken: Flags) -> list[list[int]]:
     """Returns the groups of lowest rank that fit into `count` rows, and sets their rows in `taken` (rows,)."""
     chosen: list[list[int]] = []
     room = count
@@ -108,6 +131,10 @@ def _take(ranked: Rows, groups: "_Groups", count: int, taken: Flags) -> list[lis
 
 def _in_order(split: str, groups: list[list[Pair]]) -> Pairs:
     return Pairs.of(pair for group in groups for pair in sorted(group, key=lambda pair: (_rank(split, pair[1]), *pair)))
+
+
+def _as_read(split: str, groups: list[list[Pair]]) -> Pairs:
+    return Pairs.of(pair for group in groups for pair in group)
 
 
 class _CorpusCopy:
@@ -163,7 +190,21 @@ def _joined(parts: Iterable[_Hashed], splits: int) -> _Hashed:
     return _Hashed(*map(np.concatenate, zip(empty, *parts, strict=True)))
 
 
-class _Groups:
+class _Documents:
+    """Pairs of one document."""
+
+    def __init__(self, sizes: Sequence[int], allowed: Flags) -> None:
+        self._ends = np.cumsum(sizes)
+        self._allowed = allowed
+
+    def of(self, row: int, most: int, closed: Flags) -> tuple[list[int], bool]:
+        document = int(self._ends.searchsorted(row, "right"))
+        begin = int(self._ends[document - 1]) if document else 0
+        group = (begin + np.flatnonzero(self._allowed[begin : self._ends[document]])).tolist()
+        return group, len(group) <= most and not closed[group].any()
+
+
+class _SharedSentences:
     """Pairs connected by equal sentences."""
 
     def __init__(self, sentences: Keys, rows: Rows) -> None:
@@ -173,7 +214,6 @@ class _Groups:
         self._keys = [side[order] for side, order in zip(sentences.T, self._rows, strict=True)]
 
     def of(self, row: int, most: int, closed: Flags) -> tuple[list[int], bool]:
-        """Returns the rows of a group and true, or some of them and false if it exceeds `most` or has a closed row."""
         group, pending = {row}, [row]
         while pending:
             for rows, keys, key in zip(self._rows, self._keys, self._sentences[pending.pop()], strict=True):

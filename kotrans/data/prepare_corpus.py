@@ -41,6 +41,8 @@ class CorpusReport(Section):
     """Malformed records of the files of all splits, by reason."""
     unused: dict[str, int] = Field(default_factory=dict)
     """Valid records that are not pairs, by reason: units in other languages, messages without a translation."""
+    paragraphs: dict[str, int] = Field(default_factory=dict)
+    """Pairs of several sentences in all splits: `split`, or `whole` because the sides have different numbers."""
     examples: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     """The first records of each reason: file, line and problem if malformed, Korean and English if dropped."""
     fetched: dict[str, Any] | None
@@ -126,6 +128,9 @@ class ResolvedCorpora:
                 "format": corpus.format,
                 "fields": corpus.fields.model_dump(),
                 "holdout": dict(corpus.holdout),
+                **({"holdout_by": corpus.holdout_by} if corpus.holdout_by != "sentence" else {}),
+                **({"markup": corpus.markup} if corpus.markup != "none" else {}),
+                **({"split_sentences": True} if corpus.split_sentences else {}),
                 "splits": {
                     split: [{side: self.hashes[str(path)] for side, path in each if path is not None} for each in files]
                     for split, files in corpus.splits.items()
@@ -133,7 +138,10 @@ class ResolvedCorpora:
             }
             for corpus in self.corpora
         ]
-        return content_key([_FORMAT_VERSION, described, self.config.cleaning.model_dump()])
+        cleaning = self.config.cleaning.model_dump()
+        if cleaning["max_held_out_overlap"] == 1:
+            del cleaning["max_held_out_overlap"]  # so that older prepared corpora are found
+        return content_key([_FORMAT_VERSION, described, cleaning])
 
 
 def resolve_corpora(config: Config, library: Library | None = None) -> ResolvedCorpora:
@@ -251,6 +259,7 @@ def _report(corpus: Corpus, counts: Counts, text: CorpusText) -> CorpusReport:
         files=text.files,
         malformed=dict(skipped.malformed),
         unused=dict(skipped.unused),
+        paragraphs=dict(text.paragraphs),
         examples={reason: tuple(examples) for reason, examples in skipped.examples.items()}
         | {
             reason: tuple(f"{_cut(korean)} → {_cut(english)}" for korean, english in counts.examples[reason])

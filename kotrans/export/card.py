@@ -8,6 +8,7 @@ from typing import Any
 
 from kotrans.config.schema import Config, SearchConfig
 from kotrans.config.sections import CorpusConfig
+from kotrans.data.named_sources import entry_of_source
 from kotrans.data.registry import load_registry
 from kotrans.export.quantization import Precision
 from kotrans.runs.model_files import ModelFiles
@@ -107,12 +108,13 @@ def _evaluations(provenance: Provenance, search: SearchConfig) -> Iterator[tuple
 def _data(corpora: tuple[CorpusConfig, ...]) -> Iterator[str]:
     listed = load_registry()
     for corpus in corpora:
-        if corpus.splits or corpus.name not in listed:
+        entry = None if corpus.splits else listed.get(corpus.name) or entry_of_source(corpus.name)
+        if entry is None:
             yield f"- {corpus.name}: files of whoever trained the model; ask them for the licence."
         else:
-            entry = listed[corpus.name]
             home = f" <{entry.homepage}>" if entry.homepage else ""
-            yield f"- {entry.title} (`{entry.name}`), {entry.licence}.{home}"
+            remark = f" {entry.remark}" if entry.remark else ""
+            yield f"- {entry.title} (`{entry.name}`), {entry.licence}.{home}{remark}"
 
 
 def _rows(left: str, right: str, rows: Any) -> Iterator[str]:

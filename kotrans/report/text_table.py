@@ -3,6 +3,8 @@
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 
+import yaml
+
 from kotrans.data.corpora import Listing
 from kotrans.data.prepare_corpus import CorpusManifest
 from kotrans.evaluation.diagnostics import ScoredPair
@@ -11,6 +13,8 @@ from kotrans.evaluation.metrics import Bucket
 from kotrans.evaluation.significance import Interval, PairedTest
 from kotrans.runs.run import Run
 
+_HOLDOUT = {"dev": 1000, "test": 1000}  # proposed for a corpus without dev
+_MAX_FILES = 20  # shown of one split
 _SIGNIFICANT = 0.05  # p-values below are marked
 
 
@@ -49,13 +53,40 @@ def runs_table(runs: Sequence[Run]) -> str:
 
 def corpora_table(listings: Sequence[Listing]) -> str:
     """Returns the table of `kotrans corpora`."""
-    rows = []
-    for listing in listings:
-        entry = listing.entry
-        pairs = ", ".join(f"{split} {count:,}" for split, count in listing.pairs.items()) or "-"
-        state = "embedded" if entry.bundled else "present" if listing.present else "not fetched"
-        rows.append([entry.name, pairs, entry.licence, state, entry.title])
+    rows = [
+        [listing.entry.name, _pairs(listing) or "-", listing.entry.licence, _state(listing), listing.entry.title]
+        for listing in listings
+    ]
     return table(["corpus", "pairs", "licence", "here", "title"], rows, left=5)
+
+
+def corpus_details(listing: Listing) -> str:
+    """Returns all that is known about a corpus, and the lines of a config that name it."""
+    entry = listing.entry
+    described = {
+        "title": entry.title,
+        "description": entry.description,
+        "pairs": _pairs(listing),
+        "to fetch": f"{entry.size / 1e6:,.1f} MB" if entry.size else "",
+        "licence": entry.licence,
+        "remark": entry.remark,
+        "homepage": entry.homepage,
+        "here": _state(listing),
+        "folder": str(listing.folder) if listing.present else "",
+    }
+    holdout = {} if "dev" in (*entry.splits, *entry.holdout) or "train" not in entry.splits else _HOLDOUT
+    corpus = {"name": entry.name, **({"holdout": holdout} if holdout else {})}
+    yaml_lines = yaml.safe_dump({"corpora": [corpus]}, sort_keys=False, allow_unicode=True)
+    lines = (f"    {name + ':':<13}{value}" for name, value in described.items() if value)
+    return "\n".join([entry.name, *lines, "", yaml_lines.rstrip()])
+
+
+def _pairs(listing: Listing) -> str:
+    return ", ".join(f"{split} {count:,}" for split, count in listing.pairs.items())
+
+
+def _state(listing: Listing) -> str:
+    return "embedded" if listing.entry.bundled else "present" if listing.present else "not fetched"
 
 
 def cleaning_table(manifest: CorpusManifest) -> str:
@@ -65,6 +96,7 @@ def cleaning_table(manifest: CorpusManifest) -> str:
         ["read", *(f"{report.read:,}" for report in manifest.corpora)],
         *_counted("malformed", [report.malformed for report in manifest.corpora]),
         *_counted("not used", [report.unused for report in manifest.corpora]),
+        *_counted("paragraphs", [report.paragraphs for report in manifest.corpora]),
         *([f"dropped: {reason}", *(f"{report.dropped[reason]:,}" for report in manifest.corpora)]
           for reason in manifest.dropped),
         ["kept", *(f"{report.kept:,}" for report in manifest.corpora)],
@@ -77,13 +109,22 @@ def cleaning_table(manifest: CorpusManifest) -> str:
 def files_table(manifest: CorpusManifest) -> str:
     """Returns the numbers of pairs read from each file of splits with several files; "" if there are none."""
     rows = [
-        [report.name, split, file, f"{pairs:,}"]
+        [report.name, split, *row]
         for report in manifest.corpora
         for split, files in report.files.items()
         if len(files) > 1
-        for file, pairs in files.items()
+        for row in _files_rows(files)
     ]
     return table(["corpus", "split", "file", "pairs read"], rows, left=3) if rows else ""
+
+
+def _files_rows(files: Mapping[str, int]) -> list[list[str]]:
+    """Returns file and pairs of the first files, and the sum of the rest."""
+    rows = [[file, f"{pairs:,}"] for file, pairs in files.items()]
+    if len(rows) <= _MAX_FILES:
+        return rows
+    rest = list(files.values())[_MAX_FILES:]
+    return [*rows[:_MAX_FILES], [f"{len(rest):,} more files", f"{sum(rest):,}"]]
 
 
 def cleaning_examples(manifest: CorpusManifest) -> str:

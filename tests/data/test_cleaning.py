@@ -53,6 +53,7 @@ BAD_PAIRS = {
     "max_length_ratio": ("네.", "Yes, and that is all that I am ever going to say."),
     "min_hangul": ("Hello there, 漢字", "Hello there, friend"),
     "max_hangul_target": ("나는 갔어요.", "나는 went."),
+    "max_held_out_overlap": ("그는 책을 다 읽었어요.", "He read the whole book in a day."),
     "duplicates": GOOD,
     "contamination": ("다른 말입니다, 정말로요.", "He never said a WORD!"),
 }
@@ -60,7 +61,8 @@ BAD_PAIRS = {
 
 @pytest.mark.parametrize("reason", REASONS)
 def test_each_rule_drops_its_pair_under_its_name(reason: str) -> None:
-    kept, counts = clean(GOOD, BAD_PAIRS[reason], held_out=("He never said a word.",))
+    held_out = ("He never said a word.", "She read the whole book in a day.")
+    kept, counts = clean(GOOD, BAD_PAIRS[reason], config=CleaningConfig(max_held_out_overlap=0.5), held_out=held_out)
     assert kept == [GOOD]
     assert dict(counts.dropped) == {reason: 1}
     assert (counts.read, counts.kept) == (2, 1)

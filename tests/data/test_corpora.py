@@ -11,6 +11,7 @@ from kotrans.data.fetch import cache_folder, entry_folder
 from kotrans.data.registry import load_registry
 from kotrans.errors import ConfigError, FetchError
 from kotrans.storage import resources
+from kotrans.storage.paths import is_pattern
 
 TOY = """
 toy:
@@ -34,17 +35,25 @@ def library(tmp_path: Path) -> Library:
 
 def test_the_registry_lists_the_documented_corpora() -> None:
     registry = load_registry()
-    assert list(registry) == ["starter", "korean-english-news", "jhe", "ntrex", "tatoeba"]
+    assert {
+        "starter", "korean-english-news", "jhe", "ntrex", "tatoeba", "flores", "iwslt17", "ted2020", "globalvoices",
+        "python-docs", "django-docs", "godot-editor",
+    } == set(registry)  # fmt: skip
     assert registry["korean-english-news"].pairs == {"train": 94_123, "dev": 1_000, "test": 2_000}
     assert registry["tatoeba"].holdout == {"dev": 300, "test": 400}
 
 
 def test_the_splits_of_every_entry_are_among_its_files() -> None:
     for entry in load_registry().values():
-        plain = {file.name for file in entry.files if not file.unpack}
-        named = {path.name for files in entry.splits.values() for _, path in files if path}
-        assert not plain or named == plain
-        assert all(file.git_blob or entry.name == "tatoeba" for file in entry.files)
+        for file in entry.downloads:
+            assert file.git_blob or file.sha256 or file.tree or entry.name == "tatoeba"
+        plain = {file.name for file in entry.downloads if not file.unpack}
+        wanted = [pattern for file in entry.downloads for pattern in file.members]
+        for path in (path for files in entry.splits.values() for _, path in files if path):
+            if plain:
+                assert path.name in plain
+            elif wanted:
+                assert path.as_posix() in wanted or is_pattern(path)
 
 
 @pytest.mark.parametrize(
@@ -106,3 +115,23 @@ def test_a_file_missing_from_the_cache_is_an_error(library: Library) -> None:
     (library.fetch("toy") / "toy.tsv").unlink()
     with pytest.raises(FetchError, match=r"toy\.tsv: is missing from the fetched corpus; delete .* and fetch it again"):
         library.corpora([CorpusConfig(name="toy")])
+
+
+def test_the_listings_of_opus_follow_if_wanted(library: Library) -> None:
+    names = [listing.entry.name for listing in library.listings(opus=True)]
+    assert names[0] == "toy"
+    assert "opus:bible-uedin/v1" in names
+
+
+def test_a_corpus_is_found_by_the_beginning_of_a_word_in_its_description() -> None:
+    ted, news = load_registry()["ted2020"], load_registry()["korean-english-news"]
+    assert ted.mentions("ted")
+    assert ted.mentions("Talks")
+    assert not news.mentions("rean")
+
+
+def test_settings_of_a_config_replace_those_of_a_listed_corpus(library: Library) -> None:
+    (corpus,) = library.corpora([CorpusConfig(name="toy", markup="html", split_sentences=True, holdout_by="file")])
+    assert (corpus.markup, corpus.split_sentences, corpus.holdout_by) == ("html", True, "file")
+    (corpus,) = library.corpora([CorpusConfig(name="toy")])
+    assert (corpus.markup, corpus.split_sentences, corpus.holdout_by) == ("none", False, "sentence")

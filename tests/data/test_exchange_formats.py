@@ -361,3 +361,68 @@ def test_written_po_is_read_back(sides: list[tuple[str, str]]) -> None:
     catalogue.extend(polib.POEntry(msgid=en, msgstr=ko) for ko, en in sides)
     with TemporaryDirectory() as folder:
         assert read_text(Path(folder), "po", str(catalogue)) == sides
+
+
+SEGMENTS = """<?xml version="1.0" encoding="UTF-8"?>
+<mteval><srcset setid="x"><doc docid="1"><title>{title}</title>
+<seg id="1"> {one} </seg>
+<seg id="2">{two}</seg>
+</doc></srcset></mteval>
+"""
+
+
+def segments(tmp_path: Path, korean: str, english: str) -> SplitFiles:
+    (tmp_path / "ko.xml").write_text(korean, "utf-8")
+    (tmp_path / "en.xml").write_text(english, "utf-8")
+    return SplitFiles(source=tmp_path / "ko.xml", target=tmp_path / "en.xml")
+
+
+def test_segments_of_two_files_are_pairs(tmp_path: Path) -> None:
+    files = segments(
+        tmp_path,
+        SEGMENTS.format(title="제목", one="R&amp;D 예산", two=""),
+        SEGMENTS.format(title="Title", one="The R&amp;D budget", two="Not translated."),
+    )
+    assert list(stream_pairs(files, "sgm", Fields())) == [("R&D 예산", "The R&D budget"), ("", "Not translated.")]
+
+
+def test_files_with_other_segments_are_refused(tmp_path: Path) -> None:
+    korean, english = (SEGMENTS.format(title="t", one="a", two="b") for _ in range(2))
+    other = segments(tmp_path, korean, english.replace('id="2"', 'id="3"'))
+    with pytest.raises(DataError, match=r"ko\.xml: segment 2 is id 2, but id 3 in .*en\.xml; both files must have"):
+        list(stream_pairs(other, "sgm", Fields()))
+    fewer = segments(tmp_path, korean, english.replace('<seg id="2">b</seg>', ""))
+    with pytest.raises(DataError, match="segment 2 is id 2, but the end in"):
+        list(stream_pairs(fewer, "sgm", Fields()))
+
+
+def parquet(path: Path, columns: dict[str, object]) -> Path:
+    pyarrow = pytest.importorskip("pyarrow")
+    pytest.importorskip("pyarrow.parquet").write_table(pyarrow.table(columns), path)
+    return path
+
+
+def test_columns_of_a_parquet_file_are_pairs(tmp_path: Path) -> None:
+    path = parquet(
+        tmp_path / "x.parquet", {"ko": ["네", None, "두\n줄"], "en": ["Yes", "No", "Two lines"], "n": [1, 2, 3]}
+    )
+    assert list(stream_pairs(SplitFiles(path=path), "parquet", Fields())) == [
+        ("네", "Yes"), ("", "No"), ("두 줄", "Two lines")
+    ]  # fmt: skip
+
+
+def test_fields_inside_a_column_of_a_parquet_file_are_pairs(tmp_path: Path) -> None:
+    path = parquet(tmp_path / "x.parquet", {"translation": [{"ko": "네", "en": "Yes"}, {"ko": "예", "en": "Yes."}]})
+    fields = Fields(source="translation.ko", target="translation.en")
+    assert list(stream_pairs(SplitFiles(path=path), "parquet", fields)) == [("네", "Yes"), ("예", "Yes.")]
+    with pytest.raises(DataError, match=r"fields: \{source: translation\.ko, target: translation\.en\}"):
+        list(stream_pairs(SplitFiles(path=path), "parquet", Fields()))
+
+
+def test_a_damaged_parquet_file_is_refused(tmp_path: Path) -> None:
+    path = parquet(tmp_path / "x.parquet", {"ko": ["네"] * 1000, "en": ["Yes"] * 1000})
+    data = path.read_bytes()
+    for damaged in (b"", b"not parquet", data[: len(data) // 2], data[:-8] + b"\xff" * 8):
+        path.write_bytes(damaged)
+        with pytest.raises(DataError, match=r"x\.parquet: not a Parquet file that can be read"):
+            list(stream_pairs(SplitFiles(path=path), "parquet", Fields()))

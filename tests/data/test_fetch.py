@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import shutil
+import subprocess
 import tarfile
 import threading
 import tracemalloc
@@ -14,8 +16,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from kotrans.config.sections import SplitConfig
 from kotrans.data.fetch import entry_folder, fetch
-from kotrans.data.registry import Entry, load_registry
+from kotrans.data.registry import Entry, RemoteFile, load_registry
+from kotrans.data.verification import tree_digest
 from kotrans.errors import FetchError
 from kotrans.storage.files import read_lines
 
@@ -200,8 +204,113 @@ def test_wrong_content_is_refused_with_both_hashes(news: Entry, site: Site, tmp_
     with pytest.raises(FetchError, match=message):
         fetch(news, cache=tmp_path / "cache")
     assert not entry_folder(news, tmp_path / "cache").exists()
+    (aside,) = (tmp_path / "cache").glob(".news-*.part/*.changed")
+    assert aside.read_bytes() == site.files[path]
     site.files[path] = right
     assert fetch(news, cache=tmp_path / "cache").is_dir()
+
+
+def test_changed_content_is_taken_on_request_without_fetching_it_again(news: Entry, site: Site, tmp_path: Path) -> None:
+    path = "/korean-english-park.test.tar.gz"
+    site.files[path] = tar_gz({f"korean-english-park.test.{side}": "다른 것\n" for side in ("ko", "en")})
+    with pytest.raises(FetchError, match="use `kotrans fetch news --accept-changed`"):
+        fetch(news, cache=tmp_path / "cache")
+    site.requests.clear()
+    folder = fetch(news, cache=tmp_path / "cache", accept_changed=True)
+    assert path not in [requested for requested, _ in site.requests]
+    assert read_lines(folder / "korean-english-park.test.ko") == ["다른 것"]
+    files = {file["name"]: file for file in json.loads((folder / "fetched.json").read_bytes())["files"]}
+    assert files[path[1:]]["sha256"] == hashlib.sha256(site.files[path]).hexdigest()
+
+
+def test_the_first_content_of_a_versioned_file_is_required_from_then_on(
+    plain: Entry, site: Site, tmp_path: Path
+) -> None:
+    entry = plain.model_copy(update={"files": (plain.files[0].model_copy(update={"versioned": True}),)})
+    first = site.files["/pairs.tsv"]
+    cache = tmp_path / "cache"
+    shutil.rmtree(fetch(entry, cache=cache))
+    site.files["/pairs.tsv"] = b"Other.\t\xeb\x8b\xa4\n"
+    with pytest.raises(FetchError, match=f"has SHA-256 .*, expected {hashlib.sha256(first).hexdigest()}"):
+        fetch(entry, cache=cache)
+    shutil.rmtree(fetch(entry, cache=cache, accept_changed=True))
+    assert read_lines(fetch(entry, cache=cache) / "pairs.tsv") == ["Other.\t다"]
+
+
+def test_a_file_without_versions_may_change(plain: Entry, site: Site, tmp_path: Path) -> None:
+    shutil.rmtree(fetch(plain, cache=tmp_path / "cache"))
+    site.files["/pairs.tsv"] = b"Other.\t\xeb\x8b\xa4\n"
+    assert read_lines(fetch(plain, cache=tmp_path / "cache") / "pairs.tsv") == ["Other.\t다"]
+
+
+CATALOGUE = 'msgid ""\nmsgstr ""\n\nmsgid "Open the file"\nmsgstr "파일을 여세요"\n'
+
+
+def of_commit(site: Site, digest: str) -> Entry:
+    """An entry of two catalogues in a commit; the archive has other files, too."""
+    members = dict.fromkeys(("docs-abc/b.po", "docs-abc/a/c.po"), CATALOGUE) | {"docs-abc/conf.py": "x = 1\n"}
+    site.files["/owner/docs/tar.gz/abc"] = tar_gz(members)
+    file = RemoteFile(
+        url=f"{site.url}/owner/docs/tar.gz/abc", filename="docs-abc.tar.gz", max_bytes=10_000, unpack="tar",
+        members=("*.po",), top_folder=False, tree=digest,
+    )  # fmt: skip
+    return Entry(
+        name="docs", title="Docs", description="Test.", licence="MIT", files=(file,), format="po",
+        splits={"train": SplitConfig(path=Path("**/*.po"))},
+    )  # fmt: skip
+
+
+def test_files_of_a_commit_are_verified_by_their_content_and_not_by_the_archive(site: Site, tmp_path: Path) -> None:
+    blob = git_blob(CATALOGUE.encode())
+    digest = hashlib.sha256(f"{blob} a/c.po\n{blob} b.po\n".encode()).hexdigest()
+    folder = fetch(of_commit(site, digest), cache=tmp_path / "cache")
+    assert {path.name for path in folder.rglob("*") if path.is_file()} == {"b.po", "c.po", "fetched.json"}
+    assert json.loads((folder / "fetched.json").read_bytes())["pairs"] == {"train": 2}
+    with pytest.raises(FetchError, match=f"has content digest {digest}, expected {'0' * 64}"):
+        fetch(of_commit(site, "0" * 64), cache=tmp_path / "cache")
+    assert fetch(of_commit(site, "0" * 64), cache=tmp_path / "cache", accept_changed=True).is_dir()
+
+
+def test_a_tree_digest_is_that_of_git(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "c.po").write_text("one\n")
+    (tmp_path / "b.po").write_text("two\n")
+    for command in (["init", "-q"], ["add", "."], ["-c", "user.name=x", "-c", "user.email=x", "commit", "-qm", "x"]):
+        subprocess.run(["git", "-C", tmp_path, *command], check=True)
+    listed = subprocess.run(["git", "-C", tmp_path, "ls-tree", "-r", "HEAD"], capture_output=True, check=True).stdout
+    lines = sorted(b"%b %b\n" % (line.split()[2], line.split(b"\t")[1]) for line in listed.splitlines())
+    shutil.rmtree(tmp_path / ".git")
+    assert tree_digest(tmp_path) == hashlib.sha256(b"".join(lines)).hexdigest()
+
+
+def test_the_remark_of_a_licence_is_said_when_the_corpus_is_fetched(
+    plain: Entry, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    entry = plain.model_copy(update={"licence": "CC-BY-NC-4.0", "remark": "Not for commercial use."})
+    fetch(entry, cache=tmp_path / "cache")
+    assert caplog.messages == ["plain (CC-BY-NC-4.0): Not for commercial use."]
+    fetch(entry, cache=tmp_path / "cache")
+    assert len(caplog.messages) == 1
+
+
+CORPORA = Path(__file__).parents[3] / "shared" / "corpora"
+
+
+@pytest.mark.skipif(not CORPORA.exists(), reason="needs the shared corpora")
+@pytest.mark.parametrize(
+    ("name", "mirror", "pairs"),
+    [
+        ("python-docs", "po", {"train": 36_660}),
+        ("django-docs", "po", {"train": 5594}),
+        ("godot-editor", "po", {"train": 10_661}),
+        ("iwslt17", "iwslt17", {"dev": 1143, "test": 1429}),
+    ],
+)
+def test_published_files_have_the_content_and_names_of_the_registry(
+    name: str, mirror: str, pairs: dict[str, int], tmp_path: Path
+) -> None:
+    folder = fetch(load_registry()[name], cache=tmp_path, mirror=str(CORPORA / mirror))
+    assert json.loads((folder / "fetched.json").read_text())["pairs"] == pairs
 
 
 def test_a_file_joined_from_two_versions_is_fetched_again(news: Entry, site: Site, tmp_path: Path) -> None:

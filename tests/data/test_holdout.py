@@ -163,3 +163,37 @@ def test_the_text_is_unchanged(tmp_path: Path) -> None:
     odd = [("\ufeff가\r", " a\u2028b\x00 "), ("나\x1c\x85", "c\r"), ("", "\ufeff"), ("다", "d")]
     splits, train = holdout.hold_out(odd, {"dev": 1}, "own", tmp_path / "scratch")
     assert sorted([*train, *zip(*splits["dev"], strict=True)]) == sorted(odd)
+
+
+def of_documents(sizes: dict[str, int], wanted: dict[str, int]) -> dict[str, Pairs]:
+    """Holds out of a corpus in which every pair says which document it is of."""
+    pairs = [(f"{name} 문장 {n}", f"{name} sentence {n}") for name, size in sizes.items() for n in range(size)]
+    with TemporaryDirectory() as folder:
+        splits, train = holdout.hold_out(pairs, wanted, "own", Path(folder) / "scratch", documents=sizes)
+        return splits | {"train": Pairs.of(train)}
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_documents_are_held_out_as_a_whole_and_in_order(seed: int) -> None:
+    draw = random.Random(seed)
+    sizes = {f"file-{seed}-{n}": draw.randint(0, 30) for n in range(60)}
+    splits = of_documents(sizes, {"dev": 100, "test": 80})
+    found = {split: {line.split()[0] for line in pairs.source} for split, pairs in splits.items()}
+    assert not found["dev"] & found["test"]
+    assert not found["train"] & (found["dev"] | found["test"])
+    assert 90 <= len(splits["dev"].source) <= 100
+    for name in found["dev"]:
+        assert [line for line in splits["dev"].target if line.startswith(f"{name} ")] == [
+            f"{name} sentence {n}" for n in range(sizes[name])
+        ]
+
+
+def test_the_order_of_documents_does_not_decide_which_are_held_out() -> None:
+    sizes = {f"file-{n}": 10 for n in range(40)}
+    one, other = (of_documents(dict(order), {"dev": 50}) for order in (sizes.items(), reversed(sizes.items())))
+    assert together(one["dev"]) == together(other["dev"])
+
+
+def test_documents_that_are_all_too_large_are_an_error() -> None:
+    with pytest.raises(DataError, match="cannot be separated"):
+        of_documents({"one": 500, "two": 500}, {"dev": 100})

@@ -1,18 +1,20 @@
 """Unpacking of untrusted archives."""
 
 import io
+import shutil
 import stat
 import tarfile
 import zipfile
 from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from kotrans.data.fetch import unpack
+from kotrans.data.unpack import unpack
 from kotrans.errors import FetchError
 
 
@@ -148,3 +150,38 @@ def test_a_wrong_checksum_inside_an_archive_is_damage(mode: str, tmp_path: Path)
     (tmp_path / "archive").write_bytes(archive)
     with pytest.raises(FetchError, match="archive: a damaged tar archive"):
         unpack(tmp_path / "archive", "tar", tmp_path / "folder", 10**6)
+
+
+@pytest.mark.parametrize("kind", ["tar", "zip"])
+def test_only_the_wanted_members_are_extracted(kind: str, tmp_path: Path) -> None:
+    names = ["top/a.po", "top/inner/b.po", "top/readme", "top/inner/c.pot", "../evil"]
+    archive = tmp_path / f"commit.{kind}"
+    if kind == "tar":
+        tar_with(archive, *map(tar_member, names))
+    else:
+        with zipfile.ZipFile(archive, "w") as opened:
+            for name in names:
+                opened.writestr(name, "x")
+    folder = tmp_path / "folder"
+    unpack(archive, kind, folder, 1000, members=["*.po"], top_folder=False)  # type: ignore[arg-type]
+    found = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+    assert found == {"a.po", "inner/b.po"}
+
+
+def test_an_archive_without_a_wanted_member_is_refused(tmp_path: Path) -> None:
+    archive = tar_with(tmp_path / "other.tar", tar_member("readme"))
+    with pytest.raises(FetchError, match=r"other\.tar: has no member \*\.po or \*\.pot"):
+        unpack(archive, "tar", tmp_path / "folder", 1000, members=["*.po", "*.pot"])
+
+
+def test_the_limit_on_the_unpacked_size_counts_members_that_are_not_wanted(tmp_path: Path) -> None:
+    archive = tar_with(tmp_path / "large.tar", tar_member("large", 2000), tar_member("a.po"))
+    with pytest.raises(FetchError, match="unpacks to more than 1000 files or 1,000 bytes"):
+        unpack(archive, "tar", tmp_path / "folder", 1000, members=["*.po"])
+
+
+def test_a_file_that_does_not_fit_on_the_disk_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    archive = tar_with(tmp_path / "large.tar", tar_member("large", 900))
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: SimpleNamespace(free=800))
+    with pytest.raises(FetchError, match=r"large\.tar: large needs 900 bytes, but the disk has only 800"):
+        unpack(archive, "tar", tmp_path / "folder", 1000)

@@ -2,9 +2,20 @@
 
 from typing import Any
 
+import yaml
+
+from kotrans.data.corpora import Library
 from kotrans.data.prepare_corpus import CorpusManifest, CorpusReport
 from kotrans.evaluation.metrics import Bucket
-from kotrans.report.text_table import buckets_table, cleaning_examples, cleaning_table, shown_width, table
+from kotrans.report.text_table import (
+    buckets_table,
+    cleaning_examples,
+    cleaning_table,
+    corpus_details,
+    files_table,
+    shown_width,
+    table,
+)
 
 
 def test_columns_are_aligned_in_korean_too() -> None:
@@ -88,3 +99,25 @@ def test_a_table_of_buckets_has_sizes_and_scores() -> None:
         "up to 5       1,200  31.26  50.00",
         "over 60           3   0.00   9.50",
     ]
+
+
+def test_of_many_files_the_first_are_shown_and_the_rest_added() -> None:
+    report = CorpusReport(
+        name="docs", weight=1, read=0, kept=0, dropped={}, normalised={}, fetched=None,
+        files={"train": {f"{n}.po": 10 for n in range(30)}},
+    )  # fmt: skip
+    manifest = CorpusManifest(key="k", inputs={}, text={}, corpora=(report,), splits={}, dropped={}, normalised={})
+    lines = files_table(manifest).split("\n")
+    assert len(lines) == 22
+    assert lines[-1].split() == ["docs", "train", "10", "more", "files", "100"]
+
+
+def test_the_details_of_a_corpus_end_with_lines_for_a_config() -> None:
+    listings = {listing.entry.name: listing for listing in Library().listings(opus=True)}
+    for name, listing in listings.items():
+        details = corpus_details(listing)
+        assert listing.entry.licence in details
+        (corpus,) = yaml.safe_load("corpora:" + details.partition("corpora:")[2])["corpora"]
+        assert corpus["name"] == name
+        assert ("holdout" in corpus) == ("dev" not in (*listing.entry.splits, *listing.entry.holdout)
+                                         and "train" in listing.entry.splits)  # fmt: skip

@@ -7,8 +7,10 @@ from pathlib import Path
 
 from kotrans.config.sections import CleaningConfig, Fields, Format, SplitFiles
 from kotrans.data.formats.pairs import Pair, Pairs, Skipped
+from kotrans.data.formats.parquet import read_parquet
 from kotrans.data.formats.po import read_po
 from kotrans.data.formats.records import read_json, read_jsonl
+from kotrans.data.formats.segments import read_segments
 from kotrans.data.formats.separated import read_csv, read_tsv
 from kotrans.data.formats.text_lines import text_lines
 from kotrans.data.formats.tmx import read_tmx
@@ -25,6 +27,7 @@ _READERS: dict[Format, Callable[[Path, Fields, Skipped], Iterator[Pair]]] = {
     "tmx": read_tmx,
     "po": read_po,
     "xlsx": read_xlsx,
+    "parquet": read_parquet,
 }
 _MAX_MALFORMED = CleaningConfig().max_malformed
 _END = "\n"  # marks the end of a file; no line equals it
@@ -74,12 +77,13 @@ def stream_pairs(
 
 def _stream(files: SplitFiles, format: Format, fields: Fields, skipped: Skipped) -> Iterator[Pair]:
     if files.source is not None and files.target is not None:
-        if format != "lines":
+        if format in _READERS:
             raise ConfigError(f"{files.source}: format `{format}` has both sides in one file; name it as `path`")
-        return _stream_line_aligned(files.source, files.target, skipped)
+        read = read_segments if format == "sgm" else _stream_line_aligned
+        return read(files.source, files.target, skipped)
     assert files.path is not None  # the config requires it
-    if format == "lines":
-        raise ConfigError(f"{files.path}: format `lines` needs two files; name them as `source` and `target`")
+    if format not in _READERS:
+        raise ConfigError(f"{files.path}: format `{format}` needs two files; name them as `source` and `target`")
     return _READERS[format](files.path, fields, skipped)
 
 

@@ -33,7 +33,7 @@ def _read_lines(path: Path, fields: Fields, skipped: Skipped) -> Iterator[Pair]:
         except (RecursionError, ValueError) as error:
             skipped.reject("syntax", f"{path}:{number}", f"JSON that cannot be read ({error})")
         else:
-            if pair := _pair(record, fields, f"{path}:{number}", skipped):
+            if pair := record_pair(record, fields, f"{path}:{number}", skipped):
                 yield pair
 
 
@@ -45,7 +45,7 @@ def _read_lists(path: Path, fields: Fields, skipped: Skipped) -> Iterator[Pair]:
         where = f"{path}:{element.line}"
         if element.problem:
             skipped.reject("syntax", where, element.problem)
-        elif pair := _pair(element.value, fields, where, skipped):
+        elif pair := record_pair(element.value, fields, where, skipped):
             yield pair
 
 
@@ -89,7 +89,7 @@ def _value(text: str) -> Any:
         return None
 
 
-def _pair(record: Any, fields: Fields, where: str, skipped: Skipped) -> Pair | None:
+def record_pair(record: Any, fields: Fields, where: str, skipped: Skipped) -> Pair | None:
     """Returns the two fields; counts the record and returns None if one is missing or not text."""
     if not isinstance(record, dict):
         skipped.reject("fields", where, f"is {_describe(record)}, not an object with named fields")
