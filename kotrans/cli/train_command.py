@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kotrans.cli.options import ConfigPath, Mirror, Settings, find_config, find_library, run_option
-from kotrans.errors import KotransError
+from kotrans.cli.options import ConfigPath, Mirror, Settings, find_config, find_library, run_names, run_option
+from kotrans.errors import KotransError, UsageError
 
 if TYPE_CHECKING:
     from kotrans.config.schema import Config
@@ -20,43 +20,56 @@ if TYPE_CHECKING:
     from kotrans.training.train import StartingPoint
 
 
+Name = Annotated[
+    str | None, typer.Option("--run", metavar="NAME", help="Name of the run (default: name of the config).")
+]
+Base = Annotated[
+    str | None,
+    typer.Option(
+        "--from",
+        metavar="RUN|PATH",
+        help="Start from the weights and the tokenizer of this run, checkpoint or exported model.",
+        autocompletion=run_names,
+    ),
+]
+Resume = Annotated[
+    bool,
+    typer.Option("--resume", help="Resume the run, or the most recently interrupted one, from its last checkpoint."),
+]
+Processes = Annotated[
+    int,
+    typer.Option(
+        "--processes",
+        min=1,
+        metavar="N",
+        help="Train with N processes that divide the cores of this machine (default: 1); pays from 8 cores.",
+    ),
+]
+
+
 def train(
     config: ConfigPath = None,
     settings: Settings = None,
-    name: Annotated[
-        str | None, typer.Option("--run", metavar="NAME", help="Name of the run (default: name of the config).")
-    ] = None,
-    resume: Annotated[
-        bool,
-        typer.Option(
-            "--resume", help="Resume the run, or the most recently interrupted one, from its last checkpoint."
-        ),
-    ] = False,
-    processes: Annotated[
-        int,
-        typer.Option(
-            "--processes",
-            min=1,
-            metavar="N",
-            help="Train with N processes that divide the cores of this machine (default: 1); pays from 8 cores.",
-        ),
-    ] = 1,
+    name: Name = None,
+    base: Base = None,
+    resume: Resume = False,
+    processes: Processes = 1,
     mirror: Mirror = None,
 ) -> None:
     """Train a model (stage 5), after any missing stages 1 to 4.
 
     Finally, the best checkpoint is scored on the test splits. Processes started by torchrun train together.
     """
+    if base and resume:
+        raise UsageError("--from starts a new run; --resume continues one, from the model that it started from")
     if processes > 1 and "WORLD_SIZE" not in os.environ:
         _start_ranks(processes)
         return
     # Also imports what scores the run at the end, so that an upgrade of kotrans during training cannot break it.
     from kotrans.cli.display import StageDisplay, TrainingDisplay
-    from kotrans.cli.eval_command import show
-    from kotrans.evaluation.evaluate import evaluate_run
-    from kotrans.evaluation.test_sets import scored_splits, split_of_prepared
+    from kotrans.cli.run_scores import show_scores
     from kotrans.training.train import train
-    from kotrans.translation.translator import Translator
+    from kotrans.translation.model_loading import find_model
 
     stages, started = StageDisplay(), list["StartingPoint"]()
 
@@ -65,19 +78,18 @@ def train(
         _print_start(point)
 
     with _joined_ranks() as world, TrainingDisplay() as display:
-        run, resolved = _from_leader(world, lambda: _run_and_config(config, settings, name, resume=resume))
+        run, resolved = _from_leader(world, lambda: _run_and_config(config, settings, name, base, resume=resume))
+        model = find_model(base) if base and world.leads else None
         outcome = train(
-            resolved, run, stages, display, world=world, resume=resume, library=find_library(mirror), begin=begin
-        )
+            resolved, run, stages, display, world=world, resume=resume, library=find_library(mirror), begin=begin,
+            base=model,
+        )  # fmt: skip
         if world.leads:
             _print_end(run, outcome)
     if outcome.signal is not None:
         raise SystemExit(128 + outcome.signal)
-    if not world.leads:
-        return
-    translator = Translator.load(run.name)
-    for split in scored_splits(started[0].corpus):
-        show(evaluate_run(translator, split_of_prepared(started[0].corpus, split)), samples=5)
+    if world.leads:
+        show_scores(run, started[0].corpus)
 
 
 def average(
@@ -147,13 +159,18 @@ def _from_leader(world: "World", find: "Callable[[], tuple[Run, Config]]") -> "t
 
 
 def _run_and_config(
-    config: Path | None, settings: list[str] | None, name: str | None, *, resume: bool
+    config: Path | None, settings: list[str] | None, name: str | None, base: str | None, *, resume: bool
 ) -> "tuple[Run, Config]":
     from kotrans.runs.runs_folder import new_run
+    from kotrans.training.base_model import with_shapes_of
+    from kotrans.translation.model_loading import find_model
 
     if resume:
         return _resumed(config, settings, name)
     resolved = find_config(config, settings)
+    if base is not None:
+        model = find_model(base)
+        resolved = with_shapes_of(resolved, model.config, model.name)
     return new_run(name, resolved.name), resolved
 
 
@@ -161,11 +178,15 @@ def _resumed(config: Path | None, settings: list[str] | None, name: str | None) 
     """Returns the run to resume and its config, and prints settings that the command changes."""
     from kotrans.config.loading import load_config
     from kotrans.runs.runs_folder import find_run
+    from kotrans.training.base_model import with_shapes_of
     from kotrans.training.train import resumed_config
 
     wanted = find_config(config, settings).name if config and not name else None
     run = find_run(name, unfinished=True, config=wanted)
-    resolved = find_config(config, settings) if config else load_config(run.folder / "config.yaml", settings or [])
+    stored = run.folder / "config.yaml"
+    resolved = find_config(config, settings) if config else load_config(stored, settings or [])
+    if config and run.base.is_dir():
+        resolved = with_shapes_of(resolved, load_config(stored), run.name)
     for change in resumed_config(run, resolved):
         typer.echo(f"changed: {change}", err=True)
     return run, resolved

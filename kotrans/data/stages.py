@@ -97,12 +97,18 @@ def tokenize(
     return corpus, folder, Tokenizer.load(folder)
 
 
-def prepare(config: Config, reporter: Reporter, library: Library | None = None) -> PreparedData:
+def prepare(
+    config: Config, reporter: Reporter, library: Library | None = None, tokenizer: Tokenizer | None = None
+) -> PreparedData:
     """Runs all stages that are not up to date, and returns the inputs of training.
 
-    Raises ConfigError if a source is longer than `attention.score: location` allows.
+    tokenizer: the one to use instead of training one. Raises ConfigError if a source is longer than `attention.score:
+    location` allows.
     """
-    corpus, _, tokenizer = tokenize(config, reporter, library)
+    if tokenizer is None:
+        corpus, _, tokenizer = tokenize(config, reporter, library)
+    else:
+        corpus = clean(config, reporter, library)
     folder = prepared_folder() / f"dataset-{dataset_key(corpus.manifest.key, tokenizer.fingerprint, config.batches)}"
     made = _make(
         folder,

@@ -7,6 +7,7 @@ import yaml
 
 from kotrans.data.corpora import Listing
 from kotrans.data.prepare_corpus import CorpusManifest
+from kotrans.evaluation.base_comparison import BaseComparison
 from kotrans.evaluation.diagnostics import ScoredPair
 from kotrans.evaluation.faults import Faults, LiteralSurvival
 from kotrans.evaluation.metrics import Bucket
@@ -161,6 +162,15 @@ def faults_table(names: Sequence[str], faults: Sequence[Faults]) -> str:
     if any(each.unfinished is not None for each in faults):
         rows.append(["cut at the maximum length", *(_lines(each.unfinished, each) for each in faults)])
     return table(["faults", *names], rows)
+
+
+def base_table(compared: Sequence[BaseComparison]) -> str:
+    """Returns BLEU before and after a training that started from another model."""
+    rows = [
+        [each.name, f"{each.pairs:,}", f"{each.before:.2f}", f"{each.after:.2f}", f"{each.after - each.before:+.2f}"]
+        for each in compared
+    ]
+    return table(["test set", "pairs", "BLEU before", "after", "difference"], rows)
 
 
 def comparison_table(names: Sequence[str], metrics: Sequence[PairedTest]) -> str:

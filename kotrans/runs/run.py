@@ -8,6 +8,7 @@
 | tensorboard/ | the same for TensorBoard, if `training.tensorboard` is on |
 | checkpoints/ | update-00000500/ and so on; update-00000500.damaged/ is never used |
 | evaluation/ | hypotheses and scores of `kotrans eval` |
+| base/ | a copy of the model that training started from, with `kotrans train --from` |
 """
 
 import json
@@ -120,6 +121,7 @@ class RunRecord:
     best: str | None = None
     kept: list[str] = field(default_factory=list)
     damaged: list[str] = field(default_factory=list)  # folders that are never used and never removed
+    base: str | None = None  # RUN/CHECKPOINT or path that training started from; None if it started from nothing
 
 
 class Run:
@@ -144,6 +146,10 @@ class Run:
     @property
     def evaluation(self) -> Path:
         return self.folder / "evaluation"
+
+    @property
+    def base(self) -> Path:
+        return self.folder / "base"
 
     def record(self) -> RunRecord:
         """Reads run.json. Raises CheckpointError if it is missing, damaged or cannot be read."""

@@ -18,6 +18,7 @@ from kotrans.model.build import build_model
 from kotrans.parallel.device import pick_device, pick_training_precision, set_threads
 from kotrans.parallel.distributed import ALONE, World
 from kotrans.parallel.memory import memory_errors
+from kotrans.runs.checkpoint import Checkpoint, copy_weights, load_checkpoint, save_weights
 from kotrans.runs.run import Run, RunRecord, now
 from kotrans.storage.files import disk_errors, write_text
 from kotrans.storage.scratch import remove_abandoned
@@ -27,6 +28,7 @@ from kotrans.training.loop import Trainer
 from kotrans.training.metrics_log import MetricsFile, TensorBoard
 from kotrans.training.resume import copy_leader_weights
 from kotrans.training.validation import Validation
+from kotrans.translation.model_loading import SavedModel
 
 # Settings that a resumed run cannot change.
 _FIXED = (
@@ -54,29 +56,39 @@ class StartingPoint:
 def train(
     config: Config, run: Run, reporter: Reporter, listener: Listener, *, world: World = ALONE,
     resume: bool = False, library: Library | None = None, begin: Callable[[StartingPoint], None] = lambda _: None,
+    base: SavedModel | None = None,
 ) -> Outcome:  # fmt: skip
     """Trains the config in a new run folder or, with `resume`, continues the run in it.
 
-    Only rank 0 writes to the folder, reports, and calls the listener. begin: called before the first update.
+    Only rank 0 writes to the folder, reports, and calls the listener. begin: called before the first update. base: the
+    model whose tokenizer and weights a new run starts from; the config must have its shapes.
     Raises CheckpointError if another process is training this run.
     """
     if world.leads:
         remove_abandoned(run.folder.parent)
     with ExitStack() as resources:
         writers = _writers(config, run, resources) if world.leads else []
-        prepared = world.in_turn(lambda: prepare(config, reporter if world.leads else SilentReporter(), library))
+        start = _base_checkpoint(run, base) if world.leads else None
+        tokenizer = world.from_leader(lambda: start and start.tokenizer)
+        prepared = world.in_turn(
+            lambda: prepare(config, reporter if world.leads else SilentReporter(), library, tokenizer)
+        )
 
         def notify(event: Event) -> None:
             for each in (*writers, listener) if world.leads else ():
                 each(event)
 
-        trainer = _trainer(config, run, prepared, notify, world)
+        trainer = _trainer(config, run, prepared, notify, world, start)
         _check_same_text(run, prepared, world)
         if resume:
             _resume(trainer, prepared)
         elif world.leads:
-            with run.created(RunRecord(config.name, started=now(), dataset=prepared.manifest.key), dump_config(config)):
-                pass
+            record = RunRecord(
+                config.name, started=now(), dataset=prepared.manifest.key, base=base.name if base else None
+            )
+            with run.created(record, dump_config(config)) as scratch:
+                if start is not None:
+                    save_weights(scratch.base, dict(start.model.named_parameters()), start)
         progress = trainer.state.progress
         for writer in writers:
             writer.start_after(progress.update, validated=not progress.validation_due)
@@ -96,13 +108,24 @@ def _writers(config: Config, run: Run, resources: ExitStack) -> list[MetricsFile
     return writers
 
 
-def _trainer(config: Config, run: Run, prepared: PreparedData, listener: Listener, world: World) -> Trainer:
+def _base_checkpoint(run: Run, base: SavedModel | None) -> Checkpoint | None:
+    """Returns the model that training starts from: `base`, or the copy of it in a resumed run; None without one."""
+    if base is not None:
+        return base.load(torch.device("cpu"))
+    return load_checkpoint(run.base, torch.device("cpu")) if run.base.is_dir() else None
+
+
+def _trainer(
+    config: Config, run: Run, prepared: PreparedData, listener: Listener, world: World, base: Checkpoint | None
+) -> Trainer:
     device = pick_device(config.hardware)
     world.take_device(device)
     threads = set_threads(config.hardware, world.local_size)
     precision = pick_training_precision(config.hardware, device)
     with memory_errors(f"the weights on {device}", "make the model smaller"):
         model = build_model(config, prepared.tokenizer.source.size, prepared.tokenizer.target.size).to(device)
+        if base is not None:
+            copy_weights(dict(base.model.named_parameters()), model, run.base)
     copy_leader_weights(model, world)
     return Trainer(
         model, training_batches(config, prepared), prepared.tokenizer, config, run, device=device,
