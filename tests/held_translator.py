@@ -9,6 +9,7 @@ import numpy as np
 from kotrans.config.schema import SearchConfig
 from kotrans.engine.stepper import Booleans, Floats, Ints, Weights
 from kotrans.search.hypotheses import Hypothesis
+from kotrans.translation.glossary import Glossary
 from kotrans.translation.postprocess import LinePart, Postprocessor, PreparedLine, TranslatedText, Translation
 from kotrans.translation.translator import Translator
 from tests.search.small_models import VOCABULARY, TableStepper
@@ -62,8 +63,9 @@ class Held(Translator):
         self.tokenizer = SimpleNamespace(target=SimpleNamespace(size=VOCABULARY))  # type: ignore[assignment]
 
     def prepare(
-        self, lines: Sequence[str], first: int = 1, *, split_sentences: bool | None = None
-    ) -> list[PreparedLine]:
+        self, lines: Sequence[str], first: int = 1, *, split_sentences: bool | None = None,
+        prefix: str | None = None, glossary: Glossary | None = None,
+    ) -> list[PreparedLine]:  # fmt: skip
         return [prepared(line) for line in lines]
 
 

@@ -41,6 +41,9 @@ def evaluate(
         Path | None,
         file_option("File with one label per line to group scores by (default: the corpora of the config)."),
     ] = None,
+    glossary: Annotated[
+        Path | None, file_option("Count the terms of this glossary in the translations; search.glossary enforces them.")
+    ] = None,
     sentences: Annotated[
         int, typer.Option(metavar="N", help="Number of worst and best sentences to show (default: 0).", min=0)
     ] = 0,
@@ -56,19 +59,23 @@ def evaluate(
     """
     from kotrans.evaluation.evaluate import evaluate_file, evaluate_run
     from kotrans.evaluation.test_sets import files_as_test_set
+    from kotrans.translation.glossary import Glossary
 
     _check(reference, source or hypothesis, split or corpus)
     settings = with_split_sentences(settings, split_sentences)
     if hypothesis and reference:
-        if runs or models or settings:
-            raise UsageError("--hypothesis is scored without a model: omit --run, --model, --set and --split-sentences")
+        if runs or models or settings or glossary:
+            raise UsageError(
+                "--hypothesis is scored without a model: omit --run, --model, --set, --glossary and --split-sentences"
+            )
         test_set = _with_origins(files_as_test_set(source, reference), origin)
         evaluation = evaluate_file(hypothesis, test_set, reference)
     else:
         translator = load_models([*(runs or []), *(models or [])], settings)
         files = (source, reference) if source and reference else None
         test_set = _with_origins(find_test_set(translator, split or "test", corpus, files, mirror), origin)
-        evaluation = evaluate_run(translator, test_set, sentences)
+        terms = Glossary.load(glossary) if glossary else None
+        evaluation = evaluate_run(translator, test_set, sentences, terms)
     show_json(evaluation.figures(sentences)) if as_json else show(evaluation, extremes=sentences)
 
 
@@ -102,6 +109,8 @@ def show(evaluation: "Evaluation", samples: int = 0, extremes: int = 0) -> None:
             typer.echo(f"\n{buckets_table(title, buckets)}")
     if evaluation.faults is not None:
         typer.echo(f"\n{faults_table(['translations'], [evaluation.faults])}")
+    if (terms := evaluation.terms) is not None:
+        typer.echo(f"\nglossary: {terms.kept:,} of {terms.terms:,} terms kept ({terms.kept / max(terms.terms, 1):.1%})")
     for which, chosen in (("worst", evaluation.worst(extremes)), ("best", evaluation.best(extremes))):
         if chosen:
             typer.echo(f"\n{which} sentences\n{sentences_text(chosen)}")

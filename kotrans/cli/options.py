@@ -1,5 +1,6 @@
 """Options that several commands share, and how they become a config."""
 
+import json
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -106,6 +107,21 @@ TestCorpus = Annotated[
 ]
 Source = Annotated[Path | None, file_option("Korean text to use instead, one sentence per line; needs --reference.")]
 Reference = Annotated[Path | None, file_option("Reference translations, one per line.")]
+
+
+GlossaryFile = Annotated[
+    Path | None,
+    file_option("Terms that the translations must contain: Korean, tab, English per line (sets search.glossary)."),
+]
+
+
+def as_settings(**values: Any) -> list[str]:
+    """Returns settings of the search for `--set`; those whose value is None are left out."""
+    return [
+        f"search.{key}={json.dumps(str(value) if isinstance(value, Path) else value, ensure_ascii=False)}"
+        for key, value in values.items()
+        if value is not None
+    ]
 
 
 def with_split_sentences(settings: list[str] | None, split_sentences: bool | None) -> list[str]:

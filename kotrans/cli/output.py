@@ -90,6 +90,7 @@ def output_settings(translator: "Translator", n_best: int, *, as_json: bool) -> 
         "--json": as_json,
         "--n-best": n_best,
         **{f"search.{key}": value for key, value in search.items()},
+        **({"terms": translator.glossary.key} if translator.glossary else {}),
     }
 
 

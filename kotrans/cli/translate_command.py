@@ -14,10 +14,12 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 import typer
 
 from kotrans.cli.options import (
+    GlossaryFile,
     Models,
     RunNames,
     Settings,
     SplitSentences,
+    as_settings,
     file_option,
     utf8_argument,
     with_korean,
@@ -51,6 +53,14 @@ def translate(
             min=1, metavar="N", help="Translations per line, tab-separated, each followed by its score (default: 1)."
         ),
     ] = 1,
+    glossary: GlossaryFile = None,
+    prefix: Annotated[
+        str | None, typer.Option("--prefix", metavar="TEXT", help="Text that each translation begins with.")
+    ] = None,
+    sample: Annotated[
+        bool,
+        typer.Option("--sample", help="Draw translations at random; see search.temperature, top_k, top_p and seed."),
+    ] = False,
     attention: Annotated[
         Path | None,
         file_option("Write attention weights (.jsonl), heat maps (.png, .svg) or word alignments (.pharaoh)."),
@@ -67,8 +77,8 @@ def translate(
     """Translate sentences, a file, standard input, or typed text."""
     prompted = not sentences and not file and sys.stdin.isatty()
     _check(sentences, file, out, attention, prompted=prompted, as_json=as_json, resume=resume)
-    beam_setting = [f"search.beam={beam}"] if beam is not None else []
-    overrides = with_split_sentences([*(settings or []), *beam_setting], split_sentences)
+    own = as_settings(beam=beam, glossary=glossary, prefix=prefix, sample=sample or None)
+    overrides = with_split_sentences([*(settings or []), *own], split_sentences)
     names: list[str | Path] = [*(runs or []), *(models or [])]
     if prompted:
         _prompt(load_models(names, overrides), n_best)

@@ -1,5 +1,6 @@
 """The complete config, and its sections for training, validation, checkpoints, search and hardware."""
 
+from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
@@ -129,8 +130,29 @@ class SearchConfig(Section):
     """Search only among the target pieces of a shortlist: this many probable translations of each source piece, as many
     frequent pieces, and all characters. Faster for large vocabularies; only with onnxruntime. `null` searches among all
     pieces."""
+    glossary: Path | None = None
+    """File of terms that translations must contain: a Korean term, a tab and its English translation per line. It is
+    matched with particles and endings, and enforced by constrained beam search, with a beam of up to 16."""
+    prefix: str = ""
+    """Text with which the translation of each line begins."""
+    sample: bool = False
+    """Draw translations at random instead of searching for the most probable one."""
+    temperature: float = Field(1.0, gt=0, le=10)
+    """Divisor of the log-probabilities that `sample` draws from; smaller values make improbable pieces rarer."""
+    top_k: int | None = Field(None, ge=1)
+    """Number of most probable pieces that `sample` draws from at each step; null is all."""
+    top_p: float = Field(1.0, gt=0, le=1)
+    """Probability of the most probable pieces that `sample` draws from at each step; 1 is all."""
+    seed: int = Field(1, ge=0, lt=2**31)
+    """Random seed of `sample`. With the same seed, a sentence has the same sample wherever it occurs."""
     batch: int = Field(64, ge=1)
     """Number of sentences translated together. Lower it if memory runs out."""
+
+    @model_validator(mode="after")
+    def samples_have_no_constraints(self) -> Self:
+        if self.sample and (self.glossary or self.prefix):
+            raise ValueError("search.sample cannot be combined with search.glossary or search.prefix; set one of them")
+        return self
 
     @property
     def splits_text(self) -> bool:

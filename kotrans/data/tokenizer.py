@@ -211,6 +211,13 @@ class Vocabulary:
         """Returns the pieces in sentencepiece's notation: "▁" for a space, "<0xE2>" for a byte."""
         return [self._processor.id_to_piece(int(i)) for i in ids]
 
+    @cached_property
+    def inner_pieces(self) -> frozenset[int]:
+        """Pieces that begin with a letter or a digit that continues a word, and those of a byte."""
+        return frozenset(
+            i for i, piece in enumerate(self._pieces) if i > UNK and (self.is_byte[i] or piece[:1].isalnum())
+        )
+
     def sample(self, ids: Sequence[Sequence[int]], strength: float, seed: int) -> list[list[int]]:
         """Returns other segmentations of the lines with a bpe model: a pure function, see `BpeDropout`.
 

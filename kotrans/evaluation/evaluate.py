@@ -20,10 +20,12 @@ from kotrans.storage.files import content_key, disk_errors, read_lines, sha256, 
 from kotrans.storage.paths import prepared_folder
 from kotrans.storage.resources import VERSION
 from kotrans.text.normalization import normalize
+from kotrans.translation.glossary import Glossary, TermSurvival
 from kotrans.translation.multiprocess import translate_text
 from kotrans.translation.translator import Translator
 
 logger = logging.getLogger(__name__)
+_TEXTS = frozenset({"glossary", "prefix"})  # settings of the search
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,8 @@ class Evaluation:
     """None without sources."""
     seen: list[int] | None = None
     """Lines that the training text has, from 1; None if this was not checked."""
+    terms: TermSurvival | None = None
+    """Of the glossary that was given; None without one."""
     copies: list[dict[str, Any]] = field(default_factory=list)
     """Literals copied from the sources: line, text of the model, and its replacement."""
     made: dict[str, Any] = field(default_factory=dict)
@@ -75,17 +79,20 @@ class Evaluation:
             "by_rarest_word": list(map(asdict, self.by_rarity)),
             "faults": self.faults and self.faults.as_dict(),
             **({} if self.seen is None else {"seen_in_training": self.seen}),
+            **({} if self.terms is None else {"glossary_terms": self.terms._asdict()}),
             "copies": self.copies,
             **{name: list(map(asdict, pairs)) for name, pairs in extremes.items()},
             **self.made,
         }
 
 
-def evaluate_run(translator: Translator, test_set: TestSet, sentences: int = 0) -> Evaluation:
+def evaluate_run(
+    translator: Translator, test_set: TestSet, sentences: int = 0, glossary: Glossary | None = None
+) -> Evaluation:
     """Translates and scores a test set. Of a run, writes hypotheses and figures into its evaluation folder.
 
     Sources are translated whole, as in training, unless `search.split_sentences` is true. sentences: number of worst
-    and best sentences in the figures.
+    and best sentences in the figures. glossary: whose terms to count in the translations.
     """
     assert test_set.source is not None
     spec = translator.spec
@@ -104,6 +111,7 @@ def evaluate_run(translator: Translator, test_set: TestSet, sentences: int = 0) 
         test_set=test_set,
         # A split of the corpora that the run was trained on needs no check: cleaning has dropped its pairs from train.
         seen=None if trained_on is None or trained_on == test_set.corpus else _seen(test_set, trained_on),
+        terms=glossary.survival(test_set.source, [each.text for each in translations]) if glossary else None,
         copies=[
             {"line": n, "said": copy.said, "copied": copy.copied}
             for n, each in enumerate(translations, start=1)
@@ -199,7 +207,8 @@ def _provenance(translator: Translator, test_set: TestSet) -> dict[str, Any]:
         "weights": list(translator.hashes),
         "tokenizer": translator.tokenizer.fingerprint,
         # Earlier versions wrote no `split_sentences` and split sources.
-        "search": {**search.model_dump(), "split_sentences": search.splits_pairs},
+        "search": {**search.model_dump(mode="json"), "split_sentences": search.splits_pairs},
+        **({"glossary": translator.glossary.key} if translator.glossary else {}),
         "precision": translator.precision,
         "device": translator.device,
         "source": content_key(test_set.source),
@@ -227,7 +236,10 @@ def _overridden(translator: Translator) -> list[str]:
     )
     precision = [] if translator.precision == "fp32" else [translator.precision]
     splits = ["split_sentences=True"] if translator.config.splits_pairs else []
-    return [*precision, *(f"{key}={value}" for key, value in used.items() if value != own[key]), *splits]
+    changed = {key: value for key, value in used.items() if value != own[key]}
+    for key in _TEXTS & changed.keys():  # may have any characters
+        changed[key] = content_key(str(changed[key]))
+    return [*precision, *(f"{key}={value}" for key, value in changed.items()), *splits]
 
 
 def _hypotheses_file(figures: Path) -> Path:

@@ -81,12 +81,13 @@ def _write_model(folder: Path, checkpoint: Checkpoint, precision: Precision) -> 
 
 
 def _portable(config: Config) -> Config:
-    """Removes what belongs to the training machine: device, number of threads, and the folders of corpora."""
+    """Removes what belongs to the training machine: device, threads, folders of corpora, and the glossary's path."""
     corpora = tuple(
         corpus.model_copy(update={"splits": {name: _without_folders(files) for name, files in corpus.splits.items()}})
         for corpus in config.corpora
     )
-    return config.model_copy(update={"hardware": HardwareConfig(), "corpora": corpora})
+    search = config.search.model_copy(update={"glossary": None})
+    return config.model_copy(update={"hardware": HardwareConfig(), "corpora": corpora, "search": search})
 
 
 def _without_folders(files: SplitConfig) -> SplitConfig:

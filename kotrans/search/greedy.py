@@ -30,7 +30,7 @@ def greedy_search(stepper: Stepper[State], source: Ints, mask: Booleans, config:
         check_possible(log_probs)
         return pieces[:, 0], log_probs[:, 0], state, weights
 
-    return _decode(stepper, source, mask, config, length_limits(mask, config), most_probable, repetitions)
+    return decode_one(stepper, source, mask, config, length_limits(mask, config), most_probable, repetitions)
 
 
 def forced_decoding(
@@ -52,14 +52,14 @@ def forced_decoding(
         log_probs, state, weights = stepper.score(state, previous, pieces)
         return pieces, log_probs, state, weights
 
-    return _decode(stepper, source, mask, config, limits, forced, RepetitionBlocker(len(source), None))
+    return decode_one(stepper, source, mask, config, limits, forced, RepetitionBlocker(len(source), None))
 
 
-def _decode(
+def decode_one(
     stepper: Stepper[State], source: Ints, mask: Booleans, config: SearchConfig, limits: Sequence[int],
     advance: Advance[State], repetitions: RepetitionBlocker,
 ) -> list[Hypothesis]:  # fmt: skip
-    """Extends one hypothesis per sentence by the pieces that `advance` chooses, until EOS or its limit."""
+    """Returns one hypothesis per sentence, of the pieces that `advance` chooses, until EOS or its limit (B,)."""
     tree, state = BackpointerTree(mask, config), stepper.start(source, mask)
     ends: dict[int, End] = {}
     longest = np.array(limits, np.int64)  # (B,)
@@ -75,7 +75,7 @@ def _decode(
             scores = tree.scores()
             for node in done.nonzero()[0].tolist():
                 cut = int(tokens[node]) != EOS
-                ends[int(tree.owners[node])] = End(cut, -float(scores[node]), length, node)
+                ends[int(tree.owners[node])] = End(cut, False, -float(scores[node]), length, node)
         alive = (~done).nonzero()[0]
         repetitions.append(alive, tokens[alive])
         state = keep_rows(stepper, state, alive, len(tokens))

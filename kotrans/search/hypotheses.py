@@ -38,10 +38,11 @@ class End(NamedTuple):
     """The last node of a hypothesis; ends sort from best to worst.
 
     Hypotheses cut at the maximum length sort after all finished ones: without EOS their scores are not comparable.
-    Equal scores are ranked by length, then by their order in the beam.
+    Those that lack a constraint are last. Equal scores are ranked by length, then by their order in the beam.
     """
 
     cut: bool
+    incomplete: bool
     negative_score: float
     length: int
     node: int

@@ -5,11 +5,12 @@ from typing import NamedTuple
 
 from kotrans.config.schema import SearchConfig
 from kotrans.config.sections import ServeConfig
-from kotrans.errors import ModelError
+from kotrans.errors import ConfigError, DataError, ModelError
 from kotrans.search.memory_bound import SearchMemory
 from kotrans.serve.requests import RequestError
 from kotrans.serve.schemas import TranslateRequest
 from kotrans.text.sentence_splitter import SplitText
+from kotrans.translation.glossary import Glossary
 from kotrans.translation.postprocess import PreparedLine
 from kotrans.translation.translator import Translator
 
@@ -28,11 +29,22 @@ class Admitted(NamedTuple):
     """Upper bound of the attention weights in the response."""
 
 
+def _glossary(request: TranslateRequest) -> Glossary | None:
+    if not request.glossary:
+        return None
+    try:
+        return Glossary.of(request.glossary)
+    except DataError as error:
+        raise RequestError(422, f"glossary: {error}") from None
+
+
 class Admission:
     """Prepares the lines of requests, and refuses requests over the limits."""
 
     def __init__(self, translator: Translator, config: ServeConfig) -> None:
-        """translator: only prepares lines, see `without_model`."""
+        """translator: only prepares lines, see `without_model`. Raises ConfigError if it draws at random."""
+        if translator.config.sample:
+            raise ConfigError("search.sample: the service does not draw translations at random; leave the setting out")
         self._translator = translator
         self._config = config
         self._search: SearchConfig = translator.config
@@ -51,10 +63,15 @@ class Admission:
                 422, f"attention: the response could have {weights:,} weights, which exceeds the limit of "
                 f"{self._config.max_weights:,}; request the attention of fewer sentences at once",
             )  # fmt: skip
-        for number, of_line in enumerate(lengths, start=1):
-            if not self._memory.fits_alone(of_line, beam):
+        for number, (line, of_line) in enumerate(zip(lines, lengths, strict=True), start=1):
+            if (needed := line.beam(beam)) > max(beam, self._config.max_beam):
                 raise RequestError(
-                    422, f"line {number}: {sum(of_line):,} source pieces with a beam of {beam} need more memory than "
+                    422, f"glossary: line {number} has terms that need a beam of {needed}, which exceeds the limit of "
+                    f"{self._config.max_beam}; use fewer or shorter terms",
+                )  # fmt: skip
+            if not self._memory.fits_alone(of_line, needed):
+                raise RequestError(
+                    422, f"line {number}: {sum(of_line):,} source pieces with a beam of {needed} need more memory than "
                     "serve.max_memory; split the line, or use a smaller beam",
                 )  # fmt: skip
         return Admitted(texts, lines, beam, request.n_best, request.with_attention, weights)
@@ -74,6 +91,7 @@ class Admission:
     def _prepare(self, request: TranslateRequest, texts: Sequence[SplitText], beam: int) -> Iterator[PreparedLine]:
         """Prepares the lines one by one, and stops at the first that exceeds a limit."""
         config = self._config
+        glossary = _glossary(request)
         parts = 0
         lines = (line for text in texts for line in text.lines if line.strip())
         for number, line in enumerate(lines, start=1):
@@ -83,7 +101,9 @@ class Admission:
                     "split the line",
                 )  # fmt: skip
             try:
-                (prepared,) = self._translator.prepare([line], number, split_sentences=request.split_sentences)
+                (prepared,) = self._translator.prepare(
+                    [line], number, split_sentences=request.split_sentences, prefix=request.prefix, glossary=glossary
+                )
             except ModelError as error:
                 raise RequestError(422, str(error)) from None
             parts += max(1, len(prepared.parts))

@@ -33,6 +33,11 @@ class TranslateRequest(Schema):
     """Translate each sentence of a line separately. Default: null, which uses `search.split_sentences` of the model;
     if that is null too, true."""
 
+    prefix: str | None = Field(None, max_length=1000)
+    """Text that the translation of each line begins with. Default: null, which uses `search.prefix` of the service."""
+    glossary: dict[str, str] | None = Field(None, max_length=1000)
+    """Terms that the translations must contain, Korean to English, instead of those of the service."""
+
     @property
     def texts(self) -> list[str]:
         """The texts as a list."""

@@ -79,7 +79,8 @@ class ContinuousTranslator:
 
     def add(self, requests: Sequence[SearchRequest]) -> None:
         """Queues lines. `SearchMemory.fits_alone` tells whether there is enough memory for a line at all."""
-        for request in requests:
+        for given in requests:
+            request = given._replace(beam=given.prepared.beam(given.beam))
             parts = request.prepared.parts
             needed = max((self._hypotheses_needed(part, request) for part in parts), default=request.n_best)
             line = _Line(request, self._memory.finished([len(part.ids) + 1 for part in parts], needed))
@@ -152,7 +153,9 @@ class ContinuousTranslator:
             parts = list(of_beam)
             batch = self._translator.batch([line.request.prepared.parts[index].ids for line, index in parts])
             needed = [self._hypotheses_needed(line.request.prepared.parts[i], line.request) for line, i in parts]
-            self._running.update(zip(self._search.add(*batch, n_best=needed, beam=beam), parts, strict=True))
+            constraints = [line.request.prepared.parts[index].constraints for line, index in parts]
+            numbers = self._search.add(*batch, n_best=needed, beam=beam, constraints=constraints)
+            self._running.update(zip(numbers, parts, strict=True))
 
     def _hypotheses_needed(self, part: LinePart, request: SearchRequest) -> int:
         return self._translator.postprocessor.hypotheses_needed(part, request.n_best, request.beam)

@@ -10,6 +10,7 @@ import numpy as np
 from kotrans.config.schema import Copying, SearchConfig
 from kotrans.data.tokenizer import Tokenizer
 from kotrans.engine.stepper import Weights
+from kotrans.search.constraints import FREE, Constraints
 from kotrans.search.hypotheses import Hypothesis
 from kotrans.text.literals import Literals, missing_literals
 from kotrans.text.normalization import normalize
@@ -84,6 +85,7 @@ class LinePart(NamedTuple):
 
     ids: Sequence[int]
     space: str  # between its translation and that of the next part
+    constraints: Constraints = FREE
 
 
 class PreparedLine(NamedTuple):
@@ -94,6 +96,10 @@ class PreparedLine(NamedTuple):
     cut: bool  # whether a sentence has several parts
     passed: Sequence[str] = ()  # untranslated text before each part and after the last one; () if there is none
     outside: Sequence[str] = ()  # symbols and letters of other scripts that the vocabulary lacks
+
+    def beam(self, beam: int) -> int:
+        """Returns the beam that its constraints need; `beam` without any."""
+        return max((part.constraints.beam(beam) for part in self.parts), default=beam)
 
 
 class Postprocessor:
@@ -108,6 +114,8 @@ class Postprocessor:
 
         The whole beam if the source has a literal: the best hypothesis may lack it while another one has it.
         """
+        if self._config.sample:
+            return n_best
         ranked = self._config.verbatim_penalty > 0 and n_best < beam and _Source(part, self._tokenizer).literals.firm
         return beam if ranked else n_best
 

@@ -16,9 +16,12 @@ from kotrans.engine.stepper import Booleans, Ints, Stepper
 from kotrans.errors import ModelError
 from kotrans.parallel.shards import ShardPool
 from kotrans.search.beam import check_n_best, search
+from kotrans.search.constraints import Constraints
 from kotrans.search.greedy import forced_decoding
 from kotrans.search.hypotheses import Hypothesis
+from kotrans.text.normalization import normalize
 from kotrans.text.sentence_splitter import split_lines
+from kotrans.translation.glossary import Glossary
 from kotrans.translation.model_loading import TranslatorSpec, find_models
 from kotrans.translation.postprocess import LinePart, Postprocessor, PreparedLine, Translation
 from kotrans.translation.units import SourceReader, Unit, parts_of, prepared_line
@@ -58,6 +61,7 @@ class Translator:
         self.engine, self.device, self.precision = "torch", "cpu", "fp32"
         self.hashes: tuple[str, ...] = ()  # of the files of each model
         self.postprocessor = Postprocessor(tokenizer, config)
+        self.glossary = Glossary.load(config.glossary) if config.glossary else None
         self._reader = SourceReader(tokenizer.source, passes_through=passes_through)
         self._shards = ShardPool(threads)
         self._spec: TranslatorSpec | None = None
@@ -145,7 +149,8 @@ class Translator:
         self, chunks: Iterable[Sequence[str]], n_best: int = 1, *, first: int = 1, split_sentences: bool | None = None
     ) -> Iterator[Translation]:
         """As `translations`, for lines in chunks: each chunk is translated completely before the next one is read."""
-        check_n_best(n_best, self.config.beam)
+        if not self.config.sample:
+            check_n_best(n_best, self.config.beam)
         for chunk in chunks:
             yield from self.translate_chunk(chunk, n_best, first, self._shards.count, split_sentences=split_sentences)
             first += len(chunk)
@@ -164,7 +169,8 @@ class Translator:
 
         def searched(rows: Sequence[int]) -> list[list[Hypothesis]]:
             batch = self.batch([sources[i] for i in rows])
-            return search(self.stepper, *batch, self.config, [needed[i] for i in rows])
+            constraints = [parts[i].constraints for i in rows]
+            return search(self.stepper, *batch, self.config, [needed[i] for i in rows], constraints)
 
         found = self._by_length(range(len(parts)), sources, searched, shards)
         hypotheses = (found[i] for i in range(len(parts)))
@@ -218,20 +224,37 @@ class Translator:
             )
 
     def prepare(
-        self, lines: Sequence[str], first: int = 1, *, split_sentences: bool | None = None
-    ) -> list[PreparedLine]:
+        self, lines: Sequence[str], first: int = 1, *, split_sentences: bool | None = None,
+        prefix: str | None = None, glossary: Glossary | None = None,
+    ) -> list[PreparedLine]:  # fmt: skip
         """Divides each line into units that are translated independently, and long units into parts.
 
-        first: number of the first line in messages. split_sentences: as in `translate`. Raises ModelError if a line is
-        too long for a model with `attention.score: location`.
+        first: number of the first line in messages. split_sentences: as in `translate`. prefix: text with which the
+        translations begin (default: `search.prefix`). glossary: default: that of `search.glossary`. Raises ModelError
+        if a line is too long for a model with `attention.score: location`.
         """
         splits = self.config.splits_text if split_sentences is None else split_sentences
         units = [self._reader.units(line, splits=splits) for line in lines]
         encoded = iter(self.tokenizer.source.encode([unit.text for of_line in units for unit in of_line]))
-        return [
+        prepared = [
             prepared_line(of_line, [self._parts(next(encoded), n, unit.joint) for unit in of_line], line)
             for n, (line, of_line) in enumerate(zip(lines, units, strict=True), first)
         ]
+        terms, start = glossary or self.glossary, self.config.prefix if prefix is None else prefix
+        return [self._constrained(line, start, terms) for line in prepared] if start or terms else prepared
+
+    def _constrained(self, line: PreparedLine, prefix: str, glossary: Glossary | None) -> PreparedLine:
+        """Returns the line with the prefix as a constraint of its first part, and terms of the glossary of each."""
+        encode = self.tokenizer.target.encode
+        begin, parts = tuple(encode([normalize(prefix)])[0]), list[LinePart]()
+        for part in line.parts:
+            found = glossary.find(self.tokenizer.source.decode(part.ids)) if glossary else []
+            forms = (tuple(tuple(ids) for ids in encode(term.forms) if ids) for term in found)
+            constraints = Constraints(
+                () if parts else begin, tuple(each for each in forms if each), self.tokenizer.target.inner_pieces
+            )
+            parts.append(part._replace(constraints=constraints))
+        return line._replace(parts=parts)
 
     def _parts(self, ids: Sequence[int], line: int, space: str) -> list[LinePart]:
         return parts_of(self._checked(ids, line), self.max_pieces, self.tokenizer.source, space)

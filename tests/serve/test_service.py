@@ -6,11 +6,14 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import httpx
 import pytest
 
+from kotrans.config.loading import override_config
 from kotrans.serve.schemas import Problem, TranslateResponse
 from kotrans.storage.files import read_lines
 from kotrans.translation.translator import Translator
@@ -176,3 +179,31 @@ def test_foreign_host_headers_are_refused_and_security_headers_are_set(service: 
     assert policy.startswith("default-src 'none'; script-src 'sha256-")
     assert "unsafe" not in policy
     assert page.headers["x-content-type-options"] == "nosniff"
+
+
+def test_a_request_may_have_terms_and_a_beginning_beside_others_that_have_none(
+    service: Service, lines: list[str], translator: Callable[[int], Translator], tmp_path: Path
+) -> None:
+    terms = {"나무": "apple", "새": "small"}
+    (tmp_path / "terms.tsv").write_text("".join(f"{source}\t{target}\n" for source, target in terms.items()), "utf-8")
+    texts = lines[:10]
+    plain = translator(4)
+    settings = [f"search.glossary={tmp_path / 'terms.tsv'}", "search.prefix=We"]
+    bound = Translator.from_spec(replace(plain.spec, config=override_config(plain.spec.config, settings)))
+
+    def send(**options: object) -> list[str]:
+        with service.client() as client:
+            answer = client.post("/translate", json={"text": texts, "beam": 4, **options})
+            return [each.text for each in TranslateResponse.model_validate_json(answer.text).translations]
+
+    with ThreadPoolExecutor(3) as pool:
+        found = pool.submit(send, glossary=terms, prefix="We"), pool.submit(send)
+    assert found[0].result() == bound.translate(texts)
+    assert found[1].result() == plain.translate(texts)
+
+
+def test_a_glossary_with_a_blank_term_is_refused(service: Service) -> None:
+    with service.client() as client:
+        answer = client.post("/translate", json={"text": "나무", "glossary": {"나무": " "}})
+    assert answer.status_code == 422
+    assert "glossary: '나무' has no translation" in Problem.model_validate_json(answer.text).error
