@@ -55,10 +55,11 @@ def _pairs(pair: list[str] | None, source: Path | None, target: Path | None) -> 
         return iter([(sentence, translation)])
     if pair or not source or not target:
         raise UsageError("give either a sentence and its translation, or --source and --target")
-    return _lines(source, target)
+    return pairs_of_files(source, target)
 
 
-def _lines(source: Path, target: Path) -> Iterator[tuple[str, str]]:
+def pairs_of_files(source: Path, target: Path) -> Iterator[tuple[str, str]]:
+    """Yields the lines of two files side by side. Raises UsageError if one has fewer."""
     from kotrans.storage.files import stream_lines
 
     for number, (left, right) in enumerate(zip_longest(stream_lines(source), stream_lines(target)), start=1):

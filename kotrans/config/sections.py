@@ -146,6 +146,8 @@ class CleaningConfig(Section):
     translate lines without Korean."""
     max_hangul_target: float = Field(0.1, ge=0, le=1)
     """Drop pairs whose English side has a larger proportion of Hangul among its letters; 1 keeps all."""
+    numbers: bool = False
+    """Drop pairs in which a number in digits on one side has no number of the same value on the other."""
 
 
 class TokenizerConfig(Section):

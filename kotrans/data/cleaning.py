@@ -16,6 +16,7 @@ from kotrans.data.duplicates import Flags, Keys, keys_of
 from kotrans.data.formats.pairs import EXAMPLES, Pair
 from kotrans.data.near_duplicates import NearDuplicates
 from kotrans.errors import DataError
+from kotrans.text.literals import Literals, missing_literals
 from kotrans.text.normalization import has_hangul, has_invisible, is_hangul, normalize
 
 # In the order of application; a pair is counted under the first rule that drops it. The last two compare pairs with
@@ -27,6 +28,7 @@ REASONS = (
     "max_length_ratio",
     "min_hangul",
     "max_hangul_target",
+    "numbers",
     "max_held_out_overlap",
     "duplicates",
     "contamination",
@@ -102,12 +104,15 @@ class PairRules:
             return "max_characters"
         if config.equal_sides and source == target:
             return "equal_sides"
-        if _length_ratio(source, target) > config.max_length_ratio:
+        ratio = length_ratio(source, target)
+        if max(ratio, 1 / ratio) > config.max_length_ratio:
             return "max_length_ratio"
         if korean_share(source) < config.min_hangul:
             return "min_hangul"
         if hangul_share(target) > config.max_hangul_target:
             return "max_hangul_target"
+        if config.numbers and not have_equal_numbers(source, target):
+            return "numbers"
         return None
 
 
@@ -208,9 +213,16 @@ def is_long_enough(folded: str) -> bool:
     return folded.count(" ") >= _MIN_WORDS - 1
 
 
-def _length_ratio(source: str, target: str) -> float:
-    ratio = len(source) / (len(target) * _KOREAN_PER_ENGLISH)
-    return max(ratio, 1 / ratio)
+def length_ratio(source: str, target: str) -> float:
+    """Returns the ratio of the lengths in characters, Korean to English, where English counts half."""
+    return len(source) / (len(target) * _KOREAN_PER_ENGLISH)
+
+
+def have_equal_numbers(source: str, target: str) -> bool:
+    """Returns true if each number in digits of a side has its value on the other side, in digits or in words."""
+    korean, english = Literals(source), Literals(target)
+    missing = [*missing_literals(korean, english), *missing_literals(english, korean)]
+    return not any(token.kind == "number" for token in missing)
 
 
 def _normalize(line: str, counts: Counts) -> str:

@@ -139,8 +139,9 @@ class ResolvedCorpora:
             for corpus in self.corpora
         ]
         cleaning = self.config.cleaning.model_dump()
-        if cleaning["max_held_out_overlap"] == 1:
-            del cleaning["max_held_out_overlap"]  # so that older prepared corpora are found
+        for rule, off in (("max_held_out_overlap", 1), ("numbers", False)):
+            if cleaning[rule] == off:
+                del cleaning[rule]  # so that older prepared corpora are found
         return content_key([_FORMAT_VERSION, described, cleaning])
 
 

@@ -53,6 +53,7 @@ BAD_PAIRS = {
     "max_length_ratio": ("네.", "Yes, and that is all that I am ever going to say."),
     "min_hangul": ("Hello there, 漢字", "Hello there, friend"),
     "max_hangul_target": ("나는 갔어요.", "나는 went."),
+    "numbers": ("사과 3개를 샀어요.", "I bought 4 apples."),
     "max_held_out_overlap": ("그는 책을 다 읽었어요.", "He read the whole book in a day."),
     "duplicates": GOOD,
     "contamination": ("다른 말입니다, 정말로요.", "He never said a WORD!"),
@@ -62,7 +63,9 @@ BAD_PAIRS = {
 @pytest.mark.parametrize("reason", REASONS)
 def test_each_rule_drops_its_pair_under_its_name(reason: str) -> None:
     held_out = ("He never said a word.", "She read the whole book in a day.")
-    kept, counts = clean(GOOD, BAD_PAIRS[reason], config=CleaningConfig(max_held_out_overlap=0.5), held_out=held_out)
+    kept, counts = clean(
+        GOOD, BAD_PAIRS[reason], config=CleaningConfig(max_held_out_overlap=0.5, numbers=True), held_out=held_out
+    )
     assert kept == [GOOD]
     assert dict(counts.dropped) == {reason: 1}
     assert (counts.read, counts.kept) == (2, 1)
