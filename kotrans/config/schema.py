@@ -206,6 +206,10 @@ class Config(Section):
     hardware: HardwareConfig = HardwareConfig()
     serve: ServeConfig = ServeConfig()
 
+    def cleaning_of(self, corpus: CorpusConfig) -> CleaningConfig:
+        """The rules for one corpus: `cleaning` with the corpus's own values."""
+        return self.cleaning.model_copy(update=corpus.cleaning.model_dump(exclude_none=True))
+
     @property
     def passes_through(self) -> bool:
         """Whether lines without Korean are passed through untranslated, because training dropped such pairs.

@@ -88,6 +88,25 @@ class Fields(Section):
         return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
+class CorpusCleaningConfig(Section):
+    """Rules of `cleaning` with another value for one corpus; null is the value of `cleaning`."""
+
+    max_malformed: float | None = Field(None, ge=0, le=1)
+    """See `cleaning.max_malformed`."""
+    equal_sides: bool | None = None
+    """See `cleaning.equal_sides`."""
+    max_characters: int | None = Field(None, gt=0)
+    """See `cleaning.max_characters`."""
+    max_length_ratio: float | None = Field(None, gt=1)
+    """See `cleaning.max_length_ratio`."""
+    min_hangul: Proportion | None = None
+    """See `cleaning.min_hangul`."""
+    max_hangul_target: float | None = Field(None, ge=0, le=1)
+    """See `cleaning.max_hangul_target`."""
+    numbers: bool | None = None
+    """See `cleaning.numbers`."""
+
+
 class CorpusConfig(Section):
     """A corpus listed by `kotrans corpora`, or files of your own."""
 
@@ -112,6 +131,7 @@ class CorpusConfig(Section):
     split_sentences: bool | None = None
     """Make a pair of each sentence where both sides of a pair have equally many (default: false; a listed corpus has
     its own)."""
+    cleaning: CorpusCleaningConfig = CorpusCleaningConfig()
 
     @model_validator(mode="after")
     def own_files_have_a_format(self) -> Self:

@@ -3,7 +3,7 @@
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from itertools import chain, islice
@@ -119,15 +119,17 @@ class PairRules:
 class Cleaner:
     """Cleans training pairs part by part with all rules but `duplicates`, which needs all parts."""
 
-    def __init__(self, config: CleaningConfig, held_out: Iterable[Pair]) -> None:
-        """`held_out`: all pairs of the held-out splits."""
-        self._reason = PairRules(config)
+    def __init__(
+        self, config: CleaningConfig, held_out: Iterable[Pair], of_corpora: Sequence[CleaningConfig] = ()
+    ) -> None:
+        """held_out: all pairs of the held-out splits. of_corpora: the rules for single pairs, by corpus."""
+        self._rules = [PairRules(each) for each in of_corpora or [config]]
         self._held_out = HeldOutText(held_out if config.contamination else (), config.max_held_out_overlap)
 
-    def __call__(self, pairs: Iterable[Pair]) -> Cleaned:
-        """Returns the remaining pairs in order."""
+    def __call__(self, pairs: Iterable[Pair], corpus: int = 0) -> Cleaned:
+        """Returns the remaining pairs of a part of a corpus in order."""
         counts = Counts()
-        kept = list(self._kept(pairs, counts))
+        kept = list(self._kept(pairs, self._rules[corpus], counts))
         return Cleaned(
             "".join(f"{source}\n" for source, _ in kept).encode(),
             "".join(f"{target}\n" for _, target in kept).encode(),
@@ -136,11 +138,16 @@ class Cleaner:
             counts,
         )
 
-    def _kept(self, pairs: Iterable[Pair], counts: Counts) -> Iterator[Pair]:
+    def of_corpus(self, part: "tuple[int, list[Pair]]") -> Cleaned:
+        """Returns the remaining pairs of a part; part: the index of its corpus, and its pairs."""
+        corpus, pairs = part
+        return self(pairs, corpus if len(self._rules) > 1 else 0)
+
+    def _kept(self, pairs: Iterable[Pair], rules: PairRules, counts: Counts) -> Iterator[Pair]:
         for raw_source, raw_target in pairs:
             counts.read += 1
             source, target = _normalize(raw_source, counts), _normalize(raw_target, counts)
-            reason = self._reason(source, target)
+            reason = rules(source, target)
             if reason is None and self._held_out.is_near((source, target)):
                 reason = "max_held_out_overlap"
             if reason is None:

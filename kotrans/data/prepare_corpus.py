@@ -129,6 +129,7 @@ class ResolvedCorpora:
                 "fields": corpus.fields.model_dump(),
                 "holdout": dict(corpus.holdout),
                 **({"holdout_by": corpus.holdout_by} if corpus.holdout_by != "sentence" else {}),
+                **({"cleaning": own} if (own := wanted.cleaning.model_dump(exclude_none=True)) else {}),
                 **({"markup": corpus.markup} if corpus.markup != "none" else {}),
                 **({"split_sentences": True} if corpus.split_sentences else {}),
                 "splits": {
@@ -136,7 +137,7 @@ class ResolvedCorpora:
                     for split, files in corpus.splits.items()
                 },
             }
-            for corpus in self.corpora
+            for corpus, wanted in zip(self.corpora, self.config.corpora, strict=True)
         ]
         cleaning = self.config.cleaning.model_dump()
         for rule, off in (("max_held_out_overlap", 1), ("numbers", False)):
@@ -177,7 +178,7 @@ def prepare_corpus(
         counts = write_training_text(
             scratch,
             [text.train for text in texts],
-            Cleaner(config.cleaning, pairs),
+            Cleaner(config.cleaning, pairs, list(map(config.cleaning_of, config.corpora))),
             duplicates=config.cleaning.duplicates,
             processes=processes,
             progress=lambda read: progress("clean", read, None),
@@ -196,7 +197,10 @@ def _texts(config: Config, corpora: Sequence[Corpus], aside: Path) -> list[Corpu
     """Returns the text of each corpus. Raises DataError if there are too few pairs, with a fitting vocabulary size."""
     processes = config.hardware.threads
     try:
-        return [corpus.text(aside / str(number), config.cleaning, processes) for number, corpus in enumerate(corpora)]
+        return [
+            corpus.text(aside / str(number), config.cleaning_of(wanted), processes)
+            for number, (corpus, wanted) in enumerate(zip(corpora, config.corpora, strict=True))
+        ]
     except TooFewPairs as error:
         size, fitting = config.tokenizer.vocabulary_size, vocabulary_for(error.pairs)
         also = f"; and set tokenizer.vocabulary_size ({size}) to about {fitting}" if size > 2 * fitting else ""

@@ -1,7 +1,7 @@
 """A closer look at the training text of a config: samples of dropped pairs, lengths, and overlaps of corpora."""
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from pathlib import Path
@@ -41,17 +41,23 @@ class Survey:
     """Pairs of which a side also occurs in another corpus, or in a split that is held out of training."""
 
 
-def survey(config: Config, corpora: Iterable[Corpus], samples: int, dropped: Dropped | None = None) -> list[Survey]:
+def survey(config: Config, corpora: Sequence[Corpus], samples: int, dropped: Dropped | None = None) -> list[Survey]:
     """Cleans the training text again, in one process, and returns what was seen of each corpus.
 
     samples: dropped pairs to keep of each reason. dropped: called for every dropped pair. Needs about 150 bytes of
     memory per pair. Raises DataError.
     """
     with TemporaryDirectory() as folder:
-        texts = [(each, each.text(Path(folder) / str(n), config.cleaning)) for n, each in enumerate(corpora)]
+        rules = list(map(config.cleaning_of, config.corpora))
+        texts = [
+            (corpus, corpus.text(Path(folder) / str(number), own))
+            for number, (corpus, own) in enumerate(zip(corpora, rules, strict=True))
+        ]
         held_out = _held_out(text.held_out for _, text in texts)
         look = _Look(config, held_out, samples, dropped)
-        found = [look.at(corpus.name, text.train) for corpus, text in texts]
+        found = [
+            look.at(corpus.name, text.train, PairRules(own)) for (corpus, text), own in zip(texts, rules, strict=True)
+        ]
     for (one, keys), number in zip(found, range(len(found)), strict=True):
         others = {other.name: theirs for i, (other, theirs) in enumerate(found) if i != number}
         splits = {split: _keys(pairs) for split, pairs in held_out.items()}
@@ -73,18 +79,18 @@ class _Look:
     def __init__(self, config: Config, held_out: dict[str, list[Pair]], samples: int, dropped: Dropped | None) -> None:
         cleaning = config.cleaning
         pairs = [pair for split in held_out.values() for pair in split] if cleaning.contamination else []
-        self._rules, self._held_out = PairRules(cleaning), HeldOutText(pairs, cleaning.max_held_out_overlap)
+        self._held_out = HeldOutText(pairs, cleaning.max_held_out_overlap)
         self._seen: set[bytes] | None = set() if cleaning.duplicates else None
         self._samples, self._dropped = samples, dropped
         self._random = Random(config.seed)
 
-    def at(self, name: str, pairs: Iterable[Pair]) -> tuple[Survey, Keys]:
+    def at(self, name: str, pairs: Iterable[Pair], rules: PairRules) -> tuple[Survey, Keys]:
         """Returns what was seen, and the keys (N, 2) of both sides of all pairs that are not empty."""
         found, counts, digests = Survey(name), Counter[str](), list[bytes]()
         for raw in pairs:
             pair = normalize(raw[0]), normalize(raw[1])
             digests += _digests(pair) if all(pair) else []
-            reason = self._reason(pair)
+            reason = rules(*pair) or self._reason(pair)
             if reason is None:
                 found.words[_group(len(pair[1].split()), WORDS)] += 1
                 found.ratios[_group(length_ratio(*pair), RATIOS)] += 1
@@ -96,8 +102,6 @@ class _Look:
         return found, keys_of(digests, 2)
 
     def _reason(self, pair: Pair) -> str | None:
-        if reason := self._rules(*pair):
-            return reason
         if self._held_out.is_near(pair):
             return "max_held_out_overlap"
         if self._seen is not None:

@@ -32,13 +32,13 @@ def write_training_text(
     text = _TrainingText(folder, len(corpora))
     origins: deque[int] = deque()
 
-    def parts() -> Iterator[list[Pair]]:
+    def parts() -> Iterator[tuple[int, list[Pair]]]:
         for origin, pairs in enumerate(corpora):
             for part in in_parts(pairs, pairs_in_a_part):
                 origins.append(origin)
-                yield part
+                yield origin, part
 
-    for cleaned in ordered_map(cleaner, parts(), processes):
+    for cleaned in ordered_map(cleaner.of_corpus, parts(), processes):
         text.add(cleaned, origins.popleft())
         progress(sum(count.read for count in text.counts))
     text.finish(duplicates=duplicates)

@@ -264,6 +264,24 @@ def of_tables(**splits: Any) -> Config:
     )
 
 
+def test_a_corpus_may_have_its_own_values_of_rules(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        (tmp_path / f"{name}.tsv").write_text("ko\ten\n네, 그렇습니다.\tYes.\n숫자 3입니다.\tNumber 4.\n", "utf-8")
+    dev = write_tsv(tmp_path / "dev.tsv", 100, 3)
+    corpora: list[dict[str, Any]] = [
+        {"name": name, "format": "tsv", "splits": {"train": {"path": str(tmp_path / f"{name}.tsv")}}}
+        for name in ("one", "two")
+    ]
+    corpora[0]["splits"]["dev"] = {"path": str(dev)}
+    corpora[1]["cleaning"] = {"max_length_ratio": 2, "numbers": True}
+    config = config_of(*corpora, cleaning={"duplicates": False})
+    manifest = prepared(config, tmp_path / "out")
+    dropped = [{reason: count for reason, count in report.dropped.items() if count} for report in manifest.corpora]
+    assert dropped == [{}, {"max_length_ratio": 1, "numbers": 1}]
+    same = config_of(corpora[0], corpora[1] | {"cleaning": {}}, cleaning={"duplicates": False})
+    assert resolve_corpora(same).key != resolve_corpora(config).key
+
+
 def test_a_split_may_be_a_pattern_or_a_list_whose_files_are_counted_alone(tmp_path: Path) -> None:
     write_tsv(tmp_path / "모음" / "2_대화체.tsv", 10, 4, "en\tid\tko")
     write_tsv(tmp_path / "모음" / "깊이" / "1_구어체.tsv", 0, 3)
