@@ -157,6 +157,9 @@ class CleaningConfig(Section):
     max_held_out_overlap: float = Field(1.0, gt=0, le=1)
     """Drop pairs of which a side shares a larger proportion of its sequences of three words with a held-out sentence
     (of the shorter one's sequences, at least four); 1 keeps all. Needs `contamination`."""
+    max_target_occurrences: int | None = Field(None, ge=1)
+    """Drop pairs whose English side, without case and punctuation, occurred this many times before with another Korean
+    side, such as "Thank you."; null keeps all."""
     max_characters: int = Field(1000, gt=0)
     """Drop pairs with a side of more characters."""
     max_length_ratio: float = Field(9.0, gt=1)

@@ -19,7 +19,7 @@ from kotrans.errors import DataError
 from kotrans.text.literals import Literals, missing_literals
 from kotrans.text.normalization import has_hangul, has_invisible, is_hangul, normalize
 
-# In the order of application; a pair is counted under the first rule that drops it. The last two compare pairs with
+# In the order of application; a pair is counted under the first rule that drops it. The last three compare pairs with
 # others, so they are applied after all parts have passed the rest.
 REASONS = (
     "empty",
@@ -32,6 +32,7 @@ REASONS = (
     "max_held_out_overlap",
     "duplicates",
     "contamination",
+    "max_target_occurrences",
 )
 NORMALISATIONS = ("nfc", "invisible")
 
@@ -83,6 +84,8 @@ class Cleaned(NamedTuple):
     """N lines."""
     hashes: Keys
     """(N, 2), 128 bits per pair."""
+    targets: Keys
+    """(N, 1), 64 bits per target without case and punctuation; (0, 1) if no rule needs them."""
     held_out: Flags
     """(N,), true where a side also occurs in a held-out split."""
     counts: Counts
@@ -125,6 +128,7 @@ class Cleaner:
         """held_out: all pairs of the held-out splits. of_corpora: the rules for single pairs, by corpus."""
         self._rules = [PairRules(each) for each in of_corpora or [config]]
         self._held_out = HeldOutText(held_out if config.contamination else (), config.max_held_out_overlap)
+        self._counts_targets = config.max_target_occurrences is not None
 
     def __call__(self, pairs: Iterable[Pair], corpus: int = 0) -> Cleaned:
         """Returns the remaining pairs of a part of a corpus in order."""
@@ -134,6 +138,7 @@ class Cleaner:
             "".join(f"{source}\n" for source, _ in kept).encode(),
             "".join(f"{target}\n" for _, target in kept).encode(),
             keys_of((blake2b(f"{source}\n{target}".encode(), digest_size=16).digest() for source, target in kept), 2),
+            keys_of((target_digest(target) for _, target in kept if self._counts_targets), 1),
             np.array([pair in self._held_out for pair in kept], bool),
             counts,
         )
@@ -213,6 +218,11 @@ def korean_share(line: str) -> float:
 def sentence_key(line: str) -> str:
     """Returns a key shared by all spellings of a normalized sentence; without words, the sentence itself."""
     return fold(line) or line
+
+
+def target_digest(target: str) -> bytes:
+    """Returns 8 bytes that all spellings of a normalized English sentence share."""
+    return blake2b(sentence_key(target).encode(), digest_size=8).digest()
 
 
 def is_long_enough(folded: str) -> bool:

@@ -14,6 +14,17 @@ def keys_of(digests: Iterable[bytes], columns: int) -> Keys:
     return np.frombuffer(b"".join(digests), ">u8").astype(np.uint64).reshape(-1, columns)
 
 
+def occurrences(keys: Keys) -> npt.NDArray[np.int64]:
+    """Returns for each key (N,) how many earlier ones are equal to it."""
+    order = np.argsort(keys, kind="stable")
+    ordered = keys[order]
+    places = np.arange(len(keys))
+    first = np.flatnonzero(np.concatenate([np.ones(min(len(keys), 1), bool), ordered[1:] != ordered[:-1]]))
+    counts = np.empty(len(keys), np.int64)
+    counts[order] = places - np.repeat(first, np.diff(np.append(first, len(keys))))
+    return counts
+
+
 def repeated_rows(hashes: Keys) -> Flags:
     """Returns flags (N,) of hashes (N, 2): true where an earlier row has the same hash.
 

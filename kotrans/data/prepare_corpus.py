@@ -140,7 +140,7 @@ class ResolvedCorpora:
             for corpus, wanted in zip(self.corpora, self.config.corpora, strict=True)
         ]
         cleaning = self.config.cleaning.model_dump()
-        for rule, off in (("max_held_out_overlap", 1), ("numbers", False)):
+        for rule, off in (("max_held_out_overlap", 1), ("numbers", False), ("max_target_occurrences", None)):
             if cleaning[rule] == off:
                 del cleaning[rule]  # so that older prepared corpora are found
         return content_key([_FORMAT_VERSION, described, cleaning])
@@ -180,6 +180,7 @@ def prepare_corpus(
             [text.train for text in texts],
             Cleaner(config.cleaning, pairs, list(map(config.cleaning_of, config.corpora))),
             duplicates=config.cleaning.duplicates,
+            max_target_occurrences=config.cleaning.max_target_occurrences,
             processes=processes,
             progress=lambda read: progress("clean", read, None),
         )

@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 
 from kotrans.config.schema import Config
-from kotrans.data.cleaning import HeldOutText, PairRules, length_ratio, sentence_key
+from kotrans.data.cleaning import HeldOutText, PairRules, length_ratio, sentence_key, target_digest
 from kotrans.data.corpora import Corpus
 from kotrans.data.duplicates import Keys, keys_of
 from kotrans.data.formats.pairs import Pair, Pairs
@@ -81,6 +81,7 @@ class _Look:
         pairs = [pair for split in held_out.values() for pair in split] if cleaning.contamination else []
         self._held_out = HeldOutText(pairs, cleaning.max_held_out_overlap)
         self._seen: set[bytes] | None = set() if cleaning.duplicates else None
+        self._most, self._targets = cleaning.max_target_occurrences, Counter[bytes]()
         self._samples, self._dropped = samples, dropped
         self._random = Random(config.seed)
 
@@ -109,7 +110,13 @@ class _Look:
             if key in self._seen:
                 return "duplicates"
             self._seen.add(key)
-        return "contamination" if pair in self._held_out else None
+        if pair in self._held_out:
+            return "contamination"
+        if self._most is None:
+            return None
+        key = target_digest(pair[1])
+        self._targets[key] += 1
+        return "max_target_occurrences" if self._targets[key] > self._most else None
 
     def _keep(self, kept: list[Pair], pair: Pair, number: int) -> None:
         """Keeps a random sample of the pairs so far (Vitter 1985, algorithm R)."""

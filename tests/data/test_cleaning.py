@@ -35,8 +35,9 @@ def clean_corpora(
         folder = Path(name)
         cleaner = Cleaner(config, same_on_both_sides(held_out))
         counts = write_training_text(
-            folder, corpora, cleaner, duplicates=config.duplicates, processes=1, pairs_in_a_part=pairs_in_a_part
-        )
+            folder, corpora, cleaner, duplicates=config.duplicates, processes=1, pairs_in_a_part=pairs_in_a_part,
+            max_target_occurrences=config.max_target_occurrences,
+        )  # fmt: skip
         for count in counts:
             count.dropped = +count.dropped  # without the reasons that dropped nothing
         return list(zip(*(read_lines(folder / f"train.{side}") for side in ("ko", "en")), strict=True)), counts
@@ -57,6 +58,7 @@ BAD_PAIRS = {
     "max_held_out_overlap": ("그는 책을 다 읽었어요.", "He read the whole book in a day."),
     "duplicates": GOOD,
     "contamination": ("다른 말입니다, 정말로요.", "He never said a WORD!"),
+    "max_target_occurrences": ("어제 학교에 간 사람은 나예요.", "I went to school, yesterday!"),
 }
 
 
@@ -64,7 +66,10 @@ BAD_PAIRS = {
 def test_each_rule_drops_its_pair_under_its_name(reason: str) -> None:
     held_out = ("He never said a word.", "She read the whole book in a day.")
     kept, counts = clean(
-        GOOD, BAD_PAIRS[reason], config=CleaningConfig(max_held_out_overlap=0.5, numbers=True), held_out=held_out
+        GOOD,
+        BAD_PAIRS[reason],
+        config=CleaningConfig(max_held_out_overlap=0.5, numbers=True, max_target_occurrences=1),
+        held_out=held_out,
     )
     assert kept == [GOOD]
     assert dict(counts.dropped) == {reason: 1}
