@@ -3,7 +3,7 @@
 import os
 import platform
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
@@ -15,6 +15,7 @@ from kotrans.parallel.cores import available_cores
 
 # Matrix sizes: small ones fit a cache, large ones keep a GPU busy; which is fastest depends on the machine.
 _SIZES = {"cpu": (512, 1024, 1536, 2048, 3072), "cuda": (2048, 4096, 8192, 16384), "mps": (1024, 2048, 4096)}
+_FEWEST_PRODUCTS = 3  # that a measurement of one size takes
 
 
 def describe_machine(device: torch.device) -> Machine:
@@ -49,13 +50,21 @@ def peak_memory(device: torch.device) -> MemoryFigures:
     return MemoryFigures(resident if sys.platform == "darwin" else resident * 1024, cuda)  # Linux reports KiB
 
 
-def matrix_peak(device: torch.device, precision: str, seconds: float, report: Callable[[float], None]) -> Peak:
-    """Returns the speed of the fastest product over several sizes; `report` receives the seconds spent so far."""
+def matrix_peak(
+    device: torch.device, precision: str, seconds: float, report: Callable[[float], None], sizes: Sequence[int] = ()
+) -> Peak:
+    """Returns the speed of the fastest product over several sizes; `report` receives the seconds spent so far.
+
+    sizes: of the square matrices, in ascending order (default: what suits the device).
+    Sizes that would take much longer than `seconds` are left out: a CPU may have no fast product in this precision.
+    """
     dtype = torch.bfloat16 if precision == "bf16" else torch.float32
-    sizes = _SIZES[device.type]
-    rates = []
+    sizes = sizes or _SIZES[device.type]
+    rates: list[float] = []
     for number, size in enumerate(sizes):
         report(seconds * number / len(sizes))
+        if rates and _FEWEST_PRODUCTS * 2 * size**3 / max(rates) > seconds:
+            break
         left, right = (torch.rand(size, size, device=device).to(dtype) for _ in range(2))
         timer = Timer(
             "torch.mm(left, right, out=product)", globals={"left": left, "right": right, "product": left @ right},
