@@ -5,6 +5,7 @@ A mirror is a URL or a folder with the files at MIRROR/<corpus>/<file>; a folder
 
 import logging
 import os
+import re
 import shutil
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -31,6 +32,7 @@ RECORD = "fetched.json"
 
 logger = logging.getLogger(__name__)
 
+_NO_ACCESS = re.compile(r"answers HTTP 40[13]\b")
 _MAX_EXPANSION = 20  # limit of the unpacked size, in multiples of the archive's limit
 
 
@@ -72,7 +74,7 @@ def fetch(
             if not folder.is_dir():
                 _Fetch(entry, folder, mirror, progress or (lambda name, done, total: None), accept_changed).run()
     except FetchError as error:
-        raise FetchError(f"{error}; {_remedy(entry, cache, mirror)}") from None
+        raise FetchError(f"{error}; {_remedy(entry, cache, mirror, str(error))}") from None
     except OSError as error:
         where, reason = error.filename or cache, error.strerror or error
         raise FetchError(f"{where}: {reason}; the cache is {cache}; set KOTRANS_CACHE to use another folder") from None
@@ -190,8 +192,10 @@ def _in_mirror(entry: Entry, file: RemoteFile, mirror: Path) -> Path:
     raise FetchError(f"{mirror / entry.folder_name / file.name}: there is no such file in the mirror")
 
 
-def _remedy(entry: Entry, cache: Path, mirror: str | None) -> str:
+def _remedy(entry: Entry, cache: Path, mirror: str | None, problem: str) -> str:
     destination = f"the destination is {entry_folder(entry, cache)}"
+    if _NO_ACCESS.search(problem):
+        return f"open {entry.homepage} in a browser, download its files there, and use them as files of your own"
     if mirror:
         return f"check the mirror {mirror} ({destination})"
     inside = f"DIR/{entry.folder_name}/"

@@ -23,6 +23,8 @@ class Site:
         self.shift = 0  # offset added once to the requested range
         self.compressed = False
         self.tag: str | None = '"one"'
+        self.status: int | None = None  # of every answer, if set
+        self.moved: dict[str, str] = {}  # paths and where they redirect to
         self.requests: list[tuple[str, str | None]] = []  # path and Range
 
 
@@ -33,6 +35,15 @@ class Handler(BaseHTTPRequestHandler):
         site, wanted = self.site, self.headers["Range"]
         site.requests.append((self.path, wanted))
         data = site.files.get(self.path)
+        if site.status is not None:
+            self.send_error(site.status)
+            return
+        if (target := site.moved.get(self.path)) is not None:
+            self.send_response(302)
+            self.send_header("Location", target)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+            return
         if site.busy or data is None:
             site.busy = max(0, site.busy - 1)
             self.send_error(404 if data is None else 503)

@@ -430,3 +430,20 @@ def test_a_zip_is_unpacked(site: Site, plain: Entry, tmp_path: Path) -> None:
     file = plain.files[0].model_copy(update={"url": f"{site.url}/pairs.zip", "unpack": "zip"})
     folder = fetch(plain.model_copy(update={"files": (file,)}), cache=tmp_path / "cache")
     assert read_lines(folder / "pairs.tsv") == ["Yes.\t네."]
+
+
+def test_a_redirected_download_resumes_after_a_broken_connection(plain: Entry, site: Site, tmp_path: Path) -> None:
+    site.files["/elsewhere"] = site.files.pop("/pairs.tsv")
+    site.moved["/pairs.tsv"] = f"{site.url}/elsewhere"
+    site.breaks = [200_000]
+    folder = fetch(plain, cache=tmp_path / "cache")
+    assert (folder / "pairs.tsv").read_bytes() == site.files["/elsewhere"]
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_corpus_that_needs_an_account_says_what_to_do(plain: Entry, site: Site, tmp_path: Path, status: int) -> None:
+    site.status = status
+    gated = plain.model_copy(update={"homepage": "https://example.org/set"})
+    message = f"answers HTTP {status} .*; open https://example.org/set in a browser, download its files there"
+    with pytest.raises(FetchError, match=message):
+        fetch(gated, cache=tmp_path / "cache")
