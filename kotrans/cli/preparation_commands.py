@@ -5,7 +5,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kotrans.cli.options import ConfigPath, Mirror, Settings, corpus_names, file_option, find_config, find_library
+from kotrans.cli.options import (
+    ConfigPath,
+    Mirror,
+    Settings,
+    corpus_names,
+    file_option,
+    find_config,
+    find_data_config,
+    find_library,
+)
 from kotrans.errors import UsageError
 
 if TYPE_CHECKING:
@@ -67,7 +76,7 @@ def clean(
 
     if dropped and dropped.exists():
         raise UsageError(f"--dropped {dropped}: exists already; give another file, or delete it")
-    resolved, library = find_config(config, settings), find_library(mirror)
+    resolved, library = find_data_config(config, settings), find_library(mirror)
     manifest = clean(resolved, StageDisplay(), library).manifest
     typer.echo(cleaning_table(manifest))
     for part in (files_table(manifest), "" if samples else cleaning_examples(manifest)):
@@ -106,7 +115,7 @@ def tokenize(config: ConfigPath = None, settings: Settings = None, mirror: Mirro
     from kotrans.cli.display import StageDisplay
     from kotrans.data.stages import tokenize
 
-    _, folder, _ = tokenize(find_config(config, settings), StageDisplay(), find_library(mirror))
+    _, folder, _ = tokenize(find_data_config(config, settings), StageDisplay(), find_library(mirror))
     typer.echo(folder)
 
 
@@ -115,5 +124,5 @@ def prepare(config: ConfigPath = None, settings: Settings = None, mirror: Mirror
     from kotrans.cli.display import StageDisplay
     from kotrans.data.stages import prepare
 
-    prepared = prepare(find_config(config, settings), StageDisplay(), find_library(mirror))
+    prepared = prepare(find_data_config(config, settings), StageDisplay(), find_library(mirror))
     typer.echo(prepared.dataset)

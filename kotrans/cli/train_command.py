@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kotrans.cli.options import ConfigPath, Mirror, Settings, find_config, find_library, run_names, run_option
+from kotrans.cli.options import (
+    ConfigPath,
+    Mirror,
+    Settings,
+    find_config,
+    find_data_config,
+    find_library,
+    run_names,
+    run_option,
+)
 from kotrans.errors import KotransError, UsageError
 
 if TYPE_CHECKING:
@@ -167,7 +176,7 @@ def _run_and_config(
 
     if resume:
         return _resumed(config, settings, name)
-    resolved = find_config(config, settings)
+    resolved = find_data_config(config, settings)
     if base is not None:
         model = find_model(base)
         resolved = with_shapes_of(resolved, model.config, model.name)

@@ -107,6 +107,18 @@ class CorpusCleaningConfig(Section):
     """See `cleaning.numbers`."""
 
 
+class TranslatedConfig(Section):
+    """A side of the training text that a trained model makes by translating the other one."""
+
+    side: Literal["source", "target"] = "target"
+    """Side to make: `target` for distillation, `source` for back-translation."""
+    run: str
+    """Run that translates; of several runs, RUN/CHECKPOINT is the name of one. For `source`, one that was trained with
+    exchanged sides."""
+    settings: tuple[str, ...] = ()
+    """Settings of its search and hardware, as `--set` takes them."""
+
+
 class CorpusConfig(Section):
     """A corpus listed by `kotrans corpora`, or files of your own."""
 
@@ -132,6 +144,8 @@ class CorpusConfig(Section):
     """Make a pair of each sentence where both sides of a pair have equally many (default: false; a listed corpus has
     its own)."""
     cleaning: CorpusCleaningConfig = CorpusCleaningConfig()
+    translated: TranslatedConfig | None = None
+    """Makes the missing file of `train` by translating the other one, before it is read."""
 
     @model_validator(mode="after")
     def own_files_have_a_format(self) -> Self:
