@@ -11,7 +11,7 @@ from kotrans.errors import FetchError
 from kotrans.storage.resources import VERSION
 
 PAUSES = (0.5, 1.0, 2.0)
-"""Seconds before each retry."""
+"""Seconds before each retry; an attempt that receives something begins the list anew."""
 
 _HEADERS = {
     # Some hosts reject clients whose name does not look like a browser's.
@@ -34,6 +34,11 @@ class Download:
     """Called with the bytes received and the total, None if unknown."""
 
     @property
+    def size(self) -> int:
+        """Bytes received so far."""
+        return self.part.stat().st_size if self.part.exists() else 0
+
+    @property
     def validator(self) -> Path:
         """File with the server's validator (ETag or date) of the partial file; required for resuming."""
         return self.part.with_name(self.part.name + ".validator")
@@ -51,19 +56,22 @@ class _Retry(Exception):
 def download(task: Download) -> None:
     """Completes `task.part`. Raises FetchError beginning with the URL."""
     with httpx.Client(headers=_HEADERS, timeout=_TIMEOUT, follow_redirects=True) as client:
-        for pause in (*PAUSES, None):
+        failures = 0
+        while True:
+            before = task.size
             try:
                 return _attempt(client, task)
             except (httpx.UnsupportedProtocol, httpx.InvalidURL, httpx.TooManyRedirects, httpx.ConnectError) as error:
                 raise FetchError(f"{task.url}: cannot be reached ({_reason(error)})") from None
             except (httpx.HTTPError, _Retry) as error:
-                if pause is None:
-                    raise FetchError(f"{task.url}: failed {len(PAUSES) + 1} times ({_reason(error)})") from None
-                time.sleep(pause)
+                failures = 1 if task.size > before else failures + 1
+                if failures > len(PAUSES):
+                    raise FetchError(f"{task.url}: failed {failures} times ({_reason(error)})") from None
+                time.sleep(PAUSES[failures - 1])
 
 
 def _attempt(client: httpx.Client, task: Download) -> None:
-    have = task.part.stat().st_size if task.part.exists() else 0
+    have = task.size
     with client.stream("GET", task.url, headers=_resume_headers(task, have)) as response:
         if response.status_code == 416:
             if response.headers.get("Content-Range") == f"bytes */{have}":
