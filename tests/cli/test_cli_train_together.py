@@ -6,9 +6,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from kotrans.runs.checkpoint import verify
+from kotrans.runs.model_files import load_model_files
 from kotrans.runs.run import Run
 from kotrans.runs.runs_folder import all_runs
 from tests.tiny_run import write_config, write_pairs
@@ -105,3 +107,16 @@ def test_two_torchruns_use_different_addresses(config: str) -> None:
     found = ends([start(*launcher, *short, "--run", name) for name in ("a", "b")])
     assert [code for code, _ in found] == [0, 0], found
     assert sorted(run.name for run in all_runs()) == ["a", "b"]
+
+
+def test_ranks_start_from_the_weights_of_the_leader_s_base(config: str, tmp_path: Path) -> None:
+    ((code, stderr),) = ends([start("kotrans", "train", "-c", config, "--run", "old")])
+    assert code == 0, stderr
+    still = ["--set", "training.learning_rate=1e-9", "--set", "training.max_updates=2"]
+    command = ["kotrans", "train", "-c", config, "--run", "new", "--from", "old", "--processes", "2", *still]
+    ((code, stderr),) = ends([start(*command)])
+    assert code == 0, stderr
+    old, new = (load_model_files(Run(tmp_path / "runs" / name).checkpoint("best")) for name in ("old", "new"))
+    assert new.tokenizer.fingerprint == old.tokenizer.fingerprint
+    for name, weight in old.weights.items():
+        np.testing.assert_allclose(new.weights[name], weight, atol=1e-6)

@@ -127,9 +127,20 @@ def test_the_heat_map_and_the_candidates_are_those_of_the_response_and_follow_th
     assert second.text in (page.locator("#list [aria-pressed=true]").text_content() or "")
 
 
+def test_the_page_completes_the_beginning_that_was_typed(page: "Page") -> None:
+    write(page, SENTENCE)
+    with page.expect_response("**/translate") as response:
+        page.get_by_label("Translation begins with").fill("We wait for")
+    response.value.finished()
+    page.wait_for_function("document.querySelector('.target').textContent.startsWith('Wewaitfor')")
+    with page.expect_response("**/translate") as response:
+        page.get_by_label("Translation begins with").fill("")
+    assert "prefix" not in response.value.request.post_data_json
+
+
 def test_every_word_is_reachable_by_keyboard_and_the_language_can_be_switched(page: "Page") -> None:
     write(page, SENTENCE)
-    for _ in range(3):  # past the two select boxes to the first English word
+    for _ in range(4):  # past two select boxes and the beginning to the first English word
         page.keyboard.press("Tab")
     for index in (0, 1, 2):
         assert page.evaluate("document.activeElement.dataset.index") == str(index)
