@@ -16,7 +16,7 @@ from kotrans.engine.stepper import Booleans, Ints, Stepper
 from kotrans.errors import ModelError
 from kotrans.parallel.shards import ShardPool
 from kotrans.search.beam import check_n_best, search
-from kotrans.search.constraints import Constraints
+from kotrans.search.constraints import FREE
 from kotrans.search.greedy import forced_decoding
 from kotrans.search.hypotheses import Hypothesis
 from kotrans.text.normalization import normalize
@@ -250,9 +250,9 @@ class Translator:
         for part in line.parts:
             found = glossary.find(self.tokenizer.source.decode(part.ids)) if glossary else []
             forms = (tuple(tuple(ids) for ids in encode(term.forms) if ids) for term in found)
-            constraints = Constraints(
-                () if parts else begin, tuple(each for each in forms if each), self.tokenizer.target.inner_pieces
-            )
+            constraints = FREE._replace(prefix=() if parts else begin, terms=tuple(each for each in forms if each))
+            if constraints != FREE:
+                constraints = constraints._replace(inner=self.tokenizer.target.inner_pieces)
             parts.append(part._replace(constraints=constraints))
         return line._replace(parts=parts)
 

@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from kotrans.config.schema import SearchConfig
 from kotrans.errors import DataError
+from kotrans.search.constraints import FREE
 from kotrans.translation.glossary import Glossary, Term
 from kotrans.translation.translator import Translator
 from tests.tiny_run import TinyRun
@@ -148,3 +149,11 @@ def test_samples_and_constraints_exclude_each_other() -> None:
 )
 def test_a_term_may_be_in_the_plural_or_begin_a_sentence(target: str, plural: str) -> None:
     assert Term("x", target).forms == [target, target.capitalize(), plural, plural.capitalize()]
+
+
+@pytest.mark.e2e
+def test_a_sentence_without_a_term_has_no_constraints(tiny_run: TinyRun) -> None:
+    translator = loaded(tiny_run)
+    one, other = translator.prepare(LINES[1:3], glossary=Glossary.of({"강아지": "dog"}))
+    assert one.parts[0].constraints != FREE
+    assert other.parts[0].constraints == FREE
