@@ -28,6 +28,7 @@ COMMANDS = [
     "eval",
     "compare",
     "score",
+    "filter",
     "fetch",
     "clean",
     "tokenize",
