@@ -28,7 +28,7 @@ def filter_pairs(
     models: Models = None,
     settings: Settings = None,
 ) -> None:
-    """Keep the pairs of line-aligned files that a model finds probable.
+    """Keep the sentence pairs that a model finds probable.
 
     Without a threshold, shows how the scores are distributed.
     """
