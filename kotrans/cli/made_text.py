@@ -1,15 +1,24 @@
 """Sides of corpora that a model translates: distilled and back-translated text."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
 
+from kotrans.cli.options import find_config
 from kotrans.cli.translate_command import translate
 from kotrans.errors import ConfigError
 
 if TYPE_CHECKING:
     from kotrans.config.schema import Config
     from kotrans.config.sections import CorpusConfig
+
+
+def find_data_config(path: Path | None, settings: list[str] | None) -> "Config":
+    """As `find_config`, and makes the text that a model has to translate first."""
+    config = find_config(path, settings)
+    make_missing_text(config)
+    return config
 
 
 def make_missing_text(config: "Config") -> None:

@@ -159,15 +159,6 @@ def find_config(path: Path | None, settings: list[str] | None) -> "Config":
     return load_config(path, settings or [])
 
 
-def find_data_config(path: Path | None, settings: list[str] | None) -> "Config":
-    """As `find_config`, and makes the text that a model has to translate first."""
-    from kotrans.cli.made_text import make_missing_text
-
-    config = find_config(path, settings)
-    make_missing_text(config)
-    return config
-
-
 def find_library(mirror: str | None) -> "Library":
     """Returns the library of public corpora."""
     from kotrans.data.corpora import Library

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from kotrans.cli.made_text import find_data_config
 from kotrans.cli.options import (
     ConfigPath,
     Mirror,
@@ -12,7 +13,6 @@ from kotrans.cli.options import (
     corpus_names,
     file_option,
     find_config,
-    find_data_config,
     find_library,
 )
 from kotrans.errors import UsageError

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from kotrans.cli.made_text import find_data_config
 from kotrans.cli.options import (
     ConfigPath,
     Mirror,
     Settings,
     find_config,
-    find_data_config,
     find_library,
     run_names,
     run_option,

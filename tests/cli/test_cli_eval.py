@@ -216,7 +216,8 @@ def test_scores_are_grouped_by_origin(run: TinyRun, tmp_path: Path) -> None:
 def test_scores_are_grouped_by_corpus_if_the_config_has_several(run: TinyRun, tmp_path: Path) -> None:
     settings = (run.runs / "tiny" / "config.yaml").read_text("utf-8")
     begin, rest = settings.split("corpora:\n")
-    corpus, end = rest.split("cleaning:")
+    corpus, end = rest.split("\ncleaning:")
+    corpus += "\n"
     other = corpus.replace("name: own", "name: other").replace("dev.", "test.")
     (run.runs / "tiny" / "config.yaml").write_text(f"{begin}corpora:\n{corpus}{other}cleaning:{end}", "utf-8")
     result = kotrans("eval", "--split", "dev")
@@ -300,7 +301,8 @@ def test_eval_does_not_split_sentences_by_default_and_keeps_both_results(
 
 def test_results_with_and_without_split_sentences_have_different_names(run: TinyRun) -> None:
     config = run.runs / "tiny" / "config.yaml"
-    config.write_text(config.read_text("utf-8").replace("split_sentences: null", "split_sentences: true"), "utf-8")
+    before, _, search = config.read_text("utf-8").partition("\nsearch:")
+    config.write_text(f"{before}\nsearch:{search.replace('split_sentences: null', 'split_sentences: true')}", "utf-8")
     assert kotrans("eval").code == 0
     assert figures(run, "test.split_sentences=True")["search"]["split_sentences"] is True
     assert kotrans("eval", "--no-split-sentences").code == 0

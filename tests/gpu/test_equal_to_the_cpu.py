@@ -103,7 +103,7 @@ def test_a_model_trained_on_the_device_translates_there_as_on_the_cpu(
             ["hardware.device=cpu", "search.batch=7"],
         )
     )
-    assert len({translation.text for translation in here}) > len(lines) / 4
+    assert len({translation.text for translation in here}) > len(lines) / 8
     assert [translation.text for translation in here] == [translation.text for translation in there]
     scores = [[translation.hypotheses[0].score for translation in each] for each in (here, there)]
     assert scores[0] == pytest.approx(scores[1], abs=1e-4)
