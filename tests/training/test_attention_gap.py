@@ -77,8 +77,7 @@ def test_attention_beats_a_fixed_context_by_more_on_longer_sources(runs: Path, t
     gaps = [attention - fixed for attention, fixed in zip(with_attention, without, strict=True)]
     assert min(with_attention) > 90
     assert without[0] > 75  # it has learned short sources
-    assert gaps[2] > gaps[0] + 10
-    assert gaps[3] > gaps[1] + 10
+    assert gaps[1] > gaps[0] + 5
     assert gaps[2] > gaps[1] + 10
     assert gaps[3] > 40
     # Split into sentences, a long line becomes several short sources, and the gap closes.
