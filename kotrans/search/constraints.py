@@ -6,8 +6,7 @@ from typing import NamedTuple
 
 from kotrans.data.tokenizer import EOS
 
-_WIDEST = 16  # hypotheses; a larger beam for constraints is slow and finds little
-
+_WIDEST = 16  # hypotheses that constraints may ask for; bounds time and memory
 
 Pieces = tuple[int, ...]
 
@@ -71,9 +70,14 @@ class Progress:
         return self.term is not None and self.term not in self.met
 
     def wanted(self) -> list[int]:
-        """Returns the pieces that continue the prefix or a term."""
+        """Returns the pieces that continue the prefix or a term, or EOS if nothing is missing.
+
+        At least one is permitted, even if none of the most probable pieces is.
+        """
         if self.in_prefix:
             return [self.constraints.prefix[self.length]]
+        if self.complete:
+            return [EOS]
         if self.is_begun:
             return self._continuing()
         return list(dict.fromkeys(form[0] for term in self._missing() for form in self.constraints.terms[term]))

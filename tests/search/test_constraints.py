@@ -11,7 +11,7 @@ from kotrans.search.beam import BeamSearch, search
 from kotrans.search.constraints import FREE, Constraints, Progress
 from kotrans.search.greedy import forced_decoding
 from kotrans.search.hypotheses import Hypothesis
-from tests.search.small_models import VOCABULARY, RecurrentStepper, padded
+from tests.search.small_models import VOCABULARY, RecurrentStepper, TableStepper, padded
 from tests.search.test_beam import EOS, SOURCES, WORDS, assert_same, settings_of
 
 Form = st.lists(st.sampled_from(WORDS), min_size=1, max_size=2).map(tuple)
@@ -140,8 +140,8 @@ def test_progress_counts_the_terms_that_a_sequence_has(ids: list[int], terms: tu
         assert 0 <= progress.pieces <= sum(map(len, terms))
     if progress.complete:
         assert has_apart(tuple(ids), terms)
-    assert (EOS in progress.wanted()) is False
-    assert np.all([piece >= 4 for piece in progress.wanted()])
+    assert (progress.wanted() == [EOS]) == progress.complete
+    assert any(map(progress.permits, progress.wanted()))
 
 
 def test_a_form_that_begins_another_may_go_on_to_it_but_to_no_other_inner_piece() -> None:
@@ -152,6 +152,14 @@ def test_a_form_that_begins_another_may_go_on_to_it_but_to_no_other_inner_piece(
     assert progress.permits(4)
     assert not progress.after(5).permits(5)
     assert Progress(FREE._replace(inner=frozenset({5}))).permits(5)
+
+
+def test_a_search_goes_on_if_every_probable_piece_would_continue_the_word_of_a_term() -> None:
+    table = np.tile([0, 0, 0.002, 0, 0.002, 0.5, 0.496], (VOCABULARY, 1))
+    constraints = [Constraints((4,), (((4,),),), frozenset({5, 6}))]
+    ((found,),) = search(TableStepper(table), *padded(SOURCES[:1]), settings_of(1), constraints=constraints)
+    assert found.finished
+    assert found.ids == (4,)
 
 
 def test_a_word_does_not_go_on_after_a_term() -> None:
