@@ -34,6 +34,7 @@ def make_missing_text(config: "Config") -> None:
 
 def _make(corpus: "CorpusConfig") -> None:
     from kotrans.storage.paths import user_path
+    from kotrans.storage.resumable_output import ResumableOutput
 
     wanted, train = corpus.translated, corpus.splits.get("train")
     assert wanted is not None
@@ -46,6 +47,6 @@ def _make(corpus: "CorpusConfig") -> None:
         return
     typer.echo(f"translate {made} from {given} with {wanted.run}", err=True)
     translate(
-        file=given, out=made, resume=made.with_name(f"{made.name}.partial").exists(), runs=[wanted.run],
+        file=given, out=made, resume=ResumableOutput(made).partial.exists(), runs=[wanted.run],
         settings=["search.split_sentences=false", *wanted.settings],
     )  # fmt: skip

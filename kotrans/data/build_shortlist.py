@@ -14,7 +14,7 @@ from kotrans.data.tokenizer import BOS, EOS, PAD, UNK, Tokenizer, Vocabulary
 from kotrans.data.translation_table import Sequences, train_table
 from kotrans.storage.files import content_key, new_directory, read_bytes, sha256, write_json
 
-_FORMAT = 1  # part of the key; increase it when the same dataset gives another shortlist
+_FORMAT = 1  # part of the key; increase it when the computation of a shortlist changes
 _MAX_PAIRS = 500_000
 _MAX_PRODUCTS = 200_000_000  # sum of source length × target length; takes half a minute and 0.7 GB of memory
 _MEASURED_SIZES = (25, 50, 100)

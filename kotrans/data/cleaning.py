@@ -138,7 +138,7 @@ class Cleaner:
             "".join(f"{source}\n" for source, _ in kept).encode(),
             "".join(f"{target}\n" for _, target in kept).encode(),
             keys_of((blake2b(f"{source}\n{target}".encode(), digest_size=16).digest() for source, target in kept), 2),
-            keys_of((target_digest(target) for _, target in kept if self._counts_targets), 1),
+            keys_of((sentence_digest(target) for _, target in kept if self._counts_targets), 1),
             np.array([pair in self._held_out for pair in kept], bool),
             counts,
         )
@@ -220,9 +220,9 @@ def sentence_key(line: str) -> str:
     return fold(line) or line
 
 
-def target_digest(target: str) -> bytes:
-    """Returns 8 bytes that all spellings of a normalized English sentence share."""
-    return blake2b(sentence_key(target).encode(), digest_size=8).digest()
+def sentence_digest(line: str) -> bytes:
+    """Returns 8 bytes that all spellings of a normalized sentence share."""
+    return blake2b(sentence_key(line).encode(), digest_size=8).digest()
 
 
 def is_long_enough(folded: str) -> bool:

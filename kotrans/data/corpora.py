@@ -106,6 +106,11 @@ class Corpus:
         return str(path.relative_to(self.folder).as_posix() if self.folder and path else path)
 
     @property
+    def train_files(self) -> list[str]:
+        """The names under which the files of train are counted."""
+        return [self._document(files) for files in self.splits.get("train", ())]
+
+    @property
     def files(self) -> list[Path]:
         """All files, in the order of the splits."""
         return _paths(chain.from_iterable(self.splits.values()))

@@ -1,5 +1,6 @@
 """Downloads a file over HTTP with a size limit, retries, and resumption of partial downloads."""
 
+import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from kotrans.errors import FetchError
 from kotrans.storage.resources import VERSION
 
 PAUSES = (0.5, 1.0, 2.0)
-"""Seconds before each retry; an attempt that receives something begins the list anew."""
+"""Seconds before each retry. The retries are counted from 0 again after an attempt that received data."""
 
 _HEADERS = {
     # Some hosts reject clients whose name does not look like a browser's.
@@ -98,6 +99,7 @@ def _receive(response: httpx.Response, task: Download, start: int) -> None:
     length = response.headers.get("Content-Length", "")
     total = start + int(length) if length.isdecimal() else None
     _check_size(task, total or 0)
+    _check_space(task, (total or 0) - start)
     if not start:
         task.restart()
         if validator := _validator(response):
@@ -124,6 +126,12 @@ def _check_size(task: Download, size: int) -> None:
     if size > task.max_bytes:
         task.restart()
         raise FetchError(f"{task.url}: exceeds the limit of {task.max_bytes:,} bytes")
+
+
+def _check_space(task: Download, size: int) -> None:
+    free = shutil.disk_usage(task.part.parent).free
+    if size > free:
+        raise FetchError(f"{task.url}: needs {size:,} more bytes, but the disk of {task.part.parent} has only {free:,}")
 
 
 def _reason(error: Exception) -> str:

@@ -1,5 +1,7 @@
 """Held-out splits: takes dev and test out of a corpus that has none, reproducibly."""
 
+import os
+import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -57,9 +59,9 @@ def hold_out(
     a split changes in proportion to the growth. Pairs that `rules` drop are never held out: they stay in train, where
     cleaning drops and counts them. `scratch` must not exist; it receives a copy of the pairs. Hashes take about 64
     bytes of memory per pair.
-    documents: numbers of pairs by name, in the order of the pairs; filled while the pairs are read. If it is given, all
-    pairs of a document form a group instead, chosen by a hash of its name. Sentences that it shares with train are left
-    to cleaning.
+    documents: numbers of pairs by file, in the order of the pairs; filled while the pairs are read. If it is given, all
+    pairs of a file form a group instead, chosen by a hash of its `document_names`. Sentences that it shares with train
+    are left to cleaning.
     Raises TooFewPairs if a split cannot be filled.
     """
     scratch.mkdir(parents=True)
@@ -97,9 +99,20 @@ def _too_few(where: str, split: str, wanted: Mapping[str, int], pairs: int) -> T
     )
 
 
+def document_names(files: Sequence[str]) -> list[str]:
+    """Returns the paths of files relative to the innermost folder that has all of them, in NFC."""
+    paths = [os.path.abspath(file) for file in files]
+    try:
+        common = os.path.commonpath(list(map(os.path.dirname, paths)))
+    except ValueError:  # on several drives of Windows
+        return [unicodedata.normalize("NFC", Path(path).as_posix()) for path in paths]
+    return [unicodedata.normalize("NFC", Path(os.path.relpath(path, common)).as_posix()) for path in paths]
+
+
 def _document_ranks(documents: Mapping[str, int], splits: Sequence[str]) -> Keys:
     """Returns the ranks (N, splits) of the pairs, equal within a document."""
-    ranks = keys_of((_digest(f"{split}\n{name}") for name in documents for split in splits), len(splits))
+    names = document_names(list(documents))
+    ranks = keys_of((_digest(f"{split}\n{name}") for name in names for split in splits), len(splits))
     return np.repeat(ranks, list(documents.values()), axis=0)
 
 

@@ -11,17 +11,18 @@ from typing import Any, Literal, NamedTuple, Self
 from pydantic import Field, ValidationError
 
 from kotrans.config.schema import Config
-from kotrans.config.sections import Section
+from kotrans.config.sections import CleaningConfig, Section
 from kotrans.data.cleaning import NORMALISATIONS, REASONS, Cleaner, Counts
 from kotrans.data.corpora import Corpus, CorpusText, Library
 from kotrans.data.fetch import RECORD, Progress
-from kotrans.data.holdout import TooFewPairs
+from kotrans.data.holdout import TooFewPairs, document_names
 from kotrans.data.subword_training import vocabulary_for
 from kotrans.data.training_text import write_training_text
 from kotrans.errors import DataError
 from kotrans.storage.files import content_key, new_directory, read_bytes, read_lines, sha256, write_json, write_lines
 
 _FORMAT_VERSION = 3  # of the prepared folder and of the cleaning rules
+_NEWER_RULES = ("max_held_out_overlap", "numbers", "max_target_occurrences")
 _MANIFEST = "manifest.json"
 _MAX_SHOWN = 60  # characters of each side of an example
 
@@ -128,7 +129,7 @@ class ResolvedCorpora:
                 "format": corpus.format,
                 "fields": corpus.fields.model_dump(),
                 "holdout": dict(corpus.holdout),
-                **({"holdout_by": corpus.holdout_by} if corpus.holdout_by != "sentence" else {}),
+                **({"documents": document_names(corpus.train_files)} if corpus.holdout_by == "file" else {}),
                 **({"cleaning": own} if (own := wanted.cleaning.model_dump(exclude_none=True)) else {}),
                 **({"markup": corpus.markup} if corpus.markup != "none" else {}),
                 **({"split_sentences": True} if corpus.split_sentences else {}),
@@ -140,8 +141,8 @@ class ResolvedCorpora:
             for corpus, wanted in zip(self.corpora, self.config.corpora, strict=True)
         ]
         cleaning = self.config.cleaning.model_dump()
-        for rule, off in (("max_held_out_overlap", 1), ("numbers", False), ("max_target_occurrences", None)):
-            if cleaning[rule] == off:
+        for rule in _NEWER_RULES:
+            if cleaning[rule] == CleaningConfig.model_fields[rule].default:
                 del cleaning[rule]  # so that older prepared corpora are found
         return content_key([_FORMAT_VERSION, described, cleaning])
 

@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 
 from kotrans.config.schema import Config
-from kotrans.data.cleaning import HeldOutText, PairRules, length_ratio, sentence_key, target_digest
+from kotrans.data.cleaning import HeldOutText, PairRules, length_ratio, sentence_digest
 from kotrans.data.corpora import Corpus
 from kotrans.data.duplicates import Keys, keys_of
 from kotrans.data.formats.pairs import Pair, Pairs
@@ -58,10 +58,10 @@ def survey(config: Config, corpora: Sequence[Corpus], samples: int, dropped: Dro
         found = [
             look.at(corpus.name, text.train, PairRules(own)) for (corpus, text), own in zip(texts, rules, strict=True)
         ]
-    for (one, keys), number in zip(found, range(len(found)), strict=True):
-        others = {other.name: theirs for i, (other, theirs) in enumerate(found) if i != number}
-        splits = {split: _keys(pairs) for split, pairs in held_out.items()}
-        one.overlaps = {name: int(_occurs(keys, theirs).sum()) for name, theirs in {**others, **splits}.items()}
+    splits = {split: _keys(pairs) for split, pairs in held_out.items()}
+    for one, keys in found:
+        others = {other.name: theirs for other, theirs in found if other is not one}
+        one.overlaps = {name: _overlap(keys, theirs) for name, theirs in (others | splits).items()}
     return [one for one, _ in found]
 
 
@@ -114,7 +114,7 @@ class _Look:
             return "contamination"
         if self._most is None:
             return None
-        key = target_digest(pair[1])
+        key = sentence_digest(pair[1])
         self._targets[key] += 1
         return "max_target_occurrences" if self._targets[key] > self._most else None
 
@@ -131,14 +131,13 @@ def _group(value: float, ends: tuple[float, ...]) -> int:
 
 
 def _digests(pair: Pair) -> Iterator[bytes]:
-    return (blake2b(sentence_key(side).encode(), digest_size=8).digest() for side in pair)
+    return map(sentence_digest, pair)
 
 
 def _keys(pairs: Iterable[Pair]) -> Keys:
     return keys_of((digest for pair in pairs if all(pair) for digest in _digests(pair)), 2)
 
 
-def _occurs(keys: Keys, others: Keys) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
-    """Returns flags (N,): true where a side of keys (N, 2) occurs on the same side of others (M, 2)."""
-    flags = np.isin(keys[:, 0], others[:, 0]) | np.isin(keys[:, 1], others[:, 1])
-    return flags.reshape(-1)
+def _overlap(keys: Keys, others: Keys) -> int:
+    """Returns how many of keys (N, 2) have a side that occurs on the same side of others (M, 2)."""
+    return int((np.isin(keys[:, 0], others[:, 0]) | np.isin(keys[:, 1], others[:, 1])).sum())

@@ -19,7 +19,7 @@ _PARTICLE = (
 )
 _VERBAL = "(?:하|한|할|함|합|해|했|되|된|될|됨|됩|돼|됐|시키|시켜|시킨|시킬)[가-힣]{0,6}"
 _AFTER_NOUN = rf"(?:(?:{_PARTICLE}){{0,4}}|{_VERBAL})(?![가-힣])"
-# A verb in its dictionary form stands for all its forms: 학습하다, 학습하는, 학습했습니다.
+# The dictionary form of a verb matches its conjugated forms: 학습하다, 학습하는, 학습했습니다.
 _VERB = re.compile(r"(.+)(하다|되다)")
 _FORMS = {"하다": "(?:하|한|할|함|합|해|했)", "되다": "(?:되|된|될|됨|됩|돼|됐)"}
 # The English plural: layers, classes, matches, entropies.
@@ -89,9 +89,6 @@ class Glossary:
     def key(self) -> str:
         """Hash of the terms."""
         return content_key(self._targets)
-
-    def __len__(self) -> int:
-        return len(self._targets)
 
     def find(self, sentence: str) -> list[Term]:
         """Returns the terms that occur in a normalized sentence, each once, in order; the longest one at each place."""

@@ -12,6 +12,7 @@ import threading
 import tracemalloc
 import zipfile
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -456,3 +457,13 @@ def test_a_corpus_that_needs_an_account_says_what_to_do(plain: Entry, site: Site
     message = f"answers HTTP {status} .*; open https://example.org/set in a browser, download its files there"
     with pytest.raises(FetchError, match=message):
         fetch(gated, cache=tmp_path / "cache")
+
+
+def test_a_download_that_does_not_fit_on_the_disk_is_refused_before_it_begins(
+    plain: Entry, site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[int] = []
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: SimpleNamespace(free=1000))
+    with pytest.raises(FetchError, match=r"pairs\.tsv: needs [\d,]+ more bytes, but the disk of .* has only 1,000"):
+        fetch(plain, cache=tmp_path / "cache", progress=lambda name, done, total: seen.append(done))
+    assert not seen

@@ -264,6 +264,27 @@ def of_tables(**splits: Any) -> Config:
     )
 
 
+def documents_in(folder: Path) -> Config:
+    """A config of 20 files below a folder, of which whole files are held out."""
+    for name in range(20):
+        write_tsv(folder / f"{name % 3}" / f"{name}.tsv", 10 * name, 5)
+    corpus = {
+        "name": "own", "format": "tsv", "splits": {"train": {"path": f"{folder}/**/*.tsv"}}, "holdout": {"dev": 15},
+        "holdout_by": "file",
+    }  # fmt: skip
+    return config_of(corpus)
+
+
+def test_the_folder_of_a_corpus_does_not_decide_which_of_its_files_are_held_out(tmp_path: Path) -> None:
+    here, elsewhere = documents_in(tmp_path / "here"), documents_in(tmp_path / "some" / "where" / "else")
+    for number, config in enumerate((here, elsewhere)):
+        prepared(config, tmp_path / str(number))
+    assert read_lines(tmp_path / "0" / "dev.en") == read_lines(tmp_path / "1" / "dev.en")
+    assert key_of(here) == key_of(elsewhere)
+    (tmp_path / "here" / "0" / "0.tsv").rename(tmp_path / "here" / "0" / "other.tsv")
+    assert key_of(here) != key_of(elsewhere)
+
+
 def test_a_corpus_may_have_its_own_values_of_rules(tmp_path: Path) -> None:
     for name in ("one", "two"):
         (tmp_path / f"{name}.tsv").write_text("ko\ten\n네, 그렇습니다.\tYes.\n숫자 3입니다.\tNumber 4.\n", "utf-8")

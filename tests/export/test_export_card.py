@@ -19,6 +19,13 @@ def test_the_card_has_the_licence_of_a_listed_corpus_and_a_note_on_own_files(mod
     assert "- own: files of whoever trained the model; ask them for the licence." in card(model, FROM, "fp32", {})
 
 
+def test_the_card_says_what_the_licence_of_a_corpus_forbids(model: ModelFiles) -> None:
+    listed = override_config(model.config, ["corpora=[{name: ted2020}, {name: 'opus:QED/v2.0a'}]"])
+    text = card(model._replace(config=listed), FROM, "fp32", {})
+    assert "(`ted2020`), CC-BY-NC-ND-4.0. <https://opus.nlpl.eu/TED2020> TED's terms allow research" in text
+    assert "(`opus:QED/v2.0a`), research only. <https://opus.nlpl.eu/QED> Public for research purposes only." in text
+
+
 def test_own_files_with_the_name_of_a_listed_corpus_do_not_have_its_licence(model: ModelFiles) -> None:
     own = model.config.corpora[0].model_copy(update={"name": "starter"})
     text = card(model._replace(config=model.config.model_copy(update={"corpora": (own,)})), FROM, "fp32", {})

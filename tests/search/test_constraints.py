@@ -123,7 +123,7 @@ def test_a_prefix_alone_does_not_widen_the_beam_and_is_greedy_after_it() -> None
     assert_same(found, plain)
 
 
-def test_a_term_that_the_translation_has_anyway_changes_nothing() -> None:
+def test_a_term_that_the_best_translation_has_anyway_does_not_lower_its_score() -> None:
     stepper, config = RecurrentStepper(0), settings_of(30, ratio=2.0)
     ((plain,),) = search(stepper, *padded(SOURCES[:1]), config)
     term = plain.ids[1:2]

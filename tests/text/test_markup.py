@@ -1,7 +1,5 @@
 """Plain text of lines with markup."""
 
-import time
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -75,11 +73,7 @@ def test_a_line_without_marks_is_unchanged_in_restructured_text(line: str) -> No
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(60)  # a quadratic pattern would take minutes
 @pytest.mark.parametrize("mark", ["``", "`", "*a ", "**a ", "|a", ":a:`", "[1", "\\"])
-def test_marks_that_are_never_closed_take_linear_time(mark: str) -> None:
-    def seconds(count: int) -> float:
-        begin = time.perf_counter()
-        plain_text(mark * count, "rst")
-        return time.perf_counter() - begin
-
-    assert min(seconds(40_000) for _ in range(3)) < 20 * min(seconds(10_000) for _ in range(3)) + 0.05
+def test_marks_that_are_never_closed_do_not_take_quadratic_time(mark: str) -> None:
+    assert len(plain_text(mark * 100_000, "rst")) > 30_000
